@@ -1,0 +1,1 @@
+"""Folders on disk (and drawings made on the fly) to Examples."""

@@ -1,0 +1,79 @@
+"""A data set: examples, what their points mean, and what had to be left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+from vestige.example import Example
+from vestige.markup import Markup
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one file: where, what was found and what was expected."""
+
+    file: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}, line {self.line}"
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[Example]):
+    """The examples that a data spec names, in a fixed order (by id).
+
+    Attributes:
+        spec: the text that opened it.
+        examples: those that could be read.
+        markup: what the keypoints mean, or None where there are none.
+        skipped: the problems of the examples that were left out.
+        classes: the names of the mask's class indices (index = position), or of the categories; else ().
+        void: the mask index that no target and no score counts, or None.
+        model_labels: names of attributes that are a model's output and not a person's label.
+    """
+
+    spec: str
+    examples: tuple[Example, ...]
+    markup: Markup | None = None
+    skipped: tuple[Problem, ...] = ()
+    classes: tuple[str, ...] = ()
+    void: int | None = None
+    model_labels: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        return self.examples[index]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """``sha256:...`` over everything that is known of every example, pictures included; equal data, equal text."""
+        total = hashlib.sha256()
+        for example in self.examples:
+            total.update(_describe(example).encode())
+        return f"sha256:{total.hexdigest()}"
+
+
+def _describe(example: Example) -> str:
+    """Everything known of an example as one line; floats by repr, so that it is exact."""
+    parts: list[object] = [example.id, example.group, example.category, example.image.digest()]
+    parts.append(None if example.mask is None else example.mask.digest())
+    for array in (example.box, example.keypoints, example.visible):
+        parts.append(None if array is None else array.tolist())
+    parts.append(sorted(example.attributes.items()))
+    return repr(parts) + "\n"

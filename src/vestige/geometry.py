@@ -1,0 +1,62 @@
+"""Points and boxes in vestige's one coordinate convention.
+
+x to the right, y down, in pixels, continuous: pixel ``i`` covers ``[i, i + 1)``, so its centre is at ``i + 0.5``
+and resizing is a pure scaling. Boxes are ``(x0, y0, x1, y1)``. Unit coordinates are in ``[0, 1]`` of a box.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Points = NDArray[np.float64]
+"""``(..., 2)``, each ``(x, y)``."""
+
+Box = NDArray[np.float64]
+"""``(..., 4)``, each ``(x0, y0, x1, y1)``."""
+
+FACE_MARGIN = 0.3
+"""The share of a face box's longer side that a crop adds on every side."""
+
+
+def whole_picture(width: int, height: int) -> Box:
+    """The box of a whole picture, ``(4,)``."""
+    return np.array([0.0, 0.0, width, height])
+
+
+def bounding_box(points: Points) -> Box:
+    """The tight box ``(..., 4)`` of points ``(..., K, 2)``."""
+    return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+
+
+def square_about(box: ArrayLike, margin: float = 0.0) -> Box:
+    """The square about a box's centre with side ``max(w, h) * (1 + 2 * margin)``; ``(..., 4) -> (..., 4)``."""
+    box = np.asarray(box, dtype=np.float64)
+    low, high = box[..., :2], box[..., 2:]
+    centre = (low + high) / 2
+    half = (high - low).max(axis=-1, keepdims=True) * (0.5 + margin)
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def to_unit(points: ArrayLike, box: ArrayLike) -> Points:
+    """Points ``(..., K, 2)`` in pixels to unit coordinates of a box ``(..., 4)``."""
+    low, size = _corner_and_size(box)
+    return (np.asarray(points, dtype=np.float64) - low) / size
+
+
+def from_unit(points: ArrayLike, box: ArrayLike) -> Points:
+    """Unit coordinates ``(..., K, 2)`` of a box ``(..., 4)`` back to pixels: the inverse of :func:`to_unit`."""
+    low, size = _corner_and_size(box)
+    return np.asarray(points, dtype=np.float64) * size + low
+
+
+def mirror_unit(points: ArrayLike) -> Points:
+    """Unit coordinates ``(..., K, 2)`` in the picture mirrored left to right (names are not exchanged here)."""
+    points = np.array(points, dtype=np.float64)
+    points[..., 0] = 1.0 - points[..., 0]
+    return points
+
+
+def _corner_and_size(box: ArrayLike) -> tuple[Points, Points]:
+    box = np.asarray(box, dtype=np.float64)
+    return box[..., None, :2], (box[..., 2:] - box[..., :2])[..., None, :]

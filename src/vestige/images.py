@@ -1,0 +1,132 @@
+"""Pixels: read, crop and resize."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageOps
+
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.geometry import whole_picture
+
+Pixels = NDArray[np.uint8]
+"""``(H, W, 3)`` RGB."""
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A picture in a file; turned as its EXIF orientation says, so that its pixels are those that viewers show."""
+
+    path: Path
+
+    def read(self) -> Pixels:
+        """``(H, W, 3)`` RGB.
+
+        Raises:
+            VestigeError: where the file is missing, truncated or no image.
+        """
+        try:
+            with Image.open(self.path) as image:
+                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise VestigeError(f"{self.path}: cannot be read as an image: {error}") from error
+
+    def digest(self) -> str:
+        """sha256 of the file."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise VestigeError(f"{self.path}: cannot be read: {error}") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels from the file's header, the EXIF orientation applied.
+
+    Raises:
+        VestigeError: where the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise VestigeError(f"{path}: cannot be read as an image: {error}") from error
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What the network sees of an example: a box of its picture, resized to the input, mirrored or not.
+
+    Attributes:
+        example: the example.
+        box: ``(x0, y0, x1, y1)`` in pixels, or None: the whole picture (squashed to the input square). May reach
+            outside the picture, whose edge is replicated there.
+        mirrored: left to right, after the cut.
+    """
+
+    example: Example
+    box: tuple[float, float, float, float] | None = None
+    mirrored: bool = False
+
+    def pixels(self, size: tuple[int, int], interpolation: str = "bilinear") -> Pixels:
+        """The crop resized to ``size`` (height, width): ``(h, w, 3)`` RGB.
+
+        Raises:
+            VestigeError: naming the file that cannot be read.
+        """
+        return crop_resize(self.example.image.read(), self.box, size, interpolation, self.mirrored)
+
+    def key(self) -> str:
+        """A text that changes whenever the pixels would: it is what features are stored under."""
+        return f"{self.example.image.digest()} {self.box!r} {self.mirrored}"
+
+
+def crop_resize(
+    pixels: Pixels,
+    box: ArrayLike | None,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    mirrored: bool = False,
+) -> Pixels:
+    """Cut a box out of a picture and resize it, anti-aliased, by the convention that resizing is a pure scaling.
+
+    Args:
+        pixels: ``(H, W, 3)`` or ``(H, W)``.
+        box: ``(4,)`` in pixels, or None for the whole picture; outside the picture the edge is replicated.
+        size: height and width of the result.
+        interpolation: ``bilinear``, ``bicubic``, ``lanczos`` or ``box``.
+        mirrored: mirror the result left to right.
+    """
+    height, width = pixels.shape[:2]
+    x0, y0, x1, y1 = (float(v) for v in (whole_picture(width, height) if box is None else np.asarray(box)))
+    if not (x1 > x0 and y1 > y0):
+        raise VestigeError(f"the box {(x0, y0, x1, y1)} is empty; expected x0 < x1 and y0 < y1")
+    left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    rows = np.clip(np.arange(top, bottom), 0, height - 1)
+    columns = np.clip(np.arange(left, right), 0, width - 1)
+    inside = 0 <= left and 0 <= top and right <= width and bottom <= height
+    cut = pixels[top:bottom, left:right] if inside else pixels[rows[:, None], columns]
+    resized = Image.fromarray(np.ascontiguousarray(cut)).resize(
+        (size[1], size[0]), _FILTERS[interpolation], box=(x0 - left, y0 - top, x1 - left, y1 - top)
+    )
+    result = np.asarray(resized)
+    return result[:, ::-1].copy() if mirrored else result

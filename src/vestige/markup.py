@@ -1,0 +1,153 @@
+"""Markups: what a data set's points mean, as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+
+SHIPPED = ("face68", "helen194", "cub15", "coco17")
+"""The markups in the package, by name (``vestige/markups/NAME.json``)."""
+
+
+@dataclass(frozen=True)
+class Markup:
+    """What the ``K`` points of a data set mean.
+
+    Attributes:
+        name: of the markup.
+        points: the ``K`` names.
+        mirror: ``mirror[k]`` is the point that takes k's place in the mirrored picture; None where it is not known.
+        eyes: the points whose mean is the centre of the left and of the right eye (as seen in the picture).
+        eye_corners: the left and the right eye's outer corner.
+        pupils: the points about the left and the right pupil whose mean stands for it.
+        parts: named sets of points that look-back looks at again; a point may be in several.
+    """
+
+    name: str
+    points: tuple[str, ...]
+    mirror: tuple[int, ...] | None = None
+    eyes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    eye_corners: tuple[int, int] | None = None
+    pupils: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def mirror_order(self) -> NDArray[np.intp]:
+        """``(K,)``: point k of the mirrored picture is point ``order[k]`` of the picture."""
+        if self.mirror is None:
+            raise VestigeError(
+                f"markup {self.name!r} has no mirror pairs; give them with --markup FILE or use --no-mirror"
+            )
+        return np.array(self.mirror, dtype=np.intp)
+
+
+def unknown_markup(n_points: int) -> Markup:
+    """The markup of points that nothing is known about: no mirroring, no look-back, errors normalised by the box."""
+    return Markup(f"unknown-{n_points}", tuple(str(k) for k in range(n_points)))
+
+
+def shipped_markup(name: str) -> Markup:
+    """One of :data:`SHIPPED`."""
+    text = (resources.files("vestige") / "markups" / f"{name}.json").read_text(encoding="utf-8")
+    return _from_json(json.loads(text), name)
+
+
+def read_markup(path: Path) -> Markup:
+    """A markup from a JSON file: ``{"name", "points": [...], "mirror": [[a, b], ...], "eyes": [[...], [...]],
+    "eye_corners": [a, b], "pupils": [[...], [...]], "parts": {"name": [...]}}`` with points by name or index;
+    everything but ``points`` may be left out.
+
+    Raises:
+        VestigeError: naming the file, the entry and what was expected.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise VestigeError(f"{path}: cannot be read as a markup in JSON: {error}") from error
+    return _from_json(document, str(path))
+
+
+def _from_json(document: Any, where: str) -> Markup:
+    if not isinstance(document, dict) or not _is_list_of(document.get("points"), str) or not document["points"]:
+        raise VestigeError(f'{where}: expected a JSON object with "points", a list of names')
+    points = tuple(document["points"])
+    index = _Index(where, {name: k for k, name in enumerate(points)})
+    if len(index.names) != len(points):
+        raise VestigeError(f'{where}: "points" names a point twice')
+    pairs = document.get("mirror")
+    return Markup(
+        name=str(document.get("name", where)),
+        points=points,
+        mirror=None if pairs is None else index.permutation(pairs),
+        eyes=index.two_sets(document, "eyes"),
+        eye_corners=index.two_points(document, "eye_corners"),
+        pupils=index.two_sets(document, "pupils"),
+        parts=MappingProxyType({name: index.set("parts", entry) for name, entry in document.get("parts", {}).items()}),
+    )
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, kind) for entry in value)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Turns the names or numbers of a markup file into point indices."""
+
+    where: str
+    names: dict[str, int]
+
+    def point(self, key: str, entry: Any) -> int:
+        if isinstance(entry, int) and not isinstance(entry, bool) and 0 <= entry < len(self.names):
+            return entry
+        if isinstance(entry, str) and entry in self.names:
+            return self.names[entry]
+        raise VestigeError(
+            f'{self.where}: "{key}" holds {entry!r}; expected a name from "points" or a number '
+            f"from 0 to {len(self.names) - 1}"
+        )
+
+    def set(self, key: str, entries: Any) -> tuple[int, ...]:
+        if not isinstance(entries, list) or not entries:
+            raise VestigeError(f'{self.where}: "{key}" holds {entries!r}; expected a list of points')
+        return tuple(self.point(key, entry) for entry in entries)
+
+    def two_sets(self, document: dict[str, Any], key: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        entries = document.get(key)
+        if entries is None:
+            return None
+        if not isinstance(entries, list) or len(entries) != 2:
+            raise VestigeError(f'{self.where}: "{key}": expected two lists of points, left and right')
+        return self.set(key, entries[0]), self.set(key, entries[1])
+
+    def two_points(self, document: dict[str, Any], key: str) -> tuple[int, int] | None:
+        entries = document.get(key)
+        if entries is None:
+            return None
+        if not isinstance(entries, list) or len(entries) != 2:
+            raise VestigeError(f'{self.where}: "{key}": expected two points, left and right')
+        return self.point(key, entries[0]), self.point(key, entries[1])
+
+    def permutation(self, pairs: Any) -> tuple[int, ...]:
+        order = list(range(len(self.names)))
+        seen: set[int] = set()
+        if not isinstance(pairs, list):
+            raise VestigeError(f'{self.where}: "mirror": expected a list of pairs of points')
+        for pair in pairs:
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise VestigeError(f'{self.where}: "mirror" holds {pair!r}; expected a pair of points')
+            a, b = (self.point("mirror", entry) for entry in pair)
+            if seen & {a, b}:
+                raise VestigeError(f'{self.where}: "mirror": a point of {pair!r} is in two pairs')
+            seen |= {a, b}
+            order[a], order[b] = b, a
+        return tuple(order)
