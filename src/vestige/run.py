@@ -1,0 +1,136 @@
+"""The Run folder: everything that a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.results import Results, read_results
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder with ``config.json``, ``results.json``, ``examples.npz``, ``probe/``, ``figures/`` and ``report.html``.
+
+    ``results.json`` is written last but for the report: a run that has it is finished.
+    """
+
+    folder: Path
+
+    @property
+    def results_path(self) -> Path:
+        """``results.json``."""
+        return self.folder / "results.json"
+
+    @property
+    def examples_path(self) -> Path:
+        """``examples.npz``."""
+        return self.folder / "examples.npz"
+
+    @property
+    def probe_folder(self) -> Path:
+        """``probe/``: the fitted probes of every method."""
+        return self.folder / "probe"
+
+    @property
+    def figures_folder(self) -> Path:
+        """``figures/``."""
+        return self.folder / "figures"
+
+    @property
+    def report_path(self) -> Path:
+        """``report.html``."""
+        return self.folder / "report.html"
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which stands for the run in a report on several."""
+        return self.folder.resolve().name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.results_path.is_file()
+
+    def results(self) -> Results:
+        """What the run measured.
+
+        Raises:
+            VestigeError: where the folder is no finished run.
+        """
+        if not self.finished:
+            raise VestigeError(f"{self.folder}: is no finished run: it has no results.json; run the probe first")
+        return read_results(self.results_path)
+
+    def examples(self) -> Arrays:
+        """``examples.npz`` as arrays by name.
+
+        Raises:
+            VestigeError: where the file is missing or damaged.
+        """
+        try:
+            with np.load(self.examples_path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise VestigeError(f"{self.examples_path}: cannot be read: {error}; run the probe again") from error
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write ``config.json``."""
+        write_json(self.folder / "config.json", config)
+
+    def write_examples(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write ``examples.npz``."""
+        part = self.folder / "examples.part.npz"
+        np.savez_compressed(part, **dict(arrays))  # type: ignore[arg-type]
+        part.replace(self.examples_path)
+
+    def write_results(self, results: Results) -> None:
+        """Write ``results.json``: the run is finished."""
+        write_json(self.results_path, results.to_json())
+
+
+def start_run(folder: Path, *, overwrite: bool = False) -> Run:
+    """A folder made ready for a run: what an earlier one left is removed only with ``overwrite``.
+
+    A folder with an unfinished run is taken up again. Files that are no part of a run are never touched.
+
+    Raises:
+        VestigeError: where the folder holds a finished run and ``overwrite`` is off, or cannot be made.
+    """
+    run = Run(folder)
+    if run.finished and not overwrite:
+        raise VestigeError(f"{folder}: holds a finished run; choose another -o, or add --overwrite to replace it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (run.results_path, run.examples_path, run.report_path, run.folder / "config.json"):
+            path.unlink(missing_ok=True)
+        for path in (run.probe_folder, run.figures_folder):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise VestigeError(f"{folder}: cannot be made the folder of a run: {error}") from error
+    return run
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all (into a temporary file beside it, then renamed)."""
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
