@@ -41,6 +41,19 @@ class Markup:
     pupils: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
+    def to_json(self) -> dict[str, Any]:
+        """The markup as :func:`read_markup` reads it."""
+        mirror = None if self.mirror is None else [[a, b] for a, b in enumerate(self.mirror) if a < b]
+        return {
+            "name": self.name,
+            "points": list(self.points),
+            "mirror": mirror,
+            "eyes": self.eyes,
+            "eye_corners": self.eye_corners,
+            "pupils": self.pupils,
+            "parts": dict(self.parts),
+        }
+
     def mirror_order(self) -> NDArray[np.intp]:
         """``(K,)``: point k of the mirrored picture is point ``order[k]`` of the picture."""
         if self.mirror is None:
@@ -58,7 +71,7 @@ def unknown_markup(n_points: int) -> Markup:
 def shipped_markup(name: str) -> Markup:
     """One of :data:`SHIPPED`."""
     text = (resources.files("vestige") / "markups" / f"{name}.json").read_text(encoding="utf-8")
-    return _from_json(json.loads(text), name)
+    return markup_from_json(json.loads(text), name)
 
 
 def read_markup(path: Path) -> Markup:
@@ -73,10 +86,11 @@ def read_markup(path: Path) -> Markup:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise VestigeError(f"{path}: cannot be read as a markup in JSON: {error}") from error
-    return _from_json(document, str(path))
+    return markup_from_json(document, str(path))
 
 
-def _from_json(document: Any, where: str) -> Markup:
+def markup_from_json(document: Any, where: str) -> Markup:
+    """A markup from the JSON that :func:`read_markup` describes; ``where`` names the file in errors."""
     if not isinstance(document, dict) or not _is_list_of(document.get("points"), str) or not document["points"]:
         raise VestigeError(f'{where}: expected a JSON object with "points", a list of names')
     points = tuple(document["points"])
@@ -117,7 +131,7 @@ class _Index:
         )
 
     def set(self, key: str, entries: Any) -> tuple[int, ...]:
-        if not isinstance(entries, list) or not entries:
+        if not isinstance(entries, (list, tuple)) or not entries:
             raise VestigeError(f'{self.where}: "{key}" holds {entries!r}; expected a list of points')
         return tuple(self.point(key, entry) for entry in entries)
 
@@ -125,7 +139,7 @@ class _Index:
         entries = document.get(key)
         if entries is None:
             return None
-        if not isinstance(entries, list) or len(entries) != 2:
+        if not isinstance(entries, (list, tuple)) or len(entries) != 2:
             raise VestigeError(f'{self.where}: "{key}": expected two lists of points, left and right')
         return self.set(key, entries[0]), self.set(key, entries[1])
 
@@ -133,7 +147,7 @@ class _Index:
         entries = document.get(key)
         if entries is None:
             return None
-        if not isinstance(entries, list) or len(entries) != 2:
+        if not isinstance(entries, (list, tuple)) or len(entries) != 2:
             raise VestigeError(f'{self.where}: "{key}": expected two points, left and right')
         return self.point(key, entries[0]), self.point(key, entries[1])
 

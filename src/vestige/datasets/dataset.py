@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import overload
 
@@ -59,6 +59,10 @@ class Dataset(Sequence[Example]):
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self.examples)
+
+    def without(self, kept: tuple[Example, ...], problems: Iterable[Problem]) -> Dataset:
+        """The data set with only some of its examples, and why the others were left out."""
+        return replace(self, examples=kept, skipped=(*self.skipped, *problems))
 
     @cached_property
     def fingerprint(self) -> str:
