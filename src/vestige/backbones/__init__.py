@@ -1,6 +1,7 @@
 """Networks with their preprocessing, whose named layers can be read."""
 
-from vestige.backbones.backbone import Backbone, Layer, Preprocessing
+from vestige.backbones.backbone import Backbone, Layer
 from vestige.backbones.opening import open_backbone
+from vestige.backbones.preprocessing import Preprocessing
 
 __all__ = ["Backbone", "Layer", "Preprocessing", "open_backbone"]

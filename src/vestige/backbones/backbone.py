@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,53 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vestige.backbones.preprocessing import Preprocessing
+from vestige.backbones.watching import is_channels_last, read_outputs, run_order, tensor_of
 from vestige.errors import VestigeError
 
 Kind = Literal["vector", "grid", "tokens"]
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a network wants of its input.
-
-    Attributes:
-        size: height and width of the input in pixels.
-        mean: subtracted from each channel, in units of 0..255, in the network's channel order.
-        std: divided by, likewise.
-        channels: the network's channel order.
-        interpolation: how pictures are resized to ``size``: ``bilinear``, ``bicubic``, ``lanczos`` (all anti-aliased).
-        crop_fraction: the share of the resized picture that the network's authors keep (a centre crop). It is told
-            and never applied: a probe's coordinates cover the whole crop.
-        mean_image: ``(3, h, w)`` subtracted instead of ``mean``, where the network has one.
-    """
-
-    size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    channels: Literal["rgb", "bgr"] = "rgb"
-    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
-    crop_fraction: float = 1.0
-    mean_image: NDArray[np.float32] | None = None
-
-    def __call__(self, images: NDArray[np.uint8] | Tensor, device: torch.device | str = "cpu") -> Tensor:
-        """``(N, h, w, 3)`` RGB of 0..255 to the network's input ``(N, 3, h, w)``, float32, channels-last in memory."""
-        x = torch.as_tensor(images).to(device).permute(0, 3, 1, 2).float()
-        if self.channels == "bgr":
-            x = x.flip(1)
-        if self.mean_image is None:
-            x -= torch.tensor(self.mean, device=x.device).view(1, 3, 1, 1)
-        else:
-            x -= torch.as_tensor(self.mean_image, device=x.device)
-        x /= torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
-        return x.contiguous(memory_format=torch.channels_last)
-
-    def fingerprint(self) -> str:
-        """A text that changes whenever the network's input would."""
-        mean = self.mean if self.mean_image is None else hashlib.sha256(self.mean_image.tobytes()).hexdigest()
-        return repr((self.size, mean, self.std, self.channels, self.interpolation))
 
 
 @dataclass(frozen=True)
@@ -69,11 +30,13 @@ class Layer:
         name: as the user writes it.
         kind: ``vector`` (C,), ``grid`` (C, h, w) or ``tokens`` (T, C).
         shape: of the output for one picture, in the order that ``kind`` says.
+        prefix_tokens: how many of a tokens layer's T stand before the patches (1 for a class token, else 0).
     """
 
     name: str
     kind: Kind
     shape: tuple[int, ...]
+    prefix_tokens: int = 0
 
     @property
     def size(self) -> int:
@@ -81,20 +44,22 @@ class Layer:
         return int(np.prod(self.shape))
 
 
-class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at the last layer asked for
-    """Raised inside a forward pass once every layer asked for has been seen."""
-
-
 class Backbone:
     """A network in evaluation mode with its preprocessing and its layers by name.
+
+    Layers are the names of ``paths``, in the order of depth; any other module path of the network is a layer too
+    where it is asked for by that path. A module that runs several times in a pass is read at its first run.
 
     Args:
         spec: the text that opened it.
         module: the network; put into evaluation mode, its parameters need no gradient from here on.
         preprocessing: what its input is.
         paths: layer name -> path of the module in ``module`` whose output is the layer, in the order of depth.
-        channels_last_layers: names of layers that put out ``(N, h, w, C)`` grids (Swin and its kind).
-        prefix_tokens: how many tokens before the patches (class token, registers) the ``(N, T, C)`` layers have.
+        channels_last_layers: layers and module paths that put out ``(N, h, w, C)`` grids (Swin and its kind).
+        prefix_tokens: how many tokens stand before the patches in the ``(N, T, C)`` that :meth:`run` gives: 1 with a
+            class token, else 0.
+        register_tokens: how many further tokens the network puts between those and the patches; dropped by
+            :meth:`run`.
     """
 
     def __init__(
@@ -106,6 +71,7 @@ class Backbone:
         *,
         channels_last_layers: Iterable[str] = (),
         prefix_tokens: int = 0,
+        register_tokens: int = 0,
     ) -> None:
         self.spec = spec
         self.module = module.eval().requires_grad_(False)
@@ -113,6 +79,7 @@ class Backbone:
         self.paths = dict(paths)
         self.channels_last_layers = frozenset(channels_last_layers)
         self.prefix_tokens = prefix_tokens
+        self.register_tokens = register_tokens
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -125,31 +92,66 @@ class Backbone:
         text = f"{self.weights_sha256}\n{self.module!r}\n{self.preprocessing.fingerprint()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def blank(self, size: tuple[int, int] | None = None, batch: int = 1) -> Tensor:
+        """Zeros ``(batch, 3, h, w)`` of the network's type and place, at its own input size where none is given."""
+        parameter = next(self.module.parameters(), torch.zeros(()))
+        height, width = size or self.preprocessing.size
+        return torch.zeros(batch, 3, height, width, device=parameter.device, dtype=parameter.dtype)
+
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """The layers that names and globs mean, in the order of depth; ``all`` means every one.
+        """The layers that names, globs and module paths mean, in the order of depth; ``all`` means every listed one.
+
+        A glob is matched against the listed layers, and against all module paths where it fits none of those.
 
         Raises:
             VestigeError: where a pattern matches none, with the nearest names.
         """
-        chosen: set[str] = set()
-        for pattern in patterns:
-            found = list(self.paths) if pattern == "all" else fnmatch.filter(self.paths, pattern)
-            if not found:
-                near = get_close_matches(pattern, self.paths, n=3, cutoff=0.4)
-                hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(self.paths)}"
-                raise VestigeError(f"{self.spec} has no layer {pattern!r}; {hint}")
-            chosen.update(found)
-        return tuple(name for name in self.paths if name in chosen)
+        chosen = {name for pattern in patterns for name in self._matching(pattern)}
+        if chosen <= self.paths.keys():
+            return tuple(name for name in self.paths if name in chosen)
+        rank = {path: i for i, path in enumerate(self._readable)}
+        return tuple(sorted(chosen, key=lambda name: (rank[self.path(name)], name)))
+
+    def _matching(self, pattern: str) -> list[str]:
+        listed = list(self.paths) if pattern == "all" else fnmatch.filter(self.paths, pattern)
+        if listed:
+            return listed
+        found = fnmatch.filter(self._readable, pattern)
+        if found:
+            return found
+        raise self._unknown(pattern)
+
+    def _unknown(self, pattern: str) -> VestigeError:
+        if pattern in dict(self.module.named_modules()):
+            why = "takes no part in the forward pass, or puts out no vector, grid or tokens"
+            return VestigeError(f"{self.spec}: layer {pattern!r} cannot be read: it {why}")
+        near = get_close_matches(pattern, self.paths, n=3, cutoff=0.4)
+        near = near or get_close_matches(pattern, self._readable, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(self.paths)}"
+        return VestigeError(f"{self.spec} has no layer {pattern!r}; {hint}")
+
+    def path(self, name: str) -> str:
+        """The module path of a layer."""
+        return self.paths.get(name, name)
+
+    @cached_property
+    def _readable(self) -> tuple[str, ...]:
+        """Every module path whose output can be read, in the order of depth."""
+        shapes = run_order(self.module, self.blank())
+        return tuple(path for path, shape in shapes.items() if shape is not None and len(shape) in (2, 3, 4))
 
     @torch.inference_mode()
     def layers(self, names: Sequence[str] | None = None) -> tuple[Layer, ...]:
         """Kind and shape of layers (of all, where none are named), read off one forward pass of a blank picture."""
         names = tuple(self.paths) if names is None else tuple(names)
-        height, width = self.preprocessing.size
-        parameter = next(self.module.parameters())
-        blank = torch.zeros(1, 3, height, width, device=parameter.device, dtype=parameter.dtype)
-        outputs = self.run(blank, names)
-        return tuple(Layer(name, _kind(outputs[name]), tuple(outputs[name].shape[1:])) for name in names)
+        outputs = self.run(self.blank(), names)
+        return tuple(self._layer(name, outputs[name]) for name in names)
+
+    def _layer(self, name: str, output: Tensor) -> Layer:
+        shape = tuple(output.shape[1:])
+        layout = self.token_grid(shape[0]) if output.ndim == 3 else None
+        prefix = (layout[0] if layout else self.prefix_tokens) if output.ndim == 3 else 0
+        return Layer(name, _kind(output), shape, prefix)
 
     def run(self, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """The outputs of layers; the pass ends at the last of them.
@@ -160,41 +162,80 @@ class Backbone:
 
         Returns:
             name -> ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)``.
+
+        Raises:
+            VestigeError: where a layer does not run or cannot be read.
         """
-        outputs: dict[str, Tensor] = {}
-        missing = set(names)
+        outputs = read_outputs(self.module, {name: self.path(name) for name in names}, x)
+        for name in names:
+            if name not in outputs:
+                raise VestigeError(f"{self.spec}: layer {name!r} takes no part in the forward pass")
+        return {name: self.canonical(name, outputs[name]) for name in names}
 
-        def keep(name: str) -> Any:
-            def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-                outputs[name] = self._canonical(name, output)
-                missing.discard(name)
-                if not missing:
-                    raise _Reached
+    def canonical(self, name: str, output: Any) -> Tensor:
+        """A module's output as a ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)`` tensor, without register tokens.
 
-            return hook
-
-        handles = [self.module.get_submodule(self.paths[name]).register_forward_hook(keep(name)) for name in names]
-        try:
-            self.module(x)
-        except _Reached:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
-        if missing:
-            raise VestigeError(f"{self.spec}: layer {sorted(missing)[0]!r} takes no part in the forward pass")
-        return outputs
-
-    def _canonical(self, name: str, output: Any) -> Tensor:
-        """A layer's output as a ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)`` tensor."""
-        if isinstance(output, (tuple, list)):
-            output = output[0]
-        if not isinstance(output, Tensor) or output.ndim not in (2, 3, 4):
+        Raises:
+            VestigeError: where it is none of these.
+        """
+        tensor = tensor_of(output)
+        if tensor is None or tensor.ndim not in (2, 3, 4):
             raise VestigeError(f"{self.spec}: layer {name!r} puts out no vector, grid or tokens and cannot be read")
-        tensor: Tensor = output
-        if tensor.ndim == 4 and name in self.channels_last_layers:
+        if tensor.ndim == 4 and (name in self.channels_last_layers or self.path(name) in self.channels_last_layers):
             tensor = tensor.permute(0, 3, 1, 2)
+        if tensor.ndim == 3 and self.register_tokens:
+            tensor = self._without_registers(tensor)
         return tensor.flatten(1) if tensor.shape[2:] == (1, 1) else tensor
+
+    def _without_registers(self, tokens: Tensor) -> Tensor:
+        start = self.prefix_tokens + self.register_tokens
+        if _grid_sides(tokens.shape[1] - start, self.preprocessing.size) is None:
+            return tokens
+        return torch.cat((tokens[:, : self.prefix_tokens], tokens[:, start:]), dim=1)
+
+    def token_grid(self, tokens: int) -> tuple[int, tuple[int, int]] | None:
+        """How ``(N, T, C)`` tokens lie on the picture.
+
+        Args:
+            tokens: their number T, as :meth:`run` gives them.
+
+        Returns:
+            How many tokens stand before the patches, and the ``(h, w)`` grid of the patches that follow, row by row;
+            None where T fits no grid of the input's aspect.
+        """
+        for prefix in dict.fromkeys((self.prefix_tokens, 0)):
+            sides = _grid_sides(tokens - prefix, self.preprocessing.size)
+            if sides is not None:
+                return prefix, sides
+        return None
+
+    def patches(self, name: str, tokens: Tensor) -> Tensor:
+        """The patch tokens of a layer back on their grid: ``(N, T, C)`` to ``(N, C, h, w)``.
+
+        Raises:
+            VestigeError: where their number fits no grid of the input's aspect.
+        """
+        layout = self.token_grid(tokens.shape[1])
+        if layout is None:
+            raise VestigeError(f"{self.spec}: the {tokens.shape[1]} tokens of layer {name!r} are no grid of patches")
+        prefix, (height, width) = layout
+        return tokens[:, prefix:].transpose(1, 2).reshape(len(tokens), -1, height, width)
+
+
+def _grid_sides(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Sides ``(h, w)`` with ``h * w = count`` and the aspect of ``size``, or None."""
+    if count <= 0:
+        return None
+    height = round(math.sqrt(count * size[0] / size[1]))
+    width = round(math.sqrt(count * size[1] / size[0]))
+    return (height, width) if height * width == count else None
+
+
+def channels_last_paths(module: nn.Module, x: Tensor) -> frozenset[str]:
+    """The module paths of a network that put out ``(N, h, w, C)`` grids, read off one forward pass."""
+    size = (x.shape[2], x.shape[3])
+    shapes = run_order(module, x)
+    return frozenset(path for path, shape in shapes.items() if shape is not None and is_channels_last(shape, size))
 
 
 def hash_state(state: Mapping[str, Tensor]) -> str:

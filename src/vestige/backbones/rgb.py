@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vestige.backbones.backbone import Backbone, Preprocessing
+from vestige.backbones.backbone import Backbone
+from vestige.backbones.preprocessing import Preprocessing
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec, check_options
 

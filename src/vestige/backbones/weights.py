@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,6 +13,14 @@ from torch import Tensor, nn
 from vestige.errors import VestigeError
 
 State = dict[str, Tensor]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, networks are initialised from a seed on the CPU; afterwards no random generator has moved."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def load_weights(module: nn.Module, path: str | Path, rename: Callable[[State], State] = lambda state: state) -> None:
@@ -46,11 +55,16 @@ def read_state(path: Path) -> State:
             f"{path}: cannot be read as weights ({reason[0] if reason else type(error).__name__}); expected a "
             "complete .safetensors file or a PyTorch state dict that holds tensors alone"
         ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    for wrapper in ("state_dict", "model"):  # what training scripts wrap a state dict in
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not state or not all(map(_is_entry, state.items())):
         raise VestigeError(f"{path}: holds no state dict; expected a mapping of names to tensors")
     return state
+
+
+def _is_entry(entry: tuple[object, object]) -> bool:
+    return isinstance(entry[0], str) and isinstance(entry[1], Tensor)
 
 
 def put_state(module: nn.Module, state: State, path: Path) -> None:
@@ -70,4 +84,6 @@ def put_state(module: nn.Module, state: State, path: Path) -> None:
             raise VestigeError(
                 f"{path}: tensor {name!r} has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}"
             )
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise VestigeError(f"{path}: tensor {name!r} holds values that are not finite; the file is damaged")
     module.load_state_dict(state, strict=False)

@@ -1,0 +1,104 @@
+"""Reading the outputs of a network's modules by forward hooks. Nothing is traced and no name is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at the last layer asked for
+    """Raised inside a forward pass once every layer asked for has been seen."""
+
+
+def tensor_of(output: Any) -> Tensor | None:
+    """The tensor that a module's output stands for: itself, or the first of a tuple, list or mapping; else None."""
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, (tuple, list)):
+        output = output[0] if output else None
+    return output if isinstance(output, Tensor) else None
+
+
+def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict[str, Any]:
+    """The outputs of submodules in one forward pass, which ends at the last of them.
+
+    A submodule that runs several times in a pass (a ReLU shared by a whole block) is read at its first run, wherever
+    the pass ends. Outputs are copied, as later modules may work in place; the last one needs no copy.
+
+    Args:
+        module: the network.
+        paths: name -> module path.
+        x: the network's input.
+
+    Returns:
+        name -> output; a name whose submodule did not run is absent.
+    """
+    outputs: dict[str, Any] = {}
+    waiting = set(paths)
+
+    def keep(name: str) -> Any:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            if name not in waiting:
+                return
+            waiting.discard(name)
+            tensor = tensor_of(output)
+            outputs[name] = tensor.clone() if waiting and tensor is not None else output
+            if not waiting:
+                raise _Reached
+
+        return hook
+
+    handles = [module.get_submodule(path).register_forward_hook(keep(name)) for name, path in paths.items()]
+    try:
+        module(x)
+    except _Reached:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs
+
+
+def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]:
+    """Every submodule that takes part in a forward pass, in the order in which they end.
+
+    Returns:
+        module path -> the shape of its first output, or None where that is no tensor.
+    """
+    shapes: dict[str, tuple[int, ...] | None] = {}
+
+    def note(path: str) -> Any:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            tensor = tensor_of(output)
+            shapes.setdefault(path, None if tensor is None else tuple(tensor.shape))
+
+        return hook
+
+    handles = [part.register_forward_hook(note(path)) for path, part in module.named_modules() if path]
+    try:
+        with torch.no_grad():
+            module(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+def is_channels_last(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether a 4-D output of a network with input ``size`` (h, w) is ``(N, h, w, C)`` rather than ``(N, C, h, w)``.
+
+    A grid keeps the aspect of the input: of the two readings, the one whose sides have it is taken; where both have,
+    the usual ``(N, C, h, w)``.
+    """
+    if len(shape) != 4:
+        return False
+    first, last = _aspect_error(shape[2:], size), _aspect_error(shape[1:3], size)
+    return last < first
+
+
+def _aspect_error(sides: tuple[int, ...], size: tuple[int, int]) -> float:
+    """How far the ratio of two sides is from that of the input: 0 where it is the same."""
+    return abs(sides[0] * size[1] / (sides[1] * size[0]) - 1.0)

@@ -1,0 +1,116 @@
+"""Weights files that are not what they say end in one clear error and change nothing."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from vestige.backbones import open_backbone
+from vestige.backbones.weights import load_weights
+from vestige.errors import VestigeError
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+def _changed(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value + 1 for name, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_state_dict_is_read_from_either_format(module: nn.Module, tmp_path: Path, suffix: str) -> None:
+    path, state = tmp_path / f"w{suffix}", _changed(module)
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    load_weights(module, path)
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
+def test_a_checkpoint_is_unwrapped(module: nn.Module, tmp_path: Path, wrapper: str) -> None:
+    state = _changed(module)
+    torch.save({wrapper: state, "epoch": 3}, tmp_path / "w.pth")
+    load_weights(module, tmp_path / "w.pth")
+    assert torch.equal(module[0].weight, state["0.weight"])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_truncated_file_is_refused(module: nn.Module, tmp_path: Path, suffix: str) -> None:
+    path, state = tmp_path / f"w{suffix}", _changed(module)
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    path.write_bytes(path.read_bytes()[:-200])
+    _refused(module, path, "cannot be read as weights")
+
+
+def test_a_file_of_text_is_refused(module: nn.Module, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_text("no weights here")
+    _refused(module, tmp_path / "w.pth", "cannot be read as weights")
+
+
+def test_wrong_shapes_are_told_with_the_tensors_name(module: nn.Module, tmp_path: Path) -> None:
+    torch.save(_changed(module) | {"0.weight": torch.zeros(4, 3, 5, 5)}, tmp_path / "w.pth")
+    _refused(module, tmp_path / "w.pth", r"'0.weight' has shape \(4, 3, 5, 5\); expected \(4, 3, 3, 3\)")
+
+
+def test_missing_and_unknown_tensors_are_told(module: nn.Module, tmp_path: Path) -> None:
+    state = _changed(module) | {"2.weight": torch.zeros(1)}
+    del state["1.bias"]
+    torch.save(state, tmp_path / "w.pth")
+    _refused(module, tmp_path / "w.pth", r"missing 1 \(1.bias\) and unknown 1 \(2.weight\)")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 3}, {}, {4: torch.zeros(1)}])
+def test_what_is_no_state_dict_is_refused(module: nn.Module, tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    _refused(module, tmp_path / "w.pth", "holds no state dict")
+
+
+def test_damaged_values_are_refused(module: nn.Module, tmp_path: Path) -> None:
+    torch.save(_changed(module) | {"1.weight": torch.full((4,), torch.nan)}, tmp_path / "w.pth")
+    _refused(module, tmp_path / "w.pth", "'1.weight' holds values that are not finite")
+
+
+class _Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, (f"open({str(self.mark)!r}, 'w').close()",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
+    module: nn.Module, tmp_path: Path, zipped: bool
+) -> None:
+    path, mark = tmp_path / "w.pth", tmp_path / "mark"
+    if zipped:
+        torch.save({"0.weight": _Bomb(mark)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"0.weight": _Bomb(mark)}, protocol=2))
+    _refused(module, path, "cannot be read as weights")
+    assert not mark.exists()
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(VestigeError, match=r"nowhere.pth: no such weights file"):
+        open_backbone("efficientnet_lite0@nowhere.pth")
+
+
+def test_saved_weights_of_the_embedded_network_open_again(tmp_path: Path) -> None:
+    backbone = open_backbone("efficientnet_lite0@random:3")
+    save_file(backbone.module.state_dict(), tmp_path / "w.safetensors")
+    again = open_backbone(f"efficientnet_lite0@{tmp_path / 'w.safetensors'}")
+    assert again.weights_sha256 == backbone.weights_sha256
+
+
+def _refused(module: nn.Module, path: Path, match: str) -> None:
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(VestigeError, match=match) as caught:
+        load_weights(module, path)
+    assert str(path) in str(caught.value)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
