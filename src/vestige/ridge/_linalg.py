@@ -1,0 +1,64 @@
+"""Dense linear algebra on tensors, with the fastest library for where the tensor lies.
+
+On the CPU the products and decompositions go to the BLAS and LAPACK behind numpy and scipy: they
+know the symmetric product (``syrk``, half the work of a GEMM), and are as fast as or faster than those
+behind torch. On any other device they go to torch. All functions take and return tensors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Product ``a @ b`` of two matrices of one dtype."""
+    if a.device.type == "cpu":
+        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
+    return a @ b
+
+
+def gram(x: Tensor) -> Tensor:
+    """Symmetric product ``x.T @ x``, (n, d) -> (d, d). numpy hands it to ``syrk``."""
+    return matmul(x.T, x)
+
+
+def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (d,), ascending, and eigenvectors as rows ``Qt`` (d, d) of a symmetric matrix, which is overwritten.
+
+    The driver is divide and conquer (``evd``): in float32 the default of scipy, ``evr``, is several times
+    slower on many machines. torch uses ``evd`` on every device.
+    """
+    if a.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(a)
+        return values, vectors.T.contiguous()
+    # A symmetric C-ordered matrix is its own Fortran-ordered transpose: LAPACK then works in place.
+    values, vectors = scipy.linalg.eigh(a.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
+    return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))
+
+
+def cholesky(a: Tensor) -> Tensor | None:
+    """Factor to give to `cholesky_solve`, (d, d); None where ``a``, which is overwritten, is not positive definite."""
+    if a.device.type != "cpu":
+        factor, info = torch.linalg.cholesky_ex(a)
+        return None if int(info) else factor
+    try:
+        return torch.from_numpy(scipy.linalg.cho_factor(a.numpy().T, True, overwrite_a=True, check_finite=False)[0])
+    except scipy.linalg.LinAlgError:
+        return None
+
+
+def cholesky_solve(factor: Tensor, b: Tensor) -> Tensor:
+    """Solution x of ``a x = b`` from the lower factor of a: (d, d), (d, t) -> (d, t)."""
+    if factor.device.type != "cpu":
+        return torch.cholesky_solve(b, factor)
+    return torch.from_numpy(scipy.linalg.cho_solve((factor.numpy(), True), b.numpy(), check_finite=False))
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[Any]]:
+    """The tensor as an array in main memory."""
+    return tensor.detach().cpu().numpy()

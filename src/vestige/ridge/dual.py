@@ -1,0 +1,220 @@
+"""Ridge from the rows' inner products: the n x n form, for fewer rows than features.
+
+For fold k, with the other folds' rows T centred about their mean and scaled by the roots of their weights,
+K_TT = U S UT. The prediction of fold k's rows V at alpha is mean y + P (Z / (S + alpha)) with P = K_VT U and
+Z = UT (y - mean y): every alpha costs one product, residuals are explicit, and d enters only in the Gram matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vestige.ridge import checks
+from vestige.ridge._linalg import eigh, gram, matmul, to_numpy
+from vestige.ridge.checks import RidgeError
+from vestige.ridge.moments import column_blocks
+from vestige.ridge.quadratic import shrinkage
+from vestige.ridge.rows import Rows
+from vestige.ridge.solution import Form
+
+Floats = npt.NDArray[np.float64]
+TARGETS = 1024
+BLOCK_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class DualFactor:
+    """Fold k of one group: training rows T, validation rows V, eigenvalues S (m,), eigenvectors as rows of Ut
+    (m, m), P = K_VT U (v, m), weights' roots (m,), and the weights' shares (m,) that make a mean."""
+
+    T: Tensor
+    V: Tensor
+    S: Tensor
+    Ut: Tensor
+    P: Tensor
+    root: Tensor
+    share: Tensor
+
+
+class DualForm:
+    """Cross-validation and solution from rows (see the module's text)."""
+
+    name: Form = "dual"
+
+    def __init__(
+        self, rows: Rows, dtype: torch.dtype, fit_intercept: bool = True, keep: bool = False
+    ) -> None:
+        """``dtype`` is that of the products over features; all else is float64. Float32 loses alphas that are small
+        beside the largest eigenvalue.
+
+        ``keep`` holds the folds' factors, about n^2 (K - 1 + 1 / K) numbers for each group.
+        """
+        self.rows, self.dtype, self.fit_intercept, self.keep = rows, dtype, fit_intercept, keep
+        self.device = rows.Y.device
+        self.K, self.shift = self._gram()
+        self._kept: dict[tuple[int, int], DualFactor | None] = {}
+        for columns, known in self._group_rows():
+            if not float(rows.w[known].sum()) > 0:
+                raise RidgeError(f"target {columns[0]} has no row with a weight above zero; drop the target")
+        if len(np.unique(rows.labels[to_numpy(rows.w) > 0])) < 2:
+            raise RidgeError("all rows are in one fold; cross-validation needs at least two")
+
+    def _group_rows(self) -> list[tuple[npt.NDArray[np.int64], Tensor]]:
+        """For each group its targets and the rows in which they are known."""
+        every = torch.arange(len(self.rows.Y), device=self.device)
+        seen = self.rows.seen
+        return [(c, every if seen is None else torch.nonzero(seen[:, c[0]])[:, 0]) for c in self.rows.groups]
+
+    def _blocks(self) -> list[slice]:
+        n, d = self.rows.X.shape
+        width = max(1, min(d, BLOCK_BYTES // (8 * n)))
+        return [slice(a, min(a + width, d)) for a in range(0, d, width)]
+
+    def _block(self, cols: slice) -> Tensor:
+        x = checks.matrix(self.rows.X[:, cols], "X", self.device)
+        checks.finite(x, "X", first_column=cols.start)
+        return x
+
+    def _gram(self) -> tuple[Tensor, Tensor]:
+        """K (n, n) float64 of the rows, and the shift (d,) that they were measured from: their mean if there is an
+        intercept (ridge with an intercept does not see a shift; rounding does)."""
+        n, d = self.rows.X.shape
+        K = torch.zeros(n, n, dtype=torch.float64, device=self.device)
+        shift = torch.zeros(d, dtype=torch.float64, device=self.device)
+        for cols in self._blocks():
+            x = self._block(cols)
+            if self.fit_intercept:
+                shift[cols] = (x.sum(0, dtype=torch.float64) / n).to(x.dtype).double()
+                x = x - shift[cols].to(x.dtype)
+            K += gram(x.to(self.dtype).T)
+        return K, shift
+
+    def scale(self) -> float:
+        """Mean non-zero eigenvalue of the scatter of all rows."""
+        w = self.rows.w
+        trace = float(w @ self.K.diagonal())
+        if self.fit_intercept:
+            trace -= float(w @ self.K @ w / w.sum())
+        return trace / min(self.rows.Y.shape[0], self.shift.shape[0])
+
+    def _centred(self, V: Tensor, T: Tensor, share: Tensor) -> Tensor:
+        """K_VT (v, m) about the training rows' mean."""
+        K = self.K[V][:, T]
+        if not self.fit_intercept:
+            return K
+        mean = self.K[T][:, T] @ share
+        return K.sub_((K @ share)[:, None]).sub_(mean - share @ mean)
+
+    def _share(self, T: Tensor) -> tuple[Tensor, Tensor]:
+        w = self.rows.w[T]
+        return w.sqrt(), w / w.sum()
+
+    def factor(self, g: int, k: int) -> DualFactor | None:
+        """The factor of fold k for group g; None if no other fold has rows for it."""
+        if (g, k) not in self._kept:
+            found = self._factor(g, k)
+            if not self.keep:
+                return found
+            self._kept[g, k] = found
+        return self._kept[g, k]
+
+    def _factor(self, g: int, k: int) -> DualFactor | None:
+        inside = torch.from_numpy(self.rows.labels == k).to(self.device)
+        known = self._group_rows()[g][1]
+        T, V = known[~inside[known] & (self.rows.w[known] > 0)], torch.nonzero(inside)[:, 0]
+        if not len(T):
+            return None
+        root, share = self._share(T)
+        S, Ut = eigh(self._centred(T, T, share).mul_(root[:, None]).mul_(root))
+        S.clamp_(min=0)
+        P = matmul(self._centred(V, T, share).mul_(root), Ut.T)
+        return DualFactor(T, V, S, Ut, P, root, share)
+
+    def _projected(self, f: DualFactor, cols: Any) -> tuple[Tensor, Tensor]:
+        """Z = UT (y - q) (m, c) and the training mean q (c,)."""
+        y = self.rows.Y[f.T][:, cols].double()
+        q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
+        return matmul(f.Ut, (y - q).mul_(f.root[:, None])), q
+
+    def score(self, alphas: Floats) -> Floats:
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+        scores = np.full((len(alphas), self.rows.Y.shape[1]), np.nan)
+        for g, (columns, known) in enumerate(self._group_rows()):
+            folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
+            if len(folds) > 1:
+                scores[:, columns] = 0.0
+            for k in folds if len(folds) > 1 else ():
+                f = self.factor(g, int(k))
+                assert f is not None
+                for cols in column_blocks(columns, TARGETS):
+                    scores[:, cols] += self._validate(f, cols, alphas) / len(folds)
+        return scores
+
+    def _validate(self, f: DualFactor, cols: Any, alphas: Floats) -> Floats:
+        """Validation MSE (A, c) of one fold."""
+        Z, q = self._projected(f, cols)
+        seen = self.rows.seen
+        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
+        y, P, w = (self.rows.Y[f.V][:, cols].double() - q)[known], f.P[known], self.rows.w[f.V][known]
+        w = w / w.sum()
+        out = np.empty((len(alphas), y.shape[1]))
+        for a, row in enumerate(shrinkage(f.S, torch.from_numpy(alphas).to(self.device))):
+            out[a] = to_numpy(w @ (y - matmul(P, Z * row[:, None])).square_())
+        return out
+
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Targets (t,) without a usable fold; all of them, if an alpha is lost in the Gram matrix's rounding."""
+        floor = 8 * torch.finfo(self.dtype).eps * float(self.K.diagonal().sum())
+        blind = np.isnan(scores[best, np.arange(scores.shape[1])])
+        return np.asarray(blind | (alphas.min() < floor)) & (len(alphas) > 1)
+
+    def oof(self, alpha: Floats, out: npt.NDArray[Any]) -> None:
+        """Predictions into ``out`` (n, t) of all rows, each from the other folds; NaN where those know nothing."""
+        for g, (columns, _) in enumerate(self._group_rows()):
+            for k in np.unique(self.rows.labels):
+                f = self.factor(g, int(k))
+                for cols in column_blocks(columns, TARGETS):
+                    at = np.ix_(np.flatnonzero(self.rows.labels == k), np.arange(len(alpha))[cols])
+                    out[at] = np.nan if f is None else to_numpy(self._predict(f, cols, alpha))
+
+    def _predict(self, f: DualFactor, cols: Any, alpha: Floats) -> Tensor:
+        Z, q = self._projected(f, cols)
+        shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(self.device)).T
+        return matmul(f.P, Z * shrink) + q
+
+    def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:
+        """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
+        n, t = self.rows.Y.shape
+        A = torch.zeros(n, t, dtype=torch.float64, device=self.device)
+        means = torch.zeros(t, dtype=torch.float64, device=self.device)
+        for columns, known in self._group_rows():
+            T = known[self.rows.w[known] > 0]
+            root, share = self._share(T)
+            S, Ut = eigh(self._centred(T, T, share).mul_(root[:, None]).mul_(root))
+            f = DualFactor(T, T, S.clamp_(min=0), Ut, Ut, root, share)
+            for cols in column_blocks(columns, TARGETS):
+                Z, means[cols] = self._projected(f, cols)
+                shrink = shrinkage(S, torch.from_numpy(alpha[cols]).to(self.device)).T
+                a = matmul(Ut.T, Z * shrink).mul_(root[:, None])
+                if self.fit_intercept:
+                    a -= share[:, None] * a.sum(0)
+                    means[cols] -= share @ matmul(self.K[T][:, T], a)
+                A[T[:, None], torch.arange(t, device=self.device)[cols]] = a
+        return self._to_features(A, means, coef)
+
+    def _to_features(self, A: Tensor, intercept: Tensor, coef: npt.NDArray[Any]) -> Floats:
+        """coef = XT A, block of columns by block; the intercept moves from the shift to the origin."""
+        for cols in self._blocks():
+            x = self._block(cols)
+            x = (x - self.shift[cols].to(x.dtype)).to(self.dtype)
+            B = matmul(x.T, A.to(self.dtype))
+            coef[:, cols] = to_numpy(B.T)
+            if self.fit_intercept:
+                intercept = intercept - self.shift[cols] @ B.double()
+        return to_numpy(intercept)

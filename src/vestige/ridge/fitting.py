@@ -1,0 +1,265 @@
+"""The ways in: from moments, from rows in memory, from chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vestige.ridge import checks, grid
+from vestige.ridge.checks import ArrayLike, RidgeError
+from vestige.ridge.dual import DualForm
+from vestige.ridge.moments import ROWS, Moments
+from vestige.ridge.plan import MEMORY, Size, choose_form
+from vestige.ridge.primal import PrimalForm
+from vestige.ridge.rows import Rows, chunks_of, join, rechunked
+from vestige.ridge.solution import Form, RidgeSolution
+
+Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
+Floats = npt.NDArray[np.float64]
+
+GRID = 13  # alphas that the automatic grid starts with
+
+
+class _Form(Protocol):
+    @property
+    def name(self) -> Form: ...
+    def scale(self) -> float: ...
+    def score(self, alphas: Floats) -> Floats: ...
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]: ...
+    def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats: ...
+
+
+def fit(
+    moments: Moments,
+    alphas: Alphas = None,
+    per_target: bool = True,
+    rows: Iterable[Any] | None = None,
+    fit_intercept: bool = True,
+    coef_path: str | Path | None = None,
+) -> RidgeSolution:
+    """Ridge of every target from moments: alpha by k-fold cross-validation, coefficients from all rows.
+
+    Minimises sum_i w_i (y_i - x_i.b - b0)^2 + alpha |b|^2 (eq. 2 of "Persistent Evidence of Local Image Properties
+    in Generic ConvNets"; the intercept is not penalised).
+
+    Args:
+        moments: of all rows.
+        alphas: the alphas to try, as given; None for a grid relative to the data's scale that widens by itself.
+        per_target: every target its own alpha, or one for all, which minimises the scores' sum over targets.
+        rows: the rows that the moments are of, as a re-iterable of chunks (see `fit_chunks`): alphas that rounding may
+            have decided are then settled by explicit prediction.
+        fit_intercept: whether there is an intercept.
+        coef_path: write the coefficients to this .npy file and give them back as a memory map.
+
+    Raises:
+        RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
+    """
+    form = PrimalForm(moments, fit_intercept, keep=_keep(moments, alphas))
+    return _finish(form, alphas, per_target, moments.dtype, (moments.n_targets, moments.n_features), coef_path)
+
+
+def fit_rows(
+    X: ArrayLike,
+    Y: ArrayLike,
+    folds: ArrayLike,
+    alphas: Alphas = None,
+    per_target: bool = True,
+    sample_weight: ArrayLike = None,
+    mask: ArrayLike = None,
+    fit_intercept: bool = True,
+    form: Literal["auto", "primal", "dual"] = "auto",
+    return_oof: bool = False,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+    coef_path: str | Path | None = None,
+) -> RidgeSolution:
+    """Ridge of every target from rows: alpha by k-fold cross-validation, coefficients from all rows.
+
+    Args:
+        X: (n, d) features of any real dtype; or an array on disk that slices like one (zarr, a memory map), which is
+            read in blocks: of columns in the dual form, of rows in the primal.
+        Y: (n, t) targets; (n,) if there is one.
+        folds: (n,) the fold of every row, whole numbers from 0.
+        alphas, per_target, fit_intercept, coef_path: as in `fit`.
+        sample_weight: (n,) weights, zero or more; they count in the fit and in the validation error.
+        mask: (n, t) bool, True where the target is known; what Y holds elsewhere is not looked at.
+        form: "primal", "dual", or whichever costs less ("auto").
+        return_oof: also give every row's out-of-fold predictions at the chosen alphas, for rows where the target is not
+            known too.
+        dtype: of the large products and of the coefficients, "float32" or "float64". If not given, coefficients are
+            float32 unless X is float64 or of wide integers; the primal form multiplies in that dtype, the dual form
+            in float64.
+        device: "cpu" or a CUDA device.
+
+    Raises:
+        RidgeError: shapes that do not fit, numbers that are not finite (with row and column), fewer than two folds.
+    """
+    if form not in ("auto", "primal", "dual"):
+        raise RidgeError(f"form {form!r}: expected auto, primal or dual")
+    data = _rows(X, Y, folds, sample_weight, mask, device)
+    n, d = X.shape
+    n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
+    if form == "auto":
+        size = Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups))
+        form = choose_form(size)
+    kind = checks.product_dtype(dtype, X)
+    if form == "dual":
+        products = torch.float64 if dtype is None else kind
+        return _fit_dual(data, kind, products, alphas, per_target, fit_intercept, return_oof, coef_path)
+    moments = Moments(d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), kind, device)
+    for rows in chunks_of(data, ROWS):
+        moments.update(*rows)
+    primal = PrimalForm(moments, fit_intercept, keep=return_oof or _keep(moments, alphas))
+
+    def predict(alpha: Floats) -> npt.NDArray[Any]:
+        out = np.empty(tuple(data.Y.shape), _numpy_dtype(kind))
+        primal.oof(alpha, data.X, data.labels, out)
+        return out
+
+    shape = (moments.n_targets, d)
+    return _finish(primal, alphas, per_target, kind, shape, coef_path, predict if return_oof else None)
+
+
+def _rows(
+    X: ArrayLike, Y: ArrayLike, folds: ArrayLike, sample_weight: ArrayLike, mask: ArrayLike, device: str | torch.device
+) -> Rows:
+    """The data, checked in all but the numbers of X."""
+    if getattr(X, "ndim", None) is None:
+        X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise RidgeError(f"X has shape {tuple(X.shape)}; expected (rows, features), at least one of each")
+    y = checks.matrix(Y, "Y", device)
+    checks.same_rows(len(X), Y=y)
+    labels = np.unique(checks.fold_labels(folds, len(X), None), return_inverse=True)[1].reshape(-1)
+    seen = checks.present(mask, *y.shape)
+    if seen is not None:
+        y = y.masked_fill(~seen.to(y.device), 0.0)
+    checks.finite(y, "Y")
+    w = checks.weights(sample_weight, len(X))
+    w = torch.ones(len(X), dtype=torch.float64) if w is None else w
+    return Rows(X, y, labels, w.to(y.device), None if seen is None else seen.to(y.device))
+
+
+def _fit_dual(
+    data: Rows,
+    dtype: torch.dtype,
+    products: torch.dtype,
+    alphas: Alphas,
+    per_target: bool,
+    fit_intercept: bool,
+    return_oof: bool,
+    coef_path: str | Path | None,
+) -> RidgeSolution:
+    dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None)
+
+    def predict(alpha: Floats) -> npt.NDArray[Any]:
+        out = np.empty(tuple(data.Y.shape), _numpy_dtype(dtype))
+        dual.oof(alpha, out)
+        return out
+
+    shape = (data.Y.shape[1], data.X.shape[1])
+    return _finish(dual, alphas, per_target, dtype, shape, coef_path, predict if return_oof else None)
+
+
+def fit_chunks(
+    chunks: Iterable[Any],
+    alphas: Alphas = None,
+    per_target: bool = True,
+    fit_intercept: bool = True,
+    form: Literal["auto", "primal", "dual"] = "auto",
+    n_folds: int | None = None,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+    coef_path: str | Path | None = None,
+) -> RidgeSolution:
+    """Ridge of every target from a stream of rows, such as a FeatureStore gives.
+
+    Rows are held for as long as the dual form is the cheaper one (few rows, many features). From there on they are
+    added up into Moments, and memory no longer grows with their number.
+
+    Args:
+        chunks: a re-iterable (a list, or an object whose ``__iter__`` starts afresh) of ``(X, Y, fold)``, or of
+            ``(X, Y, fold, sample_weight, mask)`` where the last two, or the last, may be left out or None.
+        n_folds: K, if it is known; else one more than the largest label, for which ``fold`` is read once beforehand.
+        alphas, per_target, fit_intercept, form, dtype, device, coef_path: as in `fit_rows`.
+
+    Raises:
+        RidgeError: as `fit_rows`; or there are no chunks, or they can be read only once.
+    """
+    if iter(chunks) is chunks:
+        raise RidgeError("chunks can be read only once; give a list, or an object whose __iter__ starts afresh")
+    if form not in ("auto", "primal", "dual"):
+        raise RidgeError(f"form {form!r}: expected auto, primal or dual")
+    n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
+    held: list[tuple[Any, ...]] = []
+    moments: Moments | None = None
+    for chunk in rechunked(chunks, ROWS):
+        if moments is not None:
+            moments.update(*chunk)
+            continue
+        held.append(chunk)
+        n, d, t = sum(len(c[0]) for c in held), chunk[0].shape[1], chunk[1].shape[1]
+        folds = n_folds or 1 + max(int(np.max(c[2])) for c in held)
+        if form == "primal" or (form == "auto" and choose_form(Size(n, d, t, folds, n_alphas)) == "primal"):
+            n_folds = max(2, n_folds or _count_folds(chunks))
+            moments = Moments(d, t, n_folds, checks.product_dtype(dtype, chunk[0]), device)
+            while held:
+                moments.update(*held.pop(0))
+    if moments is not None:
+        return fit(moments, alphas, per_target, chunks, fit_intercept, coef_path)
+    if not held:
+        raise RidgeError("there are no rows to fit: chunks is empty")
+    X, Y, fold, w, mask = join(held)
+    return fit_rows(X, Y, fold, alphas, per_target, w, mask, fit_intercept, "dual", False, dtype, device, coef_path)
+
+
+def _count_folds(chunks: Iterable[Any]) -> int:
+    return 1 + max(int(np.max(chunk[2])) for chunk in chunks)
+
+
+def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    return np.dtype(np.float32 if dtype == torch.float32 else np.float64)
+
+
+def _keep(moments: Moments, alphas: Alphas) -> bool:
+    size = 2 * len(moments.xx) * moments.n_folds * moments.n_features**2 * torch.finfo(moments.dtype).bits // 8
+    return alphas is None and size <= MEMORY // 2
+
+
+def _finish(
+    form: _Form,
+    alphas: Alphas,
+    per_target: bool,
+    dtype: torch.dtype,
+    shape: tuple[int, int],
+    coef_path: str | Path | None,
+    predict: Callable[[Floats], npt.NDArray[Any]] | None = None,
+) -> RidgeSolution:
+    """Search, choose, solve, and (with ``predict``) out-of-fold predictions."""
+    if alphas is None:
+        tried, scores = grid.search(form.score, form.scale(), per_target)
+    else:
+        tried = checks.regularisation(alphas)
+        scores = form.score(tried)
+    best = grid.choose(scores, per_target, tried)
+    uncertain = form.uncertain(tried, scores, best)
+    alpha = tried[best]
+    oof = None if predict is None else predict(alpha)
+    coef = _coefficients(shape, _numpy_dtype(dtype), coef_path)
+    intercept = form.solve(alpha, coef)
+    boundary = grid.at_boundary(tried, best)
+    return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
+
+
+def _coefficients(shape: tuple[int, int], dtype: np.dtype[Any], path: str | Path | None) -> npt.NDArray[Any]:
+    if path is None:
+        return np.empty(shape, dtype)
+    try:
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    except OSError as error:
+        raise RidgeError(f"{path}: cannot write the coefficients: {error}") from error

@@ -1,0 +1,59 @@
+"""Which alphas are tried, and which one every target gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+STEP = 10**0.5
+FIRST: Floats = STEP ** np.arange(-8.0, 5.0)  # 1e-4 ... 1e2, times the data's scale
+WIDEN = 4  # alphas a round: two decades
+ROUNDS = 3  # so that the widest grid is 1e-10 ... 1e8
+
+
+def search(score: Callable[[Floats], Floats], scale: float, per_target: bool) -> tuple[Floats, Floats]:
+    """Score an automatic grid, wider for as long as (and in the direction where) an optimum sits on its edge.
+
+    ``score`` maps alphas (A,) to scores (A, t); ``scale`` is the mean eigenvalue of the training scatter.
+    Returns the alphas (A,), ascending, and their scores (A, t).
+    """
+    alphas = FIRST * (scale if scale > 0 else 1.0)
+    scores = score(alphas)
+    for down in (True, False):
+        for _ in range(ROUNDS):
+            best = choose(scores, per_target)
+            if not np.any(best == (0 if down else len(alphas) - 1)):
+                break
+            steps: Floats = STEP ** np.arange(1.0, WIDEN + 1)
+            more = np.sort(alphas[0] / steps) if down else alphas[-1] * steps
+            parts = [(more, score(more)), (alphas, scores)]
+            parts = parts if down else parts[::-1]
+            alphas = np.concatenate([part[0] for part in parts])
+            scores = np.concatenate([part[1] for part in parts])
+    return alphas, scores
+
+
+def choose(scores: Floats, per_target: bool, alphas: Floats | None = None) -> npt.NDArray[np.int64]:
+    """Index (t,) of the alpha with the lowest score, (A, t) -> (t,); if shared, of the lowest sum over targets.
+
+    A target without a usable fold scores NaN everywhere; it follows the others if alpha is shared, and
+    otherwise gets the strongest of ``alphas`` (the last, if they are not given).
+    """
+    strongest = len(scores) - 1 if alphas is None else int(np.argmax(alphas))
+    blind = np.isnan(scores).any(axis=0)
+    if per_target:
+        return np.where(blind, strongest, np.argmin(np.where(blind, 0.0, scores), axis=0))
+    total = scores[:, ~blind].sum(axis=1)
+    return np.full(scores.shape[1], int(np.argmin(total)), dtype=np.int64)
+
+
+def at_boundary(alphas: Floats, best: npt.NDArray[np.int64]) -> float:
+    """Share of the targets whose alpha is the smallest or largest tried; 0 if only one was."""
+    if alphas.min() == alphas.max():
+        return 0.0
+    chosen = alphas[best]
+    return float(np.mean((chosen == alphas.min()) | (chosen == alphas.max())))

@@ -1,0 +1,56 @@
+"""Which form a problem is solved in: d x d or n x n, by cost, and by memory where one of them does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vestige.ridge.solution import Form
+
+MEMORY = 4 * 2**30
+"""Bytes that the engine may use, beyond the data and the solution, before it prefers the slower way."""
+_EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
+
+
+@dataclass(frozen=True)
+class Size:
+    """n rows, d features, t targets, K folds, A alphas, g groups of targets of equal mask."""
+
+    n: int
+    d: int
+    t: int
+    folds: int
+    alphas: int = 13
+    groups: int = 1
+
+
+def primal_operations(s: Size) -> float:
+    """Floating-point operations of the primal form (`docs/ridge.md` derives them)."""
+    gather = s.groups * s.n * s.d**2 + 2.0 * s.n * s.d * s.t
+    factor = s.groups * s.folds * (_EIGH + 4.0) * s.d**3
+    return gather + factor + s.folds * (4.0 + s.alphas) * s.d**2 * s.t + 2.0 * s.d**2 * s.t
+
+
+def dual_operations(s: Size) -> float:
+    """Floating-point operations of the dual form."""
+    m, v = s.n * (1 - 1 / s.folds), s.n / s.folds
+    factor = s.folds * (_EIGH * m**3 + 2.0 * v * m**2) + _EIGH * s.n**3
+    validate = s.folds * (2.0 * m**2 + 2.0 * s.alphas * v * m) * s.t
+    return float(s.n) ** 2 * s.d + s.groups * factor + validate + 2.0 * s.n * (s.n + s.d) * s.t
+
+
+def primal_bytes(s: Size) -> float:
+    """Memory of the primal form."""
+    return 8.0 * (s.folds * s.d * (s.groups * s.d + s.t) + 6 * s.d**2)
+
+
+def dual_bytes(s: Size) -> float:
+    """Memory of the dual form, without the rows themselves."""
+    return 8.0 * (s.groups * s.folds + 5) * s.n**2 + 8.0 * s.n * s.t
+
+
+def choose_form(s: Size) -> Form:
+    """The cheaper form; or the one that fits into `MEMORY`, if only one does."""
+    fits = primal_bytes(s) <= MEMORY, dual_bytes(s) <= MEMORY
+    if fits[0] != fits[1]:
+        return "primal" if fits[0] else "dual"
+    return "primal" if primal_operations(s) <= dual_operations(s) else "dual"

@@ -1,0 +1,257 @@
+"""Ridge from moments: the d x d form. No look at the rows is needed.
+
+For fold k let A and C be the scatter and covariance of the other folds about their mean, and G_k, C_k, y2_k
+those of fold k about that same mean. With A = Q S QT, the solution at alpha is b = Q B, B = Z / (S + alpha),
+Z = QT C, and its squared error on fold k is y2_k - 2 B.(QT C_k) + B.(H B) with H = QT G_k Q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vestige.ridge._linalg import cholesky, cholesky_solve, eigh, matmul, to_numpy
+from vestige.ridge.checks import RidgeError, matrix
+from vestige.ridge.moments import ROWS, Moments, column_blocks, recentre
+from vestige.ridge.quadratic import quadratic_forms, shrinkage
+from vestige.ridge.rows import take
+from vestige.ridge.solution import Form
+
+Floats = npt.NDArray[np.float64]
+Columns = slice | npt.NDArray[np.int64]
+
+TARGETS = 512  # targets worked on at a time
+CHOLESKY = 12  # one eigendecomposition costs about as much as this many Cholesky factors
+NOISE = 2.0  # the rounding error allowed for, in units of the dtype's epsilon
+
+
+@dataclass(frozen=True)
+class FoldFactor:
+    """What fold k of one group of targets is to cross-validation: eigenvalues S (d,), eigenvectors as rows of
+    Qt (d, d), fold k's scatter H (d, d) in that basis, and the training mean p (d,) measured from the shift."""
+
+    group: int
+    fold: int
+    S: Tensor
+    Qt: Tensor
+    H: Tensor
+    p: Tensor
+
+
+class PrimalForm:
+    """Cross-validation and solution from moments (see the module's text)."""
+
+    name: Form = "primal"
+
+    def __init__(self, moments: Moments, fit_intercept: bool = True, keep: bool = False) -> None:
+        """``keep`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`."""
+        self.m, self.fit_intercept, self.keep = moments, fit_intercept, keep
+        self.eps = torch.finfo(moments.dtype).eps
+        self._kept: dict[tuple[int, int], FoldFactor] = {}
+        total = moments.weight.sum(1)
+        empty = np.flatnonzero(to_numpy(total)[moments.group] <= 0)
+        if len(empty):
+            raise RidgeError(f"target {empty[0]} has no row with a weight above zero; drop the target")
+        if self.folds(0) == [] and len(moments.xx) == 1:
+            raise RidgeError("all rows are in one fold; cross-validation needs at least two")
+        self._noise: dict[float, Floats] = {}
+
+    def folds(self, g: int) -> list[int]:
+        """The folds that have both rows to train on and rows to validate on."""
+        weight = to_numpy(self.m.weight[g])
+        return [k for k in range(self.m.n_folds) if weight[k] > 0 and weight.sum() - weight[k] > 0]
+
+    def others(self, k: int) -> list[int]:
+        """All folds but k."""
+        return [j for j in range(self.m.n_folds) if j != k]
+
+    def scale(self) -> float:
+        """Mean non-zero eigenvalue of the scatter of all rows."""
+        m, folds = self.m, list(range(self.m.n_folds))
+        p = self._centre_x(0, folds)
+        weight, sx = m.weight[0].sum(), m.sx[0].sum(0)
+        trace = m.xx[0].diagonal(dim1=1, dim2=2).sum() - 2 * p @ sx + weight * (p @ p)
+        return float(trace) / min(m.n_features, max(m.n_rows, 1))
+
+    def _centre_x(self, g: int, folds: list[int]) -> Tensor:
+        """The folds' mean (or, without an intercept, the origin) of x, measured from the shift."""
+        m = self.m
+        return m.sx[g, folds].sum(0) / m.weight[g, folds].sum() if self.fit_intercept else -m.shift_x
+
+    def _centre_y(self, folds: list[int], cols: Columns) -> Tensor:
+        m = self.m
+        if not self.fit_intercept:
+            return -m.shift_y[cols]
+        weight = m.weight[:, folds].sum(1)[m.group[cols]]
+        return m.sy[folds].sum(0)[cols] / weight
+
+    def _scatter(self, g: int, folds: list[int], p: Tensor) -> Tensor:
+        m = self.m
+        total = m.xx[g][folds[0]].clone()
+        for k in folds[1:]:
+            total += m.xx[g][k]
+        return recentre(total, m.sx[g, folds].sum(0), m.weight[g, folds].sum(), p)
+
+    def factor(self, g: int, k: int) -> FoldFactor:
+        """The factor of fold k for group g."""
+        if (g, k) in self._kept:
+            return self._kept[g, k]
+        p = self._centre_x(g, self.others(k))
+        S, Qt = eigh(self._scatter(g, self.others(k), p).to(self.m.dtype))
+        S.clamp_(min=0)
+        H = matmul(matmul(Qt, self.m.scatter(g, k, p).to(self.m.dtype)), Qt.T)
+        found = FoldFactor(g, k, S, Qt, H, p)
+        if self.keep:
+            self._kept[g, k] = found
+        return found
+
+    def projected(self, f: FoldFactor, cols: Columns) -> tuple[Tensor, Tensor]:
+        """Z = QT C (d, c), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
+        q = self._centre_y(self.others(f.fold), cols)
+        C: Tensor | None = None
+        for j in self.others(f.fold):
+            part = self.m.covariance(j, cols, f.p, q)[0]
+            C = part if C is None else C.add_(part)
+        assert C is not None
+        return matmul(f.Qt, C.to(self.m.dtype)), q
+
+    def score(self, alphas: Floats) -> Floats:
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+        m = self.m
+        scores = np.full((len(alphas), m.n_targets), np.nan)
+        noise = np.zeros_like(scores)
+        grid = torch.from_numpy(alphas).to(m.device)
+        for g in range(len(m.xx)):
+            columns, folds = np.flatnonzero(m.group == g), self.folds(g)
+            if folds:
+                scores[:, columns] = 0.0
+            for k in folds:
+                f = self.factor(g, k)
+                for cols in column_blocks(columns, TARGETS):
+                    mse, error = self._validate(f, cols, grid)
+                    scores[:, cols] += to_numpy(mse) / len(folds)
+                    noise[:, cols] += to_numpy(error) / len(folds)
+        self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
+        return scores
+
+    def _validate(self, f: FoldFactor, cols: Columns, alphas: Tensor) -> tuple[Tensor, Tensor]:
+        """Validation MSE of one fold (A, c), and the rounding error that it may carry."""
+        Z, q = self.projected(f, cols)
+        C_k, y2 = self.m.covariance(f.fold, cols, f.p, q)
+        V = matmul(f.Qt, C_k.to(self.m.dtype))
+        shrink = shrinkage(f.S, alphas)
+        cross = shrink @ (Z.double() * V.double())
+        square = quadratic_forms(f.H, Z, shrink)
+        weight = self.m.weight[f.group, f.fold]
+        sse = (y2 - 2 * cross + square).clamp(min=0)
+        return sse / weight, self._rounding(f, Z, shrink, sse, y2) / weight
+
+    def _rounding(self, f: FoldFactor, Z: Tensor, shrink: Tensor, sse: Tensor, y2: Tensor) -> Tensor:
+        """Estimate (A, c) of the rounding error in ``sse`` (A, c).
+
+        The terms of the sum are rounded, by eps y2; and the solution is: Z by eps |Z|, the eigensystem by
+        eps S_max, which moves B by delta = eps (|Z| + S_max |B|) / (S + alpha) and the prediction by |H^1/2 delta|.
+        """
+        eps = NOISE * self.eps
+        Z2 = Z.double().square_()
+        size = Z2.sum(0).sqrt() + f.S.max() * (shrink.square() @ Z2).sqrt()
+        moved = eps * size * (shrink.square() @ f.H.diagonal().double().clamp(min=0)).sqrt()[:, None]
+        return eps * y2 + (2 * sse.sqrt() + moved) * moved
+
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Targets (t,) whose alpha rounding may have decided: another's score is as low to within the errors."""
+        noise = np.stack([self._noise[a] for a in alphas.tolist()])
+        low, high = scores - noise, (scores + noise)[best, np.arange(scores.shape[1])]
+        rivals = (low < high) & (alphas[:, None] != alphas[best])
+        return np.asarray(rivals.any(axis=0) | (np.isnan(high) & (len(alphas) > 1)))
+
+    def oof(self, alpha: Floats, X: Any, labels: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> None:
+        """Predictions into ``out`` (n, t) for the rows X (n, d) of folds ``labels`` (n,), each from the other folds.
+
+        A target that is known in one fold only has none there: NaN.
+        """
+        m = self.m
+        for g in range(len(m.xx)):
+            columns = np.flatnonzero(m.group == g)
+            for k in np.unique(labels):
+                rows = np.flatnonzero(labels == k)
+                if not float(m.weight[g, self.others(k)].sum()) > 0:
+                    out[np.ix_(rows, columns)] = np.nan
+                    continue
+                f = self.factor(g, int(k))
+                for cols in column_blocks(columns, TARGETS):
+                    Z, q = self.projected(f, cols)
+                    shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(m.device)).T.to(m.dtype)
+                    B = matmul(f.Qt.T, Z * shrink)
+                    base = (m.shift_y[cols] + q).to(m.dtype)
+                    for block in np.array_split(rows, -(-len(rows) // ROWS)):
+                        x = matrix(take(X, block), "X", m.device)
+                        x = (x - (m.shift_x + f.p).to(x.dtype)).to(m.dtype)
+                        out[np.ix_(block, np.arange(m.n_targets)[cols])] = to_numpy(matmul(x, B) + base)
+
+    def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:
+        """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
+        m, folds = self.m, list(range(self.m.n_folds))
+        intercept = np.zeros(m.n_targets)
+        for g in range(len(m.xx)):
+            p = self._centre_x(g, folds)
+            columns = np.flatnonzero(m.group == g)
+            values = np.unique(alpha[columns])
+            solver = _Solver(self._scatter(g, folds, p), self.eps, len(values))
+            for value in values:
+                solver.at(float(value))
+                for cols in column_blocks(columns[alpha[columns] == value], TARGETS):
+                    q = self._centre_y(folds, cols)
+                    C = sum_of([m.covariance(k, cols, p, q)[0] for k in folds])
+                    B = solver.solve(C)
+                    coef[cols] = to_numpy(B.T)
+                    if self.fit_intercept:
+                        intercept[cols] = to_numpy(m.shift_y[cols] + q - (m.shift_x + p) @ B)
+        return intercept
+
+
+class _Solver:
+    """Solves (A + alpha I) b = c in float64 for one alpha after another: by Cholesky, or in A's eigenbasis
+    where alphas are many or too small for A + alpha I to be safely definite."""
+
+    def __init__(self, A: Tensor, eps: float, n_alphas: int) -> None:
+        self.A, self.many = A, n_alphas > CHOLESKY
+        self.least = 4 * eps * float(A.diagonal().sum())
+        self.basis: tuple[Tensor, Tensor] | None = None
+        self.cholesky: Tensor | None = None
+        self.shrink: Tensor | None = None
+        self.eps = eps
+
+    def at(self, alpha: float) -> None:
+        """Go to ``alpha``."""
+        self.cholesky = None
+        if not self.many and alpha > self.least:
+            shifted = self.A.clone()
+            shifted.diagonal().add_(alpha)
+            self.cholesky = cholesky(shifted)
+        if self.cholesky is None:
+            self.basis = self.basis or eigh(self.A.clone())
+            total = self.basis[0].clamp(min=0) + alpha
+            self.shrink = torch.where(total > self.eps * self.basis[0].max().clamp(min=0), 1 / total, 0.0)
+
+    def solve(self, C: Tensor) -> Tensor:
+        """b (d, c) for c (d, c)."""
+        if self.cholesky is not None:
+            return cholesky_solve(self.cholesky, C)
+        assert self.basis is not None
+        assert self.shrink is not None
+        Qt = self.basis[1]
+        return matmul(Qt.T, matmul(Qt, C).mul_(self.shrink[:, None]))
+
+
+def sum_of(parts: list[Tensor]) -> Tensor:
+    """The sum of tensors, in place of the first."""
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    return total
