@@ -1,0 +1,83 @@
+"""Backgrounds: random crops, blurred and tinted, of photographs that ship inside installed packages."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import skia
+
+from vestige.datasets.synthetic.canvas import Canvas
+from vestige.errors import VestigeError
+
+# Photographs without people; those of scikit-image ship in its wheel, so nothing is downloaded.
+PHOTOGRAPHS = (
+    ("skimage.data", "coffee.png"),
+    ("skimage.data", "rocket.jpg"),
+    ("skimage.data", "motorcycle_left.png"),
+    ("skimage.data", "brick.png"),
+    ("skimage.data", "grass.png"),
+    ("skimage.data", "gravel.png"),
+    ("skimage.data", "hubble_deep_field.jpg"),
+    ("skimage.data", "motorcycle_right.png"),
+    ("sklearn.datasets.images", "china.jpg"),
+    ("sklearn.datasets.images", "flower.jpg"),
+)
+_LONGEST = 640  # pixels; larger pictures are reduced once, since every use crops and blurs
+
+
+def draw_background(canvas: Canvas, rng: np.random.Generator, blur: tuple[float, float] = (0.002, 0.03)) -> None:
+    """Covers the canvas with a random crop of a random photograph.
+
+    ``blur`` is the range of the Gaussian sigma as a fraction of the canvas side, drawn log-uniformly.
+    Raises `VestigeError` if the packages' pictures are missing.
+    """
+    photograph = _photograph(*PHOTOGRAPHS[rng.integers(len(PHOTOGRAPHS))])
+    width, height = photograph.width(), photograph.height()
+    side = min(width, height) * rng.uniform(0.35, 1.0)
+    x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
+    sigma = canvas.size * float(np.exp(rng.uniform(*np.log(blur))))
+    source = skia.Rect.MakeXYWH(x, y, side, side)
+    paint = skia.Paint(ColorFilter=_grade(rng))
+    # Reducing and enlarging again is several times faster than a Gaussian and looks the same behind a subject.
+    reduced = max(8, round(canvas.size / max(1.0, 1.2 * sigma)))
+    surface = skia.Surface(reduced, reduced)
+    if rng.random() < 0.5:
+        surface.getCanvas().translate(reduced, 0)
+        surface.getCanvas().scale(-1, 1)
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
+    surface.getCanvas().drawImageRect(photograph, source, skia.Rect.MakeWH(reduced, reduced), sampling, paint)
+    smooth = skia.SamplingOptions(skia.CubicResampler.Mitchell())
+    whole = skia.Rect.MakeWH(canvas.size, canvas.size)
+    canvas.image.drawImageRect(surface.makeImageSnapshot(), whole, smooth)
+
+
+def _grade(rng: np.random.Generator) -> skia.ColorFilter:
+    """A random tint, saturation and brightness; many of the photographs are grey, a room seldom is."""
+    gain = rng.uniform(0.45, 1.05) * (1 + rng.normal(0, 0.10, 3))
+    saturation = rng.uniform(0.5, 1.3)
+    lift = rng.uniform(-0.05, 0.15)
+    luma = np.array([0.2126, 0.7152, 0.0722])
+    matrix = gain[:, None] * (saturation * np.eye(3) + (1 - saturation) * luma[None])
+    rows = [[*map(float, row), 0.0, float(lift)] for row in matrix]
+    return skia.ColorFilters.Matrix([v for row in [*rows, [0.0, 0.0, 0.0, 1.0, 0.0]] for v in row])
+
+
+@cache
+def _photograph(package: str, name: str) -> skia.Image:
+    """The decoded picture, its longer side reduced to at most 640 pixels."""
+    try:
+        data = files(package).joinpath(name).read_bytes()
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        distribution = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package.split(".")[0]]
+        raise VestigeError(
+            f"{package}/{name}: this picture should ship with {distribution}; synthetic data needs it as a "
+            f"background. Reinstall {distribution} from its wheel."
+        ) from error
+    image = skia.Image.MakeFromEncoded(skia.Data.MakeWithCopy(data)).convert(alphaType=skia.kPremul_AlphaType)
+    shrink = min(1.0, _LONGEST / max(image.width(), image.height()))
+    if shrink == 1.0:
+        return image.makeRasterImage()
+    options = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
+    return image.resize(round(image.width() * shrink), round(image.height() * shrink), options)

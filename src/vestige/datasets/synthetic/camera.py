@@ -1,0 +1,33 @@
+"""What a camera adds to a drawn picture: white balance, contrast, blur and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import skia
+from numpy.typing import NDArray
+
+
+def finish(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) as a camera might have taken it; geometry is not touched."""
+    size = image.shape[0]
+    sigma = float(rng.uniform(0.2, 0.55) if rng.random() < 0.8 else rng.uniform(0.55, 1.2)) * size / 224
+    soft = _blur(image, sigma)
+    gain = rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.025, 3))
+    gamma = rng.uniform(0.88, 1.15)
+    curve = np.clip(np.linspace(0, 1, 256)[:, None] ** gamma * gain, 0, 1) * 255
+    noise = rng.normal(0, rng.uniform(0.6, 3.5), soft.shape[:2]).astype(np.float32)[..., None]
+    graded = np.stack([curve[:, c].astype(np.float32)[soft[..., c]] for c in range(3)], axis=-1)
+    return np.asarray(np.clip(graded + noise + 0.5, 0, 255).astype(np.uint8))
+
+
+def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    """Gaussian blur (H, W, 3), edges replicated."""
+    height, width = image.shape[:2]
+    source = np.full((height, width, 4), 255, np.uint8)
+    source[..., :3] = image
+    target = np.empty_like(source)
+    kind = skia.ColorType.kRGBA_8888_ColorType
+    surface = skia.Surface(target, kind)
+    paint = skia.Paint(ImageFilter=skia.ImageFilters.Blur(sigma, sigma, skia.TileMode.kClamp))
+    surface.getCanvas().drawImage(skia.Image.fromarray(source, kind), 0, 0, skia.SamplingOptions(), paint)
+    return target[..., :3]

@@ -1,0 +1,175 @@
+"""The skin of the face: a shaded texture on the head's surface grid, drawn through a triangle mesh."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import skia
+from numpy.typing import NDArray
+
+from vestige.datasets.synthetic.canvas import Canvas, fill, polygon, with_shader
+from vestige.datasets.synthetic.head import COLUMNS, ROWS, Head, mesh_indices
+from vestige.datasets.synthetic.identity import Floats, Look
+from vestige.datasets.synthetic.light import Light
+
+
+def draw_skin(canvas: Canvas, head: Head, light: Light, look: Look, rng: np.random.Generator) -> skia.Path:
+    """Draws the face without its features; returns its outline."""
+    texture = skin_texture(head, light, look, rng)
+    outline = polygon(head.silhouette)
+    edge = texture[ROWS // 2 :, [2, COLUMNS // 2, -3]].mean((0, 1)) / 255
+    canvas.image.drawPath(outline, fill(edge[:3]))
+    canvas.image.save()
+    canvas.image.clipPath(outline, skia.ClipOp.kIntersect, True)
+    image = skia.Image.fromarray(texture, skia.ColorType.kRGBA_8888_ColorType)
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear)
+    shader = image.makeShader(skia.TileMode.kClamp, skia.TileMode.kClamp, sampling)
+    corners, triangles = _topology(head.view.yaw >= 0)
+    points = [skia.Point(x, y) for x, y in head.mesh.reshape(-1, 2).tolist()]
+    mesh = skia.Vertices(skia.Vertices.VertexMode.kTriangles_VertexMode, points, corners, None, triangles)
+    canvas.image.drawVertices(mesh, with_shader(fill((0, 0, 0)), shader))
+    canvas.image.restore()
+    return outline
+
+
+@cache
+def _topology(right: bool) -> tuple[list[skia.Point], list[int]]:
+    """Texture coordinates and triangles of the mesh; columns far from the viewer come first (the painter's order)."""
+    rows, columns = mesh_indices()
+    corners = [skia.Point(float(j) + 0.5, float(i) + 0.5) for i in rows for j in columns]
+    n, m = len(rows), len(columns)
+    half = m // 2
+    order = [*range(m - 2, half - 1, -1), *range(half)] if right else [*range(half), *range(m - 2, half - 1, -1)]
+    first = (np.arange(n - 1)[None] * m + np.array(order)[:, None]).ravel()
+    quads = np.stack([first, first + 1, first + m, first + 1, first + m + 1, first + m], axis=1)
+    return corners, quads.ravel().tolist()
+
+
+def skin_texture(head: Head, light: Light, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """RGBA texture (ROWS, COLUMNS, 4) on the head's surface grid."""
+    grid = head.grid
+    normals = head.to_camera(_normals(grid))
+    x, y = grid[..., 0], grid[..., 1]
+    grain = _grain(rng)
+    albedo = _albedo(head, look, x, y, grain)
+    gloss = (
+        0.10
+        * (1 - 0.5 * look.makeup)
+        * (0.6 + 0.4 * grain)
+        * _spots(
+            x,
+            y,
+            [
+                (0, -0.55, 0.5, 0.3, 1.0),
+                (0, 0.4, 0.14, 0.35, 1.0),
+                (0.55, 0.35, 0.2, 0.2, 0.8),
+                (0, head.chin - 0.2, 0.2, 0.12, 0.6),
+            ],
+            0.35,
+        )
+    )
+    occlusion = _occlusion(head, x, y)
+    shade = light.shade(albedo, normals, 0.4 + 0.6 * occlusion, occlusion, gloss)
+    texture = np.full((ROWS, COLUMNS, 4), 255, np.uint8)
+    texture[..., :3] = shade * 255 + 0.5
+    return texture
+
+
+def _normals(grid: Floats) -> Floats:
+    """Unit normals (ROWS, COLUMNS, 3) towards the viewer of a frontal head."""
+    across, down = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
+    normal = np.cross(across, down)
+    return np.asarray(normal / (np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9))
+
+
+def _spots(x: Floats, y: Floats, spots: list[tuple[float, float, float, float, float]], floor: float = 0.0) -> Floats:
+    """Sum of symmetric Gaussian spots (x, y, width, height, amplitude) above a floor."""
+    total = np.full(x.shape, floor)
+    side = np.abs(x)
+    for sx, sy, width, height, amplitude in spots:
+        total += amplitude * np.exp(-0.5 * (((side - sx) / width) ** 2 + ((y - sy) / height) ** 2))
+    return total
+
+
+def _occlusion(head: Head, x: Floats, y: Floats) -> Floats:
+    """How much ambient light reaches the skin: less in hollows."""
+    shape = head.shape
+    layout = head.layout
+    lip = layout[57, 1]
+    return 1 - _spots(
+        x, y,
+        [
+            (0.22, -0.05, 0.07, 0.10, 0.30),
+            (shape.eye_x, -0.11, 0.20, 0.05, 0.22),
+            (0.9 * shape.nose_width, shape.nose_length - 0.02, 0.05, 0.05, 0.35),
+            (0.0, shape.nose_length + 0.06, 0.17, 0.05, 0.30),
+            (0.0, lip + 0.07, 0.20, 0.05, 0.30),
+            (shape.mouth_width + 0.03, layout[48, 1], 0.04, 0.04, 0.20),
+        ],
+    )  # fmt: skip
+
+
+def _albedo(head: Head, look: Look, x: Floats, y: Floats, grain: Floats) -> Floats:
+    """The skin's own colour (ROWS, COLUMNS, 3) in sRGB: blush, shadows under the eyes, beard, pores."""
+    shape = head.shape
+    skin = look.skin * (1 + 0.045 * grain[..., None])
+    blush = _spots(
+        x,
+        y,
+        [
+            (0.55, 0.42, 0.22, 0.18, 1.0),
+            (0.0, shape.nose_length - 0.1, 0.15, 0.13, 0.9),
+            (0.0, shape.mouth_y, 0.5, 0.3, 0.25),
+        ],
+    )
+    tired = _spots(x, y, [(shape.eye_x, 0.13, 0.16, 0.06, 0.5 + 0.5 * look.age), (shape.eye_x, -0.10, 0.2, 0.06, 0.4)])
+    skin = skin * (1 - blush[..., None] * [0.0, 0.10, 0.09]) * (1 - tired[..., None] * [0.13, 0.16, 0.10])
+    share = beard_density(head, look, x, y) * np.clip(0.85 + 0.25 * grain, 0, 1)
+    hair = look.hair * 0.9 + 0.02
+    return np.clip(skin * (1 - share[..., None]) + hair * share[..., None], 0.01, 1)
+
+
+def beard_density(head: Head, look: Look, x: Floats, y: Floats) -> Floats:
+    """How far beard, moustache and stubble cover the skin, in [0, 1]."""
+    layout, side = head.layout, np.abs(x)
+    if not (look.beard or look.moustache or look.stubble):
+        return np.zeros(np.shape(x))
+    cheek_line = np.interp(side, [0.0, 0.30, 0.50, 0.75, 0.93, 1.1], [0.92, 0.86, 0.84, 0.66, 0.25, -0.1])
+    jaw = _step((y - cheek_line) / 0.10)
+    centre, half = (layout[51] + layout[57]) / 2, (layout[54, 0] - layout[48, 0]) / 2
+    lips = ((x - centre[0]) / (1.15 * half)) ** 2 + (
+        (y - centre[1]) / (0.6 * (layout[57, 1] - layout[51, 1]) + 0.02)
+    ) ** 2
+    open_mouth = _step((lips - 1) / 0.3)
+    base = head.shape.nose_length + 0.05
+    below = layout[51, 1] + 0.02 + 0.35 * np.clip(side - 0.2, 0, None)
+    tache = _step((y - base) / 0.06) * _step((below - y) / 0.05) * _step((1.15 * half - side) / 0.08)
+    under_nose = _step((y - cheek_line) / 0.1) * _step((y - centre[1] - 0.1 + 0.6 * np.clip(side - 0.3, 0, None)) / 0.1)
+    full = np.maximum(look.beard * np.maximum(under_nose, jaw * _step((side - 0.36) / 0.06)), look.moustache * tache)
+    shadow = 0.30 * look.stubble * np.maximum(jaw, tache)
+    return np.asarray(np.maximum(np.clip(full, 0, 0.92), shadow) * open_mouth)
+
+
+def _step(t: Floats) -> Floats:
+    """Smooth step from 0 at t = -1/2 to 1 at t = 1/2."""
+    s = np.clip(t + 0.5, 0, 1)
+    return np.asarray(s * s * (3 - 2 * s))
+
+
+def _grain(rng: np.random.Generator) -> Floats:
+    """Mottling (ROWS, COLUMNS), zero mean and unit spread: a random window of a fixed noise picture."""
+    noise = _noise()
+    i, j = rng.integers(0, noise.shape[0] - ROWS), rng.integers(0, noise.shape[1] - COLUMNS)
+    return noise[i : i + ROWS, j : j + COLUMNS]
+
+
+@cache
+def _noise(size: int = 384) -> Floats:
+    """Noise of several octaves (size, size), zero mean, unit variance; the same in every process."""
+    rng = np.random.default_rng(68)
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
+    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / (frequency + 0.02)
+    noise = np.fft.irfft2(spectrum, (size, size))
+    noise -= noise.mean()
+    return np.asarray(noise / noise.std())
