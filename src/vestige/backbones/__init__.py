@@ -2,6 +2,7 @@
 
 from vestige.backbones.backbone import Backbone, Layer
 from vestige.backbones.opening import open_backbone
+from vestige.backbones.prepare import PreparedBackbone, prepared
 from vestige.backbones.preprocessing import Preprocessing
 
-__all__ = ["Backbone", "Layer", "Preprocessing", "open_backbone"]
+__all__ = ["Backbone", "Layer", "PreparedBackbone", "Preprocessing", "open_backbone", "prepared"]
