@@ -1,0 +1,169 @@
+"""Data specs to data sets: one table, from the kind to its loader."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.drawn import load_synthetic
+from vestige.datasets.folder import load_folder
+from vestige.datasets.folds import keep_fold
+from vestige.datasets.ibug import load_300w
+from vestige.datasets.reading import Problems
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.markup import Markup
+from vestige.spec import DataSpec, parse_data_spec
+
+_LISTED = 20  # problems that an error lists before it only counts
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of data set.
+
+    Attributes:
+        load: reads what a spec names; collects problems and goes on.
+        options: the options and flags it knows, besides ``fold`` and its splits.
+        splits: the flags of its own training and test part, if it carries a split.
+    """
+
+    load: Callable[[DataSpec, Problems], Dataset]
+    options: tuple[str, ...] = ()
+    splits: tuple[str, str] | None = None
+
+
+_KINDS = {
+    "300w": _Kind(load_300w),
+    "folder": _Kind(load_folder),
+    "synthetic": _Kind(load_synthetic, ("n", "seed", "size", "start")),
+}
+
+
+def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = None) -> Dataset:
+    """The data set that a spec names, its examples sorted by id.
+
+    What cannot be used is left out and listed in ``skipped``.
+
+    Args:
+        spec: ``kind:PATH,key=value,flag``; every kind knows ``fold=K/N`` (see :mod:`vestige.datasets.folds`).
+        strict: whether one bad file is an error.
+        markup: what the points mean, where it is not what the loader takes them for.
+
+    Raises:
+        VestigeError: where there is no such kind or folder, an option is wrong, nothing usable is left, the markup
+            has another number of points, or (``strict``) anything has to be left out.
+    """
+    parsed = parse_data_spec(spec)
+    kind = _kind_of(parsed)
+    parsed.check_options({"fold", *kind.options, *(kind.splits or ())})
+    if kind.splits is not None and all(split in parsed.options for split in kind.splits):
+        raise VestigeError(f"{spec!r}: expected at most one of {kind.splits[0]} and {kind.splits[1]}")
+    problems = Problems()
+    dataset = kind.load(parsed, problems)
+    skipped = tuple(problems.found)
+    if skipped and strict:
+        raise VestigeError(_listing(f"{spec!r}: {len(skipped)} problems, and strict was asked for", skipped))
+    dataset = replace(dataset, examples=_sorted_by_id(dataset), skipped=skipped)
+    if "fold" in parsed.options:
+        kept = keep_fold(dataset, parsed.options["fold"])
+        dataset = replace(dataset, examples=tuple(dataset.examples[i] for i in kept))
+    if not dataset.examples:
+        raise VestigeError(_listing(f"{spec!r}: no usable examples", skipped))
+    return dataset if markup is None else _with_markup(dataset, markup)
+
+
+def open_train_test(
+    train: str, test: str | None = None, *, strict: bool = False, markup: Markup | None = None
+) -> tuple[Dataset, Dataset]:
+    """The data to train on and the data to test on, which share nothing.
+
+    Without ``test``, a data set that carries its own split is used by it (``cub:DIR`` is ``cub:DIR,train`` and
+    ``cub:DIR,test``).
+
+    Raises:
+        VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share a picture, or a group
+            that should stay together.
+    """
+    if test is None:
+        train, test = _own_split(train)
+    first = open_dataset(train, strict=strict, markup=markup)
+    second = open_dataset(test, strict=strict, markup=markup)
+    _refuse_overlap(first, second)
+    return first, second
+
+
+def _kind_of(spec: DataSpec) -> _Kind:
+    kind = _KINDS.get(spec.kind)
+    if kind is None:
+        near = difflib.get_close_matches(spec.kind.lower(), _KINDS, n=1)
+        hint = f"did you mean {near[0]}:{spec.path}? " if near else ""
+        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {hint}there are: {', '.join(sorted(_KINDS))}")
+    return kind
+
+
+def _own_split(train: str) -> tuple[str, str]:
+    parsed = parse_data_spec(train)
+    splits = _kind_of(parsed).splits
+    if splits is None:
+        raise VestigeError(
+            f"{train!r} has no split of its own: give the test data with --test, as in --test {parsed.kind}:TESTDIR, "
+            f"or part it with '{train},fold=1-4/5' and --test '{train},fold=5/5'"
+        )
+    given = [split for split in splits if split in parsed.options]
+    if given:
+        raise VestigeError(f"{train!r} is only the {given[0]} part: give the test data with --test, or leave it out")
+    return f"{train},{splits[0]}", f"{train},{splits[1]}"
+
+
+def _sorted_by_id(dataset: Dataset) -> tuple[Example, ...]:
+    ids = Counter(example.id for example in dataset)
+    twice = [name for name, count in ids.items() if count > 1]
+    if twice:
+        raise VestigeError(f"{dataset.spec!r}: the example {twice[0]!r} is there twice; expected every name once")
+    return tuple(sorted(dataset, key=lambda example: example.id))
+
+
+def _with_markup(dataset: Dataset, markup: Markup) -> Dataset:
+    points = None if dataset.markup is None else len(dataset.markup.points)
+    if points != len(markup.points):
+        has = "no points" if points is None else f"{points} points"
+        raise VestigeError(f"markup {markup.name!r} is for {len(markup.points)} points; {dataset.spec!r} has {has}")
+    return replace(dataset, markup=markup)
+
+
+def _refuse_overlap(train: Dataset, test: Dataset) -> None:
+    remedy = "expected training and test data that share nothing"
+    if train.fingerprint == test.fingerprint:
+        raise VestigeError(f"{train.spec!r} and {test.spec!r} are the same data; {remedy}")
+    known = {example.image.digest(): example.id for example in train}
+    shared = [(known[digest], e.id) for e in test if (digest := e.image.digest()) in known]
+    if shared:
+        first, second = shared[0]
+        raise VestigeError(
+            f"{len(shared)} of {len(test)} pictures of {test.spec!r} are in {train.spec!r} too, the first "
+            f"{second!r} (there {first!r}); {remedy}"
+        )
+    _refuse_shared_groups(train, test, remedy)
+
+
+def _refuse_shared_groups(train: Dataset, test: Dataset, remedy: str) -> None:
+    """Groups are names, so they mean the same only in one kind of data set at one place."""
+    first, second = parse_data_spec(train.spec), parse_data_spec(test.spec)
+    if (first.kind, first.path) != (second.kind, second.path):
+        return
+    shared = {e.group for e in train} & {e.group for e in test}
+    if shared:
+        raise VestigeError(
+            f"{len(shared)} groups, the first {min(shared)!r}, are in both {train.spec!r} and {test.spec!r}; {remedy}"
+        )
+
+
+def _listing(headline: str, problems: Sequence[Problem]) -> str:
+    lines = [headline, *(f"  {problem}" for problem in problems[:_LISTED])]
+    if len(problems) > _LISTED:
+        lines.append(f"  and {len(problems) - _LISTED} more")
+    return "\n".join(lines)
