@@ -1,0 +1,381 @@
+"""Crops to stored features: several layers in one pass, what is stored already read instead of computed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vestige.backbones import Backbone, Layer, prepared
+from vestige.errors import VestigeError
+from vestige.features.decode import PixelBatch, read_batches
+from vestige.features.layout import (
+    CHUNK_ROWS,
+    Description,
+    disk_errors,
+    free_bytes,
+    is_sound,
+    pictures_sha256,
+    read_complete,
+)
+from vestige.features.locks import StoreLock
+from vestige.features.readout import Readout
+from vestige.features.store import Features, cache_root
+from vestige.features.writer import StoreWriter, stored
+from vestige.images import Crop
+
+Precision = Literal["float32", "bfloat16", "float16"]
+StoreDtype = Literal["float32", "float16"]
+
+Progress = Callable[[int, int], None]
+"""Told (rows done, rows in all), once before the first batch and after every batch. Rows of an earlier, killed run
+count as done from the start: throughput is what is added since the first call."""
+
+_POLL_SECONDS = 0.1
+_DAMAGED_SECONDS = 2.0
+
+
+def default_workers() -> int:
+    """Threads that decode: one for every four cores, at least one; the network has the rest."""
+    return max(1, (os.cpu_count() or 1) // 4)
+
+
+@dataclass(frozen=True)
+class ExtractOptions:
+    """How features are computed.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto``: the best there is.
+        precision: of the network's arithmetic.
+        store_dtype: of the numbers on disk.
+        batch: pictures per forward pass; it may change the last bits, and is therefore part of a store's key.
+        workers: threads that decode.
+        compile: run the network through ``torch.compile``.
+    """
+
+    device: str = "cpu"
+    precision: Precision = "float32"
+    store_dtype: StoreDtype = "float32"
+    batch: int = 32
+    workers: int = default_workers()
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("precision", self.precision, get_args(Precision)),
+            ("store_dtype", self.store_dtype, get_args(StoreDtype)),
+        ):
+            if value not in known:
+                raise VestigeError(f"{name} {value!r}: expected one of {', '.join(known)}")
+        if not 1 <= self.batch <= CHUNK_ROWS:
+            raise VestigeError(f"batch {self.batch}: expected 1 to {CHUNK_ROWS} pictures")
+        if self.workers < 1:
+            raise VestigeError(f"workers {self.workers}: expected at least 1 thread")
+
+    def torch_device(self) -> torch.device:
+        """The device.
+
+        Raises:
+            VestigeError: where this machine has none such.
+        """
+        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+        if self.device == "auto":
+            return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise VestigeError(f"device {self.device!r}: expected cpu, cuda, cuda:N, mps or auto") from error
+        there = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
+        if not there.get(device.type, False):
+            raise VestigeError(f"device {self.device!r}: this machine has none; expected cpu, or auto for the best")
+        return device
+
+    def numerics(self, device: torch.device) -> dict[str, Any]:
+        """The options that change the bytes of a store."""
+        return {
+            "device": device.type,
+            "precision": self.precision,
+            "batch": self.batch,
+            "compile": self.compile,
+            "channels_last": True,
+            "fold_batch_norm": True,
+        }
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One of the things asked for: a layer, its readout, and the store that they go to."""
+
+    layer: Layer
+    readout: Readout
+    description: Description
+    store: Path
+
+
+def extract(
+    backbone: Backbone,
+    crops: Sequence[Crop],
+    reads: Sequence[tuple[str, Readout]],
+    *,
+    cache: Path | None = None,
+    options: ExtractOptions | None = None,
+    progress: Progress | None = None,
+) -> list[Features]:
+    """The features of crops, from the cache where they are there, the others computed in one pass and stored.
+
+    A picture that cannot be read leaves a row of zeros, ``valid`` False and its problem. May be killed at any moment:
+    the next call goes on at the last finished chunk of 512 rows, and ends with the same bytes. Where another process
+    is filling one of the stores, this one waits and then reads.
+
+    Args:
+        backbone: the network.
+        crops: what it is shown, one row each. Crops of one picture side by side are decoded once.
+        reads: (layer, readout), of any number of layers.
+        cache: the directory of the stores; None for :func:`vestige.features.store.cache_root`.
+        options: how; None for the defaults.
+        progress: told about every batch.
+
+    Returns:
+        One Features for every read, in their order.
+
+    Raises:
+        VestigeError: where a layer or readout does not fit, the disk is full, or a network's numbers do not fit the
+            store.
+    """
+    if not crops or not reads:
+        raise VestigeError(f"nothing to extract: {len(crops)} crops, {len(reads)} layers")
+    options = options or ExtractOptions()
+    root = cache_root() if cache is None else Path(cache)
+    device = options.torch_device()
+    wanted = _describe(backbone, crops, reads, root, options.numerics(device), options.store_dtype)
+    with ExitStack() as locks:
+        held, writers = _claim(wanted, locks)
+        if writers:
+            _check_space(writers, root)
+            _Pass(backbone, crops, options, device, wanted, writers, progress).run()
+        for lock in held:
+            lock.try_shared()
+        return [Features(read.store) for read in wanted]
+
+
+def _describe(
+    backbone: Backbone,
+    crops: Sequence[Crop],
+    reads: Sequence[tuple[str, Readout]],
+    root: Path,
+    numerics: dict[str, Any],
+    dtype: str,
+) -> list[_Read]:
+    """What is asked for, each with its store."""
+    names = tuple(dict.fromkeys(name for name, _ in reads))
+    layers = {layer.name: layer for layer in backbone.layers(names)}
+    pictures = pictures_sha256(_keys(crops))
+    described = []
+    for name, readout in reads:
+        description = Description(
+            kind="features",
+            backbone=backbone.spec,
+            fingerprint=backbone.fingerprint,
+            weights_sha256=backbone.weights_sha256,
+            preprocessing=backbone.preprocessing.fingerprint(),
+            layer=name,
+            readout=str(readout),
+            numerics=numerics,
+            pictures=pictures,
+            n=len(crops),
+            d=readout.size(layers[name]),
+            dtype=dtype,
+            chunk_rows=min(CHUNK_ROWS, len(crops)),
+        )
+        described.append(_Read(layers[name], readout, description, root / description.key))
+    return described
+
+
+def _keys(crops: Sequence[Crop]) -> Iterator[str]:
+    """The crops' keys; a picture whose file is not there has a key too, as it gets a row too."""
+    for crop in crops:
+        try:
+            yield crop.key()
+        except VestigeError as error:
+            yield f"unreadable {crop.example.id} {error}"
+
+
+def _claim(wanted: Sequence[_Read], locks: ExitStack) -> tuple[list[StoreLock], dict[Path, StoreWriter]]:
+    """Lock every store, shared where it is complete and exclusive where it is to be written.
+
+    Always in the order of the keys, so that no two processes wait for each other.
+
+    Returns:
+        The locks, and the writers of the stores that are to be filled.
+    """
+    held, writers = [], {}
+    for read in sorted({read.store: read for read in wanted}.values(), key=lambda read: read.store):
+        with disk_errors(read.store):
+            lock = locks.enter_context(StoreLock(read.store))
+        held.append(lock)
+        if _wait(read, lock):
+            writers[read.store] = StoreWriter(read.store, read.description)
+    return held, writers
+
+
+def _wait(read: _Read, lock: StoreLock) -> bool:
+    """Wait until the store is complete (False) or is this process's to write (True)."""
+    damaged_for = 0.0
+    while True:
+        if is_sound(read.store, read.description):
+            if lock.try_shared() and is_sound(read.store, read.description):
+                return False
+        elif lock.try_exclusive():
+            return not is_sound(read.store, read.description)
+        elif read_complete(read.store) is not None:
+            damaged_for += _POLL_SECONDS
+            if damaged_for > _DAMAGED_SECONDS:
+                raise VestigeError(f"{read.store}: is damaged, and another run is reading it; end that run first")
+        time.sleep(_POLL_SECONDS)
+
+
+def _check_space(writers: dict[Path, StoreWriter], root: Path) -> None:
+    """Refuse at the start what cannot end well.
+
+    Raises:
+        VestigeError: where the disk has less space than the missing chunks need.
+    """
+    needed = sum(
+        writer.description.bytes * len(writer.missing) // writer.description.chunks for writer in writers.values()
+    )
+    free = free_bytes(root)
+    if needed > free:
+        raise VestigeError(
+            f"{root}: {needed / 1e9:.1f} GB of features are to be written and {free / 1e9:.1f} GB are free; free some "
+            "space (vestige cache shows what is stored), put the cache on another disk with VESTIGE_CACHE, or read "
+            "fewer layers or smaller readouts"
+        )
+
+
+class _Pass:
+    """One pass over the pictures that fills what is missing in several stores."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        crops: Sequence[Crop],
+        options: ExtractOptions,
+        device: torch.device,
+        wanted: Sequence[_Read],
+        writers: dict[Path, StoreWriter],
+        progress: Progress | None,
+    ) -> None:
+        self.crops = crops
+        self.options = options
+        self.device = device
+        self.reads = {read.store: read for read in wanted if read.store in writers}
+        self.writers = writers
+        self.progress = progress or _untold
+        # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
+        self.backbone = prepared(
+            backbone,
+            device,
+            dtype=getattr(torch, options.precision),
+            compile=options.compile,
+            keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
+        )
+        self.problems: dict[Path, dict[int, str]] = {}
+
+    def run(self) -> None:
+        """Fill the stores and call them complete."""
+        about = next(iter(self.writers.values())).description
+        missing = sorted({chunk for writer in self.writers.values() for chunk in writer.missing})
+        batches = [batch for chunk in missing for batch in _split(about.rows(chunk), self.options.batch)]
+        before = about.n - sum(map(len, batches))
+        started, done = time.monotonic(), before
+        self.progress(done, about.n)
+        try:
+            for batch in self._pixels(batches):
+                chunk = batch.rows.start // about.chunk_rows
+                self._take(batch, chunk, about.rows(chunk))
+                done += len(batch.rows)
+                self.progress(done, about.n)
+        finally:
+            for writer in self.writers.values():
+                writer.abandon()
+        seconds = time.monotonic() - started
+        for writer in self.writers.values():
+            writer.finish(_made(seconds, (done - before) / seconds if done > before else 0.0))
+
+    def _pixels(self, batches: Sequence[range]) -> Iterator[PixelBatch]:
+        preprocessing = self.backbone.preprocessing
+        return read_batches(
+            self.crops, batches, preprocessing.size, preprocessing.interpolation, workers=self.options.workers
+        )
+
+    def _take(self, batch: PixelBatch, chunk: int, rows: range) -> None:
+        """Write a batch to every store that misses the chunk."""
+        lacking = [store for store, writer in self.writers.items() if chunk in writer.missing]
+        if batch.rows.start == rows.start:
+            for store in lacking:
+                self.writers[store].start(chunk)
+                self.problems[store] = {}
+        outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[store].layer.name for store in lacking)))
+        for store in lacking:
+            read = self.reads[store]
+            vectors = read.readout.apply(outputs[read.layer.name], read.layer)
+            self.problems[store].update(batch.problems)
+            self.problems[store].update(_zero_bad(vectors, batch, read.layer))
+            self.writers[store].append(stored(vectors.cpu().numpy(), read.description.dtype))
+            if batch.rows.stop == rows.stop:
+                self.writers[store].finish_chunk(self.problems[store])
+
+    def _outputs(self, batch: PixelBatch, names: Sequence[str]) -> dict[str, Tensor]:
+        """The layers' outputs for a batch."""
+        pixels = batch.pixels
+        if self.options.compile and len(pixels) < self.options.batch:  # code for another size would give other bytes
+            pixels = np.resize(pixels, (self.options.batch, *pixels.shape[1:]))
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        try:
+            with torch.inference_mode(), exact:
+                outputs = self.backbone.run(self.backbone.preprocessing(pixels, self.device), names)
+        except torch.OutOfMemoryError as error:
+            raise VestigeError(f"{self.device} has no memory for a batch of {len(pixels)}: ask for less") from error
+        return {name: output[: len(batch.rows)] for name, output in outputs.items()}
+
+
+def _untold(_done: int, _total: int) -> None:
+    """Where no one wants to be told."""
+
+
+def _split(rows: range, size: int) -> list[range]:
+    """Rows of a chunk in batches, which depend on nothing but the rows: a resumed run computes the same bytes."""
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _zero_bad(vectors: Tensor, batch: PixelBatch, layer: Layer) -> dict[int, str]:
+    """Zero, in place, the rows whose picture could not be read or whose numbers are not finite.
+
+    Returns:
+        row -> message for the latter.
+    """
+    finite = torch.isfinite(vectors).all(dim=1).cpu().numpy()
+    strange = [row for row, good in zip(batch.rows, finite, strict=True) if not good and row not in batch.problems]
+    for row in (*batch.problems, *strange):
+        vectors[row - batch.rows.start] = 0.0
+    return dict.fromkeys(strange, f"layer {layer.name} puts out numbers that are not finite")
+
+
+def _made(seconds: float, per_second: float) -> dict[str, Any]:
+    """What ``complete.json`` says."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "images_per_second": round(per_second, 2),
+        "versions": {name: version(name) for name in ("vestige", "torch", "pillow", "numpy")},
+    }

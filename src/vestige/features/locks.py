@@ -1,0 +1,58 @@
+"""Locks between processes: one writes a store, or many read it. The system lets go of a lock when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+
+class StoreLock:
+    """A lock on one store: exclusive to write or remove it, shared to read it.
+
+    Lock files lie beside the stores and stay there, empty: to remove one would let two processes lock different files
+    of the same name.
+
+    Args:
+        store: the store's directory, which need not exist.
+    """
+
+    def __init__(self, store: Path) -> None:
+        path = store.parent / "locks" / store.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def try_exclusive(self) -> bool:
+        """Take the lock alone; False, at once, where another holds it. A shared hold of one's own is turned."""
+        return self._try(fcntl.LOCK_EX)
+
+    def try_shared(self) -> bool:
+        """Take the lock together with other readers; False, at once, where a writer holds it."""
+        return self._try(fcntl.LOCK_SH)
+
+    def _try(self, kind: int) -> bool:
+        assert self._file is not None, "a closed lock"
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> StoreLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            self.close()
