@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -15,8 +16,15 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 
-SHIPPED = ("face68", "helen194", "cub15", "coco17")
+SHIPPED = ("face68", "helen194", "cub15", "coco17", "voc")
 """The markups in the package, by name (``vestige/markups/NAME.json``)."""
+
+_KEYS = {"name", "source", "points", "mirror", "eyes", "eye_corners", "pupils", "parts"}
+
+_SIDE = re.compile(
+    r"(?<![A-Za-z])(?:LEFT|RIGHT|[Ll]eft|[Rr]ight|[LlRr])(?![A-Za-z])|(?<![A-Za-z])(?:[Ll]eft|[Rr]ight)(?=[A-Z])"
+)
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,37 @@ def unknown_markup(n_points: int) -> Markup:
     return Markup(f"unknown-{n_points}", tuple(str(k) for k in range(n_points)))
 
 
+def markup_of_names(name: str, points: Sequence[str]) -> Markup:
+    """A markup of which only the points' names are known; mirror pairs are taken from them (:func:`mirror_of_names`).
+
+    Raises:
+        VestigeError: where a name is there twice.
+    """
+    pairs = mirror_of_names(points)
+    return markup_from_json({"name": name, "points": list(points), "mirror": pairs}, name)
+
+
+def mirror_of_names(points: Sequence[str]) -> list[list[str]] | None:
+    """The pairs of points that differ only by side: ``left_eye`` and ``right_eye``, ``L_Paw`` and ``R_Paw``.
+
+    None where no name has a side, or a partner is not among the points: a wrong mirror is worse than none.
+    """
+    pairs = []
+    for point in points:
+        partner = _SIDE.sub(_swap_side, point)
+        if partner not in points:
+            return None
+        if point < partner:
+            pairs.append([point, partner])
+    return pairs or None
+
+
+def _swap_side(match: re.Match[str]) -> str:
+    word = match.group()
+    other = _OTHER_SIDE[word.lower()]
+    return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
+
+
 def shipped_markup(name: str) -> Markup:
     """One of :data:`SHIPPED`."""
     text = (resources.files("vestige") / "markups" / f"{name}.json").read_text(encoding="utf-8")
@@ -93,6 +132,9 @@ def markup_from_json(document: Any, where: str) -> Markup:
     """A markup from the JSON that :func:`read_markup` describes; ``where`` names the file in errors."""
     if not isinstance(document, dict) or not _is_list_of(document.get("points"), str) or not document["points"]:
         raise VestigeError(f'{where}: expected a JSON object with "points", a list of names')
+    unknown = sorted(set(document) - _KEYS)
+    if unknown:
+        raise VestigeError(f'{where}: unknown entry "{unknown[0]}"; expected {", ".join(sorted(_KEYS))}')
     points = tuple(document["points"])
     index = _Index(where, {name: k for k, name in enumerate(points)})
     if len(index.names) != len(points):
@@ -105,7 +147,7 @@ def markup_from_json(document: Any, where: str) -> Markup:
         eyes=index.two_sets(document, "eyes"),
         eye_corners=index.two_points(document, "eye_corners"),
         pupils=index.two_sets(document, "pupils"),
-        parts=MappingProxyType({name: index.set("parts", entry) for name, entry in document.get("parts", {}).items()}),
+        parts=index.parts(document.get("parts", {})),
     )
 
 
@@ -134,6 +176,11 @@ class _Index:
         if not isinstance(entries, (list, tuple)) or not entries:
             raise VestigeError(f'{self.where}: "{key}" holds {entries!r}; expected a list of points')
         return tuple(self.point(key, entry) for entry in entries)
+
+    def parts(self, entries: Any) -> Mapping[str, tuple[int, ...]]:
+        if not isinstance(entries, dict):
+            raise VestigeError(f'{self.where}: "parts": expected an object of names and lists of points')
+        return MappingProxyType({name: self.set("parts", entry) for name, entry in entries.items()})
 
     def two_sets(self, document: dict[str, Any], key: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         entries = document.get(key)
