@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -130,3 +130,30 @@ def crop_resize(
     )
     result = np.asarray(resized)
     return result[:, ::-1].copy() if mirrored else result
+
+
+def draw_points(pixels: Pixels, points: ArrayLike, colour: tuple[int, int, int] = (0, 230, 118)) -> Pixels:
+    """A copy of a picture with dots at points.
+
+    Args:
+        pixels: ``(H, W, 3)``.
+        points: ``(K, 2)`` in pixels.
+        colour: RGB.
+    """
+    height, width = pixels.shape[:2]
+    radius = max(1.0, min(height, width) / 160)
+    scale = 4  # drawn larger and reduced, for PIL does not smooth edges
+    layer = Image.new("L", (width * scale, height * scale))
+    pen = ImageDraw.Draw(layer)
+    for x, y in np.asarray(points, dtype=np.float64).tolist():
+        # PIL counts whole pixels and includes the last
+        low, high = ([(v + r) * scale for v in (x, y)] for r in (-radius, radius))
+        pen.ellipse([*low, high[0] - 1, high[1] - 1], fill=255)
+    alpha = np.asarray(layer.resize((width, height), Image.Resampling.BOX), dtype=np.float64)[..., None] / 255
+    blended = pixels * (1 - alpha) + np.array(colour) * alpha
+    return blended.round().astype(np.uint8)
+
+
+def save_image(pixels: Pixels, path: Path) -> None:
+    """Write a picture as PNG or JPEG, by the file's ending."""
+    Image.fromarray(pixels).save(path, quality=92)

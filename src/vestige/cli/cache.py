@@ -1,0 +1,55 @@
+"""``vestige cache``: what features are stored, and how to be rid of them."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from vestige.features import StoreInfo, cache_root, list_stores, prune
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: vestige cache --prune --older-than 30")(cache)
+
+
+def cache(
+    remove: Annotated[
+        bool, typer.Option("--prune", help="Remove the stores that meet the conditions that follow.")
+    ] = False,
+    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Not used for so long.")] = None,
+    larger_than: Annotated[float | None, typer.Option(metavar="MB", help="Larger than that.")] = None,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Left by a killed run.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
+) -> None:
+    """What features are stored, and how large; with --prune, remove some. No run ever removes one."""
+    if not remove:
+        _list(list_stores())
+        return
+    pruned = prune(
+        older_than=None if older_than is None else older_than * 86400,
+        larger_than=None if larger_than is None else int(larger_than * 1e6),
+        unfinished=unfinished,
+        everything=everything,
+    )
+    typer.echo(f"removed {len(pruned.removed)} stores, {decimal(pruned.bytes)}")
+    if pruned.in_use:
+        typer.echo(f"left {len(pruned.in_use)} that a run is using")
+
+
+def _list(stores: list[StoreInfo]) -> None:
+    table = Table(title=f"{cache_root()}", title_justify="left")
+    for name in ("backbone", "layer", "readout", "rows", "numbers", "size", "state", "last used"):
+        table.add_column(name, justify="right" if name in ("rows", "numbers", "size") else "left")
+    for info in stores:
+        used = datetime.datetime.fromtimestamp(info.used).astimezone().strftime("%Y-%m-%d %H:%M")
+        rows = f"{info.rows}" if info.rows == info.n else f"{info.rows} of {info.n}"
+        size = decimal(info.bytes)
+        table.add_row(info.backbone, info.layer, info.readout, rows, str(info.d), size, info.state, used)
+    Console().print(table)
+    typer.echo(f"{len(stores)} stores, {decimal(sum(info.bytes for info in stores))}")

@@ -1,0 +1,73 @@
+"""What the command line says while it works: all of it on standard error, results on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from vestige.results import Results
+
+console = Console(stderr=True)
+
+
+@dataclass
+class Listener:
+    """Shows what is being done: a line per step, a bar with throughput and time left per extraction."""
+
+    progress: Progress
+    _task: TaskID | None = None
+    _what: str = ""
+    _shown: dict[str, int] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        """A step begins."""
+        self._what = text
+        self._task = None
+        self.progress.console.print(f"[cyan]·[/] {text}", highlight=False)
+
+    def pictures(self, _spec: str, done: int, total: int) -> None:
+        """Pictures have gone through a network."""
+        if self._task is None:
+            self._task = self.progress.add_task(self._what or "pictures", total=total)
+        task = self.progress.tasks[self.progress.task_ids.index(self._task)]
+        speed = task.speed or 0.0
+        self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} pictures/s")
+        if done >= total:
+            self.progress.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """A listener on standard error while the block runs."""
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield Listener(progress)
+
+
+def print_results(results: Results, metric: str) -> None:
+    """The table of methods on standard output: the main metric with its interval, then the other metrics over all."""
+    others = list(dict.fromkeys(row.metric for row in results.rows if row.subset == "all" and row.metric != metric))
+    table = Table(title=f"{results.task}: {metric}, test n = {results.data['test']['n']}", title_justify="left")
+    for name in ("method", metric, "95 % CI", *others):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for method in results.methods():
+        try:
+            main = results.row(method, metric)
+        except KeyError:
+            continue
+        interval = "" if main.ci95 is None else f"{main.ci95[0]:.4f} to {main.ci95[1]:.4f}"
+        cells = [f"{results.row(method, other).value:.3f}" for other in others]
+        table.add_row(method, f"{main.value:.4f}", interval, *cells)
+    Console().print(table)

@@ -1,0 +1,36 @@
+"""``vestige data``: look at data before anything is measured on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.datasets.check import check, contact_sheet
+from vestige.datasets.opening import open_dataset
+from vestige.images import save_image
+
+app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `data` a group while it has one command."""
+
+
+@app.command(name="check", epilog="Example: vestige data check synthetic:faces,n=24 -o sheet.png")
+def check_command(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="Data, as kind:PATH[,key=value].")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where the contact sheet goes.")
+    ] = Path("contact-sheet.png"),
+    markup: o.MarkupFile = None,
+    strict: o.Strict = False,
+) -> None:
+    """Counts, sizes, problems, and a contact sheet."""
+    dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
+    typer.echo(str(check(dataset)))
+    save_image(contact_sheet(dataset), output)
+    typer.echo(f"contact sheet: {output}")

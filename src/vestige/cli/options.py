@@ -1,0 +1,86 @@
+"""Options that several commands share, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vestige.cli.console import Listener
+from vestige.errors import VestigeError
+from vestige.features.extract import ExtractOptions
+from vestige.features.extract import Precision as PrecisionName
+from vestige.features.extract import StoreDtype as StoreDtypeName
+from vestige.features.reader import Reader
+from vestige.markup import Markup, read_markup
+
+Train = Annotated[str, typer.Argument(metavar="TRAIN", help="Data to train on, as kind:PATH[,key=value].")]
+Test = Annotated[
+    str | None,
+    typer.Option("--test", metavar="DATA", help="Data to test on; may be left out where TRAIN has its own split."),
+]
+Out = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished run in the folder.")]
+Backbone = Annotated[str, typer.Option("--backbone", metavar="SPEC", help="The network.")]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME", help="A layer's name or a glob; repeat for several. [default: all]"),
+]
+Readouts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--readout",
+        metavar="R",
+        help="vector, flat, gap, grid:G, cls or tokens; repeat for several. "
+        "[default: flat, pooled to at most 25,000 numbers]",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of folds and bootstrap.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first data set with bad files instead of going on without them.")
+]
+MarkupFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--markup", metavar="FILE", help="What the points mean (JSON), for points that vestige does not know."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Precision = Annotated[PrecisionName, typer.Option("--precision", help="What the network computes in.")]
+Compile = Annotated[bool, typer.Option("--compile/--no-compile", help="Run the network through torch.compile.")]
+StoreDtype = Annotated[StoreDtypeName, typer.Option("--store-dtype", help="What features are kept as.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures per forward pass.")]
+
+
+def reader_for(
+    listener: Listener,
+    device: str,
+    precision: PrecisionName,
+    compiled: bool,
+    store_dtype: StoreDtypeName,
+    batch_size: int,
+) -> Reader:
+    """The Reader that a command's options ask for."""
+    options = ExtractOptions(
+        device=device, precision=precision, store_dtype=store_dtype, compile=compiled, batch=batch_size
+    )
+    return Reader(options=options, progress=listener.pictures)
+
+
+def markup_of(path: Path | None) -> Markup | None:
+    """The markup of ``--markup``."""
+    return None if path is None else read_markup(path)
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """``x0,y0,x1,y1`` in pixels.
+
+    Raises:
+        VestigeError: where the text is no box.
+    """
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        raise VestigeError(f"--box {text}: expected x0,y0,x1,y1 in pixels, as in --box 40,30,180,190") from None
+    return x0, y0, x1, y1

@@ -1,0 +1,96 @@
+"""``vestige probe``: train linear probes and measure them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import listening, print_results
+from vestige.datasets.opening import open_train_test
+from vestige.geometry import FACE_MARGIN
+from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
+from vestige.probes.record import record_landmarks
+from vestige.report import write_figures, write_report
+from vestige.run import Run, start_run
+
+app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `probe` a group while it has one command."""
+
+
+@app.command(
+    epilog="Example: vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
+    "--layer block7 --layer block10 -o runs/faces"
+)
+def landmarks(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: o.Layers = None,
+    readout: o.Readouts = None,
+    look_back: Annotated[bool, typer.Option(help="Look again, closer, at every part.")] = True,
+    look_backs: Annotated[int, typer.Option(min=1, help="How many times to look back.")] = 1,
+    margin_quantile: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Of a part's out-of-fold error, by which its box is enlarged (1: the paper)."
+        ),
+    ] = 0.99,
+    mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
+    box_margin: Annotated[
+        float, typer.Option(min=0.0, help="Share of a box's side added on every side.")
+    ] = FACE_MARGIN,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"),
+    ] = None,
+    untrained: Annotated[int, typer.Option(min=0, help="How many random networks to compare with.")] = 3,
+    markup: o.MarkupFile = None,
+    seed: o.Seed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it."""
+    chosen = LandmarkOptions(
+        backbone=backbone,
+        layers=tuple(layer or ("all",)),
+        readouts=tuple(readout or ()),
+        box_margin=box_margin,
+        mirror=mirror,
+        look_backs=look_backs if look_back else 0,
+        margin_quantile=margin_quantile,
+        normaliser=normaliser,
+        untrained_seeds=untrained,
+        seed=seed,
+    )
+    numerics = {"device": device, "precision": precision, "compile": compiled, "store_dtype": store_dtype}
+    started = time.monotonic()
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        probe = probe_landmarks(*data, chosen, reader, listener.say)
+        results = record_landmarks(run, probe, chosen, time.monotonic() - started, numerics)
+    print_results(results, str(results.config["metric"]))
+    finish(run)
+
+
+def finish(run: Run) -> Path:
+    """Figures and report of a run that has its results."""
+    write_figures(run)
+    write_report([run], run.report_path)
+    typer.echo(f"report: {run.report_path}")
+    return run.report_path

@@ -1,0 +1,30 @@
+"""``vestige report``: the page again, from run folders alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vestige.report import write_report
+from vestige.run import Run
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: vestige report runs/demo runs/demo-other -o both.html")(report)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="[default: RUN/report.html; report.html for several]"),
+    ] = None,
+) -> None:
+    """Write report.html again from run folders alone; several runs side by side."""
+    opened = [Run(folder) for folder in runs]
+    path = output or (opened[0].report_path if len(opened) == 1 else Path("report.html"))
+    write_report(opened, path)
+    typer.echo(f"report: {path}")

@@ -1,0 +1,85 @@
+"""``vestige evaluate`` and ``vestige predict``: what a trained run does with other pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import console, listening, print_results
+from vestige.cli.probe import finish
+from vestige.datasets.opening import open_dataset
+from vestige.errors import VestigeError
+from vestige.geometry import Box
+from vestige.images import ImageFile, save_image
+from vestige.probes.methods import load_methods
+from vestige.probes.predict import predict_images
+from vestige.probes.record import check_weights, evaluate_run, record_evaluation
+from vestige.run import Run, start_run, write_json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: vestige evaluate runs/demo synthetic:faces,n=50,seed=9 -o runs/demo-other")(evaluate)
+    app.command(epilog="Example: vestige predict runs/demo portrait.jpg --box 60,40,220,230 -o predictions")(predict)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Other data, as kind:PATH[,key=value].")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN2", help="The new run's folder.")],
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Measure a trained run on other data: the same results.json, the same rows."""
+    started = time.monotonic()
+    source = Run(run)
+    trained = source.results().config
+    if run.resolve() == output.resolve():
+        raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
+    test = open_dataset(data, strict=strict)
+    made = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, trained["precision"], trained["compile"], trained["store_dtype"], 32)
+        listener.say(f"{run} on {data}")
+        setup, evaluation = evaluate_run(source, test, reader)
+    results = record_evaluation(source, made, test, evaluation, setup, time.monotonic() - started)
+    print_results(results, str(results.config["metric"]))
+    finish(made)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where pictures and JSON go.")],
+    box: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X0,Y0,X1,Y1", help="The object's box in pixels: one for all, or one per image."),
+    ] = None,
+    device: o.Device = "auto",
+) -> None:
+    """Read the points out of photographs: pictures with points drawn, and a JSON of coordinates in image pixels."""
+    setup, methods = load_methods(Run(run).probe_folder)
+    boxes: list[Box | None] = [np.array(o.parse_box(text)) for text in box or []]
+    if len(boxes) not in (0, 1, len(images)):
+        raise VestigeError(f"--box is given {len(boxes)} times for {len(images)} images; give one, or one per image")
+    if not boxes:
+        console.print("no --box: taking the whole picture, squashed to the network's square input")
+    each = boxes * len(images) if len(boxes) == 1 else boxes or [None] * len(images)
+    trained = Run(run).results().config
+    with listening() as listener:
+        reader = o.reader_for(listener, device, trained["precision"], trained["compile"], trained["store_dtype"], 32)
+        listener.say("predicting")
+        check_weights(methods, reader)
+        predictions = predict_images(setup, methods[-1], images, each, reader)
+    output.mkdir(parents=True, exist_ok=True)
+    for prediction in predictions:
+        name = prediction.path.stem
+        save_image(prediction.picture(ImageFile(prediction.path).read()), output / f"{name}.png")
+    write_json(output / "predictions.json", {"predictions": [p.to_json(setup) for p in predictions]})
+    typer.echo(f"{len(predictions)} pictures and predictions.json in {output}")

@@ -1,0 +1,104 @@
+"""A Reader: backbones opened once, and their features of any crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vestige.backbones import Backbone, Layer, open_backbone
+from vestige.errors import VestigeError
+from vestige.features.extract import ExtractOptions, extract
+from vestige.features.readout import Readout, default_readout, parse_readout
+from vestige.features.store import Features
+from vestige.images import Crop
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being read, pictures done, pictures in all)."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A layer with the readout that makes one vector of it.
+
+    Attributes:
+        layer: with its kind and shape.
+        readout: that fits it.
+        depth: where the layer stands among all of the backbone's, from 0 (the first) to 1 (the last).
+    """
+
+    layer: Layer
+    readout: Readout
+    depth: float
+
+    @property
+    def size(self) -> int:
+        """Numbers per picture."""
+        return self.readout.size(self.layer)
+
+
+@dataclass
+class Reader:
+    """Opens backbones and reads features, the same way for everything in a run.
+
+    Attributes:
+        options: of extraction.
+        cache: where stores live; None for the default.
+        progress: told about every extraction, or None.
+    """
+
+    options: ExtractOptions = field(default_factory=ExtractOptions)
+    cache: Path | None = None
+    progress: Progress | None = None
+    _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
+
+    def backbone(self, spec: str) -> Backbone:
+        """The backbone of a spec, opened once."""
+        if spec not in self._open:
+            self._open[spec] = open_backbone(spec)
+        return self._open[spec]
+
+    def reads(self, spec: str, layers: Sequence[str], readouts: Sequence[str] = ()) -> tuple[Read, ...]:
+        """Every layer that the patterns mean with every readout asked for (each layer's default where none is).
+
+        A readout that fits only some of several layers is read from those.
+
+        Raises:
+            VestigeError: where a pattern matches no layer, or a readout fits none of them.
+        """
+        backbone = self.backbone(spec)
+        names = tuple(backbone.paths)
+        described = backbone.layers(backbone.select(layers))
+        reads = []
+        wanted: Sequence[str | None] = readouts or (None,)
+        for text in wanted:
+            found, refusals = [], []
+            for layer in described:
+                readout = default_readout(layer) if text is None else parse_readout(text)
+                try:
+                    readout.size(layer)
+                except VestigeError as error:
+                    refusals.append(error)
+                    continue
+                depth = names.index(layer.name) / max(len(names) - 1, 1) if layer.name in names else 1.0
+                found.append(Read(layer, readout, depth))
+            if not found:
+                raise refusals[0]
+            reads += found
+        return tuple(sorted(reads, key=lambda read: described.index(read.layer)))
+
+    def features(self, spec: str, crops: Sequence[Crop], reads: Sequence[Read]) -> list[Features]:
+        """The features of crops, one Features per read, from the cache where they are there."""
+        progress = None if self.progress is None else _told(self.progress, spec)
+        return extract(
+            self.backbone(spec),
+            crops,
+            [(read.layer.name, read.readout) for read in reads],
+            cache=self.cache,
+            options=self.options,
+            progress=progress,
+        )
+
+
+def _told(progress: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(what, done, total)

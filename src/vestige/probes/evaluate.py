@@ -1,0 +1,113 @@
+"""Methods on test examples: rows, predictions and small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features.reader import Reader
+from vestige.images import Crop
+from vestige.metrics import Bootstrap
+from vestige.probes.methods import Method, Setup
+from vestige.probes.points import predict_points
+from vestige.probes.scores import Floats, Truth, Values, mean_of, measure, rows_of, truth_of
+from vestige.probes.views import Views, example_views
+from vestige.results import Row
+
+PICTURES = 48
+"""How many test examples leave a small picture in the run, evenly spread from the best to the worst."""
+
+PICTURE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What methods show on test examples.
+
+    Attributes:
+        rows: one per method, metric and subset.
+        arrays: of ``examples.npz``.
+    """
+
+    rows: tuple[Row, ...]
+    arrays: dict[str, NDArray[Any]]
+
+
+def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Example], reader: Reader) -> Evaluation:
+    """Predict the test examples' points by every method and measure them.
+
+    Methods of the same name (seeds) make one Row with their mean; their predictions are kept apart.
+
+    Raises:
+        VestigeError: where the test examples' points are not those of the set-up's markup.
+    """
+    check_points(test, setup)
+    truth = truth_of(test, setup.markup, setup.normaliser)
+    views = example_views(test, setup.box_margin)
+    bootstrap = Bootstrap.draw(len(test), setup.seed)
+    arrays = _describe(test, truth, views)
+    measured: dict[str, list[Values]] = {}
+    for method in methods:
+        predicted = predict_points(method.model, views, reader)
+        suffix = "" if method.seed is None else f"@{method.seed}"
+        for name, points in zip(method.stages, predicted.stages, strict=True):
+            values = measure(points, truth)
+            measured.setdefault(name, []).append(values)
+            arrays[f"prediction/{name}{suffix}"] = points
+            arrays[f"error/{name}{suffix}"] = values[truth.metric, "all"]
+        if predicted.part_boxes is not None:
+            arrays["parts"] = np.array(method.model.look_backs[-1].parts)
+            arrays["part_boxes"] = predicted.part_boxes
+    means = {name: mean_of(several) for name, several in measured.items()}
+    for name, values in means.items():
+        arrays.setdefault(f"error/{name}", values[truth.metric, "all"])
+    last = methods[-1].stages[-1]
+    arrays |= _small_pictures(test, views, arrays[f"error/{last}"])
+    rows = tuple(row for name, values in means.items() for row in rows_of(name, values, bootstrap))
+    return Evaluation(rows, arrays)
+
+
+def check_points(examples: Sequence[Example], setup: Setup) -> None:
+    """Refuse examples without the points that the set-up's markup names.
+
+    Raises:
+        VestigeError: naming the example and both numbers of points.
+    """
+    expected = len(setup.markup.points)
+    for example in examples:
+        found = 0 if example.keypoints is None else len(example.keypoints)
+        if found != expected:
+            raise VestigeError(
+                f"{example.id}: has {found} points; expected the {expected} of markup {setup.markup.name!r}, "
+                "which the probe was trained on"
+            )
+
+
+def _describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, NDArray[Any]]:
+    return {
+        "ids": np.array([example.id for example in test]),
+        "truth": truth.points,
+        "visible": truth.visible,
+        "boxes": truth.boxes,
+        "crops": views.boxes,
+        "normaliser": truth.normaliser,
+    }
+
+
+def _small_pictures(test: Sequence[Example], views: Views, error: Floats) -> Mapping[str, NDArray[Any]]:
+    """The crops of examples at evenly spaced ranks of error, the best and the worst among them."""
+    order = np.argsort(error, kind="stable")
+    ranks = np.unique(np.linspace(0, len(order) - 1, min(PICTURES, len(order))).round().astype(int))
+    worst = order[-min(8, len(order)) :]
+    rows = np.unique(np.concatenate([order[ranks], worst]))
+    x = [
+        Crop(test[row], tuple(views.boxes[row].tolist())).pixels((PICTURE_SIZE, PICTURE_SIZE), "bicubic")
+        for row in rows
+    ]
+    return {"picture_rows": rows, "pictures": np.stack(x)}

@@ -1,0 +1,102 @@
+"""A linear probe: coefficients on one layer of one backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vestige.errors import VestigeError
+
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a probe's features come from: a backbone (spec and weights), a layer and a readout."""
+
+    backbone: str
+    weights_sha256: str
+    layer: str
+    readout: str
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """``y = coef f + intercept`` (eq. 1) on features f, L2-normalised first where ``normalise``.
+
+    Attributes:
+        source: of the features; None for a probe that looks at nothing (the mean).
+        coef: ``(t, d)`` float32.
+        intercept: ``(t,)`` float64.
+        normalise: whether features are divided by their Euclidean norm.
+    """
+
+    source: Source | None
+    coef: NDArray[np.float32]
+    intercept: NDArray[np.float64]
+    normalise: bool = True
+
+    def predict(self, features: NDArray[np.float32] | None, n: int) -> NDArray[np.float64]:
+        """``(n, d)`` features (None where there is no source) to ``(n, t)`` predictions."""
+        predicted = np.repeat(self.intercept[None], n, axis=0)
+        if features is not None:
+            for start in range(0, n, _ROWS):
+                block = features[start : start + _ROWS]
+                predicted[start : start + _ROWS] += (l2_normalise(block) if self.normalise else block) @ self.coef.T
+        return predicted
+
+
+def l2_normalise(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide each row by its Euclidean norm; rows of zeros stay zeros. ``(n, d) -> (n, d)``."""
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.divide(features, norms, out=np.zeros_like(features), where=norms > 0)
+    return unit
+
+
+def mean_probe(targets: NDArray[np.float64], mask: NDArray[np.bool_]) -> LinearProbe:
+    """The probe that predicts the training mean of each target (the paper's Dataset Bias): ``(n, t), (n, t)``."""
+    count = np.maximum(mask.sum(axis=0), 1)
+    mean = np.where(mask, targets, 0.0).sum(axis=0) / count
+    return LinearProbe(None, np.zeros((targets.shape[1], 0), np.float32), mean)
+
+
+def save_probes(folder: Path, name: str, probes: Mapping[str, LinearProbe]) -> dict[str, Any]:
+    """Write probes' arrays to ``folder/name.safetensors``; what else they are comes back, for the caller's JSON."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for key, probe in probes.items():
+        arrays[f"{key}/coef"] = np.ascontiguousarray(probe.coef)
+        arrays[f"{key}/intercept"] = np.ascontiguousarray(probe.intercept)
+    save_file(arrays, folder / f"{name}.safetensors")
+    return {
+        key: {"source": None if probe.source is None else asdict(probe.source), "normalise": probe.normalise}
+        for key, probe in probes.items()
+    }
+
+
+def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[str, LinearProbe]:
+    """The inverse of :func:`save_probes`.
+
+    Raises:
+        VestigeError: where the file is missing or damaged.
+    """
+    path = folder / f"{name}.safetensors"
+    try:
+        arrays = load_file(path)
+        return {
+            key: LinearProbe(
+                None if entry["source"] is None else Source(**entry["source"]),
+                arrays[f"{key}/coef"],
+                arrays[f"{key}/intercept"],
+                entry["normalise"],
+            )
+            for key, entry in described.items()
+        }
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise VestigeError(f"{path}: cannot be read as a probe: {error}; run the probe again") from error

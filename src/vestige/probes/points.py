@@ -1,0 +1,128 @@
+"""Point models: a probe that reads points out of a crop, and looks back at their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.features.reader import Read, Reader
+from vestige.features.store import Features
+from vestige.geometry import Box, Points
+from vestige.probes.fit import Fit, fit_probe
+from vestige.probes.linear import LinearProbe, Source
+from vestige.probes.lookback import LookBack, merge_parts, part_margin, part_views
+from vestige.probes.views import Views
+
+
+@dataclass(frozen=True)
+class PointModel:
+    """A probe from a crop to the unit coordinates of K points, and the looks that follow it."""
+
+    base: LinearProbe
+    look_backs: tuple[LookBack, ...] = ()
+
+
+@dataclass(frozen=True)
+class PredictedPoints:
+    """What a point model says of V views.
+
+    Attributes:
+        stages: ``(V, K, 2)`` each, in pixels: after the base, after the first look-back, ...
+        part_boxes: ``(V, P, 4)`` in pixels: where the last look-back looked; None without one.
+    """
+
+    stages: tuple[Points, ...]
+    part_boxes: Box | None
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What point probes are trained on.
+
+    Attributes:
+        views: the training crops.
+        points: ``(V, K, 2)`` in pixels, by the views' names.
+        visible: ``(V, K)``, likewise.
+        folds: ``(V,)``.
+    """
+
+    views: Views
+    points: Points
+    visible: NDArray[np.bool_]
+    folds: NDArray[np.intp]
+
+
+def predict_points(model: PointModel, views: Views, reader: Reader) -> PredictedPoints:
+    """Read the points of views out of a model's features; all points by the views' names."""
+    stages = [_read_points(model.base, views, reader)]
+    boxes = None
+    for look in model.look_backs:
+        looked = [
+            part_views(stages[-1], views, points, margin)
+            for points, margin in zip(look.points, look.margins, strict=True)
+        ]
+        found = {
+            points: _read_points(probe, part, reader)
+            for points, part, probe in zip(look.points, looked, look.probes, strict=True)
+        }
+        stages.append(merge_parts(stages[-1], found))
+        boxes = np.stack([part.boxes for part in looked], axis=1)
+    return PredictedPoints(tuple(stages), boxes)
+
+
+def fit_points(features: Features, source: Source, targets: Targets, *, normalise: bool = True) -> tuple[Fit, Points]:
+    """Fit a probe to the points' unit coordinates; with the out-of-fold predictions ``(V, K, 2)`` in pixels."""
+    unit = targets.views.to_unit(targets.points)
+    known = np.repeat(targets.visible, 2, axis=1)
+    fit = fit_probe(features, source, unit.reshape(len(unit), -1), known, targets.folds, normalise=normalise)
+    return fit, targets.views.from_unit(fit.oof.reshape(unit.shape))
+
+
+def fit_look_back(
+    reader: Reader,
+    source: Source,
+    read: Read,
+    targets: Targets,
+    predicted: Points,
+    parts: Mapping[str, tuple[int, ...]],
+    quantile: float,
+) -> tuple[LookBack, Points]:
+    """Train one more look at every part.
+
+    Args:
+        reader: of features.
+        source: backbone, layer and readout that look.
+        read: the same layer and readout.
+        targets: of the training views.
+        predicted: out-of-fold predictions ``(V, K, 2)`` of the stage before: boxes as unlucky as the test's will be.
+        parts: name -> points.
+        quantile: of the training error that a box is enlarged by.
+
+    Returns:
+        the look, and its out-of-fold predictions ``(V, K, 2)`` in pixels.
+    """
+    margins, probes, found = [], [], {}
+    for points in parts.values():
+        margin = part_margin(predicted, targets.points, targets.visible, targets.views, points, quantile)
+        views = part_views(predicted, targets.views, points, margin)
+        chosen = list(points)
+        part = Targets(views, targets.points[:, chosen], targets.visible[:, chosen], targets.folds)
+        (features,) = reader.features(source.backbone, views.crops(), [read])
+        fit, found[points] = fit_points(features, source, part)
+        margins.append(margin)
+        probes.append(fit.probe)
+    look = LookBack(tuple(parts), tuple(parts.values()), np.array(margins), tuple(probes))
+    return look, merge_parts(predicted, found)
+
+
+def _read_points(probe: LinearProbe, views: Views, reader: Reader) -> Points:
+    features = None
+    if probe.source is not None:
+        read = reader.reads(probe.source.backbone, [probe.source.layer], [probe.source.readout])
+        (stored,) = reader.features(probe.source.backbone, views.crops(), read)
+        features = stored.read()
+    unit = probe.predict(features, len(views))
+    return views.from_unit(unit.reshape(len(views), -1, 2))

@@ -1,0 +1,90 @@
+"""A trained run on new photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features.reader import Reader
+from vestige.geometry import Box, Points, whole_picture
+from vestige.images import ImageFile, Pixels, draw_points
+from vestige.probes.methods import Method, Setup
+from vestige.probes.points import predict_points
+from vestige.probes.views import example_views
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The points that a run reads out of one photograph.
+
+    Attributes:
+        path: of the photograph.
+        size: its width and height in pixels.
+        box: ``(4,)`` that was looked at.
+        points: ``(K, 2)`` in pixels.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    box: Box
+    points: Points
+
+    def to_json(self, setup: Setup) -> dict[str, Any]:
+        """Names and coordinates."""
+        return {
+            "image": str(self.path),
+            "size": list(self.size),
+            "box": self.box.tolist(),
+            "points": [
+                {"name": name, "x": round(x, 3), "y": round(y, 3)}
+                for name, (x, y) in zip(setup.markup.points, self.points.tolist(), strict=True)
+            ],
+        }
+
+    def picture(self, pixels: Pixels) -> Pixels:
+        """The photograph with its points drawn."""
+        return draw_points(pixels, self.points)
+
+
+def predict_images(
+    setup: Setup, method: Method, paths: Sequence[Path], boxes: Sequence[Box | None], reader: Reader
+) -> list[Prediction]:
+    """Read the points out of photographs by a method's last stage.
+
+    Args:
+        setup: of the run.
+        method: of the run.
+        paths: of the photographs.
+        boxes: ``(4,)`` each, in pixels, or None: the whole picture, squashed to the square.
+        reader: of features.
+
+    Raises:
+        VestigeError: where a photograph cannot be read or a box lies outside of it.
+    """
+    examples, sizes = [], []
+    for path, box in zip(paths, boxes, strict=True):
+        image = ImageFile(path)
+        height, width = image.read().shape[:2]
+        if box is not None:
+            _check_box(box, path, width, height)
+        examples.append(Example(str(path), str(path), image, box))
+        sizes.append((width, height))
+    predicted = predict_points(method.model, example_views(examples, setup.box_margin), reader)
+    return [
+        Prediction(path, size, whole_picture(*size) if box is None else np.asarray(box), points)
+        for path, size, box, points in zip(paths, sizes, boxes, predicted.stages[-1], strict=True)
+    ]
+
+
+def _check_box(box: Box, path: Path, width: int, height: int) -> None:
+    x0, y0, x1, y1 = box.tolist()
+    if not (x0 < x1 and y0 < y1):
+        raise VestigeError(f"--box {x0:g},{y0:g},{x1:g},{y1:g}: expected x0,y0,x1,y1 with x0 < x1 and y0 < y1")
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        raise VestigeError(f"--box {x0:g},{y0:g},{x1:g},{y1:g}: lies outside of {path} ({width} x {height} pixels)")

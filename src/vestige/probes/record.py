@@ -1,0 +1,139 @@
+"""What a probe leaves in its run folder, and how it is taken up again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from vestige import __version__
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError
+from vestige.features.reader import Reader
+from vestige.probes.evaluate import Evaluation, evaluate_points
+from vestige.probes.landmarks import LandmarkOptions, LandmarkProbe
+from vestige.probes.linear import LinearProbe
+from vestige.probes.methods import Method, Setup, load_methods, save_methods
+from vestige.results import Results
+from vestige.run import Run
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What results.json says of a data set."""
+    return {
+        "spec": dataset.spec,
+        "fingerprint": dataset.fingerprint,
+        "n": len(dataset),
+        "skipped": len(dataset.skipped),
+        "problems": [str(problem) for problem in dataset.skipped[:100]],
+    }
+
+
+def record_landmarks(
+    run: Run, probe: LandmarkProbe, options: LandmarkOptions, seconds: float, config: Mapping[str, Any]
+) -> Results:
+    """Write a landmark probe into its run folder: config, probes, examples, and last of all the results.
+
+    Args:
+        run: a started run.
+        probe: what was trained and measured.
+        options: that it was trained with.
+        seconds: how long it took.
+        config: further options that a reader of the run must know (device, precision, ...).
+    """
+    results = Results(
+        task=probe.setup.task,
+        config={**asdict(options), **config, **_points_config(probe.setup)},
+        data={"train": describe_data(probe.train), "test": describe_data(probe.test)},
+        backbone={
+            "spec": options.backbone,
+            "weights_sha256": probe.weights_sha256,
+            "layer": probe.chosen.layer.name,
+            "readout": str(probe.chosen.readout),
+            "dim": probe.chosen.size,
+        },
+        ridge={
+            "alphas": list(probe.fit.alphas),
+            "at_boundary": probe.fit.at_boundary,
+            "form": probe.fit.form,
+        },
+        rows=probe.evaluation.rows,
+        sweep=probe.sweep,
+        created=_now(),
+        seconds=round(seconds, 1),
+        vestige=__version__,
+        notes=probe.notes,
+    )
+    save_methods(run.probe_folder, probe.setup, probe.methods)
+    _write(run, results, probe.evaluation)
+    return results
+
+
+def record_evaluation(
+    source: Run, run: Run, test: Dataset, evaluation: Evaluation, setup: Setup, seconds: float
+) -> Results:
+    """Write the evaluation of a trained run on other data: the same document, the probes staying where they are."""
+    trained = source.results()
+    results = Results(
+        task=trained.task,
+        config={**trained.config, **_points_config(setup), "evaluated_run": str(source.folder)},
+        data={"train": trained.data["train"], "test": describe_data(test)},
+        backbone=trained.backbone,
+        ridge=trained.ridge,
+        rows=evaluation.rows,
+        created=_now(),
+        seconds=round(seconds, 1),
+        vestige=__version__,
+        notes=trained.notes,
+    )
+    _write(run, results, evaluation)
+    return results
+
+
+def evaluate_run(source: Run, test: Dataset, reader: Reader) -> tuple[Setup, Evaluation]:
+    """Measure every method of a trained run on other data.
+
+    Raises:
+        VestigeError: where the run is unfinished, its backbone's weights have changed, or the points do not fit.
+    """
+    trained = source.results()
+    setup, methods = load_methods(source.probe_folder)
+    if trained.data["train"]["fingerprint"] == test.fingerprint:
+        raise VestigeError(f"{test.spec}: is what {source.folder} was trained on; evaluate on other pictures")
+    check_weights(methods, reader)
+    return setup, evaluate_points(methods, setup, test, reader)
+
+
+def check_weights(methods: tuple[Method, ...], reader: Reader) -> None:
+    """Refuse backbones whose weights are not those that the probes were trained on."""
+    for method in methods:
+        for probe in _probes(method):
+            source = probe.source
+            if source is not None and reader.backbone(source.backbone).weights_sha256 != source.weights_sha256:
+                raise VestigeError(
+                    f"{source.backbone}: its weights are not those that the probe was trained on "
+                    f"(sha256 {source.weights_sha256[:12]}...); bring back the weights file or train again"
+                )
+
+
+def _probes(method: Method) -> list[LinearProbe]:
+    return [method.model.base, *(probe for look in method.model.look_backs for probe in look.probes)]
+
+
+def _points_config(setup: Setup) -> dict[str, Any]:
+    return {
+        "markup": setup.markup.to_json(),
+        "normaliser": setup.normaliser,
+        "metric": f"nme_{setup.normaliser.replace('-', '_')}",
+    }
+
+
+def _write(run: Run, results: Results, evaluation: Evaluation) -> None:
+    run.write_config(results.to_json()["config"])
+    run.write_examples(evaluation.arrays)
+    run.write_results(results)
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

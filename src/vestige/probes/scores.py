@@ -1,0 +1,131 @@
+"""Predicted points to Rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.geometry import Box, Points
+from vestige.markup import Markup
+from vestige.metrics import Bootstrap, box_scale, eye_distance, interval, mean_over_visible, point_errors
+from vestige.results import Row
+
+Floats = NDArray[np.float64]
+Values = Mapping[tuple[str, str], Floats]
+"""(metric, subset) -> each test example's share ``(N,)``, of which the metric is the mean; NaN where it has none."""
+
+CED_LIMITS = (0.08, 0.10)
+"""Where the cumulative error curve is cut for its area and for the failure rate."""
+
+NORMALISERS = ("inter-ocular", "inter-pupil", "eye-corners", "box")
+"""What a landmark error is divided by: the distance of the eyes' centres (means of all eye points), of the pupils,
+of the outer eye corners, or the square root of the box's area."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The annotated points of N examples and what their errors are divided by.
+
+    Attributes:
+        points: ``(N, K, 2)`` in pixels.
+        visible: ``(N, K)``.
+        boxes: ``(N, 4)`` in pixels.
+        normaliser: ``(N,)`` in pixels; NaN where an example's cannot be had (its eyes are not visible).
+        metric: the name of the normalised mean error.
+        parts: named sets of points that get Rows of their own.
+    """
+
+    points: Points
+    visible: NDArray[np.bool_]
+    boxes: Box
+    normaliser: Floats
+    metric: str
+    parts: Mapping[str, tuple[int, ...]]
+
+
+def truth_of(examples: Iterable[Example], markup: Markup, normaliser: str) -> Truth:
+    """Collect what is known of examples with keypoints and a box each.
+
+    Raises:
+        VestigeError: where the markup does not say what the normaliser needs.
+    """
+    examples = list(examples)
+    points = np.stack([_known(example.keypoints) for example in examples])
+    visible = np.stack([_known(example.visible) for example in examples])
+    boxes = np.stack([_known(example.box) for example in examples])
+    return Truth(
+        points,
+        visible,
+        boxes,
+        _normaliser(points, visible, boxes, markup, normaliser),
+        f"nme_{normaliser.replace('-', '_')}",
+        markup.parts,
+    )
+
+
+def _known(value: NDArray[Any] | None) -> NDArray[Any]:
+    assert value is not None, "point tasks take examples with keypoints and a box"
+    return value
+
+
+def _normaliser(points: Points, visible: NDArray[np.bool_], boxes: Box, markup: Markup, name: str) -> Floats:
+    if name == "box":
+        return box_scale(boxes)
+    corners = markup.eye_corners
+    sets = {
+        "inter-ocular": markup.eyes,
+        "inter-pupil": markup.pupils,
+        "eye-corners": None if corners is None else ((corners[0],), (corners[1],)),
+    }
+    if name not in sets:
+        raise VestigeError(f"--normaliser {name}: expected one of {', '.join(NORMALISERS)}")
+    eyes = sets[name]
+    if eyes is None:
+        raise VestigeError(f"--normaliser {name}: markup {markup.name!r} does not say which points that takes; use box")
+    seen = visible[:, list(eyes[0] + eyes[1])].all(axis=1)
+    distance = eye_distance(points, eyes)
+    return np.where(seen & (distance > 0), distance, np.nan)
+
+
+def measure(predicted: Points, truth: Truth) -> dict[tuple[str, str], Floats]:
+    """Each example's share of every metric: the normalised mean error over all points and by part, and of the
+    cumulative error curve the area up to and the failures beyond each limit.
+
+    Args:
+        predicted: ``(N, K, 2)`` in pixels.
+        truth: of the same examples.
+    """
+    errors = point_errors(predicted, truth.points) / truth.normaliser[:, None]
+    overall = mean_over_visible(errors, truth.visible)
+    values = {(truth.metric, "all"): overall}
+    for part, points in truth.parts.items():
+        chosen = list(points)
+        values[truth.metric, part] = mean_over_visible(errors[:, chosen], truth.visible[:, chosen])
+    known = np.isfinite(overall)
+    for limit in CED_LIMITS:
+        values[f"auc@{limit:.2f}", "all"] = np.where(known, np.clip(1 - overall / limit, 0, 1), np.nan)
+        values[f"failure@{limit:.2f}", "all"] = np.where(known, overall > limit, np.nan)
+    return values
+
+
+def mean_of(several: Iterable[Values]) -> dict[tuple[str, str], Floats]:
+    """The mean over seeds of each example's share."""
+    stacked = list(several)
+    return {key: np.mean([values[key] for values in stacked], axis=0) for key in stacked[0]}
+
+
+def rows_of(method: str, values: Values, bootstrap: Bootstrap) -> tuple[Row, ...]:
+    """One Row per metric and subset, with its interval over the examples."""
+    rows = []
+    for (metric, subset), shares in values.items():
+        known = np.isfinite(shares)
+        if known.any():
+            value = float(shares[known].mean())
+            rows.append(Row(method, metric, subset, value, interval(bootstrap.means(shares)), int(known.sum())))
+    return tuple(rows)
