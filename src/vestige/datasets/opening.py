@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from vestige.datasets.coco import load_coco
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.datasets.drawn import load_synthetic
 from vestige.datasets.folder import load_folder
 from vestige.datasets.folds import keep_fold
+from vestige.datasets.helen import load_helen194
 from vestige.datasets.ibug import load_300w
 from vestige.datasets.reading import Problems
 from vestige.errors import VestigeError
@@ -38,7 +40,9 @@ class _Kind:
 
 _KINDS = {
     "300w": _Kind(load_300w),
+    "coco": _Kind(load_coco, ("images", "visible", "corners")),
     "folder": _Kind(load_folder),
+    "helen194": _Kind(load_helen194, splits=("train", "test")),
     "synthetic": _Kind(load_synthetic, ("n", "seed", "size", "start")),
 }
 

@@ -1,0 +1,69 @@
+"""What loaders of annotated objects share: boxes and keypoints that must belong to their picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.datasets.reading import BadFileError
+from vestige.geometry import Box, Points
+
+
+def check_box(file: Path, name: str, box: Box, size: tuple[int, int], line: int | None = None) -> None:
+    """Refuse a box that is empty or wholly outside its picture.
+
+    Args:
+        file: the annotation.
+        name: of the object in it, for the message.
+        box: ``(4,)`` in pixels.
+        size: width and height of the picture.
+        line: of the annotation.
+
+    Raises:
+        BadFileError: saying what the box is and what was expected.
+    """
+    x0, y0, x1, y1 = (float(v) for v in box)
+    if not (x0 < x1 and y0 < y1):
+        raise BadFileError(file, f"{name}: the box {(x0, y0, x1, y1)} is empty; expected x0 < x1 and y0 < y1", line)
+    if x1 <= 0 or y1 <= 0 or x0 >= size[0] or y0 >= size[1]:
+        raise BadFileError(
+            file, f"{name}: the box {(x0, y0, x1, y1)} lies outside its picture of {size[0]}x{size[1]} pixels", line
+        )
+
+
+def check_keypoints(
+    file: Path,
+    name: str,
+    points: Points,
+    visible: NDArray[np.bool_],
+    box: Box,
+    size: tuple[int, int],
+    line: int | None = None,
+) -> None:
+    """Refuse keypoints farther outside their picture than the object's box is large: they belong to another one.
+
+    Args:
+        file: the annotation.
+        name: of the object in it, for the message.
+        points: ``(K, 2)`` in pixels.
+        visible: ``(K,)``; only these are looked at.
+        box: ``(4,)`` of the object.
+        size: width and height of the picture.
+        line: of the annotation.
+
+    Raises:
+        BadFileError: naming the first keypoint that cannot be right.
+    """
+    allowed = float(max(box[2] - box[0], box[3] - box[1]))
+    outside = np.maximum(np.maximum(-points, points - np.array(size, dtype=np.float64)), 0).max(axis=1)
+    wrong = np.flatnonzero(visible & (outside > allowed))
+    if len(wrong):
+        x, y = points[wrong[0]]
+        raise BadFileError(
+            file,
+            f"{name}: keypoint {wrong[0]} at ({x:g}, {y:g}) lies {outside[wrong[0]]:.0f} pixels outside its picture of "
+            f"{size[0]}x{size[1]} pixels; expected at most {allowed:.0f}, the size of the object",
+            line,
+        )
