@@ -12,10 +12,10 @@ from vestige.datasets.synthetic.canvas import (
     mix,
     polygon,
     radial_gradient,
+    shaded,
     smooth_outline,
     spline,
     stroke,
-    with_shader,
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head, ellipsoid_outline
@@ -35,10 +35,10 @@ class Torso:
         base = head.project(np.array([0.0, 1.0, -0.15]))
         chin = head.landmarks[8]
         self.centre = float(0.85 * base[0] + 0.15 * chin[0])
-        self.top = float(min(chin[1], base[1] + 0.75 * self.unit))
+        self.top = float(min(chin[1], base[1] + 0.62 * self.unit))
         self.neck = (0.56 + 0.12 * look.masculine) * self.unit
-        self.shoulder = (2.05 + 0.35 * look.masculine) * self.unit
-        self.collar = self.top + 0.42 * self.unit
+        self.shoulder = (2.25 + 0.40 * look.masculine) * self.unit
+        self.collar = self.top + 0.26 * self.unit
 
     def at(self, x: float, y: float) -> Floats:
         """Pixels of a point given in units from the middle of the collar, x to the right and y down."""
@@ -65,7 +65,7 @@ def draw_neck(canvas: Canvas, head: Head, light: Light, look: Look, torso: Torso
     shades = light.shade(look.skin * 0.97, _SIDES, 0.7, 0.75)
     stops = [(p, c, 1.0) for p, c in zip((0.0, 0.25, 0.5, 0.75, 1.0), shades, strict=True)]
     start, end = (torso.centre - half, 0), (torso.centre + half, 0)
-    canvas.image.drawPath(path, with_shader(fill(look.skin), linear_gradient(start, end, stops)))
+    canvas.image.drawPath(path, shaded(linear_gradient(start, end, stops)))
     canvas.stamp(path, CLASS["skin"])
     canvas.clip(path)
     drop = np.array([-0.14 * light.direction[0], 0.20]) * unit
@@ -103,16 +103,18 @@ def draw_clothes(canvas: Canvas, light: Light, look: Look, torso: Torso, rng: np
     shades = light.shade(look.cloth_colour, _SIDES, 0.9)
     stops = [(p, c, 1.0) for p, c in zip((0.0, 0.25, 0.5, 0.75, 1.0), shades, strict=True)]
     start, end = torso.at(-1.2 * wide, 0), torso.at(1.2 * wide, 0)
-    canvas.image.drawPath(path, with_shader(fill(look.cloth_colour), linear_gradient(start, end, stops)))
+    canvas.image.drawPath(path, shaded(linear_gradient(start, end, stops)))
     canvas.stamp(path, CLASS["clothes"])
     canvas.clip(path)
     _draw_pattern(canvas, look, torso, rng)
+    folds = skia.Path()
     for _ in range(7):
         x, y = rng.uniform(-wide, wide), rng.uniform(0.3, 1.4)
         fold = spline(
             torso.curve([(x, y), (0.8 * x + rng.normal(0, 0.1), y + 0.5), (0.7 * x + rng.normal(0, 0.15), y + 1.1)])
         )
-        canvas.image.drawPath(polygon(fold, False), stroke((0, 0, 0), 0.12 * unit, 0.22, 0.07 * unit))
+        folds.addPath(polygon(fold, False))
+    canvas.image.drawPath(folds, stroke((0, 0, 0), 0.12 * unit, 0.24, 0.07 * unit))
     canvas.restore()
     _draw_collar(canvas, light, look, torso, edge)
 
@@ -191,7 +193,7 @@ def draw_skull(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
     shades = light.shade(look.skin, normals)
     lit = outline.mean(0) + light.direction[:2] * 0.6 * head.unit
     stops = [(0.0, shades[0], 1.0), (0.45, shades[1], 1.0), (1.0, shades[2], 1.0)]
-    canvas.image.drawPath(path, with_shader(fill(look.skin), radial_gradient(lit, 1.9 * head.unit, stops)))
+    canvas.image.drawPath(path, shaded(radial_gradient(lit, 1.9 * head.unit, stops)))
     canvas.stamp(path, CLASS["skin"])
 
 

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 def finish(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """The picture (H, W, 3) as a camera might have taken it; geometry is not touched."""
-    size = image.shape[0]
-    sigma = float(rng.uniform(0.2, 0.55) if rng.random() < 0.8 else rng.uniform(0.55, 1.2)) * size / 224
-    soft = _blur(image, sigma)
+    sigma = float(rng.uniform(0.0, 0.5) if rng.random() < 0.8 else rng.uniform(0.5, 1.1)) * image.shape[0] / 224
+    soft = _blur(image, sigma) if sigma > 0.25 else image
     gain = rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.025, 3))
     gamma = rng.uniform(0.88, 1.15)
-    curve = np.clip(np.linspace(0, 1, 256)[:, None] ** gamma * gain, 0, 1) * 255
-    noise = rng.normal(0, rng.uniform(0.6, 3.5), soft.shape[:2]).astype(np.float32)[..., None]
-    graded = np.stack([curve[:, c].astype(np.float32)[soft[..., c]] for c in range(3)], axis=-1)
-    return np.asarray(np.clip(graded + noise + 0.5, 0, 255).astype(np.uint8))
+    curves = (np.clip(np.linspace(0, 1, 256)[:, None] ** gamma * gain, 0, 1) * 255 + 0.5).astype(np.float32)
+    noise = rng.standard_normal(soft.shape[:2], dtype=np.float32) * np.float32(rng.uniform(0.6, 3.5))
+    graded = np.stack([curves[:, c][soft[..., c]] + noise for c in range(3)], axis=-1)
+    return np.asarray(np.clip(graded, 0, 255), np.uint8)
 
 
 def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
@@ -30,4 +29,4 @@ def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     surface = skia.Surface(target, kind)
     paint = skia.Paint(ImageFilter=skia.ImageFilters.Blur(sigma, sigma, skia.TileMode.kClamp))
     surface.getCanvas().drawImage(skia.Image.fromarray(source, kind), 0, 0, skia.SamplingOptions(), paint)
-    return target[..., :3]
+    return np.asarray(target[..., :3])

@@ -63,8 +63,8 @@ class Canvas:
 
 def colour(rgb: Rgb, alpha: float = 1.0) -> skia.Color4f:
     """A skia colour from sRGB components in [0, 1]; values outside are clipped."""
-    r, g, b = (min(max(float(v), 0.0), 1.0) for v in rgb)
-    return skia.Color4f(r, g, b, min(max(float(alpha), 0.0), 1.0))
+    r, g, b = rgb.tolist() if isinstance(rgb, np.ndarray) else rgb
+    return skia.Color4f(*(0.0 if v < 0.0 else 1.0 if v > 1.0 else v for v in (r, g, b, float(alpha))))
 
 
 def fill(rgb: Rgb, alpha: float = 1.0, blur: float = 0.0, mode: skia.BlendMode | None = None) -> skia.Paint:
@@ -89,11 +89,13 @@ def stroke(
     return paint
 
 
-def with_shader(paint: skia.Paint, shader: skia.Shader) -> skia.Paint:
-    """The paint, coloured by ``shader``."""
-    paint.setColor4f(colour((0, 0, 0)))
-    paint.setShader(shader)
-    return paint
+def shaded(shader: skia.Shader, mode: skia.BlendMode = skia.BlendMode.kSrcOver) -> skia.Paint:
+    """A paint that fills with a gradient or a picture.
+
+    The shader goes in by the constructor: `Paint.setShader` copies a shader by encoding its picture, which takes
+    milliseconds.
+    """
+    return skia.Paint(Shader=shader, AntiAlias=True, BlendMode=mode)
 
 
 def linear_gradient(start: ArrayLike, end: ArrayLike, stops: Sequence[tuple[float, Rgb, float]]) -> skia.Shader:
@@ -115,11 +117,21 @@ def polygon(points: Floats, closed: bool = True) -> skia.Path:
     return skia.Path.Polygon([skia.Point(x, y) for x, y in points.tolist()], closed)
 
 
-def polylines(lines: Floats) -> skia.Path:
-    """One path of N open lines (N, M, 2); painters stroke it once for a whole tuft of hair."""
+def strands(lines: Floats) -> skia.Path:
+    """One path of N smooth open lines through points (N, M, 2), M >= 2; stroked once for a whole tuft of hair."""
     path = skia.Path()
-    for line in lines.tolist():
-        path.addPoly([skia.Point(x, y) for x, y in line], False)
+    if lines.shape[1] == 2:
+        for (x0, y0), (x1, y1) in lines.tolist():
+            path.moveTo(x0, y0)
+            path.lineTo(x1, y1)
+        return path
+    padded = np.concatenate([2 * lines[:, :1] - lines[:, 1:2], lines, 2 * lines[:, -1:] - lines[:, -2:-1]], axis=1)
+    slope = (padded[:, 2:] - padded[:, :-2]) / 6  # Catmull-Rom tangents as Bezier handles
+    beziers = np.concatenate([lines[:, :-1] + slope[:, :-1], lines[:, 1:] - slope[:, 1:], lines[:, 1:]], axis=-1)
+    for (x, y), segments in zip(lines[:, 0].tolist(), beziers.tolist(), strict=True):
+        path.moveTo(x, y)
+        for segment in segments:
+            path.cubicTo(*segment)
     return path
 
 

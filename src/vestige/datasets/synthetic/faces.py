@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.synthetic.backgrounds import draw_background
+from vestige.datasets.synthetic.beard import draw_beard
 from vestige.datasets.synthetic.body import Torso, draw_clothes, draw_ears, draw_neck, draw_skull
+from vestige.datasets.synthetic.brows import draw_brows
 from vestige.datasets.synthetic.camera import finish
 from vestige.datasets.synthetic.canvas import Canvas
 from vestige.datasets.synthetic.classes import CLASS, CLASSES
-from vestige.datasets.synthetic.features import draw_brows, draw_eyes, draw_mouth, draw_nose
+from vestige.datasets.synthetic.eyes import draw_eyes
 from vestige.datasets.synthetic.glasses import draw_glasses
-from vestige.datasets.synthetic.hair import draw_hair_back, draw_hair_front
+from vestige.datasets.synthetic.hair import Hair
 from vestige.datasets.synthetic.head import Head
 from vestige.datasets.synthetic.identity import Person, draw_person
 from vestige.datasets.synthetic.light import Light
+from vestige.datasets.synthetic.mouth import draw_mouth
+from vestige.datasets.synthetic.nose import draw_nose
 from vestige.datasets.synthetic.skin import draw_skin
 from vestige.errors import VestigeError
 
@@ -80,7 +84,8 @@ def _draw(canvas: Canvas, head: Head, person: Person, rng: np.random.Generator) 
     light, look = Light(person.view), person.look
     torso = Torso(head, look)
     draw_background(canvas, rng)
-    draw_hair_back(canvas, head, light, look, rng)
+    hair = Hair(head, light, look, rng)
+    hair.draw_back(canvas)
     draw_neck(canvas, head, light, look, torso)
     draw_clothes(canvas, light, look, torso, rng)
     draw_skull(canvas, head, light, look)
@@ -89,9 +94,10 @@ def _draw(canvas: Canvas, head: Head, person: Person, rng: np.random.Generator) 
     draw_nose(canvas, head, light, look)
     draw_brows(canvas, head, look, rng)
     draw_eyes(canvas, head, light, look)
+    draw_beard(canvas, head, light, look, rng)
     draw_mouth(canvas, head, light, look)
     draw_glasses(canvas, head, light, look)
-    draw_hair_front(canvas, head, light, look, rng)
+    hair.draw_front(canvas)
 
 
 def _attributes(person: Person) -> dict[str, float]:

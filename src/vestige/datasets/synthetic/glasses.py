@@ -10,10 +10,10 @@ from vestige.datasets.synthetic.canvas import (
     fill,
     linear_gradient,
     polygon,
+    shaded,
     smooth_outline,
     spline,
     stroke,
-    with_shader,
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head
@@ -99,7 +99,7 @@ def _draw_lens(canvas: Canvas, look: Look, lens: Floats, unit: float) -> None:
     if look.glasses == "sunglasses":
         tint = look.glasses_colour * 0.25
         stops = [(0.0, tint * 0.5, 0.97), (1.0, tint + 0.08, 0.88)]
-        canvas.image.drawPath(path, with_shader(fill(tint), linear_gradient(top, bottom, stops)))
+        canvas.image.drawPath(path, shaded(linear_gradient(top, bottom, stops)))
         canvas.stamp(path, CLASS["glasses"])
     canvas.image.save()
     canvas.image.clipPath(path, skia.ClipOp.kIntersect, True)

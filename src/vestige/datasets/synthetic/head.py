@@ -16,7 +16,7 @@ from vestige.datasets.synthetic.identity import Expression, Floats, Person, Shap
 
 ROWS, COLUMNS = 144, 112  # of the surface grid that carries the skin's texture
 _MESH_STEP = 4  # every fourth node is a vertex of the drawn mesh
-_TILTED = 0.98  # z of the face's front plane at the middle line
+_FRONT = 0.98  # z of the face's front plane at the middle line
 
 
 class Head:
@@ -46,15 +46,16 @@ class Head:
     def half_width(self, y: ArrayLike) -> Floats:
         """x of the frontal outline at height y; 0 beyond crown and chin."""
         y = np.asarray(y, np.float64)
-        down, up = np.clip(y / self.chin, 0, 1), np.clip(y / self.shape.top, 0, 1)
-        jaw = (1 - down**self.shape.jaw_power) ** (1 / self.shape.chin_power)
-        skull = (1 + 0.03 * np.sin(np.pi * up)) * (1 - up**2.7) ** (1 / 2.2)
-        return np.where(y > 0, jaw, skull)
+        below = y > 0
+        t = np.minimum(y / np.where(below, self.chin, self.shape.top), 1.0)
+        power = np.where(below, self.shape.jaw_power, 2.7)
+        outline = (1 - t**power) ** np.where(below, 1 / self.shape.chin_power, 1 / 2.2)
+        return np.asarray(outline * (1 + 0.03 * np.sin(np.pi * t) * ~below))
 
     def surface(self, x: ArrayLike, y: ArrayLike) -> Floats:
         """Points (..., 3) of the face above the points (x, y) of the frontal plane."""
         x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-        side = np.clip(np.abs(x) / (self.half_width(y) + 1e-6), 0, 1)
+        side = np.minimum(np.abs(x) / (self.half_width(y) + 1e-6), 1.0)
         return np.stack([x, y, self._dome(side, y) + _relief(self._bumps, x, y)], axis=-1)
 
     @cached_property
@@ -70,12 +71,12 @@ class Head:
 
     def _dome(self, side: Floats, y: Floats) -> Floats:
         """z without relief; ``side`` is |x| as a share of the half width at height y."""
-        down, up = np.clip(y / self.chin, 0, 1), np.clip(y / self.shape.top, 0, 1)
-        middle = np.where(
-            y > 0, 0.80 + (_TILTED - 0.80) * np.sqrt(1 - down**6), -0.25 + (_TILTED + 0.25) * np.sqrt(1 - up**3.2)
-        )
-        edge = np.where(y > 0, -0.05 + 0.85 * down**2.3, -0.05 - 0.20 * up)
-        return np.asarray(edge + (middle - edge) * np.sqrt(1 - side**2.3))
+        below = y > 0
+        t = np.minimum(y / np.where(below, self.chin, self.shape.top), 1.0)
+        end = np.where(below, 0.80, -0.25)
+        middle = end + (_FRONT - end) * np.sqrt(1 - t ** np.where(below, 6.0, 3.2))
+        edge = -0.05 + np.where(below, 0.85 * t**2.3, -0.20 * t)
+        return np.asarray(edge + (middle - edge) * np.sqrt(1 - side**2.1))
 
     def project(self, points: Floats) -> Floats:
         """Pixel coordinates (..., 2) of points (..., 3) of the head."""
@@ -85,11 +86,20 @@ class Head:
         """Pixel coordinates of face points given in the frontal plane, raised ``lift`` above the skin."""
         return self.project(self.surface(x, y) + np.array([0.0, 0.0, lift]))
 
-    def to_camera(self, directions: Floats) -> Floats:
-        """Directions (..., 3) of the head in camera axes."""
+    @cached_property
+    def camera_axes(self) -> Floats:
+        """The head's axes (3, 3), one a row, in camera axes: directions of the head times this are in the camera's."""
         roll = np.eye(3)
         roll[:2, :2] = self._roll
-        return directions @ (roll @ self.rotation).T
+        return np.asarray((roll @ self.rotation).T)
+
+    def to_camera(self, directions: Floats) -> Floats:
+        """Directions (..., 3) of the head in camera axes."""
+        return np.asarray(directions @ self.camera_axes)
+
+    def to_head(self, directions: Floats) -> Floats:
+        """Directions (..., 3) in camera axes in those of the head; undoes `to_camera`."""
+        return np.asarray(directions @ self.camera_axes.T)
 
     def _upright(self, points: Floats) -> Floats:
         """Projection before roll and shift, so that rows of the head stay rows."""
@@ -184,7 +194,7 @@ def _bumps(shape: Shape, expression: Expression) -> Floats:
         (0.0, tip - 0.30, 0.080, 0.17, 0.30 * nose),  # ridge
         (0.0, tip - 0.12, 0.095, 0.13, 0.42 * nose),
         (0.0, tip, 0.115, 0.085, 0.62 * nose),  # tip
-        (0.0, mouth - 0.03, 0.36, 0.24, 0.09),  # the teeth's arch
+        (0.0, mouth - 0.03, 0.36, 0.24, 0.07),  # the teeth's arch
         (0.0, (base + mouth) / 2, 0.035, 0.09, -0.018),  # philtrum
         (0.0, mouth + 0.3 * shape.lower_lip + opened, 0.2, 0.055, 0.05),
         (0.0, mouth + opened + shape.lower_lip + 0.10, 0.2, 0.055, -0.055),
@@ -247,8 +257,8 @@ def _nose(shape: Shape) -> Floats:
 def _eyes(shape: Shape, expression: Expression) -> Floats:
     """Points 36-47: outer corner, upper lid, inner corner, lower lid; the mirrored order for the right eye."""
     half, tilt = shape.eye_width / 2, shape.eye_tilt
-    upper = -0.62 * shape.eye_height * (1.55 * expression.eye_open - 0.55)
-    lower = 0.38 * shape.eye_height * (1 - 0.25 * max(expression.smile, 0))
+    upper = -0.54 * shape.eye_height * (1.55 * expression.eye_open - 0.55)
+    lower = 0.46 * shape.eye_height * (1 - 0.25 * max(expression.smile, 0))
     outline = np.array(
         [[half, -tilt], [0.36 * half, upper - 0.3 * tilt], [-0.38 * half, upper * 0.96 + 0.3 * tilt],
          [-half, tilt], [-0.40 * half, lower * 0.92 + 0.4 * tilt], [0.34 * half, lower - 0.2 * tilt]]

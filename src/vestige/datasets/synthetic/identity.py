@@ -27,7 +27,7 @@ _SKIN = np.array(
 _HAIR = np.array(
     [
         [0.075, 0.065, 0.065], [0.120, 0.090, 0.075], [0.200, 0.130, 0.090], [0.310, 0.200, 0.125],
-        [0.450, 0.310, 0.190], [0.640, 0.490, 0.300], [0.800, 0.670, 0.450], [0.480, 0.220, 0.110],
+        [0.450, 0.310, 0.190], [0.590, 0.460, 0.320], [0.740, 0.630, 0.470], [0.480, 0.220, 0.110],
         [0.520, 0.500, 0.490], [0.800, 0.790, 0.770],
     ]
 )  # fmt: skip
@@ -116,6 +116,8 @@ class View:
     light: Floats  # unit vector from the head to the key light, in camera axes
     key: float
     ambient: float
+    rim_direction: Floats  # unit vector to a weak second light
+    rim: Floats  # its colour and strength
     warmth: float
 
 
@@ -137,7 +139,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 def _around(rng: np.random.Generator, mean: float, sd: float) -> float:
     """A normal number, kept within 2.2 standard deviations so that no face becomes a caricature."""
-    return mean + sd * float(np.clip(rng.normal(), -2.2, 2.2))
+    return mean + sd * min(max(float(rng.normal()), -2.2), 2.2)
 
 
 def _shape(rng: np.random.Generator, masculine: float) -> Shape:
@@ -148,7 +150,7 @@ def _shape(rng: np.random.Generator, masculine: float) -> Shape:
         chin=chin,
         top=_around(rng, -1.52, 0.06),
         hairline=_around(rng, -0.98, 0.08),
-        jaw_power=_around(rng, 2.9 + 0.7 * m, 0.35),
+        jaw_power=_around(rng, 2.75 + 0.6 * m, 0.3),
         chin_power=_around(rng, 1.55 + 0.2 * m, 0.16),
         eye_x=_around(rng, 0.455, 0.022),
         eye_width=_around(rng, 0.395, 0.022),
@@ -163,8 +165,8 @@ def _shape(rng: np.random.Generator, masculine: float) -> Shape:
         nose_height=_around(rng, 0.40 + 0.03 * m, 0.05),
         mouth_y=nose + _around(rng, 0.33, 0.03) * (chin - nose),
         mouth_width=_around(rng, 0.365, 0.03),
-        upper_lip=_around(rng, 0.085 - 0.02 * m, 0.020),
-        lower_lip=_around(rng, 0.125 - 0.02 * m, 0.024),
+        upper_lip=_around(rng, 0.100 - 0.02 * m, 0.020),
+        lower_lip=_around(rng, 0.140 - 0.02 * m, 0.024),
         cheek=_around(rng, 0.06 - 0.02 * m, 0.02),
         brow_ridge=_around(rng, 0.04 + 0.05 * m, 0.015),
         ear=_around(rng, 1.0, 0.1),
@@ -254,18 +256,26 @@ def _fabric(rng: np.random.Generator) -> Floats:
 
 
 def _view(rng: np.random.Generator) -> View:
-    azimuth, elevation = np.radians(rng.uniform(-75, 75)), np.radians(rng.uniform(-5, 60))
-    light = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
-    key = float(rng.uniform(0.45, 1.0))
+    azimuth = float(rng.uniform(-75, 75))
+    key = float(rng.uniform(0.45, 1.05))
+    opposite = -np.sign(azimuth) * rng.uniform(70, 120)
     return View(
-        yaw=_around(rng, 0, 17.0),
+        yaw=_around(rng, 0, 16.0),
         pitch=_around(rng, 0, 8.0),
         roll=_around(rng, 0, 8.0),
         distance=float(rng.uniform(7, 20)),
         centre=(_around(rng, 0.5, 0.045), _around(rng, 0.5, 0.04)),
         scale=float(rng.uniform(0.20, 0.30)),
-        light=light,
+        light=_direction(azimuth, rng.uniform(-5, 60)),
         key=key,
         ambient=float(rng.uniform(0.95, 1.15)) - 0.72 * key,
+        rim_direction=_direction(opposite, rng.uniform(-10, 40)),
+        rim=float(rng.choice([0.0, rng.uniform(0.1, 0.7)])) * (0.6 * np.ones(3) + 0.4 * _fabric(rng)),
         warmth=_around(rng, 0, 0.06),
     )
+
+
+def _direction(azimuth: float, elevation: float) -> Floats:
+    """Unit vector to a light; degrees to the picture's right and upwards from the line of sight."""
+    a, e = np.radians([azimuth, elevation])
+    return np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)])

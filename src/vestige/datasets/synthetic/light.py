@@ -1,4 +1,4 @@
-"""One key light and an ambient light, the same for every part of the picture."""
+"""A key light, a weak coloured one from elsewhere and an ambient light, the same for every part of the picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from vestige.datasets.synthetic.identity import Floats, View
 
-_WRAP = np.array([0.34, 0.22, 0.17])  # light bleeds past the terminator in skin, red the furthest
+_WRAP = np.array([0.30, 0.20, 0.15], np.float32)  # light bleeds past the terminator in skin, red the furthest
 
 
 class Light:
@@ -16,10 +16,11 @@ class Light:
     def __init__(self, view: View) -> None:
         self.direction = view.light
         tint = np.array([1 + view.warmth, 1.0, 1 - view.warmth])
-        self.key = 1.15 * view.key * tint
-        self.ambient = 0.72 * view.ambient * (2 - tint)
+        self.key = (1.25 * view.key * tint).astype(np.float32)
+        self.ambient = (0.80 * view.ambient * (2 - tint)).astype(np.float32)
+        self._rim_direction, self._rim = view.rim_direction.astype(np.float32), view.rim.astype(np.float32)
         half = view.light + np.array([0.0, 0.0, 1.0])
-        self._half = half / np.linalg.norm(half)
+        self._half = (half / np.linalg.norm(half)).astype(np.float32)
 
     def shade(
         self,
@@ -34,13 +35,13 @@ class Light:
         rgb: (..., 3) the material in sRGB. normals: (..., 3) unit vectors in camera axes. shadow and occlusion:
         (...) how much of the key and of the ambient light arrives. gloss: (...) strength of the highlight.
         """
-        albedo = np.asarray(rgb) ** 2.2
-        n = np.asarray(normals)
-        facing = n @ self.direction
-        shadow, occlusion, gloss = (np.asarray(v)[..., None] for v in (shadow, occlusion, gloss))
-        diffuse = np.clip((facing[..., None] + _WRAP) / (1 + _WRAP), 0, None) ** 1.3
-        ambient = self.ambient * occlusion * (0.80 - 0.20 * n[..., 1:2] + 0.12 * n[..., 2:])
-        highlight = np.clip(n @ self._half, 0, 1)[..., None]
-        shine = gloss * shadow * self.key * (0.75 * highlight**14 + 0.5 * highlight**50)
-        radiance = albedo * (self.key * diffuse * shadow + ambient) + shine
-        return np.asarray((radiance / (1 + 0.22 * radiance)).clip(0, 1) ** (1 / 2.2))
+        n = np.asarray(normals, np.float32)
+        facing = (n @ self.direction.astype(np.float32))[..., None]
+        rim = np.clip(n @ self._rim_direction, 0, None)[..., None] ** 2 * self._rim
+        shadow, occlusion, gloss = (np.asarray(v, np.float32)[..., None] for v in (shadow, occlusion, gloss))
+        diffuse = np.maximum((facing + _WRAP) / (1 + _WRAP), 0) ** 1.4 * self.key
+        ambient = self.ambient * (occlusion * (0.66 - 0.20 * n[..., 1:2] + 0.28 * n[..., 2:]))
+        highlight = np.clip(n @ self._half, 0, 1)[..., None] ** 12
+        shine = (gloss * shadow) * (0.75 * highlight + 0.5 * highlight**4)
+        radiance = np.asarray(rgb, np.float32) ** 2.2 * (diffuse * shadow + ambient + rim) + shine * self.key
+        return np.asarray(np.clip(radiance / (1 + 0.25 * radiance), 0, 1) ** (1 / 2.2))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from vestige.datasets.synthetic.canvas import Canvas, fill, polygon, with_shader
+from vestige.datasets.synthetic.canvas import Canvas, fill, polygon, shaded
 from vestige.datasets.synthetic.head import COLUMNS, ROWS, Head, mesh_indices
-from vestige.datasets.synthetic.identity import Floats, Look
+from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
+
+Reals = NDArray[np.floating[Any]]
+
+# What blood near the surface and shadows under the eyes take from red, green and blue.
+_BLUSH = np.array([0.0, 0.10, 0.09], np.float32)
+_TIRED = np.array([0.13, 0.16, 0.10], np.float32)
 
 
 def draw_skin(canvas: Canvas, head: Head, light: Light, look: Look, rng: np.random.Generator) -> skia.Path:
@@ -28,7 +35,7 @@ def draw_skin(canvas: Canvas, head: Head, light: Light, look: Look, rng: np.rand
     corners, triangles = _topology(head.view.yaw >= 0)
     points = [skia.Point(x, y) for x, y in head.mesh.reshape(-1, 2).tolist()]
     mesh = skia.Vertices(skia.Vertices.VertexMode.kTriangles_VertexMode, points, corners, None, triangles)
-    canvas.image.drawVertices(mesh, with_shader(fill((0, 0, 0)), shader))
+    canvas.image.drawVertices(mesh, shaded(shader))
     canvas.image.restore()
     return outline
 
@@ -48,27 +55,18 @@ def _topology(right: bool) -> tuple[list[skia.Point], list[int]]:
 
 def skin_texture(head: Head, light: Light, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
     """RGBA texture (ROWS, COLUMNS, 4) on the head's surface grid."""
-    grid = head.grid
-    normals = head.to_camera(_normals(grid))
+    grid = head.grid.astype(np.float32)  # half the time, and more exact than the eight bits that come out
+    normals = (_normals(grid) @ head.camera_axes).astype(np.float32)
     x, y = grid[..., 0], grid[..., 1]
     grain = _grain(rng)
     albedo = _albedo(head, look, x, y, grain)
-    gloss = (
-        0.10
-        * (1 - 0.5 * look.makeup)
-        * (0.6 + 0.4 * grain)
-        * _spots(
-            x,
-            y,
-            [
-                (0, -0.55, 0.5, 0.3, 1.0),
-                (0, 0.4, 0.14, 0.35, 1.0),
-                (0.55, 0.35, 0.2, 0.2, 0.8),
-                (0, head.chin - 0.2, 0.2, 0.12, 0.6),
-            ],
-            0.35,
-        )
-    )
+    shine = [
+        (0, -0.55, 0.5, 0.3, 1.0),
+        (0, 0.4, 0.14, 0.35, 1.0),
+        (0.55, 0.35, 0.2, 0.2, 0.8),
+        (0, head.chin - 0.2, 0.2, 0.12, 0.6),
+    ]  # forehead, nose, cheeks, chin
+    gloss = 0.10 * (1 - 0.5 * look.makeup) * (0.85 + 0.15 * grain) * _spots(x, y, shine, 0.35)
     occlusion = _occlusion(head, x, y)
     shade = light.shade(albedo, normals, 0.4 + 0.6 * occlusion, occlusion, gloss)
     texture = np.full((ROWS, COLUMNS, 4), 255, np.uint8)
@@ -76,14 +74,15 @@ def skin_texture(head: Head, light: Light, look: Look, rng: np.random.Generator)
     return texture
 
 
-def _normals(grid: Floats) -> Floats:
+def _normals(grid: Reals) -> Reals:
     """Unit normals (ROWS, COLUMNS, 3) towards the viewer of a frontal head."""
     across, down = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
-    normal = np.cross(across, down)
-    return np.asarray(normal / (np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9))
+    (ax, ay, az), (bx, by, bz) = np.moveaxis(across, -1, 0), np.moveaxis(down, -1, 0)
+    normal = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+    return np.asarray(normal / (np.sqrt((normal**2).sum(-1, keepdims=True)) + 1e-9))
 
 
-def _spots(x: Floats, y: Floats, spots: list[tuple[float, float, float, float, float]], floor: float = 0.0) -> Floats:
+def _spots(x: Reals, y: Reals, spots: list[tuple[float, float, float, float, float]], floor: float = 0.0) -> Reals:
     """Sum of symmetric Gaussian spots (x, y, width, height, amplitude) above a floor."""
     total = np.full(x.shape, floor)
     side = np.abs(x)
@@ -92,7 +91,7 @@ def _spots(x: Floats, y: Floats, spots: list[tuple[float, float, float, float, f
     return total
 
 
-def _occlusion(head: Head, x: Floats, y: Floats) -> Floats:
+def _occlusion(head: Head, x: Reals, y: Reals) -> Reals:
     """How much ambient light reaches the skin: less in hollows."""
     shape = head.shape
     layout = head.layout
@@ -110,10 +109,10 @@ def _occlusion(head: Head, x: Floats, y: Floats) -> Floats:
     )  # fmt: skip
 
 
-def _albedo(head: Head, look: Look, x: Floats, y: Floats, grain: Floats) -> Floats:
+def _albedo(head: Head, look: Look, x: Reals, y: Reals, grain: Reals) -> Reals:
     """The skin's own colour (ROWS, COLUMNS, 3) in sRGB: blush, shadows under the eyes, beard, pores."""
     shape = head.shape
-    skin = look.skin * (1 + 0.045 * grain[..., None])
+    skin = look.skin.astype(np.float32) * (1 + 0.022 * grain[..., None])
     blush = _spots(
         x,
         y,
@@ -124,13 +123,14 @@ def _albedo(head: Head, look: Look, x: Floats, y: Floats, grain: Floats) -> Floa
         ],
     )
     tired = _spots(x, y, [(shape.eye_x, 0.13, 0.16, 0.06, 0.5 + 0.5 * look.age), (shape.eye_x, -0.10, 0.2, 0.06, 0.4)])
-    skin = skin * (1 - blush[..., None] * [0.0, 0.10, 0.09]) * (1 - tired[..., None] * [0.13, 0.16, 0.10])
-    share = beard_density(head, look, x, y) * np.clip(0.85 + 0.25 * grain, 0, 1)
+    skin = skin * (1 - blush[..., None] * _BLUSH) * (1 - tired[..., None] * _TIRED)
+    share = beard_density(head, look, x, y) * np.clip(0.9 + 0.1 * grain, 0, 1)
     hair = look.hair * 0.9 + 0.02
-    return np.clip(skin * (1 - share[..., None]) + hair * share[..., None], 0.01, 1)
+    colours = skin * (1 - share[..., None]) + hair * share[..., None]
+    return np.asarray(np.clip(colours, 0.01, 1), np.float32)
 
 
-def beard_density(head: Head, look: Look, x: Floats, y: Floats) -> Floats:
+def beard_density(head: Head, look: Look, x: Reals, y: Reals) -> Reals:
     """How far beard, moustache and stubble cover the skin, in [0, 1]."""
     layout, side = head.layout, np.abs(x)
     if not (look.beard or look.moustache or look.stubble):
@@ -151,13 +151,13 @@ def beard_density(head: Head, look: Look, x: Floats, y: Floats) -> Floats:
     return np.asarray(np.maximum(np.clip(full, 0, 0.92), shadow) * open_mouth)
 
 
-def _step(t: Floats) -> Floats:
+def _step(t: Reals) -> Reals:
     """Smooth step from 0 at t = -1/2 to 1 at t = 1/2."""
     s = np.clip(t + 0.5, 0, 1)
     return np.asarray(s * s * (3 - 2 * s))
 
 
-def _grain(rng: np.random.Generator) -> Floats:
+def _grain(rng: np.random.Generator) -> NDArray[np.float32]:
     """Mottling (ROWS, COLUMNS), zero mean and unit spread: a random window of a fixed noise picture."""
     noise = _noise()
     i, j = rng.integers(0, noise.shape[0] - ROWS), rng.integers(0, noise.shape[1] - COLUMNS)
@@ -165,11 +165,11 @@ def _grain(rng: np.random.Generator) -> Floats:
 
 
 @cache
-def _noise(size: int = 384) -> Floats:
+def _noise(size: int = 384) -> NDArray[np.float32]:
     """Noise of several octaves (size, size), zero mean, unit variance; the same in every process."""
     rng = np.random.default_rng(68)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
     spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / (frequency + 0.02)
     noise = np.fft.irfft2(spectrum, (size, size))
     noise -= noise.mean()
-    return np.asarray(noise / noise.std())
+    return np.asarray(noise / noise.std(), np.float32)
