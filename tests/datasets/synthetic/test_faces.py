@@ -132,21 +132,21 @@ def test_nose_points_lie_on_the_drawn_nose(large: list[FaceSample]) -> None:
 def test_jaw_points_lie_on_the_contour_that_one_sees() -> None:
     """On the far side of a turned head without hair, 3 px inwards is head and 3 px outwards is not.
 
-    Nearly always: of a pointed chin 3 px inwards may already be the other side, and outwards may be the neck.
+    Outwards nearly always: behind it there may be the neck.
     """
     inside, outside = [], []
-    for i in range(120):
+    for i in range(160):
         face = draw_face(5, i)
         yaw = face.attributes["yaw"]
         if face.attributes["hair_length"] > 0.15 or abs(yaw) < 15:
             continue
-        for point in face.keypoints[slice(11, 14) if yaw > 0 else slice(3, 6)]:
+        for point in face.keypoints[slice(12, 15) if yaw > 0 else slice(2, 5)]:
             away = (point - face.keypoints[30]) / np.linalg.norm(point - face.keypoints[30])
             (x0, y0), (x1, y1) = (point - 3 * away).astype(int), (point + 3 * away).astype(int)
             inside.append(face.mask[y0, x0] != CLASS["background"])
             outside.append(face.mask[y1, x1] != CLASS["skin"])
     assert len(inside) > 20
-    assert np.mean(inside) > 0.97
+    assert all(inside)
     assert np.mean(outside) > 0.9
 
 
