@@ -7,10 +7,10 @@ import sys
 
 import typer
 
-from vestige import __version__
 from vestige.cli import cache, data, demo, layers, probe, report, trained
 from vestige.cli.console import console
 from vestige.errors import VestigeError
+from vestige.version import __version__
 
 app = typer.Typer(
     name="vestige",

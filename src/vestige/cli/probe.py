@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,9 +11,8 @@ from vestige.cli.console import listening, print_results
 from vestige.datasets.opening import open_train_test
 from vestige.geometry import FACE_MARGIN
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.record import record_landmarks
-from vestige.report import write_figures, write_report
-from vestige.run import Run, start_run
+from vestige.probes.record import record_landmarks, show
+from vestige.run import start_run
 
 app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
 
@@ -76,21 +73,12 @@ def landmarks(
         untrained_seeds=untrained,
         seed=seed,
     )
-    numerics = {"device": device, "precision": precision, "compile": compiled, "store_dtype": store_dtype}
-    started = time.monotonic()
     run = start_run(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
-        results = record_landmarks(run, probe, chosen, time.monotonic() - started, numerics)
+        results = record_landmarks(run, probe)
     print_results(results, str(results.config["metric"]))
-    finish(run)
-
-
-def finish(run: Run) -> Path:
-    """Figures and report of a run that has its results."""
-    write_figures(run)
-    write_report([run], run.report_path)
+    show(run)
     typer.echo(f"report: {run.report_path}")
-    return run.report_path

@@ -11,14 +11,13 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import console, listening, print_results
-from vestige.cli.probe import finish
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.images import ImageFile, save_image
 from vestige.probes.methods import load_methods
 from vestige.probes.predict import predict_images
-from vestige.probes.record import check_weights, evaluate_run, record_evaluation
+from vestige.probes.record import check_weights, evaluate_run, reader_of, record_evaluation, show
 from vestige.run import Run, start_run, write_json
 
 
@@ -39,18 +38,18 @@ def evaluate(
     """Measure a trained run on other data: the same results.json, the same rows."""
     started = time.monotonic()
     source = Run(run)
-    trained = source.results().config
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
     test = open_dataset(data, strict=strict)
     made = start_run(output, overwrite=overwrite)
     with listening() as listener:
-        reader = o.reader_for(listener, device, trained["precision"], trained["compile"], trained["store_dtype"], 32)
+        reader = reader_of(source, device, listener.pictures)
         listener.say(f"{run} on {data}")
         setup, evaluation = evaluate_run(source, test, reader)
     results = record_evaluation(source, made, test, evaluation, setup, time.monotonic() - started)
     print_results(results, str(results.config["metric"]))
-    finish(made)
+    show(made)
+    typer.echo(f"report: {made.report_path}")
 
 
 def predict(
@@ -71,9 +70,8 @@ def predict(
     if not boxes:
         console.print("no --box: taking the whole picture, squashed to the network's square input")
     each = boxes * len(images) if len(boxes) == 1 else boxes or [None] * len(images)
-    trained = Run(run).results().config
     with listening() as listener:
-        reader = o.reader_for(listener, device, trained["precision"], trained["compile"], trained["store_dtype"], 32)
+        reader = reader_of(Run(run), device, listener.pictures)
         listener.say("predicting")
         check_weights(methods, reader)
         predictions = predict_images(setup, methods[-1], images, each, reader)

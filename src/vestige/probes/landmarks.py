@@ -5,6 +5,7 @@ crop -> layer and readout -> L2-normalise -> ridge to the 2K coordinates, then l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
+from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.geometry import FACE_MARGIN, Points
 from vestige.metrics import Bootstrap, interval
@@ -75,6 +77,9 @@ class LandmarkProbe:
         chosen: the layer and readout of ``ridge``.
         weights_sha256: of the backbone.
         fit: of ``ridge``.
+        options: that it was trained with.
+        extraction: how its features were computed.
+        seconds: that it took.
         train, test: the examples that could be read.
         notes: what was left out and why.
     """
@@ -86,9 +91,17 @@ class LandmarkProbe:
     chosen: Read
     weights_sha256: str
     fit: Fit
+    options: LandmarkOptions
+    extraction: ExtractOptions
+    seconds: float
     train: Dataset
     test: Dataset
     notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The Rows of every method on the test examples."""
+        return self.evaluation.rows
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,11 @@ class _Bench:
 
 
 def probe_landmarks(
-    train: Dataset, test: Dataset, options: LandmarkOptions, reader: Reader, say: Say = print_nothing
+    train: Dataset,
+    test: Dataset,
+    options: LandmarkOptions = LandmarkOptions(),
+    reader: Reader | None = None,
+    say: Say = print_nothing,
 ) -> LandmarkProbe:
     """Train the landmark probe and its baselines, and measure them.
 
@@ -124,12 +141,14 @@ def probe_landmarks(
         train: examples with keypoints and boxes.
         test: likewise; nothing is chosen on it.
         options: see there.
-        reader: of features.
+        reader: of features; None for the default cache and device.
         say: told what is being done.
 
     Raises:
         VestigeError: where the data have no points, too few people for the folds, or other points than expected.
     """
+    started = time.monotonic()
+    reader = reader or Reader()
     rgb = f"rgb:{options.rgb_size}"
     train, test = _readable(train, rgb, reader, say), _readable(test, rgb, reader, say)
     setup, notes, look_backs = _settle(train, options)
@@ -172,6 +191,9 @@ def probe_landmarks(
         best.read,
         best.source.weights_sha256,
         best.fit,
+        options,
+        reader.options,
+        time.monotonic() - started,
         train,
         test,
         tuple(notes),

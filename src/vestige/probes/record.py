@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from vestige import __version__
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.features.reader import Reader
+from vestige.features.extract import ExtractOptions
+from vestige.features.reader import Progress, Reader
 from vestige.probes.evaluate import Evaluation, evaluate_points
-from vestige.probes.landmarks import LandmarkOptions, LandmarkProbe
+from vestige.probes.landmarks import LandmarkProbe
 from vestige.probes.linear import LinearProbe
 from vestige.probes.methods import Method, Setup, load_methods, save_methods
+from vestige.report import write_figures, write_report
 from vestige.results import Results
-from vestige.run import Run
+from vestige.run import Run, start_run
+from vestige.version import __version__
 
 
 def describe_data(dataset: Dataset) -> dict[str, Any]:
@@ -30,24 +32,32 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def record_landmarks(
-    run: Run, probe: LandmarkProbe, options: LandmarkOptions, seconds: float, config: Mapping[str, Any]
-) -> Results:
-    """Write a landmark probe into its run folder: config, probes, examples, and last of all the results.
+def save_run(probe: LandmarkProbe, folder: str | Path, *, overwrite: bool = False) -> Run:
+    """A run folder of a probe, with its figures and its report.
 
-    Args:
-        run: a started run.
-        probe: what was trained and measured.
-        options: that it was trained with.
-        seconds: how long it took.
-        config: further options that a reader of the run must know (device, precision, ...).
+    Raises:
+        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
     """
+    run = start_run(Path(folder), overwrite=overwrite)
+    record_landmarks(run, probe)
+    show(run)
+    return run
+
+
+def show(run: Run) -> None:
+    """Figures and report of a run that has its results."""
+    write_figures(run)
+    write_report([run], run.report_path)
+
+
+def record_landmarks(run: Run, probe: LandmarkProbe) -> Results:
+    """Write a landmark probe into its started run: config, probes, examples, and last of all the results."""
     results = Results(
         task=probe.setup.task,
-        config={**asdict(options), **config, **_points_config(probe.setup)},
+        config={**asdict(probe.options), "extraction": asdict(probe.extraction), **_points_config(probe.setup)},
         data={"train": describe_data(probe.train), "test": describe_data(probe.test)},
         backbone={
-            "spec": options.backbone,
+            "spec": probe.options.backbone,
             "weights_sha256": probe.weights_sha256,
             "layer": probe.chosen.layer.name,
             "readout": str(probe.chosen.readout),
@@ -61,7 +71,7 @@ def record_landmarks(
         rows=probe.evaluation.rows,
         sweep=probe.sweep,
         created=_now(),
-        seconds=round(seconds, 1),
+        seconds=round(probe.seconds, 1),
         vestige=__version__,
         notes=probe.notes,
     )
@@ -89,6 +99,12 @@ def record_evaluation(
     )
     _write(run, results, evaluation)
     return results
+
+
+def reader_of(run: Run, device: str, progress: Progress | None = None) -> Reader:
+    """A Reader that computes features as the run did, on any device."""
+    extraction = run.results().config["extraction"]
+    return Reader(ExtractOptions(**{**extraction, "device": device}), progress=progress)
 
 
 def evaluate_run(source: Run, test: Dataset, reader: Reader) -> tuple[Setup, Evaluation]:
