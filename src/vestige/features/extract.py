@@ -329,8 +329,8 @@ class _Pass:
         for store in lacking:
             read = self.reads[store]
             vectors = read.readout.apply(outputs[read.layer.name], read.layer)
-            self.problems[store].update(batch.problems)
-            self.problems[store].update(_zero_bad(vectors, batch, read.layer))
+            vectors, problems = _without_bad(vectors, batch, read.layer)
+            self.problems[store].update(problems)
             self.writers[store].append(stored(vectors.cpu().numpy(), read.description.dtype))
             if batch.rows.stop == rows.stop:
                 self.writers[store].finish_chunk(self.problems[store])
@@ -358,17 +358,19 @@ def _split(rows: range, size: int) -> list[range]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _zero_bad(vectors: Tensor, batch: PixelBatch, layer: Layer) -> dict[int, str]:
-    """Zero, in place, the rows whose picture could not be read or whose numbers are not finite.
+def _without_bad(vectors: Tensor, batch: PixelBatch, layer: Layer) -> tuple[Tensor, dict[int, str]]:
+    """Vectors ``(m, d)`` with zeros where the picture could not be read or the numbers are not finite.
 
     Returns:
-        row -> message for the latter.
+        The vectors, and row -> message of every such row.
     """
-    finite = torch.isfinite(vectors).all(dim=1).cpu().numpy()
-    strange = [row for row, good in zip(batch.rows, finite, strict=True) if not good and row not in batch.problems]
-    for row in (*batch.problems, *strange):
-        vectors[row - batch.rows.start] = 0.0
-    return dict.fromkeys(strange, f"layer {layer.name} puts out numbers that are not finite")
+    finite = torch.isfinite(vectors).all(dim=1).tolist()
+    strange = (row for row, good in zip(batch.rows, finite, strict=True) if not good)
+    problems = dict.fromkeys(strange, f"layer {layer.name} puts out numbers that are not finite") | batch.problems
+    if problems:
+        vectors = vectors.clone()  # other readouts of the layer may share its memory
+        vectors[[row - batch.rows.start for row in problems]] = 0.0
+    return vectors, problems
 
 
 def _made(seconds: float, per_second: float) -> dict[str, Any]:

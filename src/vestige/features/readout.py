@@ -61,7 +61,7 @@ class Readout:
         if self.name == "grid":
             return channels * self.cells**2
         if self.name == "tokens":
-            return channels * (layer.shape[0] - _token_layout(layer)[0])
+            return channels * (layer.shape[0] - layer.prefix_tokens)
         return channels
 
     def apply(self, output: Tensor, layer: Layer) -> Tensor:
@@ -90,12 +90,12 @@ class Readout:
         if self.name == "cls":
             return output[:, 0]
         if layer.kind == "tokens":
-            before, side = _token_layout(layer)
-            output = output[:, before:]
+            output = output[:, layer.prefix_tokens :]
             if self.name == "tokens":
                 return output
             if self.name == "gap":
                 return output.mean(dim=1)
+            side = _patch_side(layer)
             output = output.transpose(1, 2).reshape(len(output), -1, side, side)
         return output.mean(dim=(2, 3)) if self.name == "gap" else adaptive_avg_pool2d(output, self.cells)
 
@@ -137,7 +137,7 @@ def default_readout(layer: Layer) -> Readout:
     if whole.size(layer) <= LARGEST_DEFAULT:
         return whole
     if layer.kind == "tokens":
-        _, side = _token_layout(layer)
+        side = _patch_side(layer)
         if not side:
             return Readout("gap")
         channels = layer.shape[1]
@@ -162,14 +162,14 @@ def _misfit(readout: Readout, layer: Layer) -> str:
         return ""
     if layer.kind != "tokens":
         return f"the layer puts out a grid, {_by(layer.shape)}, no tokens"
-    return "the layer has no class token" if name == "cls" and not _token_layout(layer)[0] else ""
+    return "the layer has no class token" if name == "cls" and not layer.prefix_tokens else ""
 
 
 def _grid_misfit(cells: int, layer: Layer) -> str:
     if layer.kind == "tokens":
-        _, side = _token_layout(layer)
+        side = _patch_side(layer)
         if not side:
-            return f"its {layer.shape[0]} tokens make no square grid, with a class token or without"
+            return f"its {layer.shape[0] - layer.prefix_tokens} patches make no square grid"
         height = width = side
     else:
         height, width = layer.shape[1:]
@@ -182,23 +182,16 @@ def _fitting(layer: Layer) -> list[str]:
         return ["vector", "flat"]
     if layer.kind == "grid":
         return ["flat", "gap", f"grid:1 to grid:{min(layer.shape[1:])}"]
-    before, side = _token_layout(layer)
+    side = _patch_side(layer)
     grids = [f"grid:1 to grid:{side}"] if side else []
-    return ["flat", "gap", *grids, *(["cls"] if before else []), "tokens"]
+    return ["flat", "gap", *grids, *(["cls"] if layer.prefix_tokens else []), "tokens"]
 
 
-def _token_layout(layer: Layer) -> tuple[int, int]:
-    """How many tokens (0 or 1) stand before the patches, and the side of the patches' square grid.
-
-    A backbone hands out a class token, where it has one, and the patches; registers are dropped. Which it is shows in
-    the number of tokens: a square, or one more. A number that is neither is read as patches without a grid (side 0).
-    """
-    tokens = layer.shape[0]
-    for before in (0, 1):
-        side = math.isqrt(tokens - before)
-        if side > 0 and side * side == tokens - before:
-            return before, side
-    return 0, 0
+def _patch_side(layer: Layer) -> int:
+    """The side of the square grid that a layer's patch tokens make; 0 where they make none."""
+    patches = layer.shape[0] - layer.prefix_tokens
+    side = math.isqrt(patches)
+    return side if side * side == patches else 0
 
 
 def _by(shape: tuple[int, ...]) -> str:
