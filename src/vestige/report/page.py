@@ -1,0 +1,100 @@
+"""A page as one self-contained HTML file, and its figures as PNG files."""
+
+from __future__ import annotations
+
+import base64
+import io
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from vestige.errors import VestigeError
+from vestige.report.blocks import Chart, Gallery, Page
+from vestige.report.style import DARK, LIGHT, PAGE_WIDTH, Theme, themed, to_png, to_svg
+from vestige.run import write_text
+
+
+def render(page: Page) -> str:
+    """The page as HTML: styles, charts and pictures inside it, no script, nothing from elsewhere."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.undefined = jinja2.StrictUndefined
+    environment.filters["svg"] = _svg
+    environment.filters["photo"] = _photo
+    return environment.get_template("page.html").render(page=page, style=_template("style.css"), light=LIGHT, dark=DARK)
+
+
+def save_page(page: Page, path: Path) -> None:
+    """Write the page's HTML.
+
+    Raises:
+        VestigeError: where it cannot be written.
+    """
+    html = render(page)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, html)
+    except OSError as error:
+        raise VestigeError(f"{path}: the report cannot be written: {error}") from error
+
+
+def save_figures(page: Page, folder: Path) -> None:
+    """Save the page's figures as ``NAME.png`` in a folder.
+
+    Raises:
+        VestigeError: where one cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for figure in page.figures():
+            (folder / f"{figure.name}.png").write_bytes(figure_png(figure))
+    except OSError as error:
+        raise VestigeError(f"{folder}: the figures cannot be written: {error}") from error
+
+
+def figure_png(figure: Chart | Gallery, theme: Theme = LIGHT) -> bytes:
+    """A chart or a gallery as PNG."""
+    with themed(theme):
+        if isinstance(figure, Chart):
+            return to_png(figure.draw(theme), theme)
+        return to_png(_sheet(figure), theme)
+
+
+def _sheet(gallery: Gallery) -> Figure:
+    """A gallery on one sheet, each picture over its caption."""
+    height, width = gallery.tiles[0].pixels.shape[:2]
+    rows = -(-len(gallery.tiles) // gallery.columns)
+    tile_width = PAGE_WIDTH / gallery.columns
+    figure = Figure(figsize=(PAGE_WIDTH, rows * (tile_width * height / width + 0.3)), layout="constrained")
+    grid = figure.subplots(rows, gallery.columns, squeeze=False)
+    for ax in grid.ravel():
+        ax.axis("off")
+    for ax, tile in zip(grid.ravel(), gallery.tiles, strict=False):
+        ax.imshow(tile.pixels, interpolation="none")
+        ax.set_title(tile.caption, y=-0.02, va="top", fontsize=7, loc="left", pad=0)
+    return figure
+
+
+def _template(name: str) -> str:
+    return (resources.files("vestige.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _svg(chart: Chart, theme: Theme) -> str:
+    with themed(theme):
+        return _uri("image/svg+xml", to_svg(chart.draw(theme)))
+
+
+def _photo(pixels: NDArray[np.uint8]) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="JPEG", quality=90, subsampling=0, optimize=True)
+    return _uri("image/jpeg", stream.getvalue())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

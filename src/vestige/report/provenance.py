@@ -1,0 +1,162 @@
+"""Where a run's numbers come from, what was wrong with its data, and how to repeat it: the same for every task."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
+from vestige.report.text import count, duration, percent
+from vestige.results import Results
+
+Named = tuple[str, Results]
+"""A run's name and its results."""
+
+
+def data_section(runs: Sequence[Named]) -> Section:
+    """What each run was trained and tested on, and what had to be left out."""
+    groups = tuple(
+        RowGroup(
+            tuple(_data_row(role, results.data[role]) for role in ("train", "test") if role in results.data),
+            heading=name if len(runs) > 1 else "",
+        )
+        for name, results in runs
+    )
+    table = Table(
+        caption="The pictures, and how many were left out because their files could not be used",
+        columns=("", "Pictures", "Left out", "Data"),
+        groups=groups,
+        numeric=False,
+    )
+    return Section("Data", "data", (table, *_problems(runs)))
+
+
+def _data_row(role: str, data: Mapping[str, Any]) -> tuple[Cell, ...]:
+    skipped = int(data.get("skipped", 0))
+    return (
+        Cell({"train": "Training", "test": "Test"}[role]),
+        Cell(f"{int(data.get('n', 0)):,}"),
+        Cell(f"{skipped:,}", tone="strong" if skipped else ""),
+        Cell(str(data.get("spec", ""))),
+    )
+
+
+def _problems(runs: Sequence[Named]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for name, results in runs:
+        lines = [line for role in ("train", "test") for line in results.data.get(role, {}).get("problems", ())]
+        if lines:
+            title = "What was left out" + (f" of {name}" if len(runs) > 1 else "")
+            blocks.append(Listing(title, "\n".join(map(str, lines)), folded=len(lines) > 10))
+    skipped = sum(int(r.data.get(role, {}).get("skipped", 0)) for _, r in runs for role in ("train", "test"))
+    if not skipped:
+        blocks.append(Prose("Every file of the data could be read: nothing was left out."))
+    return tuple(blocks)
+
+
+def provenance_section(runs: Sequence[Named]) -> Section:
+    """Fingerprints, versions, options and times of each run."""
+    blocks: list[Block] = []
+    for name, results in runs:
+        title = name if len(runs) > 1 else ""
+        blocks.append(Facts(title, _facts(results)))
+        settings = json.dumps(dict(results.config), indent=1, ensure_ascii=False)
+        blocks.append(Listing("Every option, resolved" + (f" ({name})" if title else ""), settings, folded=True))
+    return Section("Provenance", "provenance", tuple(blocks))
+
+
+def _facts(results: Results) -> tuple[tuple[str, str], ...]:
+    backbone, ridge = results.backbone, results.ridge
+    facts = [
+        ("Made", f"{results.created or 'at an unknown time'} by vestige {results.vestige or '(unknown version)'}"),
+        ("Took", duration(results.seconds)),
+        ("Backbone", str(backbone.get("spec", ""))),
+        ("Weights", str(backbone.get("weights_sha256", ""))),
+        ("Layer and readout", _layer(backbone)),
+        ("Ridge", ridge_sentence(ridge)),
+    ]
+    for role, name in (("train", "Training data"), ("test", "Test data")):
+        if role in results.data:
+            data = results.data[role]
+            facts.append((name, f"{data.get('spec', '')}  {data.get('fingerprint', '')}".strip()))
+    return tuple((term, text) for term, text in facts if text)
+
+
+def _layer(backbone: Mapping[str, Any]) -> str:
+    dim = backbone.get("dim")
+    numbers = f"{int(dim):,} numbers a picture" if dim is not None else ""
+    parts = (backbone.get("layer"), backbone.get("readout"), numbers)
+    return ", ".join(str(part) for part in parts if part)
+
+
+def ridge_sentence(ridge: Mapping[str, Any]) -> str:
+    """The ridge's form, the alphas it chose and how many sit on the grid's edge."""
+    pieces = []
+    if ridge.get("form"):
+        pieces.append(f"{ridge['form']} form")
+    alphas = np.asarray(ridge.get("alphas") or [], dtype=np.float64)
+    if len(alphas):
+        low, middle, high = np.quantile(alphas, [0, 0.5, 1])
+        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}" if high > low else f"{low:.3g}"
+        pieces.append(f"alpha {spread} over {count(len(alphas), 'target')}")
+    if ridge.get("at_boundary") is not None:
+        pieces.append(f"{percent(float(ridge['at_boundary']))} of the targets at the edge of the grid")
+    return "; ".join(pieces)
+
+
+def repeat_section(runs: Sequence[Named]) -> Section:
+    """The commands that make the runs again."""
+    blocks: list[Block] = [
+        Prose(
+            "The same command on the same data, weights and versions gives the same rows to the last digit. "
+            "Every number on this page is in results.json, every prediction in examples.npz."
+        )
+    ]
+    for name, results in runs:
+        blocks.append(Listing(name if len(runs) > 1 else "", command(results, name)))
+    return Section("How to repeat this", "repeat", tuple(blocks))
+
+
+def command(results: Results, name: str) -> str:
+    """The command that makes a run: the one it was made by where its config says so, else put together."""
+    config, data = results.config, results.data
+    given = config.get("command")
+    if given:
+        return given if isinstance(given, str) else shlex.join(str(word) for word in given)
+    train, test = (str(data.get(role, {}).get("spec", role.upper())) for role in ("train", "test"))
+    if "evaluated_run" in config:
+        return shlex.join(["vestige", "evaluate", str(config["evaluated_run"]), test, "-o", name])
+    words = ["vestige", "probe", results.task, train, "--test", test]
+    words += ["--backbone", str(results.backbone.get("spec", ""))] if results.backbone.get("spec") else []
+    for key, option in OPTIONS.items():
+        words += _option(option, config.get(key))
+    return shlex.join([*words, "-o", name])
+
+
+OPTIONS = {
+    "layers": "--layer",
+    "readouts": "--readout",
+    "box_margin": "--box-margin",
+    "mirror": "--mirror",
+    "look_backs": "--look-backs",
+    "margin_quantile": "--margin-quantile",
+    "normaliser": "--normaliser",
+    "untrained_seeds": "--untrained",
+    "seed": "--seed",
+}
+"""How entries of a run's config are given on the command line."""
+
+
+def _option(option: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if option == "--look-backs" and not value:
+        return ["--no-look-back"]
+    if isinstance(value, bool):
+        return [] if value else [option.replace("--", "--no-", 1)]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [word for entry in values for word in (option, str(entry))]

@@ -1,0 +1,208 @@
+"""The look of every chart: one palette, light and dark, and how a chart becomes SVG or PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+PAGE_WIDTH = 10.0
+"""Inches of a chart over the full width of the page (100 CSS pixels an inch)."""
+
+_SVG_FONTS = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, DejaVu Sans, sans-serif"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one rendition. ``accents`` tell series apart that have no colour of their own."""
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    faint: str
+    methods: dict[str, str]
+    accents: tuple[str, ...]
+
+    def method(self, name: str) -> str:
+        """The colour of a method; muted where it has none of its own."""
+        return self.methods.get(name, self.muted)
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    ink="#1c2126",
+    muted="#66707a",
+    faint="#dfe3e7",
+    methods={
+        "mean": "#8b949d",
+        "rgb": "#a0782c",
+        "untrained": "#7c93b8",
+        "ridge": "#1f5fae",
+        "look-back": "#c2410c",
+        "look-back-2": "#86198f",
+    },
+    accents=("#1f5fae", "#c2410c", "#2e7d5b", "#86198f", "#a0782c", "#0e7490", "#9f1239", "#4d5761"),
+)
+
+DARK = Theme(
+    name="dark",
+    paper="#15181c",
+    ink="#e8ebee",
+    muted="#9aa4ae",
+    faint="#343a41",
+    methods={
+        "mean": "#8b949d",
+        "rgb": "#cfa75a",
+        "untrained": "#8aa3c9",
+        "ridge": "#6cabf5",
+        "look-back": "#fb8c5a",
+        "look-back-2": "#d98ae0",
+    },
+    accents=("#6cabf5", "#fb8c5a", "#6fc79c", "#d98ae0", "#cfa75a", "#5cc3d6", "#f58aa4", "#9aa4ae"),
+)
+
+DASHES: dict[str, Any] = {"mean": (0, (1, 1.6)), "rgb": (0, (5, 2)), "untrained": (0, (4, 1.6, 1, 1.6))}
+"""Line styles, so that no series is told by its colour alone."""
+
+MARKERS = {"mean": "|", "rgb": "s", "untrained": "^", "ridge": "o", "look-back": "D", "look-back-2": "P"}
+
+
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """Draw in a theme: matplotlib's settings are put back afterwards."""
+    settings: Any = {
+        "font.family": "DejaVu Sans",
+        "font.size": 9.5,
+        "axes.edgecolor": theme.muted,
+        "axes.labelcolor": theme.ink,
+        "axes.titlecolor": theme.ink,
+        "axes.titlesize": 10.5,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 10,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+        "text.color": theme.ink,
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelcolor": theme.ink,
+        "ytick.labelcolor": theme.ink,
+        "grid.color": theme.faint,
+        "grid.linewidth": 0.7,
+        "lines.linewidth": 2.0,
+        "lines.solid_capstyle": "round",
+        "svg.fonttype": "none",
+        "svg.hashsalt": "vestige",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def panels(n: int, height: float, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure over the page's width with ``n`` axes of a height in inches side by side, at most three in a row."""
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(PAGE_WIDTH, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, sharex=share_x, squeeze=False)
+    axes = list(grid.ravel())
+    for spare in axes[n:]:
+        spare.remove()
+    return figure, axes[:n]
+
+
+def decimal_axis(axis: Any) -> None:
+    """Tick labels without trailing zeros: 0.05, 0.1."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move positions apart until neighbours are ``gap`` apart, as little as possible, within ``[low, high]``.
+
+    Pool-adjacent-violators: positions that are too close form a block centred on the mean of its wishes, which is
+    the least-squares answer.
+    """
+    order = np.argsort(np.asarray(positions, dtype=np.float64), kind="stable")
+    blocks: list[list[float]] = []  # each [sum of (wish - rank * gap), count]
+    for rank, index in enumerate(order):
+        blocks.append([positions[index] - rank * gap, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            total, count = blocks.pop()
+            blocks[-1][0] += total
+            blocks[-1][1] += count
+    starts = [total / count for total, count in blocks for _ in range(int(count))]
+    limit = max(low, high - (len(order) - 1) * gap)
+    placed = [0.0] * len(order)
+    for rank, index in enumerate(order):
+        placed[index] = min(max(starts[rank], low), limit) + rank * gap
+    return placed
+
+
+def label_right(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.075) -> None:
+    """Write each line's name at its right end, moved apart where they would touch.
+
+    Args:
+        axes: whose limits are already set.
+        ends: x and y of the end, text and colour; x may lie left of the axes' right edge.
+        gap: the least distance of two labels as a share of the axes' height.
+    """
+    low, high = axes.get_ylim()
+    right = axes.get_xlim()[1]
+    shares = [(y - low) / (high - low) for _, y, _, _ in ends]
+    for (x, y, text, colour), share, at in zip(ends, shares, spread(shares, gap, 0.0, 1.0), strict=True):
+        axes.annotate(
+            text,
+            xy=(x, y),
+            xytext=(1.035, at),
+            textcoords="axes fraction",
+            color=colour,
+            va="center",
+            ha="left",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0, 0.5),
+                "color": colour,
+                "linewidth": 0.6,
+                "alpha": 0.7,
+                "shrinkA": 2,
+                "shrinkB": 1,
+                "clip_on": False,
+            }
+            if abs(at - share) > 0.01 or x < right
+            else None,
+        )
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The figure as SVG whose words are set in the reader's own interface font; the same bytes every time."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue().replace(b"'DejaVu Sans'", _SVG_FONTS.encode())
+
+
+def to_png(figure: Figure, theme: Theme, dpi: int = 200) -> bytes:
+    """The figure as PNG on the theme's paper."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, facecolor=theme.paper, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def figure_pixels(figure: Figure) -> NDArray[np.uint8]:
+    """The figure as it would be on screen: ``(H, W, 3)``."""
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

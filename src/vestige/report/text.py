@@ -1,0 +1,66 @@
+"""How numbers and small sentences are written on pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NARROW = "\u202f"
+"""A narrow space that does not break, as between a number and its unit."""
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as a percentage: ``0.078 -> 7.8 %``."""
+    return f"{100 * value:.{digits}f}{NARROW}%"
+
+
+def percent_range(interval: tuple[float, float], digits: int = 1) -> str:
+    """An interval of shares: ``(0.076, 0.08) -> 7.6 to 8.0 %``."""
+    return f"{100 * interval[0]:.{digits}f} to {100 * interval[1]:.{digits}f}{NARROW}%"
+
+
+def value_range(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """An interval as in a table: ``(0.0761, 0.08) -> 0.076–0.080``; empty where there is none."""
+    if interval is None:
+        return ""
+    low, high = interval
+    dash = " to " if low < 0 else "–"
+    return f"{signed(low, digits)}{dash}{signed(high, digits)}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """A probability: ``< 0.001`` where the bootstrap cannot tell it from nought."""
+    return f"<{NARROW}0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(n: int, noun: str) -> str:
+    """A count with its noun: ``1 face``, ``1,240 faces``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``48 s``, ``12 min 5 s``, ``2 h 3 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as people say them: ``1.2 kB``, ``87.8 kB``, ``3.4 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            return f"{n_bytes:.0f}{NARROW}{unit}" if unit == "B" else f"{n_bytes:.1f}{NARROW}{unit}"
+        n_bytes /= 1000
+    raise AssertionError("unreachable")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part) if words else ""

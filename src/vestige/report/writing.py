@@ -1,0 +1,66 @@
+"""Reports and figures written from run folders alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from vestige.errors import VestigeError
+from vestige.report.blocks import Opening, Page, Section
+from vestige.report.generic import generic_parts
+from vestige.report.landmarks import landmark_parts
+from vestige.report.page import save_figures, save_page
+from vestige.report.provenance import data_section, provenance_section, repeat_section
+from vestige.run import Run
+
+Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
+
+TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {"landmarks": landmark_parts}
+"""What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
+
+
+def write_report(runs: Sequence[Run], path: Path) -> None:
+    """Write one self-contained HTML page on runs of one task, side by side.
+
+    Args:
+        runs: finished runs.
+        path: of the page; its folder is made where it is missing.
+
+    Raises:
+        VestigeError: where a run is not finished or damaged, the tasks differ, or the page cannot be written.
+    """
+    save_page(report_page(runs), path)
+
+
+def write_figures(run: Run) -> None:
+    """Save the figures of a run's report as PNG in its ``figures/``.
+
+    Raises:
+        VestigeError: where the run is not finished or damaged, or a figure cannot be written.
+    """
+    save_figures(report_page([run]), run.figures_folder)
+
+
+def report_page(runs: Sequence[Run]) -> Page:
+    """The page on runs of one task, not yet written."""
+    if not runs:
+        raise VestigeError("no run to report on: name at least one folder of a finished run")
+    results = [(run.name, run.results()) for run in runs]
+    tasks = sorted({found.task for _, found in results})
+    if len(tasks) > 1:
+        raise VestigeError(
+            f"the runs are of different tasks ({', '.join(tasks)}); report on the runs of one task at a time"
+        )
+    openings, sections = TASKS.get(tasks[0], generic_parts)(runs)
+    common = (data_section(results), provenance_section(results), repeat_section(results))
+    several = len(runs) > 1
+    notes = [f"{name}: {note}" if several else note for name, found in results for note in found.notes]
+    names = ", ".join(name for name, _ in results)
+    return Page(
+        title=f"vestige {tasks[0]}: {names}",
+        kicker=f"vestige · {tasks[0]}",
+        openings=openings,
+        sections=(*sections, *common),
+        notes=tuple(dict.fromkeys(notes)),
+        footer=f"Made by vestige {results[0][1].vestige} from results.json and examples.npz alone.",
+    )

@@ -1,0 +1,85 @@
+"""Labels keep their distance, charts are the same every time."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import rcParams
+
+from vestige.report.style import DARK, LIGHT, figure_pixels, label_right, panels, spread, themed, to_png, to_svg
+
+positions = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+
+
+@given(positions)
+def test_spread_keeps_order_distance_and_bounds(wanted: list[float]) -> None:
+    placed = np.array(spread(wanted, 0.1, 0.0, 1.0))
+    order = np.argsort(wanted, kind="stable")
+    assert np.all(np.diff(placed[order]) >= 0.1 - 1e-9)
+    assert placed.min() >= 0.0
+    assert placed.max() <= 1.0 + 1e-9
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8, unique=True))
+def test_spread_leaves_what_is_apart(tenths: list[int]) -> None:
+    wanted = [k / 10 for k in tenths]
+    assert np.allclose(spread(wanted, 0.1, 0.0, 1.0), wanted)
+
+
+def test_spread_is_the_least_squares_answer() -> None:
+    assert np.allclose(spread([0.5, 0.5, 0.9], 0.2, 0.0, 1.0), [0.4, 0.6, 0.9])
+
+
+def chart(theme):
+    figure, (ax,) = panels(1, 2.0)
+    ax.plot([0, 1], [0, 1], color=theme.method("ridge"))
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    label_right(ax, [(1.0, 1.0, "Ridge", theme.method("ridge")), (1.0, 0.99, "Other", theme.ink)])
+    return figure
+
+
+def test_svg_is_the_same_every_time_and_well_formed() -> None:
+    with themed(LIGHT):
+        first, second = to_svg(chart(LIGHT)), to_svg(chart(LIGHT))
+    assert first == second
+    texts = [
+        "".join(node.itertext()) for node in ElementTree.fromstring(first).iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert {"Ridge", "Other"} <= set(texts)
+    assert b"'DejaVu Sans'" not in first
+
+
+def test_themes_differ_and_settings_are_put_back() -> None:
+    before = rcParams["text.color"]
+    with themed(DARK):
+        dark = to_svg(chart(DARK))
+    with themed(LIGHT):
+        light = to_svg(chart(LIGHT))
+    assert DARK.methods["ridge"].encode() in dark
+    assert DARK.methods["ridge"].encode() not in light
+    assert rcParams["text.color"] == before
+
+
+def test_contrast_of_every_ink_on_its_paper() -> None:
+    """Words are readable (WCAG: 4.5 for text, 3 for lines)."""
+
+    def luminance(colour: str) -> float:
+        channels = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    for theme in (LIGHT, DARK):
+        for least, colours in ((4.5, (theme.ink, theme.muted)), (3.0, (*theme.methods.values(), *theme.accents))):
+            for colour in colours:
+                low, high = sorted((luminance(colour), luminance(theme.paper)))
+                assert (high + 0.05) / (low + 0.05) >= least, (theme.name, colour)
+
+
+def test_pixels_and_png() -> None:
+    with themed(LIGHT):
+        figure = chart(LIGHT)
+        assert figure_pixels(figure).shape == (200, 1000, 3)
+        assert to_png(figure, LIGHT, dpi=50)[:8] == b"\x89PNG\r\n\x1a\n"
