@@ -1,0 +1,16 @@
+"""What every test shares: a cache of its own, and no hurry for hypothesis on a busy machine."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("vestige", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vestige")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Stores of the tests go to a folder of their own, and child processes find it, too."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VESTIGE_CACHE", str(folder))
+        yield folder
