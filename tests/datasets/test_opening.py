@@ -117,8 +117,28 @@ def test_the_same_data_for_training_and_test_is_refused(photos: Path) -> None:
 def test_one_shared_picture_is_refused_whatever_its_name(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "other.png").write_bytes((photos / "07.png").read_bytes())
-    with pytest.raises(VestigeError, match=r"1 of 1 pictures .* 'other.png' \(there '07.png'\)"):
+    with pytest.raises(VestigeError, match=r"1 of 40 pictures .* '07.png' \(there 'other.png'\)"):
         open_train_test(f"folder:{photos}", f"folder:{tmp_path}/test")
+
+
+def test_parts_that_overlap_are_refused(photos: Path) -> None:
+    with pytest.raises(VestigeError, match="share nothing"):
+        open_train_test(f"folder:{photos}", f"folder:{photos},fold=5/5")
+
+
+def test_copies_in_one_data_set_leave_the_training_part(photos: Path) -> None:
+    """Published data sets hold some pictures twice; the test data stays as published."""
+    train, test = open_train_test(f"folder:{photos},fold=1-4/5", f"folder:{photos},fold=5/5")
+    name = test[0].id
+    copy = next(n for n in (f"copy{k}.png" for k in range(99)) if part_of(n, 5) != 5)
+    (photos / copy).write_bytes((photos / name).read_bytes())
+    specs = (f"folder:{photos},fold=1-4/5", f"folder:{photos},fold=5/5")
+    with_copy, same = open_train_test(*specs)
+    assert with_copy.fingerprint == train.fingerprint
+    assert same.fingerprint == test.fingerprint
+    assert [(p.file, p.message.endswith(name)) for p in with_copy.skipped] == [(copy, True)]
+    with pytest.raises(VestigeError, match="share pictures, and strict was asked for"):
+        open_train_test(*specs, strict=True)
 
 
 def test_equal_names_of_different_pictures_are_no_overlap(photos: Path, write_picture, tmp_path: Path) -> None:

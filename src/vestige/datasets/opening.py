@@ -8,19 +8,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vestige.datasets.coco import load_coco
+from vestige.datasets.cub import load_cub
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.datasets.drawn import load_synthetic
 from vestige.datasets.folder import load_folder
 from vestige.datasets.folds import keep_fold
 from vestige.datasets.helen import load_helen194
 from vestige.datasets.ibug import load_300w
+from vestige.datasets.lfw import load_lfw
 from vestige.datasets.reading import Problems
+from vestige.datasets.voc_keypoints import load_voc_keypoints
+from vestige.datasets.voc_segmentation import load_voc_segmentation
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup
 from vestige.spec import DataSpec, parse_data_spec
 
 _LISTED = 20  # problems that an error lists before it only counts
+_COPY = "left out of the training data: the same picture is in the test data"
+_NOTHING_SHARED = "expected training and test data that share nothing"
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,13 @@ class _Kind:
 _KINDS = {
     "300w": _Kind(load_300w),
     "coco": _Kind(load_coco, ("images", "visible", "corners")),
+    "cub": _Kind(load_cub, splits=("train", "test")),
     "folder": _Kind(load_folder),
     "helen194": _Kind(load_helen194, splits=("train", "test")),
+    "lfw": _Kind(load_lfw, ("attributes", "group")),
     "synthetic": _Kind(load_synthetic, ("n", "seed", "size", "start")),
+    "voc-keypoints": _Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
+    "voc-segmentation": _Kind(load_voc_segmentation, splits=("train", "val")),
 }
 
 
@@ -86,17 +96,20 @@ def open_train_test(
     """The data to train on and the data to test on, which share nothing.
 
     Without ``test``, a data set that carries its own split is used by it (``cub:DIR`` is ``cub:DIR,train`` and
-    ``cub:DIR,test``).
+    ``cub:DIR,test``). Copies of a test picture under another name in the same data set leave the training data and
+    are listed in its ``skipped``.
 
     Raises:
-        VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share a picture, or a group
-            that should stay together.
+        VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share an example, or a
+            picture of different data sets.
     """
     if test is None:
         train, test = _own_split(train)
     first = open_dataset(train, strict=strict, markup=markup)
     second = open_dataset(test, strict=strict, markup=markup)
-    _refuse_overlap(first, second)
+    first = _disjoint(first, second)
+    if strict and (copies := [problem for problem in first.skipped if problem.message.startswith(_COPY)]):
+        raise VestigeError(_listing(f"{train!r} and {test!r} share pictures, and strict was asked for", copies))
     return first, second
 
 
@@ -139,31 +152,30 @@ def _with_markup(dataset: Dataset, markup: Markup) -> Dataset:
     return replace(dataset, markup=markup)
 
 
-def _refuse_overlap(train: Dataset, test: Dataset) -> None:
-    remedy = "expected training and test data that share nothing"
+def _disjoint(train: Dataset, test: Dataset) -> Dataset:
+    """The training data without what the test data has too.
+
+    Parts of one data set may hold copies of a picture under two names (published splits do): those leave the training
+    data, with a problem each. Anything else that is shared is a mistake in the two specs.
+    """
     if train.fingerprint == test.fingerprint:
-        raise VestigeError(f"{train.spec!r} and {test.spec!r} are the same data; {remedy}")
-    known = {example.image.digest(): example.id for example in train}
-    shared = [(known[digest], e.id) for e in test if (digest := e.image.digest()) in known]
-    if shared:
-        first, second = shared[0]
+        raise VestigeError(f"{train.spec!r} and {test.spec!r} are the same data; {_NOTHING_SHARED}")
+    tested = {example.image.digest(): example.id for example in test}
+    shared = {e.id: tested[digest] for e in train if (digest := e.image.digest()) in tested}
+    one_set = _place(train) == _place(test)
+    if shared and not (one_set and shared.keys().isdisjoint(example.id for example in test)):
+        first, second = next(iter(shared.items()))
         raise VestigeError(
-            f"{len(shared)} of {len(test)} pictures of {test.spec!r} are in {train.spec!r} too, the first "
-            f"{second!r} (there {first!r}); {remedy}"
+            f"{len(shared)} of {len(train)} pictures of {train.spec!r} are in {test.spec!r} too, the first {first!r} "
+            f"(there {second!r}); {_NOTHING_SHARED}"
         )
-    _refuse_shared_groups(train, test, remedy)
+    problems = [Problem(first, f"{_COPY}, as {second}") for first, second in shared.items()]
+    return train.without(tuple(e for e in train if e.id not in shared), problems) if shared else train
 
 
-def _refuse_shared_groups(train: Dataset, test: Dataset, remedy: str) -> None:
-    """Groups are names, so they mean the same only in one kind of data set at one place."""
-    first, second = parse_data_spec(train.spec), parse_data_spec(test.spec)
-    if (first.kind, first.path) != (second.kind, second.path):
-        return
-    shared = {e.group for e in train} & {e.group for e in test}
-    if shared:
-        raise VestigeError(
-            f"{len(shared)} groups, the first {min(shared)!r}, are in both {train.spec!r} and {test.spec!r}; {remedy}"
-        )
+def _place(dataset: Dataset) -> tuple[str, str]:
+    spec = parse_data_spec(dataset.spec)
+    return spec.kind, spec.path
 
 
 def _listing(headline: str, problems: Sequence[Problem]) -> str:
