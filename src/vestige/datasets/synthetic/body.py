@@ -7,11 +7,11 @@ import skia
 
 from vestige.datasets.synthetic.canvas import (
     Canvas,
+    colour,
     fill,
     linear_gradient,
     mix,
     polygon,
-    radial_gradient,
     shaded,
     smooth_outline,
     spline,
@@ -52,14 +52,9 @@ class Torso:
 def draw_neck(canvas: Canvas, head: Head, light: Light, look: Look, torso: Torso) -> None:
     """The neck, round under the light and darkened below the chin."""
     unit, half = torso.unit, torso.neck
-    left = spline(
-        [
-            torso.at(-half / unit * 0.98, -1.3),
-            torso.at(-half / unit, -0.3),
-            torso.at(-half / unit * 1.1, 0.1),
-            torso.at(-half / unit * 2.0, 0.55),
-        ]
-    )
+    wide = half / unit
+    side = [(-0.98 * wide, -1.3), (-wide, -0.3), (-1.1 * wide, 0.1), (-2.0 * wide, 0.55), (-1.6 * wide, 1.5)]
+    left = spline(torso.curve(side))
     right = left * [-1, 1] + [2 * torso.centre, 0]
     path = polygon(np.concatenate([left, right[::-1]]))
     shades = light.shade(look.skin * 0.97, _SIDES, 0.7, 0.75)
@@ -71,11 +66,11 @@ def draw_neck(canvas: Canvas, head: Head, light: Light, look: Look, torso: Torso
     drop = np.array([-0.14 * light.direction[0], 0.20]) * unit
     shadow = polygon(head.silhouette + drop)
     canvas.image.drawPath(shadow, fill(mix(look.skin, (0.12, 0.03, 0.03), 0.6), 0.75, 0.11 * unit, _MULTIPLY))
+    tendons = skia.Path()
     for side in (-1, 1):
-        tendon = spline([torso.at(side * 0.45, -0.8), torso.at(side * 0.32, -0.2), torso.at(side * 0.10, 0.22)])
-        canvas.image.drawPath(
-            polygon(tendon, False), stroke(look.skin * 0.45, 0.08 * unit, 0.22, 0.06 * unit, _MULTIPLY)
-        )
+        line = spline([torso.at(side * 0.45, -0.8), torso.at(side * 0.32, -0.2), torso.at(side * 0.10, 0.22)])
+        tendons.addPath(polygon(line, False))
+    canvas.image.drawPath(tendons, stroke(look.skin * 0.45, 0.08 * unit, 0.24, 0.06 * unit, _MULTIPLY))
     canvas.restore()
 
 
@@ -179,22 +174,35 @@ def _draw_collar(canvas: Canvas, light: Light, look: Look, torso: Torso, edge: F
 
 
 def draw_skull(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
-    """The back of the head as skin; hair is drawn over it."""
-    outline = ellipsoid_outline(head, SKULL_CENTRE, SKULL_RADII)
-    path = polygon(outline)
-    normals = np.array(
-        [
-            [light.direction[0] * 0.9, light.direction[1] * 0.9, 0.45],
-            [0, 0, 1.0],
-            [-light.direction[0] * 0.95, -light.direction[1] * 0.95, 0.3],
-        ]
-    )
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    shades = light.shade(look.skin, normals)
-    lit = outline.mean(0) + light.direction[:2] * 0.6 * head.unit
-    stops = [(0.0, shades[0], 1.0), (0.45, shades[1], 1.0), (1.0, shades[2], 1.0)]
-    canvas.image.drawPath(path, shaded(radial_gradient(lit, 1.9 * head.unit, stops)))
+    """The back of the head as skin, where no hair covers it."""
+    if look.hair_style not in ("bald", "buzz"):
+        return
+    path = polygon(ellipsoid_outline(head, SKULL_CENTRE, SKULL_RADII))
+    corners, colours, triangles = _skull_mesh(head, light, look)
+    canvas.image.drawPath(path, fill(colours[1:].mean(0)))
+    points = [skia.Point(x, y) for x, y in corners.tolist()]
+    shades = [colour(c).toColor() for c in colours]
+    mesh = skia.Vertices(skia.Vertices.VertexMode.kTriangles_VertexMode, points, None, shades, triangles)
+    canvas.image.drawVertices(mesh, fill((1, 1, 1)), skia.BlendMode.kDst)
     canvas.stamp(path, CLASS["skin"])
+
+
+def _skull_mesh(head: Head, light: Light, look: Look) -> tuple[Floats, Floats, list[int]]:
+    """Vertices (N, 2) in pixels, their colours (N, 3) and triangles of the skull's visible half.
+
+    The point of an ellipsoid with radii r whose normal is n lies at ``r^2 n / |r n|`` from its centre.
+    """
+    rings, spokes = 7, 20
+    tilt = np.repeat(np.linspace(0, np.pi / 2, rings), spokes)
+    turn = np.tile(np.arange(spokes) * 2 * np.pi / spokes, rings)
+    normals = np.stack([np.sin(tilt) * np.cos(turn), np.sin(tilt) * np.sin(turn), np.cos(tilt)], axis=1)
+    inner, radii = head.to_head(normals), np.array(SKULL_RADII)
+    points = np.array(SKULL_CENTRE) + radii**2 * inner / np.linalg.norm(radii * inner, axis=1, keepdims=True)
+    colours = light.shade(look.skin, normals, gloss=0.08).astype(np.float64)
+    first = np.arange((rings - 1) * spokes)
+    following = first // spokes * spokes + (first + 1) % spokes
+    quads = np.stack([first, following, first + spokes, following, following + spokes, first + spokes], axis=1)
+    return head.project(points), colours, quads.ravel().tolist()
 
 
 def draw_ears(canvas: Canvas, head: Head, light: Light, look: Look) -> None:

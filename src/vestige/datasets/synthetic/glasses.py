@@ -38,7 +38,7 @@ def draw_glasses(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
     rim = max(_FRAMES[look.glasses][3] * unit, 0.9)
     shade = light.shade(look.glasses_colour, head.to_camera(np.array([0.0, -0.2, 0.98])))
     lenses = [_lens(head, look, side) for side in (-1, 1)]
-    lines = [_temple(head, side) for side in (-1, 1)]
+    lines = [arm for arm in (_temple(head, side) for side in (-1, 1)) if len(arm) > 1]
     lines.append(
         head.project(
             np.array([[-0.14, -0.06, _depth(head)], [0.0, -0.10, _depth(head) + 0.05], [0.14, -0.06, _depth(head)]])
@@ -90,7 +90,7 @@ def _temple(head: Head, side: int) -> Floats:
     across = head.project(np.array([0.5 * side, -0.1, 0.0])) - head.project(np.array([-0.5 * side, -0.1, 0.0]))
     beyond = (line - edge) @ across > 0
     last = int(np.argmax(beyond)) if beyond.any() else len(line) - 1
-    return line[: max(last + 1, 2)]
+    return np.asarray(line[: last + 1])
 
 
 def _draw_lens(canvas: Canvas, look: Look, lens: Floats, unit: float) -> None:

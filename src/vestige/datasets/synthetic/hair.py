@@ -193,8 +193,8 @@ class Hair:
         unit, look, cap = self._head.unit, self._look, self._cap
         if look.hair_style == "curly":
             reach = np.linalg.norm(cap - self._middle, axis=1).mean()
-            return self._curls(self._middle, reach * 1.02, 240)
-        n = 170
+            return self._curls(self._middle, reach * 1.02, 200)
+        n = 150
         if look.hair_style == "buzz":
             at = self._middle + (cap[self._rng.integers(len(cap), size=n)] - self._middle) * np.sqrt(
                 self._rng.uniform(0, 1, (n, 1))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vestige.datasets.synthetic.identity import Expression, Floats, Person, Shape
 
-ROWS, COLUMNS = 144, 112  # of the surface grid that carries the skin's texture
+ROWS, COLUMNS = 121, 97  # of the surface grid that carries the skin's texture
 _MESH_STEP = 4  # every fourth node is a vertex of the drawn mesh
 _FRONT = 0.98  # z of the face's front plane at the middle line
 
@@ -75,8 +75,8 @@ class Head:
         t = np.minimum(y / np.where(below, self.chin, self.shape.top), 1.0)
         end = np.where(below, 0.80, -0.25)
         middle = end + (_FRONT - end) * np.sqrt(1 - t ** np.where(below, 6.0, 3.2))
-        edge = -0.05 + np.where(below, 0.85 * t**2.3, -0.20 * t)
-        return np.asarray(edge + (middle - edge) * np.sqrt(1 - side**2.1))
+        edge = -0.05 + np.where(below, 0.85 * t**1.9, -0.20 * t)
+        return np.asarray(edge + (middle - edge) * np.sqrt(1 - side ** np.where(below, 2.1 + 0.5 * t, 2.1)))
 
     def project(self, points: Floats) -> Floats:
         """Pixel coordinates (..., 2) of points (..., 3) of the head."""
@@ -146,8 +146,20 @@ class Head:
         right = np.stack([self.half_width(at), at], axis=1)
         return np.concatenate([right * [-1, 1], right[-2::-1]])
 
+    def _nearest_visible(self, points: Floats) -> Floats:
+        """Pixels of face points (N, 2); one that has turned out of sight slides inwards along its row to the horizon.
+
+        From the middle of the face outwards a row moves outwards in the picture, too, as far as the horizon.
+        """
+        x = points[:, :1] * np.linspace(1.0, 0.7, 10)[None]
+        row = self._upright(self.surface(x, points[:, 1:2]))
+        furthest = (np.sign(points[:, :1]) * row[..., 0]).argmax(1)
+        return np.asarray(row[np.arange(len(points)), furthest] @ self._roll.T + self._offset)
+
     def _place_landmarks(self) -> Floats:
         landmarks = self.project_face(self.layout[:, 0], self.layout[:, 1])
+        lateral = [*range(17, 27), *range(36, 68)]
+        landmarks[lateral] = self._nearest_visible(self.layout[lateral])
         landmarks[:8] = self.contour(self.layout[:8, 1], -1)
         landmarks[9:17] = self.contour(self.layout[9:17, 1], 1)
         return landmarks

@@ -260,7 +260,7 @@ def _view(rng: np.random.Generator) -> View:
     key = float(rng.uniform(0.45, 1.05))
     opposite = -np.sign(azimuth) * rng.uniform(70, 120)
     return View(
-        yaw=_around(rng, 0, 16.0),
+        yaw=_around(rng, 0, 15.5),
         pitch=_around(rng, 0, 8.0),
         roll=_around(rng, 0, 8.0),
         distance=float(rng.uniform(7, 20)),
