@@ -7,6 +7,7 @@ import skia
 
 from vestige.datasets.synthetic.canvas import (
     Canvas,
+    Floats,
     colour,
     fill,
     linear_gradient,
@@ -19,7 +20,7 @@ from vestige.datasets.synthetic.canvas import (
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head, ellipsoid_outline
-from vestige.datasets.synthetic.identity import Floats, Look
+from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
 
 _MULTIPLY = skia.BlendMode.kMultiply
@@ -53,8 +54,8 @@ def draw_neck(canvas: Canvas, head: Head, light: Light, look: Look, torso: Torso
     """The neck, round under the light and darkened below the chin."""
     unit, half = torso.unit, torso.neck
     wide = half / unit
-    side = [(-0.98 * wide, -1.3), (-wide, -0.3), (-1.1 * wide, 0.1), (-2.0 * wide, 0.55), (-1.6 * wide, 1.5)]
-    left = spline(torso.curve(side))
+    flank = [(-0.98 * wide, -1.3), (-wide, -0.3), (-1.1 * wide, 0.1), (-2.0 * wide, 0.55), (-1.6 * wide, 1.5)]
+    left = spline(torso.curve(flank))
     right = left * [-1, 1] + [2 * torso.centre, 0]
     path = polygon(np.concatenate([left, right[::-1]]))
     shades = light.shade(look.skin * 0.97, _SIDES, 0.7, 0.75)

@@ -81,7 +81,7 @@ def draw_face(seed: int, index: int, size: int = 224) -> FaceSample:
 
 def _draw(canvas: Canvas, head: Head, person: Person, rng: np.random.Generator) -> None:
     """Paints everything, from the background to the hair that hangs in front."""
-    light, look = Light(person.view), person.look
+    light, look = Light(person.view.lighting), person.look
     torso = Torso(head, look)
     draw_background(canvas, rng)
     hair = Hair(head, light, look, rng)
@@ -119,5 +119,5 @@ def _attributes(person: Person) -> dict[str, float]:
         "hair_length": reach.get(look.hair_style, 0.3),
         "hair_brightness": float(look.hair.mean()),
         "skin_brightness": float(look.skin.mean()),
-        "light_x": float(view.light[0]),
+        "light_x": float(view.lighting.direction[0]),
     }

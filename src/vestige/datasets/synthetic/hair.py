@@ -11,6 +11,7 @@ import skia
 from vestige.datasets.synthetic.body import SKULL_CENTRE, SKULL_RADII
 from vestige.datasets.synthetic.canvas import (
     Canvas,
+    Floats,
     fill,
     polygon,
     radial_gradient,
@@ -21,7 +22,7 @@ from vestige.datasets.synthetic.canvas import (
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head, ellipsoid_outline
-from vestige.datasets.synthetic.identity import Floats, Look
+from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
 
 LONG = ("bob", "long", "wavy")

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vestige.datasets.synthetic.identity import Expression, Floats, Person, Shape
+from vestige.datasets.synthetic.canvas import Floats
+from vestige.datasets.synthetic.identity import Expression, Person, Shape
 
 ROWS, COLUMNS = 121, 97  # of the surface grid that carries the skin's texture
 _MESH_STEP = 4  # every fourth node is a vertex of the drawn mesh

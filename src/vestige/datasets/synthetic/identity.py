@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from vestige.datasets.synthetic.canvas import Floats
+from vestige.datasets.synthetic.light import Lighting, draw_lighting, random_colour
 
 HAIR_STYLES = ("bald", "buzz", "short", "parted", "fringe", "curly", "bob", "long", "wavy", "bun")
 GLASSES = ("none", "round", "rectangular", "half-rim", "thick", "sunglasses")
@@ -105,7 +105,7 @@ class Look:
 
 @dataclass(frozen=True)
 class View:
-    """Camera and light. Angles in degrees; ``centre`` and ``scale`` (pixels per unit) as fractions of the picture."""
+    """Camera and lighting; degrees, ``centre`` and ``scale`` (pixels per unit) as fractions of the picture."""
 
     yaw: float
     pitch: float
@@ -113,12 +113,7 @@ class View:
     distance: float
     centre: tuple[float, float]
     scale: float
-    light: Floats  # unit vector from the head to the key light, in camera axes
-    key: float
-    ambient: float
-    rim_direction: Floats  # unit vector to a weak second light
-    rim: Floats  # its colour and strength
-    warmth: float
+    lighting: Lighting
 
 
 @dataclass(frozen=True)
@@ -222,8 +217,8 @@ def _look(rng: np.random.Generator, masculine: float) -> Look:
         glasses=str(rng.choice(GLASSES, p=[0.68, 0.07, 0.08, 0.05, 0.06, 0.06])),
         glasses_colour=np.clip(rng.choice(_FRAMES) + rng.normal(0, 0.03, 3), 0, 1),
         clothes=str(rng.choice(CLOTHES)),
-        cloth_colour=_fabric(rng),
-        second_colour=_fabric(rng),
+        cloth_colour=random_colour(rng),
+        second_colour=random_colour(rng),
     )
 
 
@@ -248,17 +243,7 @@ def _style_share(male: bool, dark: float) -> Floats:
     return np.asarray(share / share.sum())
 
 
-def _fabric(rng: np.random.Generator) -> Floats:
-    """A cloth colour: half of them muted, the rest of any hue."""
-    value, saturation, hue = rng.uniform(0.08, 0.92), rng.beta(1.2, 2.5), rng.uniform(0, 6)
-    wheel = np.clip(np.abs((hue - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3) - 1, 0, 1)
-    return np.asarray(value * (1 - saturation * wheel))
-
-
 def _view(rng: np.random.Generator) -> View:
-    azimuth = float(rng.uniform(-75, 75))
-    key = float(rng.uniform(0.45, 1.05))
-    opposite = -np.sign(azimuth) * rng.uniform(70, 120)
     return View(
         yaw=_around(rng, 0, 15.5),
         pitch=_around(rng, 0, 8.0),
@@ -266,16 +251,5 @@ def _view(rng: np.random.Generator) -> View:
         distance=float(rng.uniform(7, 20)),
         centre=(_around(rng, 0.5, 0.045), _around(rng, 0.5, 0.04)),
         scale=float(rng.uniform(0.20, 0.30)),
-        light=_direction(azimuth, rng.uniform(-5, 60)),
-        key=key,
-        ambient=float(rng.uniform(0.95, 1.15)) - 0.72 * key,
-        rim_direction=_direction(opposite, rng.uniform(-10, 40)),
-        rim=float(rng.choice([0.0, rng.uniform(0.1, 0.7)])) * (0.6 * np.ones(3) + 0.4 * _fabric(rng)),
-        warmth=_around(rng, 0, 0.06),
+        lighting=draw_lighting(rng),
     )
-
-
-def _direction(azimuth: float, elevation: float) -> Floats:
-    """Unit vector to a light; degrees to the picture's right and upwards from the line of sight."""
-    a, e = np.radians([azimuth, elevation])
-    return np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)])

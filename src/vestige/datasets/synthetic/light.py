@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vestige.datasets.synthetic.identity import Floats, View
+from vestige.datasets.synthetic.canvas import Floats
 
 _WRAP = np.array([0.30, 0.20, 0.15], np.float32)  # light bleeds past the terminator in skin, red the furthest
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Where the light comes from; directions are unit vectors to the lights in camera axes (z to the viewer)."""
+
+    direction: Floats
+    key: float
+    ambient: float
+    rim_direction: Floats  # of a weak coloured second light
+    rim: Floats  # its colour times its strength
+    warmth: float  # of the key light; the ambient light is as much cooler
+
+
+def draw_lighting(rng: np.random.Generator) -> Lighting:
+    """Light from somewhere in front, from the side to nearly frontal."""
+    azimuth = float(rng.uniform(-75, 75))
+    key = float(rng.uniform(0.45, 1.05))
+    opposite = -np.sign(azimuth) * rng.uniform(70, 120)
+    return Lighting(
+        direction=_direction(azimuth, rng.uniform(-5, 60)),
+        key=key,
+        ambient=float(rng.uniform(0.95, 1.15)) - 0.72 * key,
+        rim_direction=_direction(opposite, rng.uniform(-10, 40)),
+        rim=float(rng.choice([0.0, rng.uniform(0.1, 0.7)])) * (0.6 * np.ones(3) + 0.4 * random_colour(rng)),
+        warmth=0.06 * min(max(float(rng.normal()), -2.2), 2.2),
+    )
+
+
+def random_colour(rng: np.random.Generator) -> Floats:
+    """An sRGB colour of any hue, more often muted than bright."""
+    value, saturation, hue = rng.uniform(0.08, 0.92), rng.beta(1.2, 2.5), rng.uniform(0, 6)
+    wheel = np.clip(np.abs((hue - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3) - 1, 0, 1)
+    return np.asarray(value * (1 - saturation * wheel))
+
+
+def _direction(azimuth: float, elevation: float) -> Floats:
+    """Unit vector to a light; degrees to the picture's right and upwards from the line of sight."""
+    a, e = np.radians([azimuth, elevation])
+    return np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)])
 
 
 class Light:
     """Shades surfaces: Lambert's law with wrap-around, ambient light from above, Blinn's highlight, gamma 2.2."""
 
-    def __init__(self, view: View) -> None:
-        self.direction = view.light
-        tint = np.array([1 + view.warmth, 1.0, 1 - view.warmth])
-        self.key = (1.25 * view.key * tint).astype(np.float32)
-        self.ambient = (0.80 * view.ambient * (2 - tint)).astype(np.float32)
-        self._rim_direction, self._rim = view.rim_direction.astype(np.float32), view.rim.astype(np.float32)
-        half = view.light + np.array([0.0, 0.0, 1.0])
+    def __init__(self, lighting: Lighting) -> None:
+        self.direction = lighting.direction
+        tint = np.array([1 + lighting.warmth, 1.0, 1 - lighting.warmth])
+        self.key = (1.25 * lighting.key * tint).astype(np.float32)
+        self.ambient = (0.80 * lighting.ambient * (2 - tint)).astype(np.float32)
+        self._rim_direction, self._rim = lighting.rim_direction.astype(np.float32), lighting.rim.astype(np.float32)
+        half = lighting.direction + np.array([0.0, 0.0, 1.0])
         self._half = (half / np.linalg.norm(half)).astype(np.float32)
 
     def shade(

@@ -7,6 +7,7 @@ import skia
 
 from vestige.datasets.synthetic.canvas import (
     Canvas,
+    Floats,
     fill,
     mix,
     polygon,
@@ -16,7 +17,7 @@ from vestige.datasets.synthetic.canvas import (
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head
-from vestige.datasets.synthetic.identity import Floats, Look
+from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
 
 _MULTIPLY = skia.BlendMode.kMultiply
