@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import nn
 from vestige.backbones import Backbone
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features import ExtractOptions, Features, Readout, extract, list_stores, parse_readout
+from vestige.features import ExtractOptions, Features, Readout, claims, extract, list_stores, parse_readout
 from vestige.images import Crop, ImageFile
 
 FLAT, GAP, VECTOR = Readout("flat"), Readout("gap"), Readout("vector")
@@ -269,7 +268,7 @@ def test_a_full_disk_is_one_error_and_the_next_run_goes_on(tiny, tmp_path, monke
 
 
 def test_too_little_space_is_told_before_anything_is_computed(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("vestige.features.extract"), "free_bytes", lambda _path: 1000)
+    monkeypatch.setattr(claims, "free_bytes", lambda _path: 1000)
     with pytest.raises(VestigeError, match="are free"):
         extract(tiny.backbone(), tiny.crops(40), [("late", FLAT)], cache=tmp_path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import zarr
 
 from vestige.errors import VestigeError
-from vestige.features import Features, Readout, cache_root, extract, list_stores, prune
+from vestige.features import Features, Readout, cache_root, claims, extract, list_stores, prune
 from vestige.features.layout import Description
 from vestige.features.locks import StoreLock
 from vestige.features.writer import StoreWriter
@@ -172,7 +171,7 @@ def test_damage_is_seen_and_mended(tiny, tmp_path, damage):
 
 
 def test_a_damaged_store_that_is_being_read_is_an_error(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(import_module("vestige.features.extract"), "_DAMAGED_SECONDS", 0.2)
+    monkeypatch.setattr(claims, "_DAMAGED_SECONDS", 0.2)
     (features,) = extract(tiny.backbone(), tiny.crops(1300), [("late", Readout("gap"))], cache=tmp_path)
     cut_off(features.path)
     with pytest.raises(VestigeError, match="damaged, and another run is reading it"):

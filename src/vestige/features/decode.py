@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -38,7 +38,7 @@ def read_batches(
     *,
     workers: int,
     ahead: int = 2,
-) -> Iterator[PixelBatch]:
+) -> Generator[PixelBatch]:
     """The pixels of batches, in order, decoded by threads while the caller computes.
 
     Consecutive crops of one picture within a batch cost one decoding. Memory is bounded: besides the batch handed

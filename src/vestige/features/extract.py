@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,17 +18,9 @@ from torch import Tensor
 
 from vestige.backbones import Backbone, Layer, prepared
 from vestige.errors import VestigeError
+from vestige.features.claims import Claims
 from vestige.features.decode import PixelBatch, read_batches
-from vestige.features.layout import (
-    CHUNK_ROWS,
-    Description,
-    disk_errors,
-    free_bytes,
-    is_sound,
-    pictures_sha256,
-    read_complete,
-)
-from vestige.features.locks import StoreLock
+from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256
 from vestige.features.readout import Readout
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter, stored
@@ -40,9 +32,6 @@ StoreDtype = Literal["float32", "float16"]
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all), once before the first batch and after every batch. Rows of an earlier, killed run
 count as done from the start: throughput is what is added since the first call."""
-
-_POLL_SECONDS = 0.1
-_DAMAGED_SECONDS = 2.0
 
 
 def default_workers() -> int:
@@ -114,12 +103,11 @@ class ExtractOptions:
 
 @dataclass(frozen=True)
 class _Read:
-    """One of the things asked for: a layer, its readout, and the store that they go to."""
+    """One of the things asked for: a layer, its readout, and the description of the store that they go to."""
 
     layer: Layer
     readout: Readout
     description: Description
-    store: Path
 
 
 def extract(
@@ -157,22 +145,19 @@ def extract(
     options = options or ExtractOptions()
     root = cache_root() if cache is None else Path(cache)
     device = options.torch_device()
-    wanted = _describe(backbone, crops, reads, root, options.numerics(device), options.store_dtype)
+    wanted = _describe(backbone, crops, reads, options.numerics(device), options.store_dtype)
     with ExitStack() as locks:
-        held, writers = _claim(wanted, locks)
-        if writers:
-            _check_space(writers, root)
-            _Pass(backbone, crops, options, device, wanted, writers, progress).run()
-        for lock in held:
-            lock.try_shared()
-        return [Features(read.store) for read in wanted]
+        claims = Claims((read.description for read in wanted), root, locks)
+        if claims.writers:
+            _Pass(backbone, crops, options, device, wanted, claims.writers, progress).run()
+        claims.share()
+        return [Features(root / read.description.key) for read in wanted]
 
 
 def _describe(
     backbone: Backbone,
     crops: Sequence[Crop],
     reads: Sequence[tuple[str, Readout]],
-    root: Path,
     numerics: dict[str, Any],
     dtype: str,
 ) -> list[_Read]:
@@ -197,7 +182,7 @@ def _describe(
             dtype=dtype,
             chunk_rows=min(CHUNK_ROWS, len(crops)),
         )
-        described.append(_Read(layers[name], readout, description, root / description.key))
+        described.append(_Read(layers[name], readout, description))
     return described
 
 
@@ -210,58 +195,6 @@ def _keys(crops: Sequence[Crop]) -> Iterator[str]:
             yield f"unreadable {crop.example.id} {error}"
 
 
-def _claim(wanted: Sequence[_Read], locks: ExitStack) -> tuple[list[StoreLock], dict[Path, StoreWriter]]:
-    """Lock every store, shared where it is complete and exclusive where it is to be written.
-
-    Always in the order of the keys, so that no two processes wait for each other.
-
-    Returns:
-        The locks, and the writers of the stores that are to be filled.
-    """
-    held, writers = [], {}
-    for read in sorted({read.store: read for read in wanted}.values(), key=lambda read: read.store):
-        with disk_errors(read.store):
-            lock = locks.enter_context(StoreLock(read.store))
-        held.append(lock)
-        if _wait(read, lock):
-            writers[read.store] = StoreWriter(read.store, read.description)
-    return held, writers
-
-
-def _wait(read: _Read, lock: StoreLock) -> bool:
-    """Wait until the store is complete (False) or is this process's to write (True)."""
-    damaged_for = 0.0
-    while True:
-        if is_sound(read.store, read.description):
-            if lock.try_shared() and is_sound(read.store, read.description):
-                return False
-        elif lock.try_exclusive():
-            return not is_sound(read.store, read.description)
-        elif read_complete(read.store) is not None:
-            damaged_for += _POLL_SECONDS
-            if damaged_for > _DAMAGED_SECONDS:
-                raise VestigeError(f"{read.store}: is damaged, and another run is reading it; end that run first")
-        time.sleep(_POLL_SECONDS)
-
-
-def _check_space(writers: dict[Path, StoreWriter], root: Path) -> None:
-    """Refuse at the start what cannot end well.
-
-    Raises:
-        VestigeError: where the disk has less space than the missing chunks need.
-    """
-    needed = sum(
-        writer.description.bytes * len(writer.missing) // writer.description.chunks for writer in writers.values()
-    )
-    free = free_bytes(root)
-    if needed > free:
-        raise VestigeError(
-            f"{root}: {needed / 1e9:.1f} GB of features are to be written and {free / 1e9:.1f} GB are free; free some "
-            "space (vestige cache shows what is stored), put the cache on another disk with VESTIGE_CACHE, or read "
-            "fewer layers or smaller readouts"
-        )
-
-
 class _Pass:
     """One pass over the pictures that fills what is missing in several stores."""
 
@@ -272,13 +205,13 @@ class _Pass:
         options: ExtractOptions,
         device: torch.device,
         wanted: Sequence[_Read],
-        writers: dict[Path, StoreWriter],
+        writers: Mapping[str, StoreWriter],
         progress: Progress | None,
     ) -> None:
         self.crops = crops
         self.options = options
         self.device = device
-        self.reads = {read.store: read for read in wanted if read.store in writers}
+        self.reads = {read.description.key: read for read in wanted if read.description.key in writers}
         self.writers = writers
         self.progress = progress or _untold
         # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
@@ -289,7 +222,7 @@ class _Pass:
             compile=options.compile,
             keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
         )
-        self.problems: dict[Path, dict[int, str]] = {}
+        self.problems: dict[str, dict[int, str]] = {}
 
     def run(self) -> None:
         """Fill the stores and call them complete."""
@@ -300,11 +233,12 @@ class _Pass:
         started, done = time.monotonic(), before
         self.progress(done, about.n)
         try:
-            for batch in self._pixels(batches):
-                chunk = batch.rows.start // about.chunk_rows
-                self._take(batch, chunk, about.rows(chunk))
-                done += len(batch.rows)
-                self.progress(done, about.n)
+            with closing(self._pixels(batches)) as decoded:
+                for batch in decoded:
+                    chunk = batch.rows.start // about.chunk_rows
+                    self._take(batch, chunk, about.rows(chunk))
+                    done += len(batch.rows)
+                    self.progress(done, about.n)
         finally:
             for writer in self.writers.values():
                 writer.abandon()
@@ -312,7 +246,7 @@ class _Pass:
         for writer in self.writers.values():
             writer.finish(_made(seconds, (done - before) / seconds if done > before else 0.0))
 
-    def _pixels(self, batches: Sequence[range]) -> Iterator[PixelBatch]:
+    def _pixels(self, batches: Sequence[range]) -> Generator[PixelBatch]:
         preprocessing = self.backbone.preprocessing
         return read_batches(
             self.crops, batches, preprocessing.size, preprocessing.interpolation, workers=self.options.workers
@@ -320,20 +254,20 @@ class _Pass:
 
     def _take(self, batch: PixelBatch, chunk: int, rows: range) -> None:
         """Write a batch to every store that misses the chunk."""
-        lacking = [store for store, writer in self.writers.items() if chunk in writer.missing]
+        lacking = [key for key, writer in self.writers.items() if chunk in writer.missing]
         if batch.rows.start == rows.start:
-            for store in lacking:
-                self.writers[store].start(chunk)
-                self.problems[store] = {}
-        outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[store].layer.name for store in lacking)))
-        for store in lacking:
-            read = self.reads[store]
+            for key in lacking:
+                self.writers[key].start(chunk)
+                self.problems[key] = {}
+        outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[key].layer.name for key in lacking)))
+        for key in lacking:
+            read = self.reads[key]
             vectors = read.readout.apply(outputs[read.layer.name], read.layer)
             vectors, problems = _without_bad(vectors, batch, read.layer)
-            self.problems[store].update(problems)
-            self.writers[store].append(stored(vectors.cpu().numpy(), read.description.dtype))
+            self.problems[key].update(problems)
+            self.writers[key].append(stored(vectors.cpu().numpy(), read.description.dtype))
             if batch.rows.stop == rows.stop:
-                self.writers[store].finish_chunk(self.problems[store])
+                self.writers[key].finish_chunk(self.problems[key])
 
     def _outputs(self, batch: PixelBatch, names: Sequence[str]) -> dict[str, Tensor]:
         """The layers' outputs for a batch."""
