@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vestige.datasets import drawn
+from vestige.datasets.drawn import DrawnFace
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.datasets.synthetic.faces import draw_face
 from vestige.errors import VestigeError
@@ -39,3 +41,11 @@ def test_overlapping_ranges_of_one_seed_are_refused_as_train_and_test() -> None:
         open_train_test("synthetic:faces,n=2,size=32", "synthetic:faces,n=2,size=32,start=1")
     train, test = open_train_test("synthetic:faces,n=2,size=32", "synthetic:faces,n=2,size=32,start=2")
     assert (len(train), len(test)) == (2, 2)
+
+
+def test_the_digest_changes_with_the_drawing_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = DrawnFace(0, 0, 32)
+    before = face.digest()
+    monkeypatch.setattr(drawn, "generator_version", lambda: "another")
+    assert face.digest() != before
+    assert DrawnFace(0, 0, 32, "mask").digest() != face.digest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import metadata, resources
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,9 +19,6 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import shipped_markup
 from vestige.spec import DataSpec
-
-FACES_VERSION = 1
-"""Part of every drawing's digest: to be raised whenever the same seed draws other pixels or other points."""
 
 _LARGEST = 2048  # pixels a side; more would only fill the memory
 
@@ -40,7 +39,7 @@ class DrawnFace:
 
     def digest(self) -> str:
         """The recipe."""
-        return f"synthetic:faces v{FACES_VERSION} seed={self.seed} index={self.index} size={self.size} {self.what}"
+        return f"synthetic:faces {generator_version()} seed={self.seed} index={self.index} size={self.size} {self.what}"
 
 
 def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG001 - a loader's signature
@@ -75,6 +74,19 @@ def _example(seed: int, index: int, size: int) -> Example:
         mask=DrawnFace(seed, index, size, "mask"),
         attributes=MappingProxyType(dict(sample.attributes)),
     )
+
+
+@cache
+def generator_version() -> str:
+    """A text that changes whenever the same seed may draw other pixels: a hash of the drawing code and its libraries.
+
+    Part of every drawing's digest, so that features of an older drawing are never taken for those of a newer one.
+    """
+    total = hashlib.sha256(f"{metadata.version('skia-python')} {np.__version__}".encode())
+    sources = resources.files("vestige.datasets.synthetic").iterdir()
+    for source in sorted((s for s in sources if s.name.endswith(".py")), key=lambda s: s.name):
+        total.update(source.read_bytes())
+    return total.hexdigest()[:12]
 
 
 @lru_cache(maxsize=64)

@@ -144,7 +144,8 @@ def checked_picture(path: Path) -> tuple[int, int]:
     """Width and height of a picture, as it is shown (EXIF orientation applied), after a cheap look for damage.
 
     The header is parsed and the end of the file searched for the format's end mark; only where that is missing, or
-    the format has none, the picture is decoded. Damage in the middle is found when the picture is read.
+    the format has none, the picture is decoded (Pillow decodes a PNG anyway, in search of its orientation). Damage in
+    the middle of a JPEG is found when the picture is read.
 
     Raises:
         BadFileError: where the file is missing, empty, no picture, or cut off.
