@@ -20,7 +20,7 @@ from vestige.metrics import (
     mean_over_visible,
     point_errors,
 )
-from vestige.report import write_figures, write_report
+from vestige.report import Baseline, Comparison, Entry, Skipped, write_figures, write_report
 from vestige.results import Results, Row
 from vestige.run import Run, start_run
 
@@ -213,6 +213,50 @@ def make_landmark_run(
     return run
 
 
+def make_comparison(n: int = 60, *, selection: bool = True, **changes: Any) -> Comparison:
+    """Two networks with an untrained twin, read in two ways, on ``n`` faces: pooling loses the *where*."""
+    generator = np.random.default_rng(0)
+    difficulty = generator.gamma(4.0, 0.25, n)
+    networks = {
+        "efficientnet_lite0": (0.078, 18, 13.0, 1.6),
+        "efficientnet_lite0@random:0": (0.126, 18, 13.0, 0.2),
+        "timm:resnet18": (0.085, 10, 24.0, 1.2),
+    }
+    entries = []
+    for spec, (best, n_layers, ms, bend) in networks.items():
+        for k in range(n_layers):
+            depth = k / (n_layers - 1)
+            for readout, factor in (("flat", 1.0), ("gap", 2.6 - 0.5 * depth)):
+                level = best * (1 + bend * (depth - 0.6) ** 2) * factor
+                errors = level * difficulty * generator.lognormal(0, 0.15, n)
+                ci95 = interval(Bootstrap.draw(n, resamples=200).means(errors))
+                cost = (ms * (0.2 + 0.8 * depth), int(4 * (21952 if readout == "flat" else 64 * (k + 1))))
+                chosen = level if selection else None
+                entries.append(Entry(spec, f"layer{k}", readout, depth, errors.mean(), ci95, errors, *cost, chosen))
+    baselines = tuple(
+        Baseline(method, float(np.mean(level * difficulty)), None, level * difficulty)
+        for method, level in (("mean", 0.249), ("rgb", 0.147))
+    )
+    fields: dict[str, Any] = {
+        "task": "landmarks",
+        "metric": "nme_inter_ocular",
+        "unit": "the inter-ocular distance",
+        "ids": np.array([f"face_{k}" for k in range(n)]),
+        "entries": tuple(entries),
+        "baselines": baselines,
+        "skipped": (Skipped("timm:resnet18", "fc", "flat", "a vector has no grid"),),
+        "data": {
+            "train": {"spec": "300w:data/helen/trainset", "fingerprint": "sha256:1", "n": 870, "skipped": 0},
+            "test": {"spec": "300w:data/helen/testset", "fingerprint": "sha256:2", "n": n, "skipped": 0},
+        },
+        "config": {"command": ["vestige", "compare", "landmarks", "300w:data/helen/trainset", "-o", "matrix"]},
+        "created": "2026-01-02T03:04:05",
+        "seconds": 812.0,
+        "vestige": "0.1.0",
+    }
+    return Comparison(**{**fields, **changes})
+
+
 @pytest.fixture(scope="session")
 def reported_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with its report and its figures, to be read only."""
@@ -230,3 +274,9 @@ def landmark_run(tmp_path: Path) -> Callable[..., Run]:
         return make_landmark_run(tmp_path / name, **options)
 
     return make
+
+
+@pytest.fixture
+def comparison() -> Callable[..., Comparison]:
+    """Makes comparisons."""
+    return make_comparison

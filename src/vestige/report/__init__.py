@@ -1,5 +1,17 @@
 """Pages and pictures from run folders."""
 
+from vestige.report.comparison import Baseline, Comparison, Entry, Skipped, save_comparison
+from vestige.report.comparison_page import write_comparison, write_comparison_figures
 from vestige.report.writing import write_figures, write_report
 
-__all__ = ["write_figures", "write_report"]
+__all__ = [
+    "Baseline",
+    "Comparison",
+    "Entry",
+    "Skipped",
+    "save_comparison",
+    "write_comparison",
+    "write_comparison_figures",
+    "write_figures",
+    "write_report",
+]

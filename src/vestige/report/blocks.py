@@ -35,7 +35,7 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: ``columns`` are the headers, the first that of the row headers."""
+    """A table: ``columns`` are the headers, the first that of the row headers; ``folded``: shown on request."""
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -43,6 +43,7 @@ class Table:
     groups: tuple[RowGroup, ...]
     note: str = ""
     numeric: bool = True
+    folded: bool = False
 
 
 @dataclass(frozen=True)

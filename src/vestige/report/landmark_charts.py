@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from vestige.metrics import Floats, cumulative_error
 from vestige.report.landmark_run import LandmarkRun, label
-from vestige.report.style import DASHES, MARKERS, Theme, decimal_axis, label_right, panels, spread
+from vestige.report.style import DASHES, MARKERS, Theme, decimal_axis, key_above, label_right, panels, spread
 
 LIMITS = (0.08, 0.10)
 """The errors above which a face counts as failed."""
@@ -83,23 +83,8 @@ def draw_parts(runs: Sequence[LandmarkRun], theme: Theme) -> Figure:
             _label_above(ax, run, shown, parts, theme)
         _title(ax, run, runs)
     if len(runs) > 1:
-        _key(figure, axes, theme)
+        key_above(figure, axes, theme)
     return figure
-
-
-def _key(figure: Figure, axes: Sequence[Axes], theme: Theme) -> None:
-    """One key above several panels, where names beside the dots would not fit."""
-    handles = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside upper left",
-        ncols=len(handles),
-        frameon=False,
-        labelcolor=theme.ink,
-        handletextpad=0.2,
-        columnspacing=1.6,
-    )
 
 
 def _part_dots(ax: Axes, run: LandmarkRun, method: str, parts: Sequence[str], theme: Theme) -> None:

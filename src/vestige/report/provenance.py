@@ -19,20 +19,23 @@ Named = tuple[str, Results]
 
 def data_section(runs: Sequence[Named]) -> Section:
     """What each run was trained and tested on, and what had to be left out."""
+    several = len(runs) > 1
+    table = data_table([(name if several else "", results.data) for name, results in runs])
+    return Section("Data", "data", (table, *_problems(runs)))
+
+
+def data_table(data: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    """Pictures and left-out files of training and test data, under a heading each where one is given."""
     groups = tuple(
-        RowGroup(
-            tuple(_data_row(role, results.data[role]) for role in ("train", "test") if role in results.data),
-            heading=name if len(runs) > 1 else "",
-        )
-        for name, results in runs
+        RowGroup(tuple(_data_row(role, one[role]) for role in ("train", "test") if role in one), heading=heading)
+        for heading, one in data
     )
-    table = Table(
+    return Table(
         caption="The pictures, and how many were left out because their files could not be used",
         columns=("", "Pictures", "Left out", "Data"),
         groups=groups,
         numeric=False,
     )
-    return Section("Data", "data", (table, *_problems(runs)))
 
 
 def _data_row(role: str, data: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -64,9 +67,14 @@ def provenance_section(runs: Sequence[Named]) -> Section:
     for name, results in runs:
         title = name if len(runs) > 1 else ""
         blocks.append(Facts(title, _facts(results)))
-        settings = json.dumps(dict(results.config), indent=1, ensure_ascii=False)
-        blocks.append(Listing("Every option, resolved" + (f" ({name})" if title else ""), settings, folded=True))
+        blocks.append(options_listing(results.config, title))
     return Section("Provenance", "provenance", tuple(blocks))
+
+
+def options_listing(config: Mapping[str, Any], name: str = "") -> Listing:
+    """The resolved options, folded away."""
+    settings = json.dumps(dict(config), indent=1, ensure_ascii=False)
+    return Listing("Every option, resolved" + (f" ({name})" if name else ""), settings, folded=True)
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:

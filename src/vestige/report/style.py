@@ -112,9 +112,9 @@ def themed(theme: Theme) -> Iterator[None]:
         yield
 
 
-def panels(n: int, height: float, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure over the page's width with ``n`` axes of a height in inches side by side, at most three in a row."""
-    columns = min(n, 3)
+def panels(n: int, height: float, *, share_x: bool = True, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure over the page's width with ``n`` axes of a height in inches, at most ``columns`` in a row."""
+    columns = min(n, columns)
     rows = -(-n // columns)
     figure = Figure(figsize=(PAGE_WIDTH, height * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, sharex=share_x, squeeze=False)
@@ -185,6 +185,21 @@ def label_right(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, ga
             if abs(at - share) > 0.01 or x < right
             else None,
         )
+
+
+def key_above(figure: Figure, axes: Sequence[Axes], theme: Theme) -> None:
+    """One key above several panels, where names beside the dots would not fit."""
+    handles = {text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside upper left",
+        ncols=len(handles),
+        frameon=False,
+        labelcolor=theme.ink,
+        handletextpad=0.2,
+        columnspacing=1.6,
+    )
 
 
 def to_svg(figure: Figure) -> bytes:
