@@ -30,7 +30,7 @@ _NOTHING_SHARED = "expected training and test data that share nothing"
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """A kind of data set.
 
     Attributes:
@@ -44,17 +44,18 @@ class _Kind:
     splits: tuple[str, str] | None = None
 
 
-_KINDS = {
-    "300w": _Kind(load_300w),
-    "coco": _Kind(load_coco, ("images", "visible", "corners")),
-    "cub": _Kind(load_cub, splits=("train", "test")),
-    "folder": _Kind(load_folder),
-    "helen194": _Kind(load_helen194, splits=("train", "test")),
-    "lfw": _Kind(load_lfw, ("attributes", "group")),
-    "synthetic": _Kind(load_synthetic, ("n", "seed", "size", "start")),
-    "voc-keypoints": _Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
-    "voc-segmentation": _Kind(load_voc_segmentation, splits=("train", "val")),
+KINDS = {
+    "300w": Kind(load_300w),
+    "coco": Kind(load_coco, ("images", "visible", "corners")),
+    "cub": Kind(load_cub, splits=("train", "test")),
+    "folder": Kind(load_folder),
+    "helen194": Kind(load_helen194, splits=("train", "test")),
+    "lfw": Kind(load_lfw, ("attributes", "group")),
+    "synthetic": Kind(load_synthetic, ("n", "seed", "size", "start")),
+    "voc-keypoints": Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
+    "voc-segmentation": Kind(load_voc_segmentation, splits=("train", "val")),
 }
+"""The kinds of data sets by name. Every kind knows ``fold`` besides its own options."""
 
 
 def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = None) -> Dataset:
@@ -113,12 +114,12 @@ def open_train_test(
     return first, second
 
 
-def _kind_of(spec: DataSpec) -> _Kind:
-    kind = _KINDS.get(spec.kind)
+def _kind_of(spec: DataSpec) -> Kind:
+    kind = KINDS.get(spec.kind)
     if kind is None:
-        near = difflib.get_close_matches(spec.kind.lower(), _KINDS, n=1)
+        near = difflib.get_close_matches(spec.kind.lower(), KINDS, n=1)
         hint = f"did you mean {near[0]}:{spec.path}? " if near else ""
-        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {hint}there are: {', '.join(sorted(_KINDS))}")
+        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {hint}there are: {', '.join(sorted(KINDS))}")
     return kind
 
 
