@@ -1,10 +1,12 @@
 """Images to stored features."""
 
+from vestige.features.dense import DenseFeatures, extract_dense
 from vestige.features.extract import ExtractOptions, extract
 from vestige.features.readout import Readout, default_readout, parse_readout
 from vestige.features.store import Features, Pruned, StoreInfo, cache_root, list_stores, prune
 
 __all__ = [
+    "DenseFeatures",
     "ExtractOptions",
     "Features",
     "Pruned",
@@ -13,6 +15,7 @@ __all__ = [
     "cache_root",
     "default_readout",
     "extract",
+    "extract_dense",
     "list_stores",
     "parse_readout",
     "prune",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -164,7 +164,7 @@ def _describe(
     """What is asked for, each with its store."""
     names = tuple(dict.fromkeys(name for name, _ in reads))
     layers = {layer.name: layer for layer in backbone.layers(names)}
-    pictures = pictures_sha256(_keys(crops))
+    pictures = pictures_sha256(keys_of(crops))
     described = []
     for name, readout in reads:
         description = Description(
@@ -186,7 +186,7 @@ def _describe(
     return described
 
 
-def _keys(crops: Sequence[Crop]) -> Iterator[str]:
+def keys_of(crops: Sequence[Crop]) -> Iterator[str]:
     """The crops' keys; a picture whose file is not there has a key too, as it gets a row too."""
     for crop in crops:
         try:
@@ -213,7 +213,7 @@ class _Pass:
         self.device = device
         self.reads = {read.description.key: read for read in wanted if read.description.key in writers}
         self.writers = writers
-        self.progress = progress or _untold
+        self.progress = progress or untold
         # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
         self.backbone = prepared(
             backbone,
@@ -244,7 +244,7 @@ class _Pass:
                 writer.abandon()
         seconds = time.monotonic() - started
         for writer in self.writers.values():
-            writer.finish(_made(seconds, (done - before) / seconds if done > before else 0.0))
+            writer.finish(made(seconds, (done - before) / seconds if done > before else 0.0))
 
     def _pixels(self, batches: Sequence[range]) -> Generator[PixelBatch]:
         preprocessing = self.backbone.preprocessing
@@ -274,16 +274,25 @@ class _Pass:
         pixels = batch.pixels
         if self.options.compile and len(pixels) < self.options.batch:  # code for another size would give other bytes
             pixels = np.resize(pixels, (self.options.batch, *pixels.shape[1:]))
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
         try:
-            with torch.inference_mode(), exact:
+            with torch.inference_mode(), exact_arithmetic():
                 outputs = self.backbone.run(self.backbone.preprocessing(pixels, self.device), names)
         except torch.OutOfMemoryError as error:
             raise VestigeError(f"{self.device} has no memory for a batch of {len(pixels)}: ask for less") from error
         return {name: output[: len(batch.rows)] for name, output in outputs.items()}
 
 
-def _untold(_done: int, _total: int) -> None:
+def exact_arithmetic() -> AbstractContextManager[None]:
+    """On CUDA: the same bytes every time, and float32 that is float32 (TF32 keeps ten bits of it)."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def not_finite(layer: str) -> str:
+    """The problem of a picture for which a layer puts out infinities or NaN."""
+    return f"layer {layer} puts out numbers that are not finite"
+
+
+def untold(_done: int, _total: int) -> None:
     """Where no one wants to be told."""
 
 
@@ -300,14 +309,14 @@ def _without_bad(vectors: Tensor, batch: PixelBatch, layer: Layer) -> tuple[Tens
     """
     finite = torch.isfinite(vectors).all(dim=1).tolist()
     strange = (row for row, good in zip(batch.rows, finite, strict=True) if not good)
-    problems = dict.fromkeys(strange, f"layer {layer.name} puts out numbers that are not finite") | batch.problems
+    problems = dict.fromkeys(strange, not_finite(layer.name)) | batch.problems
     if problems:
         vectors = vectors.clone()  # other readouts of the layer may share its memory
         vectors[[row - batch.rows.start for row in problems]] = 0.0
     return vectors, problems
 
 
-def _made(seconds: float, per_second: float) -> dict[str, Any]:
+def made(seconds: float, per_second: float) -> dict[str, Any]:
     """What ``complete.json`` says."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

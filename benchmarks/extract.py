@@ -1,0 +1,141 @@
+"""How fast features are extracted, against bare forward passes over the same pictures.
+
+    python benchmarks/extract.py PICTURES [--layer block10] [--count 256] [--repeats 5]
+
+prints two ratios:
+
+(a) images/s of ``vestige.features.extract`` (decoding, resizing, preprocessing, readout and storing included) over
+    those of a bare loop of forward passes over the same tensors, preprocessed beforehand: same layout and type, batch
+    normalisation folded, ended at the same layer. Worth having: at least 1 / 1.25.
+(b) images/s of ``vestige.features.extract`` over those of the plain network in PyTorch's default layout (NCHW, eager,
+    nothing folded) over the same tensors, ended at the same layer. Worth having: at least 1.4.
+
+``--precision bfloat16`` and ``--compile`` measure those instead; (a)'s loop then has them too, (b)'s stays as it is.
+Repetitions of the three are interleaved and the median of each is taken, because a machine's speed drifts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vestige.backbones import Backbone, open_backbone, prepared
+from vestige.example import Example
+from vestige.features import ExtractOptions, default_readout, extract
+from vestige.images import Crop, ImageFile
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = _arguments()
+    paths = sorted(path for path in asked.pictures.rglob("*") if path.suffix in (".jpg", ".jpeg", ".png"))
+    crops = [Crop(Example(path.name, path.name, ImageFile(path))) for path in paths[: asked.count]]
+    if not crops:
+        raise SystemExit(f"{asked.pictures}: no .jpg or .png there")
+    backbone = open_backbone(asked.backbone)
+    options = ExtractOptions(precision=asked.precision, compile=asked.compile, workers=asked.workers)
+    batches = _tensors(backbone, crops, options.batch)
+    loops = {
+        "vestige": _vestige(backbone, crops, asked.layer, options),
+        "bare": _bare(backbone, batches, asked.layer, options),
+        "plain": _plain(batches, backbone, asked.layer),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in loops}
+    for repeat in range(asked.repeats + 1):  # the first one warms up, and compiles
+        for name, loop in loops.items():
+            seconds = loop()
+            if repeat:
+                speeds[name].append(len(crops) / seconds)
+    _tell(speeds)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("pictures", type=Path, help="a folder of pictures")
+    parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--layer", default="block10")
+    parser.add_argument("--count", type=int, default=256, help="how many of the pictures")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int, default=ExtractOptions().workers)
+    return parser.parse_args()
+
+
+def _tensors(backbone: Backbone, crops: list[Crop], batch: int) -> list[Tensor]:
+    """The crops preprocessed, in channels-last batches."""
+    preprocessing = backbone.preprocessing
+    pixels = np.stack([crop.pixels(preprocessing.size, preprocessing.interpolation) for crop in crops])
+    return [preprocessing(pixels[i : i + batch]) for i in range(0, len(pixels), batch)]
+
+
+def _vestige(backbone: Backbone, crops: list[Crop], layer: str, options: ExtractOptions) -> Callable[[], float]:
+    """Extraction into a fresh store; the time from the first picture to the last as the store's provenance has it.
+
+    Folding and compiling come before the first picture and cost the same for ten pictures or a million: they are left
+    out here as they are left out of the bare loop.
+    """
+    readout = default_readout(backbone.layers([layer])[0])
+
+    def loop() -> float:
+        with tempfile.TemporaryDirectory() as cache:
+            (features,) = extract(backbone, crops, [(layer, readout)], cache=Path(cache), options=options)
+            seconds = float(features.provenance["seconds"])
+            features.close()
+        return seconds
+
+    return loop
+
+
+def _bare(backbone: Backbone, batches: list[Tensor], layer: str, options: ExtractOptions) -> Callable[[], float]:
+    dtype = getattr(torch, options.precision)
+    ready = prepared(backbone, dtype=dtype, compile=options.compile, keep=(layer,))
+
+    def loop() -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            for x in batches:
+                ready.run(x, (layer,))
+        return time.perf_counter() - started
+
+    return loop
+
+
+def _plain(batches: list[Tensor], backbone: Backbone, layer: str) -> Callable[[], float]:
+    contiguous = [x.contiguous() for x in batches]
+
+    def loop() -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            for x in contiguous:
+                backbone.run(x, (layer,))
+        return time.perf_counter() - started
+
+    return loop
+
+
+def _tell(speeds: dict[str, list[float]]) -> None:
+    median = {name: statistics.median(values) for name, values in speeds.items()}
+    for name, what in (
+        ("vestige", "vestige extraction"),
+        ("bare", "bare forward passes, same tensors"),
+        ("plain", "plain eager NCHW, same tensors"),
+    ):
+        low, high = min(speeds[name]), max(speeds[name])
+        print(f"{what:36} {median[name]:7.1f} images/s  ({low:.1f} to {high:.1f})")
+    bare = statistics.median(a / b for a, b in zip(speeds["vestige"], speeds["bare"], strict=True))
+    plain = statistics.median(a / b for a, b in zip(speeds["vestige"], speeds["plain"], strict=True))
+    print(f"(a) vestige / bare forward passes    {bare:.2f}  (1 / 1.25 = 0.80 wanted)")
+    print(f"(b) vestige / plain eager NCHW       {plain:.2f}  (1.40 wanted)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""Pictures at their own sizes to a dense store: one row per cell of a layer's grid, with where it lies."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vestige.backbones import Backbone, PreparedBackbone, prepared
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features.claims import Claims
+from vestige.features.extract import ExtractOptions, Progress, exact_arithmetic, keys_of, made, not_finite, untold
+from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256
+from vestige.features.store import Features, cache_root
+from vestige.features.writer import StoreWriter, stored
+from vestige.images import Crop, ImageFile, Pixels, crop_resize, image_size
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+@dataclass(frozen=True)
+class DenseFeatures:
+    """The cells of many pictures.
+
+    Attributes:
+        features: ``(n, C)``: a row per cell, those of one picture side by side, in the order (y, x).
+        columns: ``(n, 3)`` int: example, y and x of each row: which picture, and which unit of its grid.
+        sizes: ``(P, 2)``: height and width of each picture as the network saw it.
+        grids: ``(P, 2)``: height and width of its grid; 0 where the picture could not be read.
+        problems: picture -> what is wrong with it.
+    """
+
+    features: Features
+    columns: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+    grids: NDArray[np.int32]
+    problems: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is known before anything is computed: the sizes, the grids and the cells that are kept."""
+
+    sizes: NDArray[np.int32]
+    grids: NDArray[np.int32]
+    cells: NDArray[np.int64]
+    problems: dict[int, str]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """``(P + 1,)``: where each picture's cells begin among all cells."""
+        return np.concatenate([[0], np.cumsum(self.grids.astype(np.int64).prod(axis=1))])
+
+    def columns(self) -> NDArray[np.int32]:
+        """``(n, 3)``: example, y and x of the cells that are kept."""
+        starts = self.starts
+        example = np.searchsorted(starts, self.cells, side="right") - 1
+        within = self.cells - starts[example]
+        width = self.grids[example, 1]
+        return np.stack([example, within // width, within % width], axis=1).astype(np.int32)
+
+
+def extract_dense(
+    backbone: Backbone,
+    examples: Sequence[Example],
+    layer: str,
+    *,
+    short_side: int | None = None,
+    max_rows: int | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+    options: ExtractOptions | None = None,
+    progress: Progress | None = None,
+) -> DenseFeatures:
+    """The cells of a grid layer for whole pictures, each at its own size, from the cache where they are there.
+
+    Pictures go through the network one by one (they differ in size) and none is compiled for; else as
+    :func:`vestige.features.extract.extract`.
+
+    Args:
+        backbone: a network that takes any size of picture up to the layer.
+        examples: their pictures; boxes play no part.
+        layer: a grid layer.
+        short_side: resize every picture so that its shorter side has so many pixels; None leaves it at its own size.
+        max_rows: keep so many cells at most, drawn at random without replacement from all of all pictures.
+        seed: of the draw.
+        cache: the directory of the stores; None for the default.
+        options: how; on disk the numbers are float16 where None.
+        progress: told (rows done, rows in all).
+
+    Raises:
+        VestigeError: where the layer is no grid, the network cannot take a size, or the disk is full.
+    """
+    options = replace(options or ExtractOptions(store_dtype="float16"), batch=1, compile=False)
+    (described,) = backbone.layers([layer])
+    if described.kind != "grid":
+        raise VestigeError(f"{backbone.spec}: layer {layer!r} puts out {described.kind}, no grid; it has no cells")
+    device = options.torch_device()
+    plan = _planned(backbone, examples, layer, short_side, max_rows, seed)
+    drawn = "cells" if max_rows is None else f"cells max_rows={max_rows} seed={seed}"
+    description = Description(
+        kind="dense",
+        backbone=backbone.spec,
+        fingerprint=backbone.fingerprint,
+        weights_sha256=backbone.weights_sha256,
+        preprocessing=backbone.preprocessing.fingerprint(),
+        layer=layer,
+        readout=f"{drawn} short_side={short_side}",
+        numerics=options.numerics(device) | {"cells": hashlib.sha256(plan.columns().tobytes()).hexdigest()},
+        pictures=pictures_sha256(keys_of([Crop(example) for example in examples])),
+        n=len(plan.cells),
+        d=described.shape[0],
+        dtype=options.store_dtype,
+        chunk_rows=min(CHUNK_ROWS, len(plan.cells)),
+    )
+    root = cache_root() if cache is None else Path(cache)
+    with ExitStack() as locks:
+        claims = Claims([description], root, locks)
+        for writer in claims.writers.values():
+            ready = prepared(backbone, device, dtype=getattr(torch, options.precision), keep=(layer,))
+            _fill(writer, ready, layer, examples, plan, options, device, progress)
+        claims.share()
+        features = Features(root / description.key)
+    columns = plan.columns()
+    bad = {int(columns[row, 0]): message for row, message in features.problems.items()}
+    return DenseFeatures(features, columns, plan.sizes, plan.grids, plan.problems | bad)
+
+
+def _planned(
+    backbone: Backbone,
+    examples: Sequence[Example],
+    layer: str,
+    short_side: int | None,
+    max_rows: int | None,
+    seed: int,
+) -> _Plan:
+    """Sizes from the pictures' headers, grids from a pass of the network that computes shapes alone."""
+    if max_rows is not None and max_rows < 1:
+        raise VestigeError(f"max_rows {max_rows}: expected at least 1")
+    if short_side is not None and short_side < 1:
+        raise VestigeError(f"short_side {short_side}: expected at least 1 pixel")
+    sizes = np.zeros((len(examples), 2), dtype=np.int32)
+    grids = np.zeros_like(sizes)
+    problems: dict[int, str] = {}
+    shapes = copy.copy(backbone)
+    shapes.module = copy.deepcopy(backbone.module).to("meta")
+    known: dict[Size, Size] = {}
+    for i, example in enumerate(examples):
+        try:
+            sizes[i] = size = _resized(_own_size(example), short_side)
+        except VestigeError as error:
+            problems[i] = str(error)
+            continue
+        if size not in known:
+            known[size] = _grid(shapes, layer, size, example)
+        grids[i] = known[size]
+    total = int(grids.astype(np.int64).prod(axis=1).sum())
+    if not total:
+        raise VestigeError(
+            f"no cells: none of the {len(examples)} pictures can be read; {next(iter(problems.values()), '')}"
+        )
+    cells = np.arange(total)
+    if max_rows is not None and max_rows < total:
+        cells = np.sort(np.random.default_rng(seed).choice(total, max_rows, replace=False))
+    return _Plan(sizes, grids, cells, problems)
+
+
+def _own_size(example: Example) -> Size:
+    if isinstance(example.image, ImageFile):
+        width, height = image_size(example.image.path)
+        return height, width
+    height, width = example.image.read().shape[:2]
+    return height, width
+
+
+def _resized(size: Size, short_side: int | None) -> Size:
+    if short_side is None:
+        return size
+    scale = short_side / min(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+@torch.inference_mode()
+def _grid(shapes: Backbone, layer: str, size: Size, example: Example) -> Size:
+    """The grid of a layer for a size of picture; ``shapes`` is a backbone without numbers."""
+    try:
+        output = shapes.run(torch.empty(1, 3, *size, device="meta"), (layer,))[layer]
+    except RuntimeError as error:  # what torch raises where shapes do not fit
+        raise VestigeError(
+            f"{example.id}: {shapes.spec} cannot read layer {layer!r} of a picture of {size[1]} x {size[0]} pixels "
+            f"({str(error).splitlines()[0]}); ask for an earlier layer, or a larger short side"
+        ) from error
+    return (output.shape[2], output.shape[3]) if output.ndim == 4 else (1, 1)
+
+
+def _fill(
+    writer: StoreWriter,
+    backbone: PreparedBackbone,
+    layer: str,
+    examples: Sequence[Example],
+    plan: _Plan,
+    options: ExtractOptions,
+    device: torch.device,
+    progress: Progress | None,
+) -> None:
+    """Fill what is missing of a dense store, chunk by chunk."""
+    about, columns = writer.description, plan.columns()
+    chunks = [(chunk, about.rows(chunk)) for chunk in writer.missing]
+    wanted = [i for i, _ in groupby(i for _, rows in chunks for i, _ in _by_picture(columns, rows))]
+    done = before = about.n - sum(len(rows) for _, rows in chunks)
+    started = time.monotonic()
+    progress = progress or untold
+    progress(done, about.n)
+    try:
+        with closing(_pictures(examples, plan, wanted, backbone, options.workers)) as pictures:
+            grids = _Grids(pictures, backbone, layer, about.d, device)
+            for chunk, rows in chunks:
+                writer.start(chunk)
+                problems: dict[int, str] = {}
+                for i, part in _by_picture(columns, rows):
+                    values, problem = grids.cells(i, columns[part.start : part.stop, 1:])
+                    problems.update(dict.fromkeys(part, problem) if problem else {})
+                    writer.append(stored(values, about.dtype))
+                writer.finish_chunk(problems)
+                done += len(rows)
+                progress(done, about.n)
+    finally:
+        writer.abandon()
+    seconds = time.monotonic() - started
+    writer.finish(made(seconds, len(wanted) / seconds if done > before else 0.0))
+
+
+def _by_picture(columns: NDArray[np.int32], rows: range) -> Iterator[tuple[int, range]]:
+    """Consecutive rows of one picture each."""
+    example = columns[rows.start : rows.stop, 0]
+    cuts = [0, *(np.flatnonzero(np.diff(example)) + 1).tolist(), len(rows)]
+    for start, stop in pairwise(cuts):
+        yield int(example[start]), rows[start:stop]
+
+
+def _pictures(
+    examples: Sequence[Example], plan: _Plan, wanted: Sequence[int], backbone: Backbone, workers: int
+) -> Generator[tuple[int, Pixels | str]]:
+    """Pictures in order, resized, or what is wrong with them; decoded by threads a few ahead of their use."""
+    interpolation = backbone.preprocessing.interpolation
+
+    def read(i: int) -> Pixels | str:
+        height, width = plan.sizes[i].tolist()
+        try:
+            return crop_resize(examples[i].image.read(), None, (height, width), interpolation)
+        except VestigeError as error:
+            return str(error)
+
+    waiting: deque[tuple[int, Future[Pixels | str]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="vestige-decode")
+    try:
+        for i in wanted:
+            waiting.append((i, pool.submit(read, i)))
+            if len(waiting) > workers + 1:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Grids:
+    """A layer's grids of pictures that are asked for in order; the last is kept, as it may reach into a next chunk."""
+
+    def __init__(
+        self,
+        pictures: Iterator[tuple[int, Pixels | str]],
+        backbone: PreparedBackbone,
+        layer: str,
+        channels: int,
+        device: torch.device,
+    ) -> None:
+        self._pictures = pictures
+        self._backbone = backbone
+        self._layer = layer
+        self._channels = channels
+        self._device = device
+        self._last: tuple[int, Tensor | str] = (-1, "")
+
+    def cells(self, i: int, places: NDArray[np.int32]) -> tuple[NDArray[np.float32], str]:
+        """The cells ``(m, C)`` at places ``(m, 2)``, each (y, x), of picture i; zeros and why where there are none."""
+        if self._last[0] != i:
+            which, pixels = next(self._pictures)
+            assert which == i, "pictures out of order"
+            self._last = i, pixels if isinstance(pixels, str) else self._grid(pixels)
+        grid = self._last[1]
+        if isinstance(grid, str):
+            return np.zeros((len(places), self._channels), dtype=np.float32), grid
+        y, x = torch.from_numpy(places.astype(np.int64)).T
+        return grid[:, y, x].T.contiguous().numpy(), ""
+
+    def _grid(self, pixels: Pixels) -> Tensor | str:
+        """``(C, h, w)``, or what is wrong with it."""
+        batch = np.stack([pixels])  # a copy: torch warns of arrays that cannot be written
+        with torch.inference_mode(), exact_arithmetic():
+            output = self._backbone.run(self._backbone.preprocessing(batch, self._device), (self._layer,))
+        grid = output[self._layer][0].cpu()
+        if grid.ndim == 1:  # a grid of one cell comes as a vector
+            grid = grid[:, None, None]
+        return grid if bool(torch.isfinite(grid).all()) else not_finite(self._layer)

@@ -1,0 +1,162 @@
+"""Dense stores: every cell of every picture, at its own size, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features import ExtractOptions, dense
+from vestige.features.dense import extract_dense
+from vestige.images import ImageFile, crop_resize
+
+FLOAT32 = ExtractOptions()
+SIZES = [(30, 41), (24, 24), (57, 25), (30, 41), (80, 64)]
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """Pictures of several sizes in files."""
+    rng = np.random.default_rng(0)
+    made = []
+    for i, (height, width) in enumerate(SIZES):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+        made.append(Example(path.name, path.name, ImageFile(path)))
+    return made
+
+
+def by_hand(backbone, example, short_side=None) -> np.ndarray:
+    """The grid ``(C, h, w)`` of one picture."""
+    pixels = example.image.read()
+    if short_side is not None:
+        scale = short_side / min(pixels.shape[:2])
+        pixels = crop_resize(pixels, None, (round(pixels.shape[0] * scale), round(pixels.shape[1] * scale)))
+    with torch.no_grad():
+        return backbone.run(backbone.preprocessing(np.stack([pixels])).contiguous(), ["early"])["early"][0].numpy()
+
+
+@pytest.mark.parametrize("short_side", [None, 33])
+def test_a_row_is_the_cell_that_its_columns_name(tiny, tmp_path, examples, short_side):
+    backbone = tiny.backbone()
+    found = extract_dense(backbone, examples, "early", short_side=short_side, cache=tmp_path / "c", options=FLOAT32)
+    grids = [by_hand(backbone, example, short_side) for example in examples]
+    assert found.grids.tolist() == [list(grid.shape[1:]) for grid in grids]
+    rows = found.features.read()
+    assert len(rows) == sum(grid[0].size for grid in grids) > 512
+    expected = np.stack([grids[i][:, y, x] for i, y, x in found.columns])
+    np.testing.assert_allclose(rows, expected, atol=2e-5)
+    assert len({tuple(each) for each in found.columns.tolist()}) == len(rows)
+    if short_side is None:
+        assert found.sizes.tolist() == [list(size) for size in SIZES]
+
+
+def test_a_draw_keeps_some_cells_of_all(tiny, tmp_path, examples):
+    backbone, cache = tiny.backbone(), tmp_path / "cache"
+    everything = extract_dense(backbone, examples, "early", cache=cache, options=FLOAT32)
+    drawn = extract_dense(backbone, examples, "early", max_rows=600, cache=cache, options=FLOAT32)
+    other = extract_dense(backbone, examples, "early", max_rows=600, seed=1, cache=cache, options=FLOAT32)
+    assert drawn.features.shape == other.features.shape == (600, 6)
+    assert drawn.columns.tolist() != other.columns.tolist()
+    place = {tuple(each): row for row, each in enumerate(everything.columns.tolist())}
+    rows = [place[tuple(each)] for each in drawn.columns.tolist()]
+    assert rows == sorted(set(rows))
+    assert np.array_equal(drawn.features.read(), everything.features.read(rows))
+
+
+def test_half_precision_is_the_default_on_disk(tiny, tmp_path, examples):
+    found = extract_dense(tiny.backbone(), examples, "early", cache=tmp_path / "c")
+    assert found.features.description.dtype == "float16"
+
+
+def test_broken_off_it_goes_on_and_ends_with_the_same_bytes(tiny, tmp_path, examples):
+    class StopError(Exception):
+        pass
+
+    def stop(done: int, _total: int) -> None:
+        if done >= 512:
+            raise StopError
+
+    def run(cache, progress=None):
+        return extract_dense(tiny.backbone(), examples, "early", cache=cache, progress=progress)
+
+    with pytest.raises(StopError):
+        run(tmp_path / "broken", stop)
+    told: list[int] = []
+    resumed = run(tmp_path / "broken", lambda done, _total: told.append(done))
+    assert told[0] == 512
+    unbroken = run(tmp_path / "unbroken")
+    assert resumed.features.shape == unbroken.features.shape
+    assert tiny.store_bytes(tmp_path / "broken") == tiny.store_bytes(tmp_path / "unbroken")
+    run(tmp_path / "unbroken", stop)  # nothing is computed, so it is told nothing
+
+
+def test_unreadable_pictures_are_told(tiny, tmp_path, examples):
+    Image.fromarray(examples[4].image.read()).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])  # its header is sound, its pixels are not
+    (tmp_path / "text.png").write_text("no picture")
+    bad = [Example(name, name, ImageFile(tmp_path / name)) for name in ("cut.jpg", "text.png", "missing.png")]
+    found = extract_dense(tiny.backbone(), [*bad, *examples], "early", cache=tmp_path / "c", options=FLOAT32)
+    assert sorted(found.problems) == [0, 1, 2]
+    assert all(bad[i].id in found.problems[i] for i in range(3))
+    assert found.grids[:3].tolist() == [[40, 32], [0, 0], [0, 0]]
+    assert not found.features.valid[:1280].any()
+    assert found.features.valid[1280:].all()
+    assert found.columns[1280].tolist() == [3, 0, 0]
+
+
+def test_drawn_pictures_need_no_file(tiny, tmp_path):
+    examples = [crop.example for crop in tiny.crops(3)]
+    found = extract_dense(tiny.backbone(), examples, "late", cache=tmp_path)
+    assert found.sizes.tolist() == [[30, 28]] * 3
+    assert found.features.shape == (3 * 8 * 7, 10)
+
+
+def test_whatever_changes_the_cells_changes_the_store(tiny, tmp_path, examples):
+    def store(layer="early", examples=examples, **asked):
+        return extract_dense(tiny.backbone(), examples, layer, cache=tmp_path / "c", **asked).features.path
+
+    stores = [
+        store(),
+        store("late"),
+        store(examples=examples[1:]),
+        store(short_side=33),
+        store(max_rows=9),
+        store(max_rows=9, seed=2),
+        store(options=replace(FLOAT32, precision="bfloat16")),
+        store(options=FLOAT32),
+    ]
+    assert len(set(stores)) == len(stores)
+    assert store() == stores[0]
+
+
+def test_mistakes_are_told(tiny, tmp_path, examples):
+    with pytest.raises(VestigeError, match="no grid"):
+        extract_dense(tiny.backbone(), examples, "scores", cache=tmp_path)
+    with pytest.raises(VestigeError, match="max_rows 0"):
+        extract_dense(tiny.backbone(), examples, "early", max_rows=0, cache=tmp_path)
+    with pytest.raises(VestigeError, match="short_side 0"):
+        extract_dense(tiny.backbone(), examples, "early", short_side=0, cache=tmp_path)
+    with pytest.raises(VestigeError, match="no cells"):
+        extract_dense(tiny.backbone(), [Example("a", "a", ImageFile(tmp_path / "a.png"))], "early", cache=tmp_path)
+
+
+def test_a_size_that_the_network_cannot_take_is_told(tiny, tmp_path, examples):
+    backbone = tiny.backbone()
+    backbone.module.early.append(torch.nn.Unflatten(3, (3, -1)))
+    backbone.module.early.append(torch.nn.Flatten(3))
+    with pytest.raises(VestigeError, match=r"2\.png: .* of a picture of 25 x 57 pixels"):
+        extract_dense(backbone, examples, "early", cache=tmp_path / "c")
+
+
+def test_a_grid_of_one_cell(tiny, tmp_path, examples):
+    found = extract_dense(tiny.backbone(), examples[:2], "early", short_side=2, cache=tmp_path / "c", options=FLOAT32)
+    assert found.grids.tolist() == [[1, 2], [1, 1]]
+    assert found.features.shape == (3, 6)
+    assert dense.DenseFeatures is type(found)
