@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.sheet import contact_sheet
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import mirror_unit, square_about, to_unit
 from vestige.markup import Markup
+
+__all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 
 _FEWEST_FOR_MIRROR = 20  # examples; a mean shape of fewer is lopsided by chance
 
@@ -47,6 +50,12 @@ class Attribute:
     binary: bool
     model_label: bool
 
+    def __str__(self) -> str:
+        name = f"attribute {self.name}" + (" (model label)" if self.model_label else "")
+        if self.binary:
+            return f"{name}: {self.n}, of which {self.mean:.1%} are 1"
+        return f"{name}: {self.n}, {self.values.low:g} to {self.values.high:g}, median {self.values.median:g}"
+
 
 @dataclass(frozen=True)
 class MirrorCheck:
@@ -57,6 +66,12 @@ class MirrorCheck:
     median: float
     largest: float
     point: str
+
+    def __str__(self) -> str:
+        return (
+            f"mirror: the mean shape is {self.median:.3f} of the box from its mirror image, "
+            f"at most {self.largest:.3f} ({self.point})"
+        )
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,24 @@ class CheckReport:
     class_shares: Mapping[str, float]
     duplicates: tuple[tuple[str, ...], ...]
     problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        """The report as lines of text."""
+        groups = f", {self.groups} groups" if self.groups < self.n else ""
+        lines = [f"{self.spec}: {self.n} examples{groups}"]
+        for name, spread in (("widths", self.widths), ("heights", self.heights), ("box sides", self.box_sides)):
+            if spread is not None:
+                lines.append(f"{name}: {spread.low:.0f} to {spread.high:.0f} pixels, median {spread.median:.0f}")
+        if self.points:
+            hidden = [point for point in self.points if point.visible < self.n]
+            lines.append(f"points: {len(self.points)}, markup {self.markup}, {len(hidden)} not visible everywhere")
+        lines += [] if self.mirror is None else [str(self.mirror)]
+        lines += [f"category {name}: {n}" for name, n in self.categories.items()]
+        lines += [str(attribute) for attribute in self.attributes]
+        lines += [f"class {name}: {share:.1%} of the pixels" for name, share in self.class_shares.items()]
+        lines += [f"the same picture: {', '.join(ids)}" for ids in self.duplicates]
+        lines += [f"problems: {len(self.problems)}", *(f"  {problem}" for problem in self.problems)]
+        return "\n".join(lines)
 
 
 def check(dataset: Dataset, seen: Callable[[], None] | None = None) -> CheckReport:
@@ -234,34 +267,3 @@ def _duplicates(dataset: Dataset, looks: Sequence[_Look]) -> tuple[tuple[str, ..
         if look.digest:
             found[look.digest].setdefault(example.group, example.id)
     return tuple(tuple(ids.values()) for ids in found.values() if len(ids) > 1)
-
-
-def describe(report: CheckReport) -> list[str]:
-    """The report as lines of text."""
-    lines = [f"{report.spec}: {report.n} examples" + (f", {report.groups} groups" if report.groups < report.n else "")]
-    for name, spread in (("widths", report.widths), ("heights", report.heights), ("box sides", report.box_sides)):
-        if spread is not None:
-            lines.append(f"{name}: {spread.low:.0f} to {spread.high:.0f} pixels, median {spread.median:.0f}")
-    if report.points:
-        hidden = [point for point in report.points if point.visible < report.n]
-        lines.append(f"points: {len(report.points)}, markup {report.markup}, {len(hidden)} not visible everywhere")
-    if report.mirror is not None:
-        m = report.mirror
-        lines.append(
-            f"mirror: the mean shape is {m.median:.3f} of the box from its mirror image, "
-            f"at most {m.largest:.3f} ({m.point})"
-        )
-    lines += [f"category {name}: {n}" for name, n in report.categories.items()]
-    lines += [_describe_attribute(attribute) for attribute in report.attributes]
-    lines += [f"class {name}: {share:.1%} of the pixels" for name, share in report.class_shares.items()]
-    lines += [f"the same picture: {', '.join(ids)}" for ids in report.duplicates]
-    lines.append(f"problems: {len(report.problems)}")
-    return lines + [f"  {problem}" for problem in report.problems]
-
-
-def _describe_attribute(attribute: Attribute) -> str:
-    name = f"attribute {attribute.name}" + (" (model label)" if attribute.model_label else "")
-    if attribute.binary:
-        return f"{name}: {attribute.n}, of which {attribute.mean:.1%} are 1"
-    values = attribute.values
-    return f"{name}: {attribute.n}, {values.low:g} to {values.high:g}, median {values.median:g}"
