@@ -32,8 +32,8 @@ Readouts = Annotated[
     typer.Option(
         "--readout",
         metavar="R",
-        help="vector, flat, gap, grid:G, cls or tokens; repeat for several. "
-        "[default: flat, pooled to at most 25,000 numbers]",
+        help="auto, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
+        "[default: auto, flat but pooled to at most 25,000 numbers]",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of folds and bootstrap.")]

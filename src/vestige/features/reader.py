@@ -13,6 +13,9 @@ from vestige.features.readout import Readout, default_readout, parse_readout
 from vestige.features.store import Features
 from vestige.images import Crop
 
+DEFAULT = "auto"
+"""The name of every layer's default readout."""
+
 Progress = Callable[[str, int, int], None]
 """Told (what is being read, pictures done, pictures in all)."""
 
@@ -59,7 +62,7 @@ class Reader:
         return self._open[spec]
 
     def reads(self, spec: str, layers: Sequence[str], readouts: Sequence[str] = ()) -> tuple[Read, ...]:
-        """Every layer that the patterns mean with every readout asked for (each layer's default where none is).
+        """Every layer that the patterns mean, with every readout asked for (``auto``, or none: the layer's default).
 
         A readout that fits only some of several layers is read from those.
 
@@ -70,11 +73,10 @@ class Reader:
         names = tuple(backbone.paths)
         described = backbone.layers(backbone.select(layers))
         reads = []
-        wanted: Sequence[str | None] = readouts or (None,)
-        for text in wanted:
+        for text in readouts or (DEFAULT,):
             found, refusals = [], []
             for layer in described:
-                readout = default_readout(layer) if text is None else parse_readout(text)
+                readout = default_readout(layer) if text == DEFAULT else parse_readout(text)
                 try:
                     readout.size(layer)
                 except VestigeError as error:

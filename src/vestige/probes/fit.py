@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from vestige.ridge import fit_rows
 
 FOLDS = 4
 """The paper's four-fold cross-validation."""
+
+IN_MEMORY = 2 * 2**30
+"""Bytes of features up to which they are read whole; larger ones stay on disk and are read in blocks."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,8 @@ def fit_probe(
         folds: ``(V,)``.
         normalise: L2-normalise the features first.
     """
-    rows = features.read()
     solution = fit_rows(
-        l2_normalise(rows) if normalise else rows,
+        _rows(features, normalise),
         targets,
         folds,
         mask=None if mask.all() else mask,
@@ -69,3 +72,32 @@ def fit_probe(
         float(solution.at_boundary),
         solution.form,
     )
+
+
+class UnitRows:
+    """Stored features with every row divided by its Euclidean norm as it is read; slices like a ``(n, d)`` array."""
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+        self.shape = features.shape
+        norms = np.concatenate([np.linalg.norm(chunk, axis=1) for chunk in features.chunks()])
+        self._scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        rows = index[0] if isinstance(index, tuple) else index
+        found: NDArray[np.float32] = self._features[index] * self._scale[rows][..., None]
+        return found
+
+
+def _rows(features: Features, normalise: bool) -> Features | UnitRows | NDArray[np.float32]:
+    """The features as the ridge engine reads them: in memory where they fit, else from disk."""
+    if 4 * features.shape[0] * features.shape[1] > IN_MEMORY:
+        return UnitRows(features) if normalise else features
+    rows = features.read()
+    return l2_normalise(rows) if normalise else rows

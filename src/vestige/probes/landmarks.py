@@ -11,19 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
-from vestige.geometry import FACE_MARGIN, Points
-from vestige.metrics import Bootstrap, interval
-from vestige.probes.evaluate import Evaluation, check_points, evaluate_points
-from vestige.probes.fit import FOLDS, Fit
-from vestige.probes.linear import Source, mean_probe
+from vestige.geometry import FACE_MARGIN
+from vestige.metrics import interval
+from vestige.probes.bench import Bench, Candidate, best_of, lay_bench, readable
+from vestige.probes.evaluate import Evaluation, evaluate_points
+from vestige.probes.fit import Fit
 from vestige.probes.methods import Method, Setup
-from vestige.probes.points import PointModel, Targets, fit_look_back, fit_points
-from vestige.probes.scores import Truth, measure, truth_of
-from vestige.probes.views import example_views, fold_labels
+from vestige.probes.points import PointModel, fit_look_back
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
 
@@ -104,30 +102,6 @@ class LandmarkProbe:
         return self.evaluation.rows
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """One layer and readout, fitted."""
-
-    read: Read
-    source: Source
-    fit: Fit
-    oof_points: Points
-    oof_error: float
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """All that fitting and scoring a layer takes."""
-
-    reader: Reader
-    targets: Targets
-    train_truth: Truth
-    test: Dataset
-    test_truth: Truth
-    box_margin: float
-    bootstrap: Bootstrap
-
-
 def probe_landmarks(
     train: Dataset,
     test: Dataset,
@@ -149,29 +123,29 @@ def probe_landmarks(
     """
     started = time.monotonic()
     reader = reader or Reader()
+    say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
-    train, test = _readable(train, rgb, reader, say), _readable(test, rgb, reader, say)
-    setup, notes, look_backs = _settle(train, options)
-    bench = _bench(train, test, options, setup, reader)
-    mean = Method("mean", PointModel(mean_probe(*_unit_targets(bench.targets))))
+    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
+    setup, notes, look_backs = settle(train, options)
+    bench = lay_bench(train, test, setup, reader, mirror=options.mirror)
 
-    say("RGB baseline")
-    (rgb_fit,) = _fit_layers(bench, rgb, reader.reads(rgb, ["all"]), normalise=False)
-    methods = [mean, Method("rgb", PointModel(rgb_fit.fit.probe))]
+    say("baselines: mean and RGB")
+    (rgb_fit,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)
+    methods = [Method("mean", PointModel(bench.mean())), Method("rgb", PointModel(rgb_fit.fit.probe))]
     sweep: list[Row] = []
 
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     for seed in range(options.untrained_seeds):
         twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
         say(f"untrained network, seed {seed}")
-        candidates = _fit_layers(bench, twin, reads)
+        candidates = bench.fit(twin, reads)
         sweep += _sweep_rows("untrained", bench, candidates, seed)
-        methods.append(Method("untrained", PointModel(_best(candidates).fit.probe), seed))
+        methods.append(Method("untrained", PointModel(best_of(candidates).fit.probe), seed))
 
     say(f"{options.backbone}: {len(reads)} layers")
-    candidates = _fit_layers(bench, options.backbone, reads)
+    candidates = bench.fit(options.backbone, reads)
     sweep += _sweep_rows("ridge", bench, candidates, None)
-    best = _best(candidates)
+    best = best_of(candidates)
     looks, predicted = [], best.oof_points
     for turn in range(look_backs):
         say(f"look-back {turn + 1} at {best.source.layer}")
@@ -200,20 +174,12 @@ def probe_landmarks(
     )
 
 
-def _readable(dataset: Dataset, rgb: str, reader: Reader, say: Say) -> Dataset:
-    """The data set without the pictures that cannot be decoded."""
-    say(f"reading {dataset.spec}")
-    views = example_views(dataset, 0.0)
-    (features,) = reader.features(rgb, views.crops(), reader.reads(rgb, ["all"]))
-    problems = [Problem(dataset[row].id, message) for row, message in sorted(features.problems.items())]
-    if not problems:
-        return dataset
-    kept = tuple(example for example, valid in zip(dataset, features.valid, strict=True) if valid)
-    return dataset.without(kept, problems)
+def settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str], int]:
+    """The set-up that the data allow, what had to be given up for want of a markup, and how many look-backs.
 
-
-def _settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str], int]:
-    """The set-up that the data allow, what had to be given up for want of a markup, and how many look-backs."""
+    Raises:
+        VestigeError: where the data have no points.
+    """
     markup = train.markup
     if markup is None or not len(train):
         raise VestigeError(f"{train.spec}: has no examples with landmarks; vestige data check {train.spec} tells more")
@@ -231,71 +197,11 @@ def _settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str],
     return setup, notes, look_backs
 
 
-def _bench(train: Dataset, test: Dataset, options: LandmarkOptions, setup: Setup, reader: Reader) -> _Bench:
-    check_points(train, setup)
-    check_points(test, setup)
-    markup = setup.markup
-    mirror = options.mirror and markup.mirror is not None
-    order = markup.mirror_order() if mirror else np.arange(len(markup.points))
-    views = example_views(train, options.box_margin, mirror=mirror)
-    try:
-        folds = fold_labels([example.group for example in train], FOLDS, options.seed)
-    except ValueError as error:
-        raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
-    truth = truth_of(train, markup, setup.normaliser)
-    targets = Targets(
-        views,
-        views.renamed(truth.points[views.rows], order),
-        views.renamed(truth.visible[views.rows], order),
-        folds[views.rows],
-    )
-    view_truth = Truth(
-        targets.points,
-        targets.visible,
-        truth.boxes[views.rows],
-        truth.normaliser[views.rows],
-        truth.metric,
-        truth.parts,
-    )
-    test_truth = truth_of(test, markup, setup.normaliser)
-    bootstrap = Bootstrap.draw(len(test), options.seed)
-    return _Bench(reader, targets, view_truth, test, test_truth, options.box_margin, bootstrap)
-
-
-def _unit_targets(targets: Targets) -> tuple[Points, np.ndarray]:
-    unit = targets.views.to_unit(targets.points)
-    return unit.reshape(len(unit), -1), np.repeat(targets.visible, 2, axis=1)
-
-
-def _fit_layers(bench: _Bench, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> list[_Candidate]:
-    """Fit every layer, all of them extracted in one pass."""
-    weights = bench.reader.backbone(spec).weights_sha256
-    stored = bench.reader.features(spec, bench.targets.views.crops(), reads)
-    candidates = []
-    for read, features in zip(reads, stored, strict=True):
-        source = Source(spec, weights, read.layer.name, str(read.readout))
-        fit, oof = fit_points(features, source, bench.targets, normalise=normalise)
-        error = measure(oof, bench.train_truth)[bench.train_truth.metric, "all"]
-        candidates.append(_Candidate(read, source, fit, oof, float(np.nanmean(error))))
-    return candidates
-
-
-def _best(candidates: Sequence[_Candidate]) -> _Candidate:
-    """The candidate with the least out-of-fold error: the test set has no say in it."""
-    return min(candidates, key=lambda candidate: candidate.oof_error)
-
-
-def _sweep_rows(method: str, bench: _Bench, candidates: Sequence[_Candidate], seed: int | None) -> list[Row]:
+def _sweep_rows(method: str, bench: Bench, candidates: Sequence[Candidate], seed: int | None) -> list[Row]:
     """Out-of-fold and test error of every layer."""
-    views = example_views(bench.test, bench.box_margin)
-    reads = [candidate.read for candidate in candidates]
-    stored = bench.reader.features(candidates[0].source.backbone, views.crops(), reads)
     metric = bench.test_truth.metric
     rows: list[Row] = []
-    for candidate, features in zip(candidates, stored, strict=True):
-        unit = candidate.fit.probe.predict(features.read(), len(views))
-        points = views.from_unit(unit.reshape(len(views), -1, 2))
-        shares = measure(points, bench.test_truth)[metric, "all"]
+    for candidate, shares in zip(candidates, bench.test_errors(candidates), strict=True):
         known = np.isfinite(shares)
         ci95 = interval(bench.bootstrap.means(shares))
         n = len(bench.targets.points)

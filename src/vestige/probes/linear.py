@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,14 @@ from safetensors.numpy import load_file, save_file
 from vestige.errors import VestigeError
 
 _ROWS = 1024
+
+
+class Rows(Protocol):
+    """Features that slice by rows: an array, or a store."""
+
+    def __getitem__(self, index: slice, /) -> NDArray[np.float32]:
+        """Some rows ``(m, d)``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class LinearProbe:
     intercept: NDArray[np.float64]
     normalise: bool = True
 
-    def predict(self, features: NDArray[np.float32] | None, n: int) -> NDArray[np.float64]:
+    def predict(self, features: Rows | None, n: int) -> NDArray[np.float64]:
         """``(n, d)`` features (None where there is no source) to ``(n, t)`` predictions."""
         predicted = np.repeat(self.intercept[None], n, axis=0)
         if features is not None:

@@ -122,7 +122,6 @@ def _read_points(probe: LinearProbe, views: Views, reader: Reader) -> Points:
     features = None
     if probe.source is not None:
         read = reader.reads(probe.source.backbone, [probe.source.layer], [probe.source.readout])
-        (stored,) = reader.features(probe.source.backbone, views.crops(), read)
-        features = stored.read()
+        (features,) = reader.features(probe.source.backbone, views.crops(), read)
     unit = probe.predict(features, len(views))
     return views.from_unit(unit.reshape(len(views), -1, 2))

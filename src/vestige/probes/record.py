@@ -70,7 +70,7 @@ def record_landmarks(run: Run, probe: LandmarkProbe) -> Results:
         },
         rows=probe.evaluation.rows,
         sweep=probe.sweep,
-        created=_now(),
+        created=now(),
         seconds=round(probe.seconds, 1),
         vestige=__version__,
         notes=probe.notes,
@@ -92,7 +92,7 @@ def record_evaluation(
         backbone=trained.backbone,
         ridge=trained.ridge,
         rows=evaluation.rows,
-        created=_now(),
+        created=now(),
         seconds=round(seconds, 1),
         vestige=__version__,
         notes=trained.notes,
@@ -151,5 +151,6 @@ def _write(run: Run, results: Results, evaluation: Evaluation) -> None:
     run.write_results(results)
 
 
-def _now() -> str:
+def now() -> str:
+    """Local time in ISO format."""
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

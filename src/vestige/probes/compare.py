@@ -1,0 +1,211 @@
+"""Backbones x layers x readouts on one task, with shared crops: which layer of which network, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vestige.backbones import Backbone
+from vestige.backbones.prepare import prepared
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError
+from vestige.features.reader import Read, Reader
+from vestige.metrics import interval
+from vestige.probes.bench import Bench, lay_bench, readable
+from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
+from vestige.probes.record import describe_data, now
+from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
+from vestige.run import write_json
+from vestige.version import __version__
+
+_TIMED_PICTURES = 16
+_TIMED_PASSES = 5
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is compared.
+
+    Attributes:
+        backbones: their specs; ``NAME@random:SEED`` is a network's untrained twin.
+        layers: names and globs, in every backbone that has them.
+        readouts: of every layer; ``auto`` is a layer's default.
+        probe: how the probe is trained (its backbone, layers and readouts are not used).
+    """
+
+    backbones: tuple[str, ...]
+    layers: tuple[str, ...] = ("all",)
+    readouts: tuple[str, ...] = ("auto", "gap")
+    probe: LandmarkOptions = field(default_factory=LandmarkOptions)
+
+
+def compare_landmarks(
+    train: Dataset,
+    test: Dataset,
+    options: CompareOptions,
+    reader: Reader,
+    folder: Path,
+    say: Say = print_nothing,
+) -> Comparison:
+    """Fit and measure every combination on the same crops, folds and test examples.
+
+    Every combination is written into ``folder/measured`` as it is done; started again, those are read.
+
+    Raises:
+        VestigeError: where a backbone has none of the layers, or the data have no points.
+    """
+    started = time.monotonic()
+    say("reading pictures")
+    rgb = f"rgb:{options.probe.rgb_size}"
+    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
+    setup, notes, _ = settle(train, options.probe)
+    bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror)
+    bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
+    measured = _Measured(folder / "measured", bench_key)
+    measured.folder.mkdir(parents=True, exist_ok=True)
+    say("baselines: mean and RGB")
+    baselines = _baselines(bench, rgb, reader)
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    for backbone in options.backbones:
+        reads, refused = _reads(reader, backbone, options)
+        skipped += refused
+        say(f"{backbone}: {len(reads)} layers and readouts")
+        entries += _measure_backbone(bench, backbone, reads, measured)
+    metric = bench.test_truth.metric
+    return Comparison(
+        task="landmarks",
+        metric=metric,
+        unit=_UNITS[setup.normaliser],
+        ids=np.array([example.id for example in test]),
+        entries=tuple(entries),
+        baselines=baselines,
+        skipped=tuple(skipped),
+        data={"train": describe_data(train), "test": describe_data(test)},
+        config={**asdict(options), "extraction": asdict(reader.options)},
+        created=now(),
+        seconds=round(time.monotonic() - started, 1),
+        vestige=__version__,
+        notes=tuple(notes),
+    )
+
+
+_UNITS = {
+    "inter-ocular": "the inter-ocular distance",
+    "inter-pupil": "the inter-pupil distance",
+    "eye-corners": "the distance of the outer eye corners",
+    "box": "the box's size",
+}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Finished entries on disk, known by all that they depend on."""
+
+    folder: Path
+    bench: str
+
+    def path(self, fingerprint: str, read: Read) -> Path:
+        text = f"{self.bench} {fingerprint} {read.layer.name} {read.readout}"
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+    def load(self, path: Path) -> Entry | None:
+        """The entry, or None where it is not there or was cut off."""
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            low, high = fields.pop("ci95")
+            errors = np.array([np.nan if e is None else e for e in fields.pop("errors")])
+            return Entry(**fields, ci95=(low, high), errors=errors)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, path: Path, entry: Entry) -> None:
+        errors = [float(e) if np.isfinite(e) else None for e in entry.errors]
+        write_json(path, {**asdict(entry), "errors": errors})
+
+
+def _baselines(bench: Bench, rgb: str, reader: Reader) -> tuple[Baseline, ...]:
+    (fitted,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)
+    (rgb_errors,) = bench.test_errors([fitted])
+    mean_errors = bench.errors_of(bench.mean().predict(None, len(bench.test_views)))
+    return tuple(
+        Baseline(name, float(np.nanmean(errors)), interval(bench.bootstrap.means(errors)), errors)
+        for name, errors in (("mean", mean_errors), ("rgb", rgb_errors))
+    )
+
+
+def _reads(reader: Reader, backbone: str, options: CompareOptions) -> tuple[list[Read], list[Skipped]]:
+    """What can be read of a backbone, each thing once, and what cannot."""
+    reads: dict[tuple[str, str], Read] = {}
+    skipped = []
+    for readout in options.readouts:
+        try:
+            found = reader.reads(backbone, options.layers, [readout])
+        except VestigeError as error:
+            skipped.append(Skipped(backbone, ", ".join(options.layers), readout, str(error)))
+            continue
+        reads |= {(read.layer.name, str(read.readout)): read for read in found}
+    if not reads:
+        raise VestigeError(f"{backbone}: {skipped[0].reason}")
+    return list(reads.values()), skipped
+
+
+def _measure_backbone(bench: Bench, backbone: str, reads: Sequence[Read], measured: _Measured) -> Iterator[Entry]:
+    """The entries of a backbone: those on disk are read, the others extracted together and fitted one by one."""
+    fingerprint = bench.reader.backbone(backbone).fingerprint
+    paths = [measured.path(fingerprint, read) for read in reads]
+    known = [measured.load(path) for path in paths]
+    missing = [read for read, entry in zip(reads, known, strict=True) if entry is None]
+    if missing:
+        for views in (bench.targets.views, bench.test_views):
+            bench.reader.features(backbone, views.crops(), missing)
+    cost = _milliseconds(bench, backbone, list(dict.fromkeys(read.layer.name for read in missing)))
+    for read, path, entry in zip(reads, paths, known, strict=True):
+        if entry is not None:
+            yield entry
+            continue
+        (candidate,) = bench.fit(backbone, [read])
+        (errors,) = bench.test_errors([candidate])
+        made = Entry(
+            backbone,
+            read.layer.name,
+            str(read.readout),
+            read.depth,
+            float(np.nanmean(errors)),
+            interval(bench.bootstrap.means(errors)),
+            errors,
+            cost[read.layer.name],
+            read.size * (2 if bench.reader.options.store_dtype == "float16" else 4),
+            candidate.oof_error,
+        )
+        measured.save(path, made)
+        yield made
+
+
+def _milliseconds(bench: Bench, backbone: str, layers: Sequence[str]) -> dict[str, float]:
+    """Milliseconds per picture of the forward pass up to each layer: the median of some passes over one batch."""
+    if not layers:
+        return {}
+    opened, options = bench.reader.backbone(backbone), bench.reader.options
+    device = options.torch_device()
+    ready = prepared(opened, device, dtype=getattr(torch, options.precision), compile=options.compile, keep=layers)
+    height, width = opened.preprocessing.size
+    x = opened.preprocessing(np.zeros((_TIMED_PICTURES, height, width, 3), np.uint8), device)
+    return {layer: _median_seconds(ready, x, layer) / _TIMED_PICTURES * 1000 for layer in layers}
+
+
+def _median_seconds(ready: Backbone, x: Tensor, layer: str) -> float:
+    seconds = []
+    for _ in range(_TIMED_PASSES + 1):  # the first warms up
+        started = time.perf_counter()
+        ready.run(x, [layer])[layer].cpu()  # the copy waits for a device that works on its own
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:]))

@@ -1,0 +1,206 @@
+"""The main job through the real command line, on a folder of drawn faces in the 300-W layout."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vestige.datasets.opening import open_dataset
+from vestige.results import read_results
+from vestige.run import Run
+
+LAYERS = ["--layer", "block4", "--layer", "block7"]
+
+
+def vestige(*arguments, status=0):
+    """Run the command line; its standard output and error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vestige", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def write_300w(folder, spec):
+    """Faces in files, as 300-W has them: 1-based, pixel centres on integers."""
+    folder.mkdir(parents=True)
+    for i, example in enumerate(open_dataset(spec)):
+        Image.fromarray(example.image.read()).save(folder / f"{i:03d}.png")
+        points = "\n".join(f"{x + 0.5:.6f} {y + 0.5:.6f}" for x, y in example.keypoints)
+        (folder / f"{i:03d}.pts").write_text(f"version: 1\nn_points:  68\n{{\n{points}\n}}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("faces")
+    write_300w(root / "train", "synthetic:faces,n=60,seed=1,size=128")
+    write_300w(root / "test", "synthetic:faces,n=20,seed=2,size=128")
+    (root / "train" / "empty.png").write_bytes(b"")
+    (root / "train" / "empty.pts").write_text("version: 1\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    output = data / "run"
+    vestige(
+        "probe",
+        "landmarks",
+        f"300w:{data}/train",
+        "--test",
+        f"300w:{data}/test",
+        *LAYERS,
+        "--untrained",
+        1,
+        "-o",
+        output,
+    )
+    return output
+
+
+def test_results_hold_every_method_once(run):
+    results = read_results(run / "results.json")
+    assert results.methods() == ("mean", "rgb", "untrained", "ridge", "look-back")
+    assert results.data["train"]["n"] == 60
+    assert results.data["train"]["skipped"] == 1
+    assert {row.subset for row in results.rows} == {"all", "jaw", "left brow", "right brow", "nose", "eyes", "mouth"}
+    errors = {method: results.row(method, "nme_inter_ocular") for method in results.methods()}
+    assert errors["ridge"].value < errors["mean"].value
+    assert errors["ridge"].ci95[0] < errors["ridge"].value < errors["ridge"].ci95[1]
+    assert {(row.layer, row.method) for row in results.sweep} == {
+        (layer, method) for layer in ("block4", "block7") for method in ("ridge", "untrained")
+    }
+
+
+def test_the_layer_is_chosen_on_training_folds(run):
+    results = read_results(run / "results.json")
+    folds = {r.layer: r.value for r in results.sweep if r.method == "ridge" and r.metric.startswith("oof_")}
+    assert results.backbone["layer"] == min(folds, key=folds.get)
+    chosen = [
+        r.value
+        for r in results.sweep
+        if (r.method, r.metric, r.layer) == ("ridge", "nme_inter_ocular", results.backbone["layer"])
+    ]
+    assert chosen == [pytest.approx(results.row("ridge", "nme_inter_ocular").value, abs=1e-9)]
+
+
+def test_the_run_folder_is_whole(run):
+    for name in ("config.json", "results.json", "examples.npz", "report.html", "probe/probe.json"):
+        assert (run / name).stat().st_size > 0
+    examples = Run(run).examples()
+    assert examples["prediction/look-back"].shape == (20, 68, 2)
+    assert examples["part_boxes"].shape == (20, 6, 4)
+    results = read_results(run / "results.json")
+    value = results.row("look-back", "nme_inter_ocular").value
+    assert examples["error/look-back"].mean() == pytest.approx(value, abs=1e-12)
+
+
+def test_the_run_repeated_gives_the_same_rows(run, data):
+    again = data / "again"
+    arguments = ["probe", "landmarks", f"300w:{data}/train", "--test", f"300w:{data}/test", *LAYERS, "--untrained", 1]
+    vestige(*arguments, "-o", again)
+    assert read_results(again / "results.json").rows == read_results(run / "results.json").rows
+
+
+def test_evaluate_gives_the_same_rows_on_the_same_data(run, data):
+    vestige("evaluate", run, f"300w:{data}/test", "-o", data / "evaluated")
+    evaluated = read_results(data / "evaluated" / "results.json")
+    assert evaluated.rows == read_results(run / "results.json").rows
+    assert (data / "evaluated" / "report.html").is_file()
+
+
+def test_predict_agrees_with_the_run(run, data):
+    examples = Run(run).examples()
+    box = ",".join(f"{value!r}" for value in examples["boxes"][0].tolist())
+    output = data / "predicted"
+    image = data / "test" / examples["ids"][0]
+    image = image if image.suffix == ".png" else image.with_suffix(".png")
+    vestige("predict", run, image, "--box", box, "-o", output)
+    (prediction,) = json.loads((output / "predictions.json").read_text())["predictions"]
+    points = np.array([[point["x"], point["y"]] for point in prediction["points"]])
+    np.testing.assert_allclose(points, examples["prediction/look-back"][0], atol=2e-3)
+    assert Image.open(output / f"{image.stem}.png").size == (128, 128)
+
+
+def test_predict_says_when_it_takes_the_whole_picture(run, data):
+    _, said = vestige("predict", run, data / "test" / "000.png", "-o", data / "whole")
+    assert "whole picture" in said
+
+
+def test_report_is_written_again_from_the_folder_alone(run, data):
+    before = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    vestige("report", run)
+    assert (run / "report.html").read_bytes() == before
+    vestige("report", run, data / "again", "-o", data / "both.html")
+    assert (data / "both.html").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["probe", "landmarks", "300w:{data}/train", "--test", "300w:{data}/test", "-o", "{data}/run"], "--overwrite"),
+        (["probe", "landmarks", "300w:{data}/train", "--test", "300w:{data}/train", "-o", "{data}/x"], "same data"),
+        (["probe", "landmarks", "300w:{data}/none", "--test", "300w:{data}/test", "-o", "{data}/x"], "none"),
+        (["probe", "landmarks", "300w:{data}/train", "-o", "{data}/x"], "--test"),
+        (
+            [
+                "probe",
+                "landmarks",
+                "300w:{data}/train",
+                "--test",
+                "300w:{data}/test",
+                "--layer",
+                "blok7",
+                "-o",
+                "{data}/x",
+            ],
+            "did you mean block7",
+        ),
+        (
+            ["probe", "landmarks", "300w:{data}/train", "--test", "300w:{data}/test", "--strict", "-o", "{data}/x"],
+            "empty",
+        ),
+        (["evaluate", "{data}/nothing", "300w:{data}/test", "-o", "{data}/x"], "no finished run"),
+        (["evaluate", "{data}/run", "300w:{data}/train", "-o", "{data}/x"], "trained on"),
+        (["predict", "{data}/run", "{data}/train/empty.png", "-o", "{data}/x"], "cannot be read as an image"),
+        (["predict", "{data}/run", "{data}/test/000.png", "--box", "1,2,3", "-o", "{data}/x"], "x0,y0,x1,y1"),
+        (["predict", "{data}/run", "{data}/test/000.png", "--box", "900,900,950,950", "-o", "{data}/x"], "outside"),
+        (["report", "{data}/train"], "no finished run"),
+        (["layers", "efficientnet_lite1"], "efficientnet_lite0"),
+        (["data", "check", "300v:{data}/train"], "300w"),
+    ],
+)
+@pytest.mark.usefixtures("run")
+def test_mistakes_end_in_one_message(arguments, message, data):
+    _, said = vestige(*(argument.format(data=data) for argument in arguments), status=2)
+    assert said.startswith("error: ")
+    assert message in said
+
+
+def test_check_tells_of_the_bad_file(data, tmp_path):
+    out, _ = vestige("data", "check", f"300w:{data}/train", "-o", tmp_path / "sheet.png")
+    assert "empty.pts" in out
+    assert Image.open(tmp_path / "sheet.png").size[0] > 300
+
+
+def test_cache_lists_and_prunes():
+    out, _ = vestige("cache")
+    assert "block4" in out
+    assert "rgb:46" in out
+    out, _ = vestige("cache", "--prune", "--older-than", 1)
+    assert "removed 0 stores" in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["demo"], ["layers"], ["probe", "landmarks"], ["evaluate"], ["predict"], ["report"], ["data", "check"], ["cache"]],
+)
+def test_help_shows_an_example(command):
+    out, _ = vestige(*command, "--help")
+    assert "Example: vestige" in " ".join(out.split())
