@@ -47,9 +47,7 @@ class DualForm:
 
     name: Form = "dual"
 
-    def __init__(
-        self, rows: Rows, dtype: torch.dtype, fit_intercept: bool = True, keep: bool = False
-    ) -> None:
+    def __init__(self, rows: Rows, dtype: torch.dtype, fit_intercept: bool = True, keep: bool = False) -> None:
         """``dtype`` is that of the products over features; all else is float64. Float32 loses alphas that are small
         beside the largest eigenvalue.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -16,11 +18,14 @@ from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
 from vestige.ridge.plan import MEMORY, Size, choose_form
 from vestige.ridge.primal import PrimalForm
-from vestige.ridge.rows import Rows, chunks_of, join, rechunked
+from vestige.ridge.recheck import recheck as recheck_scores
+from vestige.ridge.rows import Chunk, Rows, chunks_of, join, rechunked
 from vestige.ridge.solution import Form, RidgeSolution
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 GRID = 13  # alphas that the automatic grid starts with
 
@@ -59,8 +64,11 @@ def fit(
     Raises:
         RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
     """
-    form = PrimalForm(moments, fit_intercept, keep=_keep(moments, alphas))
-    return _finish(form, alphas, per_target, moments.dtype, (moments.n_targets, moments.n_features), coef_path)
+    form = PrimalForm(moments, fit_intercept, _keep(moments, alphas), not per_target)
+    settle = None if rows is None else partial(_settle, form, _Rechunked(rows))
+    return _finish(
+        form, alphas, per_target, moments.dtype, (moments.n_targets, moments.n_features), coef_path, settle=settle
+    )
 
 
 def fit_rows(
@@ -74,6 +82,7 @@ def fit_rows(
     fit_intercept: bool = True,
     form: Literal["auto", "primal", "dual"] = "auto",
     return_oof: bool = False,
+    recheck: bool = True,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device = "cpu",
     coef_path: str | Path | None = None,
@@ -91,6 +100,8 @@ def fit_rows(
         form: "primal", "dual", or whichever costs less ("auto").
         return_oof: also give every row's out-of-fold predictions at the chosen alphas, for rows where the target is not
             known too.
+        recheck: settle alphas that rounding may have decided by explicit prediction; else they are only marked in
+            `RidgeSolution.uncertain`.
         dtype: of the large products and of the coefficients, "float32" or "float64". If not given, coefficients are
             float32 unless X is float64 or of wide integers; the primal form multiplies in that dtype, the dual form
             in float64.
@@ -114,7 +125,7 @@ def fit_rows(
     moments = Moments(d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), kind, device)
     for rows in chunks_of(data, ROWS):
         moments.update(*rows)
-    primal = PrimalForm(moments, fit_intercept, keep=return_oof or _keep(moments, alphas))
+    primal = PrimalForm(moments, fit_intercept, return_oof or _keep(moments, alphas), not per_target)
 
     def predict(alpha: Floats) -> npt.NDArray[Any]:
         out = np.empty(tuple(data.Y.shape), _numpy_dtype(kind))
@@ -122,7 +133,8 @@ def fit_rows(
         return out
 
     shape = (moments.n_targets, d)
-    return _finish(primal, alphas, per_target, kind, shape, coef_path, predict if return_oof else None)
+    settle = partial(_settle, primal, _Chunks(data)) if recheck else None
+    return _finish(primal, alphas, per_target, kind, shape, coef_path, predict if return_oof else None, settle)
 
 
 def _rows(
@@ -215,7 +227,9 @@ def fit_chunks(
     if not held:
         raise RidgeError("there are no rows to fit: chunks is empty")
     X, Y, fold, w, mask = join(held)
-    return fit_rows(X, Y, fold, alphas, per_target, w, mask, fit_intercept, "dual", False, dtype, device, coef_path)
+    return fit_rows(
+        X, Y, fold, alphas, per_target, w, mask, fit_intercept, "dual", dtype=dtype, device=device, coef_path=coef_path
+    )
 
 
 def _count_folds(chunks: Iterable[Any]) -> int:
@@ -239,8 +253,9 @@ def _finish(
     shape: tuple[int, int],
     coef_path: str | Path | None,
     predict: Callable[[Floats], npt.NDArray[Any]] | None = None,
+    settle: Callable[[Floats, Floats, Places, Bools], tuple[Floats, Bools]] | None = None,
 ) -> RidgeSolution:
-    """Search, choose, solve, and (with ``predict``) out-of-fold predictions."""
+    """Search, choose, solve; ``settle`` gives better scores where it matters, ``predict`` out-of-fold predictions."""
     if alphas is None:
         tried, scores = grid.search(form.score, form.scale(), per_target)
     else:
@@ -248,12 +263,46 @@ def _finish(
         scores = form.score(tried)
     best = grid.choose(scores, per_target, tried)
     uncertain = form.uncertain(tried, scores, best)
+    if settle is not None and per_target and uncertain.any():
+        scores, uncertain = settle(tried, scores, best, uncertain)
+        best = grid.choose(scores, per_target, tried)
     alpha = tried[best]
     oof = None if predict is None else predict(alpha)
     coef = _coefficients(shape, _numpy_dtype(dtype), coef_path)
     intercept = form.solve(alpha, coef)
     boundary = grid.at_boundary(tried, best)
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
+
+
+def _settle(
+    form: PrimalForm, rows: Iterable[Chunk], tried: Floats, scores: Floats, best: Places, uncertain: Bools
+) -> tuple[Floats, Bools]:
+    """Better scores (A, t) for the uncertain targets, and those (t,) which remain so: targets that no fold can judge,
+    and those with a rival below what the moments resolve."""
+    rivals = form.rivals(tried, scores, best) & uncertain & ~np.isnan(scores).any(axis=0)
+    settled = recheck_scores(form, tried, scores, rivals, rows)
+    lost = rivals & (tried < form.resolution())[:, None]
+    return settled, uncertain & (np.isnan(scores).any(axis=0) | lost.any(axis=0))
+
+
+@dataclass(frozen=True)
+class _Rechunked:
+    """Chunks that somebody gave, as a re-iterable of large ones."""
+
+    chunks: Iterable[Any]
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return rechunked(self.chunks, ROWS)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """The rows of a fit as a re-iterable of chunks."""
+
+    data: Rows
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return chunks_of(self.data, ROWS)
 
 
 def _coefficients(shape: tuple[int, int], dtype: np.dtype[Any], path: str | Path | None) -> npt.NDArray[Any]:

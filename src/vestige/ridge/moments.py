@@ -208,7 +208,7 @@ class Moments:
 
     def _merge_targets(self, other: Moments, k: int, cols: slice | npt.NDArray[np.int64], p: Tensor, q: Tensor) -> None:
         p, q = p.to(other.device), q[cols].to(other.device)
-        xy, yy = other.covariance(k, cols, p, q)
+        xy, yy = other.covariance([k], cols, p, q)
         weight = other.weight[:, k][other.group[cols]]
         self.xy[k][:, cols] += xy.to(self.device)
         self.yy[k][cols] += yy.to(self.device)
@@ -219,17 +219,20 @@ class Moments:
         return recentre(self.xx[g][k].clone(), self.sx[g, k], self.weight[g, k], p)
 
     def covariance(
-        self, k: int, cols: slice | npt.NDArray[np.int64], p: Tensor, q: Tensor
+        self, folds: list[int], cols: slice | npt.NDArray[np.int64], p: Tensor, q: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """sum w (x - p)(y - q)T (d, c) and sum w (y - q)^2 (c,) over fold k's rows, for the targets ``cols``."""
+        """sum w (x - p)(y - q)T (d, c) and sum w (y - q)^2 (c,) over the folds' rows, for the targets ``cols``."""
         groups = self.group[cols]
-        sx, sy, weight = self.sx[groups, k].T, self.sy[k][cols], self.weight[groups, k]
-        xy = self.xy[k][:, cols].clone()
+        xy = self.xy[folds[0]][:, cols].clone()
+        for k in folds[1:]:
+            xy += self.xy[k][:, cols]
+        sx, weight = self.sx[:, folds].sum(1)[groups].T, self.weight[:, folds].sum(1)[groups]
+        sy, yy = self.sy[folds].sum(0)[cols], self.yy[folds].sum(0)[cols]
         if (groups == groups[0]).all():
             xy.addr_(sx[:, 0], q, alpha=-1).addr_(p, sy - weight * q, alpha=-1)
         else:
             xy -= sx * q + p[:, None] * (sy - weight * q)
-        return xy, self.yy[k][cols] - 2 * q * sy + weight * q * q
+        return xy, yy - 2 * q * sy + weight * q * q
 
     def save(self, path: str | Path) -> None:
         """Write to one safetensors file; an unfinished write never takes the file's name."""

@@ -7,6 +7,7 @@ Z = QT C, and its squared error on fold k is y2_k - 2 B.(QT C_k) + B.(H B) with 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +19,16 @@ from torch import Tensor
 from vestige.ridge._linalg import cholesky, cholesky_solve, eigh, matmul, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, recentre
-from vestige.ridge.quadratic import quadratic_forms, shrinkage
+from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
 from vestige.ridge.rows import take
 from vestige.ridge.solution import Form
 
 Floats = npt.NDArray[np.float64]
 Columns = slice | npt.NDArray[np.int64]
 
-TARGETS = 512  # targets worked on at a time
+TARGETS = 256  # targets worked on at a time
 CHOLESKY = 12  # one eigendecomposition costs about as much as this many Cholesky factors
-NOISE = 2.0  # the rounding error allowed for, in units of the dtype's epsilon
+SUM_NOISE, SOLUTION_NOISE = 10.0, 1.0  # rounding errors allowed for, in units of the dtype's epsilon (`_rounding`)
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class PrimalForm:
 
     name: Form = "primal"
 
-    def __init__(self, moments: Moments, fit_intercept: bool = True, keep: bool = False) -> None:
-        """``keep`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`."""
-        self.m, self.fit_intercept, self.keep = moments, fit_intercept, keep
+    def __init__(self, moments: Moments, fit_intercept: bool = True, keep: bool = False, shared: bool = False) -> None:
+        """``shared``: one alpha for all targets.
+
+        ``keep`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`.
+        """
+        self.m, self.fit_intercept, self.keep, self.shared = moments, fit_intercept, keep, shared
         self.eps = torch.finfo(moments.dtype).eps
         self._kept: dict[tuple[int, int], FoldFactor] = {}
         total = moments.weight.sum(1)
@@ -60,6 +64,10 @@ class PrimalForm:
         if self.folds(0) == [] and len(moments.xx) == 1:
             raise RidgeError("all rows are in one fold; cross-validation needs at least two")
         self._noise: dict[float, Floats] = {}
+
+    def resolution(self) -> float:
+        """Alphas below this drown in the rounding of the scatter matrix."""
+        return float(8 * self.eps * max(xx.diagonal(dim1=1, dim2=2).sum() for xx in self.m.xx))
 
     def folds(self, g: int) -> list[int]:
         """The folds that have both rows to train on and rows to validate on."""
@@ -111,14 +119,10 @@ class PrimalForm:
         return found
 
     def projected(self, f: FoldFactor, cols: Columns) -> tuple[Tensor, Tensor]:
-        """Z = QT C (d, c), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
+        """ZT = CT Q (c, d), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
         q = self._centre_y(self.others(f.fold), cols)
-        C: Tensor | None = None
-        for j in self.others(f.fold):
-            part = self.m.covariance(j, cols, f.p, q)[0]
-            C = part if C is None else C.add_(part)
-        assert C is not None
-        return matmul(f.Qt, C.to(self.m.dtype)), q
+        C = self.m.covariance(self.others(f.fold), cols, f.p, q)[0]
+        return matmul(C.to(self.m.dtype).T, f.Qt.T), q
 
     def score(self, alphas: Floats) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
@@ -132,43 +136,59 @@ class PrimalForm:
                 scores[:, columns] = 0.0
             for k in folds:
                 f = self.factor(g, k)
+                shrink = shrinkage(f.S, grid)
+                parts = stretches(f.S, shrink)
                 for cols in column_blocks(columns, TARGETS):
-                    mse, error = self._validate(f, cols, grid)
+                    mse, error = self._validate(f, cols, shrink, parts)
                     scores[:, cols] += to_numpy(mse) / len(folds)
                     noise[:, cols] += to_numpy(error) / len(folds)
         self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
         return scores
 
-    def _validate(self, f: FoldFactor, cols: Columns, alphas: Tensor) -> tuple[Tensor, Tensor]:
+    def _validate(self, f: FoldFactor, cols: Columns, shrink: Tensor, parts: list[Stretch]) -> tuple[Tensor, Tensor]:
         """Validation MSE of one fold (A, c), and the rounding error that it may carry."""
-        Z, q = self.projected(f, cols)
-        C_k, y2 = self.m.covariance(f.fold, cols, f.p, q)
-        V = matmul(f.Qt, C_k.to(self.m.dtype))
-        shrink = shrinkage(f.S, alphas)
-        cross = shrink @ (Z.double() * V.double())
-        square = quadratic_forms(f.H, Z, shrink)
+        Zt, q = self.projected(f, cols)
+        C_k, y2 = self.m.covariance([f.fold], cols, f.p, q)
+        Vt = matmul(C_k.to(self.m.dtype).T, f.Qt.T)
+        cross = matmul(shrink, Vt.double().mul_(Zt).T)
+        square = quadratic_forms(f.H, Zt, parts)
         weight = self.m.weight[f.group, f.fold]
         sse = (y2 - 2 * cross + square).clamp(min=0)
-        return sse / weight, self._rounding(f, Z, shrink, sse, y2) / weight
+        return sse / weight, self._rounding(f, Zt, shrink, sse, y2) / weight
 
-    def _rounding(self, f: FoldFactor, Z: Tensor, shrink: Tensor, sse: Tensor, y2: Tensor) -> Tensor:
+    def _rounding(self, f: FoldFactor, Zt: Tensor, shrink: Tensor, sse: Tensor, y2: Tensor) -> Tensor:
         """Estimate (A, c) of the rounding error in ``sse`` (A, c).
 
-        The terms of the sum are rounded, by eps y2; and the solution is: Z by eps |Z|, the eigensystem by
-        eps S_max, which moves B by delta = eps (|Z| + S_max |B|) / (S + alpha) and the prediction by |H^1/2 delta|.
+        The terms of the sum are rounded, by eps y2. So is the solution: Z by eps |Z| and the eigensystem by
+        eps S_max, spread over the d directions; that moves B by delta = eps (|Z| + S_max |B|) / (S + alpha) / d^1/2
+        and the prediction by |H^1/2 delta|.
         """
-        eps = NOISE * self.eps
-        Z2 = Z.double().square_()
-        size = Z2.sum(0).sqrt() + f.S.max() * (shrink.square() @ Z2).sqrt()
+        eps = SOLUTION_NOISE * self.eps / len(f.S) ** 0.5
+        Z2 = Zt.double().square_()
+        size = Z2.sum(1).sqrt() + f.S.max() * matmul(shrink.square(), Z2.T).sqrt()
         moved = eps * size * (shrink.square() @ f.H.diagonal().double().clamp(min=0)).sqrt()[:, None]
-        return eps * y2 + (2 * sse.sqrt() + moved) * moved
+        error: Tensor = SUM_NOISE * self.eps * y2 + (2 * sse.sqrt() + moved) * moved
+        return error
+
+    def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
+        noise = np.stack([self._noise[a] for a in alphas.tolist()])
+        high = (scores + noise)[best, np.arange(scores.shape[1])]
+        return np.asarray(scores - noise <= high)
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Targets (t,) whose alpha rounding may have decided: another's score is as low to within the errors."""
-        noise = np.stack([self._noise[a] for a in alphas.tolist()])
-        low, high = scores - noise, (scores + noise)[best, np.arange(scores.shape[1])]
-        rivals = (low < high) & (alphas[:, None] != alphas[best])
-        return np.asarray(rivals.any(axis=0) | (np.isnan(high) & (len(alphas) > 1)))
+        """Targets (t,) whose alpha rounding may have decided: it has rivals, or no fold is of use.
+
+        With one alpha for all, the sums over targets decide.
+        """
+        blind = np.isnan(scores).any(axis=0) & (len(alphas) > 1)
+        if (best == best[0]).all() and self.shared:
+            noise = np.stack([self._noise[a] for a in alphas.tolist()])[:, ~blind].sum(1)
+            total = scores[:, ~blind].sum(1)
+            tied = (total - noise < (total + noise)[best[0]]) & (alphas != alphas[best[0]])
+            return np.asarray(blind | tied.any())
+        others = alphas[:, None] != alphas[best]
+        return np.asarray(blind | (self.rivals(alphas, scores, best) & others & (scores > 0)).any(axis=0))
 
     def oof(self, alpha: Floats, X: Any, labels: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> None:
         """Predictions into ``out`` (n, t) for the rows X (n, d) of folds ``labels`` (n,), each from the other folds.
@@ -185,9 +205,9 @@ class PrimalForm:
                     continue
                 f = self.factor(g, int(k))
                 for cols in column_blocks(columns, TARGETS):
-                    Z, q = self.projected(f, cols)
-                    shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(m.device)).T.to(m.dtype)
-                    B = matmul(f.Qt.T, Z * shrink)
+                    Zt, q = self.projected(f, cols)
+                    shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(m.device)).to(m.dtype)
+                    B = matmul(f.Qt.T, (Zt * shrink).T)
                     base = (m.shift_y[cols] + q).to(m.dtype)
                     for block in np.array_split(rows, -(-len(rows) // ROWS)):
                         x = matrix(take(X, block), "X", m.device)
@@ -199,20 +219,32 @@ class PrimalForm:
         m, folds = self.m, list(range(self.m.n_folds))
         intercept = np.zeros(m.n_targets)
         for g in range(len(m.xx)):
-            p = self._centre_x(g, folds)
             columns = np.flatnonzero(m.group == g)
-            values = np.unique(alpha[columns])
-            solver = _Solver(self._scatter(g, folds, p), self.eps, len(values))
-            for value in values:
-                solver.at(float(value))
-                for cols in column_blocks(columns[alpha[columns] == value], TARGETS):
-                    q = self._centre_y(folds, cols)
-                    C = sum_of([m.covariance(k, cols, p, q)[0] for k in folds])
-                    B = solver.solve(C)
-                    coef[cols] = to_numpy(B.T)
-                    if self.fit_intercept:
-                        intercept[cols] = to_numpy(m.shift_y[cols] + q - (m.shift_x + p) @ B)
+            for places, p, q, B in self.solutions(g, folds, alpha[columns], columns):
+                cols = columns[places]
+                coef[cols] = to_numpy(B.T)
+                if self.fit_intercept:
+                    intercept[cols] = to_numpy(m.shift_y[cols] + q - (m.shift_x + p) @ B)
         return intercept
+
+    def solutions(
+        self, g: int, folds: list[int], alpha: Floats, targets: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor, Tensor]]:
+        """Solutions from the rows of ``folds``, in float64, for targets (c,) of group g at alphas (c,).
+
+        Yields blocks: their places in ``targets``, the centres p (d,) and q (b,) measured from the shifts, and
+        coefficients (d, b).
+        """
+        p = self._centre_x(g, folds)
+        values = np.unique(alpha)
+        solver = _Solver(self._scatter(g, folds, p), self.eps, len(values))
+        for value in values:
+            solver.at(float(value))
+            same = np.flatnonzero(alpha == value)
+            for places in np.array_split(same, -(-len(same) // TARGETS)):
+                [cols, *_] = column_blocks(targets[places], len(places))
+                q = self._centre_y(folds, cols)
+                yield places, p, q, solver.solve(self.m.covariance(folds, cols, p, q)[0])
 
 
 class _Solver:
@@ -247,11 +279,3 @@ class _Solver:
         assert self.shrink is not None
         Qt = self.basis[1]
         return matmul(Qt.T, matmul(Qt, C).mul_(self.shrink[:, None]))
-
-
-def sum_of(parts: list[Tensor]) -> Tensor:
-    """The sum of tensors, in place of the first."""
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    return total

@@ -1,13 +1,20 @@
-"""The part of the validation error that costs: quadratic forms of one matrix at many alphas."""
+"""The part of the validation error that costs: quadratic forms of one matrix at many alphas.
+
+The function s -> 1 / (s + alpha) is smooth, so over a short stretch of the spectrum the functions of all alphas are,
+to rounding, combinations of a few. The matrix is multiplied by those few instead of by one vector for each alpha:
+the cost hardly grows with the number of alphas. Symmetry saves half of the rest.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vestige.ridge._linalg import matmul
 
-BLOCK = 512
+BLOCK = 512  # eigenvalues of a stretch: shorter means fewer functions, but more and smaller products
 
 
 def shrinkage(S: Tensor, alphas: Tensor) -> Tensor:
@@ -20,18 +27,53 @@ def shrinkage(S: Tensor, alphas: Tensor) -> Tensor:
     return torch.where(total > floor, 1 / total, 0.0)
 
 
-def quadratic_forms(H: Tensor, Z: Tensor, shrink: Tensor) -> Tensor:
-    """b.(H b) with b = shrink_a * z, for every alpha a and column z of Z: (d, d), (d, t), (A, d) -> (A, t) float64.
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of the spectrum in which 1 / (s + alpha) = sum_r mix[alpha, r] basis[r, s] to rounding.
 
-    H is symmetric, so only its upper block triangle is multiplied: about half of the work of H @ Z.
+    Attributes:
+        at: the eigenvalues' places.
+        basis: (r, b), in the dtype of the products.
+        mix: (A, r) float64.
     """
-    out = torch.zeros(len(shrink), Z.shape[1], dtype=torch.float64, device=Z.device)
-    for a, row in enumerate(shrink.to(Z.dtype)):
-        B = Z * row[:, None]
-        for start in range(0, len(H), BLOCK):
-            stop = min(start + BLOCK, len(H))
-            W = matmul(H[start:stop, start:stop], B[start:stop])
-            if stop < len(H):
-                W += 2 * matmul(H[start:stop, stop:], B[stop:])
-            out[a] += (W * B[start:stop]).sum(0)
+
+    at: slice
+    basis: Tensor
+    mix: Tensor
+
+
+def stretches(S: Tensor, shrink: Tensor) -> list[Stretch]:
+    """The stretches of a spectrum S (d,), ascending, for the functions ``shrink`` (A, d).
+
+    A function's error is weighted by s: that is its error in units of the target, for a direction that
+    explains all of it. Kept are as many functions as rounding in S's dtype lets through.
+    """
+    eps = torch.finfo(S.dtype).eps
+    weight = S.double().clamp(min=max(float(S.max()) * eps, torch.finfo(torch.float32).tiny))
+    size = min(BLOCK, max(64, len(S) // 4))
+    found = []
+    for start in range(0, len(S), size):
+        at = slice(start, min(start + size, len(S)))
+        U, s, Vt = torch.linalg.svd(shrink[:, at] * weight[at], full_matrices=False)
+        rank = max(1, int((s > 2 * eps).sum()))
+        found.append(Stretch(at, (Vt[:rank] / weight[at]).to(S.dtype), U[:, :rank] * s[:rank]))
+    return found
+
+
+def quadratic_forms(H: Tensor, Zt: Tensor, parts: list[Stretch]) -> Tensor:
+    """b.(H b) with b = z / (S + alpha), for every alpha and every row z of Zt: (d, d), (t, d) -> (A, t) float64.
+
+    H is symmetric; of two blocks that mirror each other one is multiplied, from the side with fewer functions.
+    """
+    t = len(Zt)
+    out = torch.zeros(len(parts[0].mix), t, dtype=torch.float64, device=Zt.device)
+    shrunk = [Zt[:, None, part.at] * part.basis for part in parts]  # (t, r, b) each
+    for i, left in enumerate(parts):
+        for j, right in enumerate(parts[i:], i):
+            few, many = (j, i) if len(right.basis) <= len(left.basis) else (i, j)
+            rows = shrunk[few].reshape(-1, shrunk[few].shape[2])
+            product = matmul(rows, H[parts[few].at, parts[many].at]).view(t, -1, shrunk[many].shape[2])
+            inner = torch.bmm(product, shrunk[many].transpose(1, 2)).reshape(t, -1).double()
+            mix = (parts[few].mix[:, :, None] * parts[many].mix[:, None, :]).flatten(1)
+            out += (mix if i == j else 2 * mix) @ inner.T
     return out

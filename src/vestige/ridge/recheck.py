@@ -1,0 +1,90 @@
+"""Alphas that rounding may have decided, settled by explicit prediction of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vestige.ridge import checks
+from vestige.ridge._linalg import matmul
+from vestige.ridge.moments import Moments
+from vestige.ridge.primal import PrimalForm
+from vestige.ridge.rows import Chunk
+
+Floats = npt.NDArray[np.float64]
+CANDIDATES = 2048  # (target, alpha) pairs predicted in one pass over the rows
+
+
+@dataclass(frozen=True)
+class _Model:
+    """One fold's solutions for c candidates: prediction = base (c,) + (x - centre (d,)) . B (d, c)."""
+
+    B: Tensor
+    base: Tensor
+    centre: Tensor
+
+
+def recheck(
+    form: PrimalForm, alphas: Floats, scores: Floats, pairs: npt.NDArray[np.bool_], rows: Iterable[Chunk]
+) -> Floats:
+    """Scores (A, t) in which those of ``pairs`` (A, t) are mean squared errors of explicit predictions.
+
+    The folds' solutions come from the moments in float64, predictions and errors are float64. ``rows`` is
+    read once for every `CANDIDATES` pairs.
+    """
+    scores = scores.copy()
+    targets, places = np.nonzero(pairs.T)
+    for start in range(0, len(targets), CANDIDATES):
+        block = slice(start, start + CANDIDATES)
+        t, a = targets[block], places[block]
+        scores[a, t] = _explicit(form, alphas[a], t, rows)
+    return scores
+
+
+def _explicit(form: PrimalForm, alpha: Floats, targets: npt.NDArray[np.int64], rows: Iterable[Chunk]) -> Floats:
+    """Mean over folds of the validation MSE (c,) of candidates: targets (c,) at alphas (c,)."""
+    m = form.m
+    models = {k: _model(form, k, alpha, targets) for k in range(m.n_folds)}
+    sse = torch.zeros(m.n_folds, len(targets), dtype=torch.float64, device=m.device)
+    for X, Y, fold, sample_weight, mask in rows:
+        x, y = (checks.matrix(v, n, m.device).double() for v, n in ((X, "X"), (Y, "Y")))
+        w = checks.weights(sample_weight, len(x))
+        w = torch.ones(len(x), dtype=torch.float64) if w is None else w
+        seen = checks.present(mask, *y.shape)
+        labels = torch.from_numpy(checks.fold_labels(fold, len(x), m.n_folds)).to(m.device)
+        for k, model in models.items():
+            inside = torch.nonzero(labels == k)[:, 0]
+            error = y[inside][:, targets] - model.base - matmul(x[inside] - model.centre, model.B)
+            if seen is not None:
+                error = error.masked_fill(~seen.to(m.device)[inside][:, targets], 0.0)
+            sse[k] += w.to(m.device)[inside] @ error.square_()
+    return _mean_over_folds(m, sse, targets)
+
+
+def _mean_over_folds(m: Moments, sse: Tensor, targets: npt.NDArray[np.int64]) -> Floats:
+    weight = m.weight[m.group[targets]].T
+    usable = ((weight > 0) & (weight.sum(0) - weight > 0)).double()
+    mse = torch.where(usable > 0, sse / weight.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+    found: Floats = (mse.sum(0) / usable.sum(0)).cpu().numpy()
+    return found
+
+
+def _model(form: PrimalForm, k: int, alpha: Floats, targets: npt.NDArray[np.int64]) -> _Model:
+    """The candidates' solutions without fold k; zero where the other folds know nothing."""
+    m, folds = form.m, form.others(k)
+    centre = m.shift_x
+    B = torch.zeros(m.n_features, len(targets), dtype=torch.float64, device=m.device)
+    base = torch.zeros(len(targets), dtype=torch.float64, device=m.device)
+    for g in np.unique(m.group[targets]):
+        if k not in form.folds(int(g)):
+            continue
+        mine = np.flatnonzero(m.group[targets] == g)
+        for places, p, q, solution in form.solutions(int(g), folds, alpha[mine], targets[mine]):
+            B[:, mine[places]] = solution
+            base[mine[places]] = m.shift_y[targets[mine[places]]] + q - p @ solution
+    return _Model(B, base, centre)
