@@ -1,5 +1,15 @@
 """Pictures drawn on the fly, with everything known of them exactly."""
 
 from vestige.datasets.synthetic.faces import CLASSES, FaceSample, draw_face
+from vestige.datasets.synthetic.objects import OBJECT_CLASSES, OBJECT_KEYPOINTS, VOID, ObjectSample, draw_object
 
-__all__ = ["CLASSES", "FaceSample", "draw_face"]
+__all__ = [
+    "CLASSES",
+    "OBJECT_CLASSES",
+    "OBJECT_KEYPOINTS",
+    "VOID",
+    "FaceSample",
+    "ObjectSample",
+    "draw_face",
+    "draw_object",
+]

@@ -8,7 +8,6 @@ import skia
 from vestige.datasets.synthetic.canvas import (
     Canvas,
     Floats,
-    colour,
     fill,
     linear_gradient,
     mix,
@@ -19,9 +18,10 @@ from vestige.datasets.synthetic.canvas import (
     stroke,
 )
 from vestige.datasets.synthetic.classes import CLASS
-from vestige.datasets.synthetic.head import Head, ellipsoid_outline
+from vestige.datasets.synthetic.head import Head
 from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
+from vestige.datasets.synthetic.solids import Ellipsoid
 
 _MULTIPLY = skia.BlendMode.kMultiply
 _SIDES = np.array([[-0.94, 0.0, 0.34], [-0.6, 0.0, 0.8], [0.0, 0.0, 1.0], [0.6, 0.0, 0.8], [0.94, 0.0, 0.34]])
@@ -178,32 +178,8 @@ def draw_skull(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
     """The back of the head as skin, where no hair covers it."""
     if look.hair_style not in ("bald", "buzz"):
         return
-    path = polygon(ellipsoid_outline(head, SKULL_CENTRE, SKULL_RADII))
-    corners, colours, triangles = _skull_mesh(head, light, look)
-    canvas.image.drawPath(path, fill(colours[1:].mean(0)))
-    points = [skia.Point(x, y) for x, y in corners.tolist()]
-    shades = [colour(c).toColor() for c in colours]
-    mesh = skia.Vertices(skia.Vertices.VertexMode.kTriangles_VertexMode, points, None, shades, triangles)
-    canvas.image.drawVertices(mesh, fill((1, 1, 1)), skia.BlendMode.kDst)
-    canvas.stamp(path, CLASS["skin"])
-
-
-def _skull_mesh(head: Head, light: Light, look: Look) -> tuple[Floats, Floats, list[int]]:
-    """Vertices (N, 2) in pixels, their colours (N, 3) and triangles of the skull's visible half.
-
-    The point of an ellipsoid with radii r whose normal is n lies at ``r^2 n / |r n|`` from its centre.
-    """
-    rings, spokes = 7, 20
-    tilt = np.repeat(np.linspace(0, np.pi / 2, rings), spokes)
-    turn = np.tile(np.arange(spokes) * 2 * np.pi / spokes, rings)
-    normals = np.stack([np.sin(tilt) * np.cos(turn), np.sin(tilt) * np.sin(turn), np.cos(tilt)], axis=1)
-    inner, radii = head.to_head(normals), np.array(SKULL_RADII)
-    points = np.array(SKULL_CENTRE) + radii**2 * inner / np.linalg.norm(radii * inner, axis=1, keepdims=True)
-    colours = light.shade(look.skin, normals, gloss=0.08).astype(np.float64)
-    first = np.arange((rings - 1) * spokes)
-    following = first // spokes * spokes + (first + 1) % spokes
-    quads = np.stack([first, following, first + spokes, following, following + spokes, first + spokes], axis=1)
-    return head.project(points), colours, quads.ravel().tolist()
+    skull = Ellipsoid(np.array(SKULL_CENTRE), np.diag(SKULL_RADII), look.skin, gloss=0.08)
+    canvas.stamp(skull.draw(canvas, head.camera, light), CLASS["skin"])
 
 
 def draw_ears(canvas: Canvas, head: Head, light: Light, look: Look) -> None:

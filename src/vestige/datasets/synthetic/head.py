@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vestige.datasets.synthetic.canvas import Floats
 from vestige.datasets.synthetic.identity import Expression, Person, Shape
+from vestige.datasets.synthetic.solids import Camera
 
 ROWS, COLUMNS = 121, 97  # of the surface grid that carries the skin's texture
 _MESH_STEP = 4  # every fourth node is a vertex of the drawn mesh
@@ -93,6 +94,11 @@ class Head:
         roll = np.eye(3)
         roll[:2, :2] = self._roll
         return np.asarray((roll @ self.rotation).T)
+
+    @property
+    def camera(self) -> Camera:
+        """The same view, for solids fixed to the head."""
+        return Camera(self.camera_axes, self.unit, self.view.distance, self._offset)
 
     def to_camera(self, directions: Floats) -> Floats:
         """Directions (..., 3) of the head in camera axes."""

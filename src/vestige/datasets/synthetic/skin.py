@@ -13,6 +13,7 @@ from vestige.datasets.synthetic.canvas import Canvas, fill, polygon, shaded
 from vestige.datasets.synthetic.head import COLUMNS, ROWS, Head, mesh_indices
 from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
+from vestige.datasets.synthetic.noise import noise_picture
 
 Reals = NDArray[np.floating[Any]]
 
@@ -159,17 +160,6 @@ def _step(t: Reals) -> Reals:
 
 def _grain(rng: np.random.Generator) -> NDArray[np.float32]:
     """Mottling (ROWS, COLUMNS), zero mean and unit spread: a random window of a fixed noise picture."""
-    noise = _noise()
+    noise = noise_picture()
     i, j = rng.integers(0, noise.shape[0] - ROWS), rng.integers(0, noise.shape[1] - COLUMNS)
     return noise[i : i + ROWS, j : j + COLUMNS]
-
-
-@cache
-def _noise(size: int = 384) -> NDArray[np.float32]:
-    """Noise of several octaves (size, size), zero mean, unit variance; the same in every process."""
-    rng = np.random.default_rng(68)
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
-    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / (frequency + 0.02)
-    noise = np.fft.irfft2(spectrum, (size, size))
-    noise -= noise.mean()
-    return np.asarray(noise / noise.std(), np.float32)
