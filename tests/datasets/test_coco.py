@@ -130,6 +130,7 @@ ANNOTATION_PROBLEMS = {
     "wrong count": ({"keypoints": [1, 2, 2, 3, 4, 2]}, '6 numbers in "keypoints"; expected 9'),
     "nan": ({"keypoints": [1, float("nan"), 2] * 3}, "expected finite numbers x, y, v"),
     "infinity": ({"keypoints": [1, float("inf"), 2] * 3}, "expected finite numbers x, y, v"),
+    "huge": ({"keypoints": [1, 10**400, 2] * 3}, "expected finite numbers x, y, v"),
     "text": ({"keypoints": ["1", "2", "2"] * 3}, "expected finite numbers x, y, v"),
     "no list": ({"keypoints": "x"}, "expected finite numbers x, y, v"),
     "no box": ({"bbox": None}, '"bbox" is None; expected [x, y, width, height]'),
@@ -208,6 +209,7 @@ def test_entries_that_are_there_twice_or_no_objects_are_problems(folder: Path, d
         (b'{"images": [], "annotations": [], "categories": []}', "no annotation has keypoints"),
         (b'{"images": [], "annotations": [], "categories": [{"id": 1}]}', "a category is"),
         (b"[" * 100_000, "is no JSON file"),
+        (b"[" + b"9" * 5000 + b"]", "is no JSON file"),
     ],
 )
 def test_a_file_that_is_no_coco_file_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:

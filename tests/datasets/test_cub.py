@@ -144,3 +144,10 @@ def test_a_bad_picture_is_reported_and_left_out(cub: Path, bad_pictures, name: s
     dataset = open_dataset(f"cub:{cub}")
     assert [example.id for example in dataset] == [NAMES[0], NAMES[2]]
     assert dataset.skipped[0].file == str(cub / "images" / NAMES[1])
+
+
+def test_a_picture_that_is_listed_twice_counts_once(cub: Path) -> None:
+    (cub / "images.txt").write_text("".join(f"{i} {NAMES[k]}\n" for i, k in ((1, 0), (2, 0), (3, 2))))
+    dataset = open_dataset(f"cub:{cub}")
+    assert [example.id for example in dataset] == [NAMES[0], NAMES[2]]
+    assert str(dataset.skipped[0]) == f"{NAMES[0]}: is listed twice; the first one counts"

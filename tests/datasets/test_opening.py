@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,14 @@ def test_the_parts_are_of_nearly_equal_size_and_never_change() -> None:
     assert counts[0] == 0
     assert (abs(counts[1:] - 1000) < 120).all()  # four standard deviations of a fair die
     assert [part_of(name, 5) for name in ("a.jpg", "b.jpg", "c.jpg")] == [2, 1, 2]
+
+
+def test_names_that_are_no_unicode_have_a_part_too(tmp_path: Path, write_picture) -> None:
+    path = write_picture(tmp_path / "a.png")
+    path.rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    dataset = open_dataset(f"folder:{tmp_path},fold=1/1")
+    assert len(dataset) == 1
+    assert dataset.fingerprint.startswith("sha256:")
 
 
 def test_the_same_data_for_training_and_test_is_refused(photos: Path) -> None:

@@ -75,6 +75,13 @@ def test_bounds_may_give_the_far_corner(voc: Path) -> None:
     np.testing.assert_array_equal(opened(voc)[1].box, [0, 0, 60, 40])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ISO-8859-1"])
+def test_an_xml_declaration_changes_nothing(voc: Path, encoding: str) -> None:
+    file = voc / "keypoints" / "cat" / "2008_000001_1.xml"
+    file.write_text(f'<?xml version="1.0" encoding="{encoding}"?>\n' + file.read_text())
+    assert len(opened(voc, strict=True)) == 3
+
+
 def test_its_own_split_is_used(voc: Path) -> None:
     train, test = open_train_test(f"voc-keypoints:{voc}/VOC,annotations={voc}/keypoints")
     assert [e.group for e in train] == ["2008_000001"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from vestige.geometry import Box, Points
 from vestige.images import ImageFile
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
+
+_LARGEST = 1e9  # of a number in an annotation; NaN and infinities are not below it either
 
 
 def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
@@ -169,7 +170,7 @@ def _read_document(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise VestigeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise VestigeError(f"{file}: is no JSON file: {error}") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
@@ -265,7 +266,7 @@ def _n_points(entry: Mapping[str, Any]) -> int:
 
 def _are_numbers(values: Any) -> TypeGuard[list[float]]:
     return isinstance(values, list) and all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values
+        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= _LARGEST for v in values
     )
 
 

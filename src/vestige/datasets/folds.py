@@ -32,4 +32,4 @@ def keep_fold(dataset: Dataset, fold: str) -> tuple[int, ...]:
 
 def part_of(group: str, count: int) -> int:
     """Which of ``count`` parts, from 1 on, a group is in."""
-    return 1 + int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") % count
+    return 1 + int.from_bytes(hashlib.sha256(group.encode(errors="surrogateescape")).digest()[:8], "big") % count

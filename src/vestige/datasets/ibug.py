@@ -105,7 +105,7 @@ def _declared_count(path: Path, header: list[tuple[int, str]]) -> int:
         if match is None:
             raise BadFileError(path, f"{line[:40]!r}; expected 'version: 1' or 'n_points: N'", number)
         if match.group(1) == "n_points":
-            if not match.group(2).isdecimal() or int(match.group(2)) == 0:
+            if not match.group(2).isdecimal() or len(match.group(2)) > 6 or int(match.group(2)) == 0:
                 raise BadFileError(path, f"n_points is {match.group(2)!r}; expected a number of points", number)
             return int(match.group(2))
     raise BadFileError(path, "has no 'n_points: N' before '{'")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -79,10 +78,13 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
         raise VestigeError(f"{spec!r}: expected at most one of {kind.splits[0]} and {kind.splits[1]}")
     problems = Problems()
     dataset = kind.load(parsed, problems)
+    examples = _sorted_by_id(dataset, problems)
     skipped = tuple(problems.found)
     if skipped and strict:
-        raise VestigeError(_listing(f"{spec!r}: {len(skipped)} problems, and strict was asked for", skipped))
-    dataset = replace(dataset, examples=_sorted_by_id(dataset), skipped=skipped)
+        raise VestigeError(
+            _listing(f"{spec!r}: {len(skipped)} problem{'s' * (len(skipped) != 1)}, and strict was asked for", skipped)
+        )
+    dataset = replace(dataset, examples=examples, skipped=skipped)
     if "fold" in parsed.options:
         kept = keep_fold(dataset, parsed.options["fold"])
         dataset = replace(dataset, examples=tuple(dataset.examples[i] for i in kept))
@@ -137,12 +139,15 @@ def _own_split(train: str) -> tuple[str, str]:
     return f"{train},{splits[0]}", f"{train},{splits[1]}"
 
 
-def _sorted_by_id(dataset: Dataset) -> tuple[Example, ...]:
-    ids = Counter(example.id for example in dataset)
-    twice = [name for name, count in ids.items() if count > 1]
-    if twice:
-        raise VestigeError(f"{dataset.spec!r}: the example {twice[0]!r} is there twice; expected every name once")
-    return tuple(sorted(dataset, key=lambda example: example.id))
+def _sorted_by_id(dataset: Dataset, problems: Problems) -> tuple[Example, ...]:
+    """The examples by id; those whose id another one has already are problems."""
+    by_id: dict[str, Example] = {}
+    for example in dataset:
+        if example.id in by_id:
+            problems.add(example.id, "is listed twice; the first one counts")
+        else:
+            by_id[example.id] = example
+    return tuple(by_id[name] for name in sorted(by_id))
 
 
 def _with_markup(dataset: Dataset, markup: Markup) -> Dataset:

@@ -84,7 +84,7 @@ def _refuse(file: Path, row: tuple[int, list[str]] | None) -> None:
 
 
 def _colour(file: Path, row: tuple[int, list[str]]) -> Colour:
-    values = [int(word) if word.isdecimal() else -1 for word in row[1][1:]]
+    values = [int(word) if word.isdecimal() and len(word) <= 3 else -1 for word in row[1][1:]]
     if not all(0 <= value <= 255 for value in values):
         raise VestigeError(f"{file}, line {row[0]}: {' '.join(row[1])!r}; expected 'name r g b' with 0 to 255")
     return values[0], values[1], values[2]
