@@ -4,5 +4,15 @@ from vestige.backbones.backbone import Backbone, Layer
 from vestige.backbones.opening import open_backbone
 from vestige.backbones.prepare import PreparedBackbone, prepared
 from vestige.backbones.preprocessing import Preprocessing
+from vestige.backbones.receptive import ReceptiveField, receptive_fields
 
-__all__ = ["Backbone", "Layer", "PreparedBackbone", "Preprocessing", "open_backbone", "prepared"]
+__all__ = [
+    "Backbone",
+    "Layer",
+    "PreparedBackbone",
+    "Preprocessing",
+    "ReceptiveField",
+    "open_backbone",
+    "prepared",
+    "receptive_fields",
+]

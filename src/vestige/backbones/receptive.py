@@ -1,0 +1,269 @@
+"""Receptive fields: where in the picture a unit of a layer looks.
+
+Coordinates are vestige's: pixel i covers ``[i, i + 1)``. A unit that reads the pixels ``a .. b`` of a row has a field
+of ``b - a + 1`` pixels that is centred at ``(a + b + 1) / 2``. A chain of unpadded layers therefore begins at half its
+field: unit 0 of an 11 x 11 convolution is centred at 5.5; a ``k`` wide layer with padding ``p`` on a map of stride
+``s`` that is centred at ``c`` has its unit 0 at ``c + s ((k - 1) / 2 - p)``. In the Caffe reference network conv5's
+unit 0 is centred at 17.5 and pool5's at 33.5.
+
+Fields are *unclipped*: those of a unit far from every edge of a picture that is as large as it needs to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from vestige.backbones.backbone import Backbone
+from vestige.backbones.probing import Side, Strip, StripProbe, edges_reach_middle
+
+_UNITS = 3
+"""So many units on either side of a layer must agree on its stride."""
+
+_STEP = 64
+"""Larger inputs differ by multiples of this from the network's own, so that padding that depends on whether a side
+is even comes out the same at every depth."""
+
+_LARGEST = 8192
+
+_SIDES: tuple[Side, Side] = ("low", "high")
+
+_WIDTHS = (1, 8, 32, 64, 128)
+"""Widths to try for the side of the input that is not probed: the narrower, the faster."""
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """Where the units of a layer look, in pixels of the network's input, ``(y, x)``.
+
+    Attributes:
+        stride: from one unit to the next; None for vectors, tokens, and grids without one (attention, resampling).
+        receptive_field: height and width of an unclipped unit's field; None without a stride, and where every unit
+            reads the whole picture whatever its size (squeeze-and-excite).
+        centre: of the field of unit (0, 0), continuous, possibly negative; unit (i, j) is centred at
+            ``centre + stride * (i, j)``. Behind squeeze-and-excite: of the reads that move with the unit.
+        whole_image: whether the middle unit's field covers the network's own input.
+    """
+
+    stride: tuple[int, int] | None
+    receptive_field: tuple[int, int] | None
+    centre: tuple[float, float] | None
+    whole_image: bool
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Along one axis: unit i reads from ``low + stride * i`` to ``high + stride * i``, both included."""
+
+    stride: int
+    low: int
+    high: int
+
+
+def receptive_fields(backbone: Backbone, names: Sequence[str]) -> dict[str, ReceptiveField]:
+    """The receptive fields of layers, found by probing the network itself (see :mod:`vestige.backbones.probing`).
+
+    For each axis and each end of it, strips of NaN grow from the edge of the input until they reach a unit: the width
+    at which they do tells where the unit's field begins. Units whose field reaches beyond the edge are passed over;
+    where too few are left, the input is made larger. The other side of the input is kept narrow, which costs little.
+
+    Args:
+        backbone: a network on the CPU.
+        names: of layers.
+
+    Returns:
+        name -> field, in the order of ``names``.
+
+    Raises:
+        VestigeError: where a layer does not run or cannot be read.
+    """
+    grids = [layer.name for layer in backbone.layers(names) if layer.kind == "grid"]
+    others = [name for name in names if name not in grids]
+    whole = edges_reach_middle(backbone, grids) if grids else {}
+    whole |= edges_reach_middle(backbone, others, thickness=1 / 16) if others else {}
+    axes = _both_axes(backbone, grids, local=False)
+    everywhere = [name for name in grids if all(lines.get(name) == "whole" for lines in axes)]
+    local = _both_axes(backbone, everywhere, local=True)
+    fields = {}
+    for name in names:
+        lines, bounded = [found.get(name) for found in axes], True
+        if name in everywhere:
+            lines, bounded = [found.get(name) for found in local], False
+        fields[name] = _field(lines, bounded, whole[name])
+    return fields
+
+
+_Found = _Line | Literal["whole", "irregular"]
+
+
+def _field(lines: Sequence[_Found | None], bounded: bool, whole: bool) -> ReceptiveField:
+    y, x = lines
+    if not isinstance(y, _Line) or not isinstance(x, _Line):
+        return ReceptiveField(None, None, None, whole)
+    extent = (y.high - y.low + 1, x.high - x.low + 1) if bounded else None
+    centre = ((y.low + y.high + 1) / 2, (x.low + x.high + 1) / 2)
+    return ReceptiveField((y.stride, x.stride), extent, centre, whole)
+
+
+def _both_axes(backbone: Backbone, names: Sequence[str], local: bool) -> tuple[dict[str, _Found], dict[str, _Found]]:
+    """The lines along y and along x; those along x are expected to be like those along y, and checked."""
+    y = _lines(backbone, names, 0, local, {})
+    return y, _lines(backbone, names, 1, local, y)
+
+
+def _lines(
+    backbone: Backbone, names: Sequence[str], axis: Literal[0, 1], local: bool, guesses: Mapping[str, _Found]
+) -> dict[str, _Found]:
+    """The line of each layer along an axis, on inputs as large as it takes."""
+    found: dict[str, _Found] = {}
+    units: dict[str, int] = {}
+    for length in _lengths(backbone.preprocessing.size[axis]):
+        open_names = [name for name in names if name not in found]
+        if not open_names:
+            break
+        probe = _probe(backbone, open_names, axis, length, local)
+        if probe is None:  # the network takes no other size than its own
+            break
+        _search(probe, guesses)
+        for name in open_names:
+            line = _line(probe, name)
+            count = _units(probe, name)
+            first = units.setdefault(name, count)
+            grown = length - backbone.preprocessing.size[axis]
+            if isinstance(line, _Line) and abs((count - first) * line.stride - grown) > line.stride:
+                line = "irregular"  # the number of units does not follow the input: adaptive pooling
+            if line is not None:
+                found[name] = line
+    else:
+        found |= {name: "whole" for name in names if name not in found}
+    return found
+
+
+def _lengths(own: int) -> list[int]:
+    """Sides of input to try: the network's own, then about twice as much each time."""
+    lengths = [own]
+    while lengths[-1] < _LARGEST:
+        lengths.append(lengths[-1] + max(1, lengths[-1] // _STEP) * _STEP)
+    return lengths
+
+
+def _probe(
+    backbone: Backbone, names: Sequence[str], axis: Literal[0, 1], length: int, local: bool
+) -> StripProbe | None:
+    """A probe on the narrowest input that the network takes, which has seen its edges; None where it takes none."""
+    across = backbone.preprocessing.size[1 - axis]
+    for width in [*(width for width in _WIDTHS if width < across), across]:
+        size = (length, width) if axis == 0 else (width, length)
+        probe = StripProbe(backbone, names, size, axis, local)
+        try:
+            probe.run([("low", 1)])
+        except Exception:  # networks refuse an input's size in as many ways as there are networks
+            continue
+        if all(units.ndim == 1 for name in names for units in probe.reached(name, "low").values()):
+            probe.run((side, _pitch(probe, name)) for side in _SIDES for name in names)
+            return probe
+    return None
+
+
+def _search(probe: StripProbe, guesses: Mapping[str, _Found]) -> None:
+    """Probe strips until it is known where the fields of the outermost unclipped units begin and end."""
+    while True:
+        strips: set[Strip] = set()
+        for name in probe.names:
+            for side in _SIDES:
+                units = _unclipped(probe, name, side)
+                if len(units) == _UNITS:
+                    strips.update((side, width) for width in _next_widths(probe, name, side, units, guesses.get(name)))
+        if not strips:
+            return
+        probe.run(strips)
+
+
+def _next_widths(probe: StripProbe, name: str, side: Side, units: Sequence[int], guess: _Found | None) -> set[int]:
+    """The strips to try next: the outermost unit's by bisection, the others' where its stride puts them.
+
+    A guess (the line along the other axis) is tried first. No strip is left to try once all units are known exactly.
+    """
+    brackets = [_bracket(probe, name, side, unit) for unit in units]
+    length = probe.size[probe.axis]
+    stride = _pitch(probe, name)
+    first = brackets[0][1] if _known(brackets[0]) else None
+    if first is None and isinstance(guess, _Line):
+        stride = guess.stride
+        end = guess.low + stride * units[0] if side == "low" else length - 1 - guess.high - stride * units[0]
+        first = end + 1 if brackets[0][0] < end + 1 <= brackets[0][1] else None
+    if first is None:
+        return {_bisected(*brackets[0], stride, length)}
+    widths: set[int] = set()
+    for rank, (missed, hit) in enumerate(brackets):
+        if not _known((missed, hit)):
+            likely = {first + stride * rank - 1, first + stride * rank}
+            inside = {width for width in likely if missed < width < hit and width <= length}
+            widths |= inside or {_bisected(missed, hit, stride, length)}
+    return widths
+
+
+def _known(bracket: tuple[int, int]) -> bool:
+    return bracket[1] - bracket[0] == 1
+
+
+def _bisected(missed: int, hit: int, stride: int, length: int) -> int:
+    """Halfway between what misses and what hits; where nothing is known to hit, as if one stride further did."""
+    upper = hit if hit <= length else min(length, missed + (stride if missed < 4 * stride else missed))
+    return (missed + upper + (hit > length)) // 2
+
+
+def _bracket(probe: StripProbe, name: str, side: Side, unit: int) -> tuple[int, int]:
+    """The widest strip known to miss a unit and the narrowest known to reach it (where none is, one too wide to be)."""
+    missed, hit = 0, probe.size[probe.axis] + 1
+    for width, units in probe.reached(name, side).items():
+        if units[unit]:
+            hit = min(hit, width)
+        else:
+            missed = max(missed, width)
+    return missed, hit
+
+
+def _unclipped(probe: StripProbe, name: str, side: Side) -> list[int]:
+    """The units nearest an edge whose fields do not reach beyond it, outermost first; at most three.
+
+    They come behind the last unit that an edge strip of one stride reaches. (Not simply any unit that a strip of one
+    pixel misses: dilated fields have gaps, and a strided layer may leave the last pixels of a side unread.)
+    """
+    reached = np.flatnonzero(probe.reached(name, side)[_pitch(probe, name)])
+    count = _units(probe, name)
+    if side == "low":
+        first = int(reached[-1]) + 1 if len(reached) else 0
+        return list(range(first, count))[:_UNITS]
+    last = int(reached[0]) - 1 if len(reached) else count - 1
+    return list(range(last, -1, -1))[:_UNITS]
+
+
+def _pitch(probe: StripProbe, name: str) -> int:
+    """The side of the input over the number of units, rounded up: the stride, as far as the shape tells."""
+    return -(-probe.size[probe.axis] // _units(probe, name))
+
+
+def _units(probe: StripProbe, name: str) -> int:
+    return len(next(iter(probe.reached(name, "low").values())))
+
+
+def _line(probe: StripProbe, name: str) -> _Line | Literal["irregular"] | None:
+    """What the probed strips say of a layer; None where the input was too small to say."""
+    length = probe.size[probe.axis]
+    low_units, high_units = _unclipped(probe, name, "low"), _unclipped(probe, name, "high")
+    if min(len(low_units), len(high_units)) < _UNITS:
+        return None
+    lows = [(unit, _bracket(probe, name, "low", unit)[1] - 1) for unit in low_units]
+    highs = [(unit, length - _bracket(probe, name, "high", unit)[1]) for unit in high_units]
+    strides = {
+        (there - here) / (other - unit) for ends in (lows, highs) for (unit, here), (other, there) in pairwise(ends)
+    }
+    if len(strides) > 1 or any(stride <= 0 or stride != int(stride) for stride in strides):
+        return "irregular"
+    stride = int(strides.pop())
+    return _Line(stride, lows[0][1] - stride * lows[0][0], highs[0][1] - stride * highs[0][0])
