@@ -106,3 +106,14 @@ def test_layers_that_are_read_in_ways_of_their_own_make_one_line(landmark_run: M
     sweep = tuple(replace(row, readout="vector") if row.layer == "head" else row for row in run.results.sweep)
     lines = layer_lines(replace(run, results=replace(run.results, sweep=sweep)))
     assert all(np.isfinite(line.values).all() for line in lines)
+
+
+def test_runs_with_parts_of_their_own(landmark_run: Make) -> None:
+    """Side by side, every run keeps the names of its own parts."""
+    whole = read_landmark_run(landmark_run(name="whole"))
+    few = read_landmark_run(landmark_run(name="few"))
+    few = replace(few, parts={"mouth": few.parts["mouth"], "nose": few.parts["nose"]})
+    with themed(LIGHT):
+        axes = draw_parts([whole, few], LIGHT).axes
+    labels = [[text.get_text() for text in ax.get_yticklabels()] for ax in axes]
+    assert labels == [list(part_order(whole)), ["mouth", "nose"]]

@@ -62,13 +62,19 @@ def part_order(run: LandmarkRun) -> tuple[str, ...]:
     return tuple(part for part in run.parts if part in measured)
 
 
+def part_methods(run: LandmarkRun) -> tuple[str, ...]:
+    """The methods in the chart of parts: all that were measured by part but the mean shape, which errs far more."""
+    parts = part_order(run)
+    return tuple(m for m in run.methods if m != "mean" and any(run.find(m, subset=part) for part in parts))
+
+
 def draw_parts(runs: Sequence[LandmarkRun], theme: Theme) -> Figure:
     """Error by part (the first paper's Fig. 2a), a dot for each method with its interval; one panel a run."""
     longest = max(len(part_order(run)) for run in runs)
-    figure, axes = panels(len(runs), 1.1 + 0.42 * longest)
+    alike = len({part_order(run) for run in runs}) == 1
+    figure, axes = panels(len(runs), 1.1 + 0.42 * longest, share_y=alike)
     for run, ax in zip(runs, axes, strict=True):
-        parts = part_order(run)
-        shown = [m for m in run.methods if m not in ("mean",) and any(run.find(m, subset=part) for part in parts)]
+        parts, shown = part_order(run), part_methods(run)
         for method in shown:
             _part_dots(ax, run, method, parts, theme)
         ax.set_yticks(range(len(parts)), parts)

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from vestige.report.blocks import Block, Chart, Gallery, Opening, Section
-from vestige.report.landmark_charts import draw_ced, draw_layers, draw_parts, has_layers, layer_order, part_order
+from vestige.report.landmark_charts import (
+    draw_ced,
+    draw_layers,
+    draw_parts,
+    has_layers,
+    layer_order,
+    part_methods,
+    part_order,
+)
 from vestige.report.landmark_pictures import (
     HEADINGS,
     boxed_step,
@@ -49,7 +57,7 @@ def _errors(runs: Runs) -> Section:
 
 
 def _by_part(runs: Runs) -> Section | None:
-    runs = [run for run in runs if part_order(run)]
+    runs = [run for run in runs if part_methods(run)]
     if not runs:
         return None
     chart = Chart(

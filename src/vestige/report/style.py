@@ -112,12 +112,14 @@ def themed(theme: Theme) -> Iterator[None]:
         yield
 
 
-def panels(n: int, height: float, *, share_x: bool = True, columns: int = 3) -> tuple[Figure, list[Axes]]:
+def panels(
+    n: int, height: float, *, share_x: bool = True, share_y: bool = True, columns: int = 3
+) -> tuple[Figure, list[Axes]]:
     """A figure over the page's width with ``n`` axes of a height in inches, at most ``columns`` in a row."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure = Figure(figsize=(PAGE_WIDTH, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, sharex=share_x, squeeze=False)
+    grid = figure.subplots(rows, columns, sharey=share_y, sharex=share_x, squeeze=False)
     axes = list(grid.ravel())
     for spare in axes[n:]:
         spare.remove()
