@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vestige.errors import VestigeError
-from vestige.features.layout import Description, disk_errors, free_bytes, is_sound, read_complete
+from vestige.features.layout import Description, free_bytes, is_sound, read_complete
 from vestige.features.locks import StoreLock
 from vestige.features.writer import StoreWriter
 
@@ -40,8 +40,7 @@ class Claims:
         described = {description.key: description for description in descriptions}
         for key in sorted(described):
             store = root / key
-            with disk_errors(store):
-                lock = locks.enter_context(StoreLock(store))
+            lock = locks.enter_context(StoreLock(store))
             self._held.append(lock)
             if _wait(store, described[key], lock):
                 self.writers[key] = StoreWriter(store, described[key])

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from vestige.features.layout import disk_errors
+
 
 class StoreLock:
     """A lock on one store: exclusive to write or remove it, shared to read it.
@@ -16,12 +18,18 @@ class StoreLock:
 
     Args:
         store: the store's directory, which need not exist.
+
+    Raises:
+        VestigeError: where the disk refuses, or its file system knows no locks; so do the methods.
     """
 
     def __init__(self, store: Path) -> None:
+        self._store = store
+        self._file: int | None = None
         path = store.parent / "locks" / store.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with disk_errors(store):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def try_exclusive(self) -> bool:
         """Take the lock alone; False, at once, where another holds it. A shared hold of one's own is turned."""
@@ -33,10 +41,11 @@ class StoreLock:
 
     def _try(self, kind: int) -> bool:
         assert self._file is not None, "a closed lock"
-        try:
-            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+        with disk_errors(self._store):
+            try:
+                fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
         return True
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +52,8 @@ class Features:
             raise VestigeError(f"{store}: is being written by another run; wait for it to end")
         if not is_sound(self.path, self.description):
             raise VestigeError(f"{store}: is unfinished or damaged; run the same extraction again, and it is mended")
-        os.utime(self.path / COMPLETE)  # its time of change tells prune when the store was last used
+        with suppress(OSError):  # another user's store; else its time of change tells prune when it was last used
+            os.utime(self.path / COMPLETE)
 
     def __repr__(self) -> str:
         description = self.description
