@@ -79,6 +79,10 @@ def finite(tensor: Tensor, name: str, first_row: int = 0, first_column: int = 0)
     )
 
 
+def _array(values: ArrayLike) -> npt.NDArray[Any]:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
 def same_rows(n: int, **named: Any) -> None:
     """Raise RidgeError unless every named array (or None) has ``n`` rows."""
     for name, values in named.items():
@@ -88,7 +92,7 @@ def same_rows(n: int, **named: Any) -> None:
 
 def fold_labels(fold: ArrayLike, n: int, n_folds: int | None) -> npt.NDArray[np.int64]:
     """``fold`` (a number or (n,)) as (n,) labels in [0, n_folds)."""
-    array = np.asarray(fold)
+    array = _array(fold)
     if array.ndim == 0:
         array = np.full(n, array)
     if array.shape != (n,) or array.dtype.kind not in "iu":
@@ -108,7 +112,7 @@ def weights(sample_weight: ArrayLike, n: int) -> Tensor | None:
     """``sample_weight`` (a number, (n,) or None) as a float64 tensor (n,), finite and not negative."""
     if sample_weight is None:
         return None
-    array = np.array(sample_weight, dtype=np.float64)
+    array = np.array(_array(sample_weight), dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, array)
     if array.shape != (n,):
@@ -123,7 +127,7 @@ def present(mask: ArrayLike, n: int, t: int) -> Tensor | None:
     """``mask`` (n, t) or None as a boolean tensor; True where the target is there. All True becomes None."""
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = _array(mask)
     if array.ndim == 1:
         array = array[:, None]
     if array.dtype != np.bool_ or array.shape != (n, t):

@@ -19,7 +19,7 @@ from vestige.ridge.moments import ROWS, Moments
 from vestige.ridge.plan import MEMORY, Size, choose_form
 from vestige.ridge.primal import PrimalForm
 from vestige.ridge.recheck import recheck as recheck_scores
-from vestige.ridge.rows import Chunk, Rows, chunks_of, join, rechunked
+from vestige.ridge.rows import Chunk, Rows, chunks_of, in_memory, join, rechunked
 from vestige.ridge.solution import Form, RidgeSolution
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
@@ -145,15 +145,19 @@ def _rows(
         X = np.asarray(X)
     if X.ndim != 2 or 0 in X.shape:
         raise RidgeError(f"X has shape {tuple(X.shape)}; expected (rows, features), at least one of each")
+    n = X.shape[0]
     y = checks.matrix(Y, "Y", device)
-    checks.same_rows(len(X), Y=y)
-    labels = np.unique(checks.fold_labels(folds, len(X), None), return_inverse=True)[1].reshape(-1)
+    checks.same_rows(n, Y=y)
+    # in order, so that an error names the row as it is here
+    for start in range(0, n if in_memory(X) else 0, ROWS):
+        checks.finite(checks.matrix(X[start : start + ROWS], "X"), "X", start)
+    labels = np.unique(checks.fold_labels(folds, n, None), return_inverse=True)[1].reshape(-1)
     seen = checks.present(mask, *y.shape)
     if seen is not None:
         y = y.masked_fill(~seen.to(y.device), 0.0)
     checks.finite(y, "Y")
-    w = checks.weights(sample_weight, len(X))
-    w = torch.ones(len(X), dtype=torch.float64) if w is None else w
+    w = checks.weights(sample_weight, n)
+    w = torch.ones(n, dtype=torch.float64) if w is None else w
     return Rows(X, y, labels, w.to(y.device), None if seen is None else seen.to(y.device))
 
 
@@ -281,7 +285,7 @@ def _settle(
     and those with a rival below what the moments resolve."""
     rivals = form.rivals(tried, scores, best) & uncertain & ~np.isnan(scores).any(axis=0)
     settled = recheck_scores(form, tried, scores, rivals, rows)
-    lost = rivals & (tried < form.resolution())[:, None]
+    lost = rivals & (tried[:, None] + form.smallest() < form.resolution())
     return settled, uncertain & (np.isnan(scores).any(axis=0) | lost.any(axis=0))
 
 

@@ -98,8 +98,7 @@ class Moments:
             self._place_shift(x, y, seen)
         if seen is not None:
             self._split_groups(seen)
-        x = (x - self.shift_x.to(x.dtype)).to(self.dtype)
-        y = (y - self.shift_y.to(y.dtype)).to(self.dtype)
+        x, y = measured_from(self.shift_x, x, self.dtype), measured_from(self.shift_y, y, self.dtype)
         for k in np.unique(labels):
             inside = np.flatnonzero(labels == k)
             for start in range(0, len(inside), ROWS):
@@ -271,6 +270,12 @@ class Moments:
         for name, tensor in tensors.items():
             setattr(moments, name, tensor.to(moments.device))
         return moments
+
+
+def measured_from(origin: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x - origin in ``dtype``, subtracted in the wider of the two dtypes."""
+    wide = torch.promote_types(x.dtype, dtype)
+    return (x.to(wide) - origin.to(wide)).to(dtype)
 
 
 def recentre(xx: Tensor, sx: Tensor, weight: Tensor | float, p: Tensor) -> Tensor:

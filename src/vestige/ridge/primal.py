@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vestige.ridge._linalg import cholesky, cholesky_solve, eigh, matmul, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
-from vestige.ridge.moments import ROWS, Moments, column_blocks, recentre
+from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
 from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
 from vestige.ridge.rows import take
 from vestige.ridge.solution import Form
@@ -64,10 +64,15 @@ class PrimalForm:
         if self.folds(0) == [] and len(moments.xx) == 1:
             raise RidgeError("all rows are in one fold; cross-validation needs at least two")
         self._noise: dict[float, Floats] = {}
+        self._smallest: dict[int, float] = {}
 
     def resolution(self) -> float:
-        """Alphas below this drown in the rounding of the scatter matrix."""
+        """Where smallest eigenvalue and alpha add up to less than this, rounding of the scatter moves the solution."""
         return float(8 * self.eps * max(xx.diagonal(dim1=1, dim2=2).sum() for xx in self.m.xx))
+
+    def smallest(self) -> Floats:
+        """The smallest eigenvalue (t,) that a fold's scatter had in `score`."""
+        return np.array([self._smallest.get(int(g), 0.0) for g in self.m.group])
 
     def folds(self, g: int) -> list[int]:
         """The folds that have both rows to train on and rows to validate on."""
@@ -136,6 +141,7 @@ class PrimalForm:
                 scores[:, columns] = 0.0
             for k in folds:
                 f = self.factor(g, k)
+                self._smallest[g] = min(float(f.S[0]), self._smallest.get(g, np.inf))
                 shrink = shrinkage(f.S, grid)
                 parts = stretches(f.S, shrink)
                 for cols in column_blocks(columns, TARGETS):
@@ -210,8 +216,7 @@ class PrimalForm:
                     B = matmul(f.Qt.T, (Zt * shrink).T)
                     base = (m.shift_y[cols] + q).to(m.dtype)
                     for block in np.array_split(rows, -(-len(rows) // ROWS)):
-                        x = matrix(take(X, block), "X", m.device)
-                        x = (x - (m.shift_x + f.p).to(x.dtype)).to(m.dtype)
+                        x = measured_from(m.shift_x + f.p, matrix(take(X, block), "X", m.device), m.dtype)
                         out[np.ix_(block, np.arange(m.n_targets)[cols])] = to_numpy(matmul(x, B) + base)
 
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:

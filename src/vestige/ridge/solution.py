@@ -45,8 +45,8 @@ class RidgeSolution:
         """Predictions (n, t) for rows ``X`` (n, d), in the dtype of ``coef``; read in blocks of rows."""
         if len(X.shape) != 2 or X.shape[1] != self.coef.shape[1]:
             raise RidgeError(f"X has shape {tuple(X.shape)}; expected (rows, {self.coef.shape[1]}), as in the fit")
-        out = np.empty((len(X), len(self.coef)), self.coef.dtype)
-        for start in range(0, len(X), _ROWS):
+        out = np.empty((X.shape[0], len(self.coef)), self.coef.dtype)
+        for start in range(0, X.shape[0], _ROWS):
             rows = np.asarray(X[start : start + _ROWS]).astype(self.coef.dtype, copy=False)
             np.matmul(rows, self.coef.T, out=out[start : start + _ROWS])
             out[start : start + _ROWS] += self.intercept
