@@ -1,18 +1,20 @@
-"""Synthetic faces as examples."""
+"""Synthetic faces and objects as examples."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from vestige.datasets import drawn
-from vestige.datasets.drawn import DrawnFace
+from vestige.datasets.drawn import Drawing, Recipe
 from vestige.datasets.opening import open_dataset, open_train_test
-from vestige.datasets.synthetic.faces import draw_face
+from vestige.datasets.synthetic import OBJECT_KEYPOINTS, draw_face, draw_object
 from vestige.errors import VestigeError
 
 
-def test_an_example_is_the_drawing_of_its_recipe() -> None:
+def test_a_face_is_the_drawing_of_its_recipe() -> None:
     dataset = open_dataset("synthetic:faces,n=2,seed=3,size=64,start=5")
     sample = draw_face(3, 6, 64)
     example = dataset[1]
@@ -21,17 +23,44 @@ def test_an_example_is_the_drawing_of_its_recipe() -> None:
     np.testing.assert_array_equal(example.mask.read(), sample.mask)
     np.testing.assert_array_equal(example.keypoints, sample.keypoints)
     np.testing.assert_array_equal(example.box, sample.box)
+    assert example.visible.all()
     assert dict(example.attributes) == dict(sample.attributes)
     assert dataset.classes[0] == "background"
     assert dataset.markup.name == "face68"
 
 
+def test_objects_of_all_categories_share_one_list_of_points() -> None:
+    dataset = open_dataset("synthetic:objects,n=6,seed=1,size=64,void=1")
+    assert dataset.markup.points[0] == "aeroplane/" + OBJECT_KEYPOINTS["aeroplane"][0]
+    assert len(dataset.markup.points) == sum(map(len, OBJECT_KEYPOINTS.values()))
+    assert dataset.void == 255
+    assert len({example.category for example in dataset}) > 2
+    for example in dataset:
+        index = int(example.id.split("-")[-1])
+        sample = draw_object(1, index, 64, void_border=1)
+        own = [k for k, name in enumerate(dataset.markup.points) if name.startswith(f"{sample.category}/")]
+        assert example.category == sample.category
+        np.testing.assert_array_equal(example.keypoints[own], sample.keypoints)
+        np.testing.assert_array_equal(example.visible[own], sample.visible)
+        assert example.visible.sum() == sample.visible.sum()
+        np.testing.assert_array_equal(example.mask.read(), sample.mask)
+        assert 255 in example.mask.read()
+
+
+def test_objects_of_one_category_have_its_points_and_their_mirror() -> None:
+    dataset = open_dataset("synthetic:objects,n=2,size=32,category=chair")
+    assert dataset.markup.points == OBJECT_KEYPOINTS["chair"]
+    swapped = [dataset.markup.points[k] for k in dataset.markup.mirror_order()]
+    assert swapped == [_other_side(name) for name in dataset.markup.points]
+
+
+def _other_side(name: str) -> str:
+    return name.replace("left", "\0").replace("right", "left").replace("\0", "right")
+
+
 def test_equal_recipes_have_equal_fingerprints_and_other_ones_do_not() -> None:
-    texts = ["n=2,seed=1", "n=2,seed=2", "n=2,seed=1,start=1", "n=2,seed=1,size=40"]
-    prints = [
-        open_dataset(f"synthetic:faces,size=32,{t}" if "size" not in t else f"synthetic:faces,{t}").fingerprint
-        for t in texts
-    ]
+    options = ["seed=1,size=32", "seed=2,size=32", "seed=1,size=32,start=1", "seed=1,size=40"]
+    prints = [open_dataset(f"synthetic:faces,n=2,{option}").fingerprint for option in options]
     assert len(set(prints)) == 4
     assert open_dataset("synthetic:faces,size=32,seed=1,n=2").fingerprint == prints[0]
 
@@ -43,9 +72,26 @@ def test_overlapping_ranges_of_one_seed_are_refused_as_train_and_test() -> None:
     assert (len(train), len(test)) == (2, 2)
 
 
-def test_the_digest_changes_with_the_drawing_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    face = DrawnFace(0, 0, 32)
-    before = face.digest()
+def test_the_digest_changes_with_everything_that_changes_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe("objects", 0, 0, 32)
+    others = [{"generator": "faces"}, {"seed": 1}, {"index": 1}, {"size": 33}, {"category": "car"}, {"void_border": 1}]
+    digests = {Drawing(recipe).digest(), Drawing(recipe, "mask").digest()}
+    digests |= {Drawing(replace(recipe, **other)).digest() for other in others}
     monkeypatch.setattr(drawn, "generator_version", lambda: "another")
-    assert face.digest() != before
-    assert DrawnFace(0, 0, 32, "mask").digest() != face.digest()
+    assert len(digests | {Drawing(recipe).digest()}) == len(others) + 3
+
+
+def test_drawings_are_drawn_once_while_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawings = []
+    monkeypatch.setattr(drawn, "draw_face", lambda *recipe: drawings.append(recipe[1]) or draw_face(*recipe))
+    kept = drawn._Kept(n_bytes=2 * 32 * 32 * 4)
+    first, second, third = (Recipe("faces", 0, index, 32) for index in range(3))
+    for recipe in (first, second, first, third, first, second):
+        np.testing.assert_array_equal(kept.sample(recipe).image, draw_face(0, recipe.index, 32).image)
+    assert drawings == [0, 1, 2, 1]
+
+
+def test_pixels_cannot_be_changed_for_the_next_reader() -> None:
+    image = Drawing(Recipe("faces", 0, 0, 32)).read()
+    with pytest.raises(ValueError, match="read-only"):
+        image[0, 0] = 0

@@ -158,3 +158,10 @@ def test_read_pts_names_file_and_line(tmp_path: Path) -> None:
     path = write_pts(tmp_path / "a.pts", [(1, 2), ("x", 4)])
     with pytest.raises(BadFileError, match=r"a\.pts, line 5: 'x' is no number; expected 'x y'"):
         read_pts(path)
+
+
+def test_a_folder_without_any_pts_is_an_error_of_one_line(tmp_path: Path, write_picture) -> None:
+    write_picture(tmp_path / "a.jpg")
+    with pytest.raises(VestigeError, match=r"no \.pts file in") as caught:
+        open_dataset(f"300w:{tmp_path}")
+    assert "\n" not in str(caught.value)

@@ -75,8 +75,10 @@ def test_nothing_usable_is_an_error_that_shows_why(tmp_path: Path) -> None:
         ("folder:{photos},fold=five", "expected fold=K/N"),
         ("folder:{photos},fold", "expected fold=K/N"),
         ("synthetic:dragons", "there is no generator 'dragons'"),
-        ("synthetic:faces,n=0", "at least one face"),
+        ("synthetic:faces,n=0", "at least one drawing"),
         ("synthetic:faces,n=-3", "expected a whole number"),
+        ("synthetic:faces,category=car", "are options of synthetic:objects"),
+        ("synthetic:objects,category=boat", "there is no category 'boat'; expected one of aeroplane, bird"),
         ("synthetic:faces,size=8", "expected 32 to 2048 pixels"),
     ],
 )

@@ -1,11 +1,14 @@
-"""``synthetic:faces``: drawings as examples, made when their pixels are asked for."""
+"""``synthetic:faces`` and ``synthetic:objects``: drawings as examples."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import metadata, resources
+from threading import Lock
 from types import MappingProxyType
 from typing import Literal
 
@@ -14,64 +17,144 @@ from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.reading import Problems
-from vestige.datasets.synthetic.faces import CLASSES, FaceSample, draw_face
+from vestige.datasets.synthetic import (
+    CLASSES,
+    OBJECT_CLASSES,
+    OBJECT_KEYPOINTS,
+    VOID,
+    FaceSample,
+    ObjectSample,
+    draw_face,
+    draw_object,
+)
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.markup import shipped_markup
+from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
 
-_LARGEST = 2048  # pixels a side; more would only fill the memory
+_SMALLEST, _LARGEST = 32, 2048  # pixels a side
+_KEPT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class DrawnFace:
-    """The pixels, or the class mask, of face ``index`` of a seed. Known by its recipe, drawn when it is read."""
+class Recipe:
+    """What a drawing is made from: it alone determines every pixel."""
 
+    generator: Literal["faces", "objects"]
     seed: int
     index: int
     size: int
+    category: str = ""
+    void_border: int = 0
+
+    def draw(self) -> FaceSample | ObjectSample:
+        """The drawing, with everything known of it."""
+        if self.generator == "faces":
+            return draw_face(self.seed, self.index, self.size)
+        return draw_object(self.seed, self.index, self.size, self.category or None, self.void_border)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The pixels or the class mask of a drawing, known by its recipe and drawn when it is read."""
+
+    recipe: Recipe
     what: Literal["image", "mask"] = "image"
 
     def read(self) -> NDArray[np.uint8]:
-        """``(size, size, 3)`` RGB, or ``(size, size)`` class indices."""
-        sample = _drawn(self.seed, self.index, self.size)
+        """``(size, size, 3)`` RGB, or ``(size, size)`` class indices; not writeable."""
+        sample = _KEPT.sample(self.recipe)
         return sample.image if self.what == "image" else sample.mask
 
     def digest(self) -> str:
-        """The recipe."""
-        return f"synthetic:faces {generator_version()} seed={self.seed} index={self.index} size={self.size} {self.what}"
+        """The recipe, and the version of the generator."""
+        return f"{self.recipe!r} {self.what} {generator_version()}"
 
 
 def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG001 - a loader's signature
-    """``synthetic:faces,n=800,seed=0,size=224,start=0``: faces ``start`` to ``start + n - 1`` of a seed.
+    """``synthetic:faces`` or ``synthetic:objects``, drawings ``start`` to ``start + n - 1`` of a seed's endless series.
+
+    Faces have 68 points. Objects of several categories have the points of all, named ``category/point``, of which only
+    those of their own can be visible; with ``category=NAME`` there is only that one. ``void=N`` marks ``N`` pixels on
+    either side of an object's edge as void in its mask.
 
     Raises:
-        VestigeError: where there is no such generator, or an option is out of its range.
+        VestigeError: where there is no such generator or category, or an option is out of its range.
     """
-    if spec.path != "faces":
-        raise VestigeError(f"{spec.text!r}: there is no generator {spec.path!r}; expected synthetic:faces")
+    if spec.path not in ("faces", "objects"):
+        raise VestigeError(
+            f"{spec.text!r}: there is no generator {spec.path!r}; expected synthetic:faces or synthetic:objects"
+        )
     n, seed, size, start = (
         spec.integer(key, default) for key, default in (("n", 800), ("seed", 0), ("size", 224), ("start", 0))
     )
     if n < 1:
-        raise VestigeError(f"{spec.text!r}: n={n}: expected at least one face")
-    if not 32 <= size <= _LARGEST:
-        raise VestigeError(f"{spec.text!r}: size={size}: expected 32 to {_LARGEST} pixels")
-    examples = tuple(_example(seed, index, size) for index in range(start, start + n))
-    return Dataset(spec.text, examples, shipped_markup("face68"), classes=tuple(CLASSES))
+        raise VestigeError(f"{spec.text!r}: n={n}: expected at least one drawing")
+    if not _SMALLEST <= size <= _LARGEST:
+        raise VestigeError(f"{spec.text!r}: size={size}: expected {_SMALLEST} to {_LARGEST} pixels")
+    indices = range(start, start + n)
+    if spec.path == "faces":
+        return _faces(spec, [Recipe("faces", seed, index, size) for index in indices])
+    category, border = spec.options.get("category", ""), spec.integer("void", 0)
+    if category and category not in OBJECT_KEYPOINTS:
+        choice = ", ".join(OBJECT_KEYPOINTS)
+        raise VestigeError(f"{spec.text!r}: there is no category {category!r}; expected one of {choice}")
+    return _objects(spec, [Recipe("objects", seed, index, size, category, border) for index in indices])
 
 
-def _example(seed: int, index: int, size: int) -> Example:
-    sample = _drawn(seed, index, size)
-    name = f"face-{seed}-{index:06d}"
+def _faces(spec: DataSpec, recipes: Sequence[Recipe]) -> Dataset:
+    if {"category", "void"} & spec.options.keys():
+        raise VestigeError(f"{spec.text!r}: category and void are options of synthetic:objects")
+    examples = []
+    for recipe in recipes:
+        sample = _KEPT.sample(recipe)
+        visible = np.ones(len(sample.keypoints), dtype=bool)
+        examples.append(_example(recipe, sample, sample.keypoints, visible, ""))
+    return Dataset(spec.text, tuple(examples), shipped_markup("face68"), classes=tuple(CLASSES))
+
+
+def _objects(spec: DataSpec, recipes: Sequence[Recipe]) -> Dataset:
+    markup, offsets = _object_points(recipes[0].category)
+    examples = []
+    for recipe in recipes:
+        sample = _KEPT.sample(recipe)
+        assert isinstance(sample, ObjectSample)
+        here = slice(offsets[sample.category], offsets[sample.category] + len(sample.keypoints))
+        points, visible = np.zeros((len(markup.points), 2)), np.zeros(len(markup.points), dtype=bool)
+        points[here], visible[here] = sample.keypoints, sample.visible
+        examples.append(_example(recipe, sample, points, visible, sample.category))
+    return Dataset(spec.text, tuple(examples), markup, classes=tuple(OBJECT_CLASSES), void=VOID)
+
+
+def _object_points(category: str) -> tuple[Markup, dict[str, int]]:
+    """The points of one category, or of all, and where each category's begin."""
+    if category:
+        return markup_of_names(category, OBJECT_KEYPOINTS[category]), {category: 0}
+    offsets: dict[str, int] = {}
+    names: list[str] = []
+    for name, points in OBJECT_KEYPOINTS.items():
+        offsets[name] = len(names)
+        names += [f"{name}/{point}" for point in points]
+    return markup_of_names("synthetic objects", names), offsets
+
+
+def _example(
+    recipe: Recipe,
+    sample: FaceSample | ObjectSample,
+    points: NDArray[np.float64],
+    visible: NDArray[np.bool_],
+    category: str,
+) -> Example:
+    name = f"{category or 'face'}-{recipe.seed}-{recipe.index:06d}"
     return Example(
         id=name,
         group=name,
-        image=DrawnFace(seed, index, size),
-        box=np.asarray(sample.box, dtype=np.float64),
-        keypoints=np.asarray(sample.keypoints, dtype=np.float64),
-        visible=np.ones(len(sample.keypoints), dtype=bool),
-        mask=DrawnFace(seed, index, size, "mask"),
+        image=Drawing(recipe),
+        box=sample.box,
+        keypoints=points,
+        visible=visible,
+        mask=Drawing(recipe, "mask"),
+        category=category,
         attributes=MappingProxyType(dict(sample.attributes)),
     )
 
@@ -89,6 +172,33 @@ def generator_version() -> str:
     return total.hexdigest()[:12]
 
 
-@lru_cache(maxsize=64)
-def _drawn(seed: int, index: int, size: int) -> FaceSample:
-    return draw_face(seed, index, size)
+class _Kept:
+    """The drawings used last, as many as fit into a quarter of a gigabyte: crops of one picture are drawn once."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._free = n_bytes
+        self._samples: OrderedDict[Recipe, FaceSample | ObjectSample] = OrderedDict()
+        self._lock = Lock()
+
+    def sample(self, recipe: Recipe) -> FaceSample | ObjectSample:
+        with self._lock:
+            if recipe in self._samples:
+                self._samples.move_to_end(recipe)
+                return self._samples[recipe]
+        sample = recipe.draw()
+        for array in (sample.image, sample.mask):
+            array.setflags(write=False)
+        with self._lock:
+            if recipe not in self._samples:
+                self._samples[recipe] = sample
+                self._free -= _size_of(sample)
+            while self._free < 0 and len(self._samples) > 1:
+                self._free += _size_of(self._samples.popitem(last=False)[1])
+        return sample
+
+
+def _size_of(sample: FaceSample | ObjectSample) -> int:
+    return sample.image.nbytes + sample.mask.nbytes
+
+
+_KEPT = _Kept(_KEPT_BYTES)

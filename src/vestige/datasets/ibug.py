@@ -22,6 +22,7 @@ from vestige.datasets.reading import (
     numbers,
     relative_id,
 )
+from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Points
 from vestige.images import ImageFile
@@ -38,9 +39,11 @@ def load_300w(spec: DataSpec, problems: Problems) -> Dataset:
     or ``-1 -1`` is missing: ``visible`` is False. The box is the tight box of the points that are there.
 
     Raises:
-        VestigeError: where the folder does not exist.
+        VestigeError: where the folder does not exist, or there is no ``.pts`` file.
     """
     folder = folder_of(spec.text, spec.path)
+    if not files_below(folder, {".pts"}):
+        raise VestigeError(f"{spec.text!r}: no .pts file in {folder} or below; expected NAME.pts beside each NAME.jpg")
     annotated = []
     for picture, annotation in _pairs(folder, problems):
         with problems.caught():

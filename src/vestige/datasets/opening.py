@@ -50,7 +50,7 @@ KINDS = {
     "folder": Kind(load_folder),
     "helen194": Kind(load_helen194, splits=("train", "test")),
     "lfw": Kind(load_lfw, ("attributes", "group")),
-    "synthetic": Kind(load_synthetic, ("n", "seed", "size", "start")),
+    "synthetic": Kind(load_synthetic, ("n", "seed", "size", "start", "category", "void")),
     "voc-keypoints": Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
     "voc-segmentation": Kind(load_voc_segmentation, splits=("train", "val")),
 }
