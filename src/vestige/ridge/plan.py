@@ -8,6 +8,7 @@ from vestige.ridge.solution import Form
 
 MEMORY = 4 * 2**30
 """Bytes that the engine may use, beyond the data and the solution, before it prefers the slower way."""
+_FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`quadratic`)
 _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
 
 
@@ -27,7 +28,7 @@ def primal_operations(s: Size) -> float:
     """Floating-point operations of the primal form (`docs/ridge.md` derives them)."""
     gather = s.groups * s.n * s.d**2 + 2.0 * s.n * s.d * s.t
     factor = s.groups * s.folds * (_EIGH + 4.0) * s.d**3
-    return gather + factor + s.folds * (4.0 + s.alphas) * s.d**2 * s.t + 2.0 * s.d**2 * s.t
+    return gather + factor + s.folds * (4.0 + min(s.alphas, _FUNCTIONS)) * s.d**2 * s.t + 2.0 * s.d**2 * s.t
 
 
 def dual_operations(s: Size) -> float:
