@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vestige.backbones.allocation import keep_freed_memory
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.folding import fold_batch_norm as fold
 from vestige.backbones.watching import tensor_of
@@ -148,6 +149,8 @@ def prepared(
     Raises:
         VestigeError: where a layer takes no part in the forward pass.
     """
+    if torch.device(device).type == "cpu":
+        keep_freed_memory()
     module = copy.deepcopy(backbone.module)
     ready = PreparedBackbone(backbone, module, keep, 0)
     if fold_batch_norm:

@@ -1,31 +1,86 @@
-"""``vestige layers``: what a backbone has to read."""
+"""``vestige layers``: what a backbone has to read, and where each layer's units look."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from vestige.backbones import open_backbone
+from vestige.backbones import Backbone, Layer, open_backbone
+from vestige.backbones.receptive import ReceptiveField, receptive_fields
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige layers efficientnet_lite0")(layers)
+    app.command(epilog="Example: vestige layers efficientnet_lite0 --layer 'block*'")(layers)
 
 
 def layers(
     backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="As in --backbone.")],
+    layer: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Names and globs. [default: all]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The layers of a network: name, kind, shape, stride."""
+    """The layers of a network: name, kind, shape, stride, receptive field (unclipped; in pixels of the input).
+
+    The centre is that of unit 0, in continuous pixels: pixel i covers [i, i + 1).
+    """
     opened = open_backbone(backbone)
-    height = opened.preprocessing.size[0]
-    table = Table(title=f"{backbone}, input {opened.preprocessing.size}", title_justify="left")
-    for name in ("name", "kind", "shape", "stride"):
+    names = opened.select(layer or ["all"])
+    described = opened.layers(names)
+    fields = receptive_fields(opened, names)
+    if as_json:
+        document = {"layers": [_to_json(each, fields[each.name]) for each in described]}
+        typer.echo(json.dumps(document, indent=1))
+        return
+    Console().print(_table(opened, described, fields))
+    typer.echo(_preprocessing(opened))
+
+
+def _to_json(layer: Layer, field: ReceptiveField) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "shape": layer.shape,
+        "stride": field.stride,
+        "receptive_field": field.receptive_field,
+        "centre": field.centre,
+        "whole_image": field.whole_image,
+    }
+
+
+def _table(opened: Backbone, described: tuple[Layer, ...], fields: dict[str, ReceptiveField]) -> Table:
+    table = Table(title=opened.spec, title_justify="left")
+    for name in ("name", "kind", "shape", "stride", "receptive field", "centre of unit 0", "sees"):
         table.add_column(name)
-    for layer in opened.layers():
-        stride = f"{height / layer.shape[1]:g}" if layer.kind == "grid" else ""
-        table.add_row(layer.name, layer.kind, " x ".join(map(str, layer.shape)), stride)
-    Console().print(table)
+    for layer in described:
+        field = fields[layer.name]
+        table.add_row(
+            layer.name,
+            layer.kind,
+            " x ".join(map(str, layer.shape)),
+            _pair(field.stride),
+            _pair(field.receptive_field),
+            _pair(field.centre),
+            "whole image" if field.whole_image else "",
+        )
+    return table
+
+
+def _pair(values: tuple[float, float] | None) -> str:
+    """``(y, x)``; one number where both are the same."""
+    if values is None:
+        return ""
+    return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g} x {values[1]:g}"
+
+
+def _preprocessing(opened: Backbone) -> str:
+    p = opened.preprocessing
+    mean = "a mean image" if p.mean_image is not None else ", ".join(f"{v:g}" for v in p.mean)
+    std = ", ".join(f"{v:g}" for v in p.std)
+    told = f"input {p.size[0]} x {p.size[1]} {p.channels.upper()}, {p.interpolation}; minus {mean}; over {std}"
+    if p.crop_fraction != 1:
+        told += f" (its authors keep the central {p.crop_fraction:.1%}; a probe sees the whole crop)"
+    return told

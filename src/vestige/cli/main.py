@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from vestige.cli import cache, data, demo, layers, probe, report, trained
+from vestige.cli import cache, compare, data, demo, layers, probe, report, trained
 from vestige.cli.console import console
 from vestige.errors import VestigeError
 from vestige.version import __version__
@@ -38,7 +38,7 @@ def _options(
     del version  # its callback has done it
 
 
-for group in (demo, layers, trained, report, cache):
+for group in (demo, layers, compare, trained, report, cache):
     group.add_to(app)
 app.add_typer(probe.app, name="probe")
 app.add_typer(data.app, name="data")
