@@ -19,7 +19,7 @@ from vestige.datasets.synthetic.canvas import (
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head
-from vestige.datasets.synthetic.identity import Look
+from vestige.datasets.synthetic.identity import LONG_HAIR, Look
 from vestige.datasets.synthetic.light import Light
 from vestige.datasets.synthetic.solids import Ellipsoid
 
@@ -183,8 +183,12 @@ def draw_skull(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
 
 
 def draw_ears(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
-    """Both ears; the face, drawn later, hides what it should of them."""
+    """The ears that long hair or the face, drawn later, will not hide."""
+    if look.hair_style in LONG_HAIR:
+        return
     for side in (-1, 1):
+        if side * head.view.yaw > 16:
+            continue  # behind the cheek
         outline = _ear_points(
             head,
             side,

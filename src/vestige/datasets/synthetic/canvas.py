@@ -6,6 +6,7 @@ Coordinates are vestige pixel coordinates (x to the right, y down, pixel ``i`` c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import skia
@@ -143,11 +144,17 @@ def spline(points: ArrayLike, closed: bool = False, samples: int = 6) -> Floats:
     p = np.asarray(points, np.float64)
     ends = (p[-1:], p[:2]) if closed else (2 * p[:1] - p[1:2], 2 * p[-1:] - p[-2:-1])
     q = np.concatenate([ends[0], p, ends[1]])
-    t = (np.arange(samples) / samples)[None, :, None]
-    a, b, c, d = (q[i : len(q) - 3 + i, None] for i in range(4))
-    curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-    dense = curve.reshape(-1, p.shape[1])
+    neighbours = q[np.arange(len(q) - 3)[:, None] + np.arange(4)]
+    dense = (_catmull_rom(samples) @ neighbours).reshape(-1, p.shape[1])
     return dense if closed else np.concatenate([dense, p[-1:]])
+
+
+@cache
+def _catmull_rom(samples: int) -> Floats:
+    """Weights (samples, 4) of a point and its neighbours along one step of the curve."""
+    t = np.arange(samples) / samples
+    powers = np.stack([np.ones(samples), t, t**2, t**3], axis=1)
+    return np.asarray(powers @ np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]) / 2)
 
 
 def smooth_outline(points: ArrayLike, samples: int = 6) -> Floats:

@@ -22,10 +22,8 @@ from vestige.datasets.synthetic.canvas import (
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head, ellipsoid_outline
-from vestige.datasets.synthetic.identity import Look
+from vestige.datasets.synthetic.identity import LONG_HAIR, Look
 from vestige.datasets.synthetic.light import Light
-
-LONG = ("bob", "long", "wavy")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Hair:
             self._draw_strands(canvas, self._curls(bun, radius, 60), path)
         self._fill(canvas, path, 0.55)
         canvas.stamp(path, CLASS["hair"])
-        if self._look.hair_style in LONG:
+        if self._look.hair_style in LONG_HAIR:
             self._draw_fall(canvas)
 
     def draw_front(self, canvas: Canvas) -> None:
@@ -92,7 +90,7 @@ class Hair:
             self._fill(canvas, path, 0.62)
         canvas.stamp(path, CLASS["hair"])
         self._draw_strands(canvas, self._cap_lines(), path)
-        if self._look.hair_style in LONG:
+        if self._look.hair_style in LONG_HAIR:
             for side in (-1, 1):
                 self._draw_lock(canvas, side)
         self._draw_loose_hairs(canvas)
@@ -121,7 +119,7 @@ class Hair:
         y: tuple[float, ...]
         if look.hair_style == "fringe":
             x, y = (0, 0.35, 0.68, 0.86, 0.93), (brow - 0.14, brow - 0.10, brow - 0.02, -0.12, 0.15)
-        elif look.hair_style in LONG:
+        elif look.hair_style in LONG_HAIR:
             x, y = (0, 0.30, 0.62, 0.84, 0.93), (top - 0.02, top + 0.06, top + 0.35, -0.35, 0.1)
         else:
             x = (0, 0.32, 0.58, 0.74, 0.80, 0.90, 0.92)
@@ -129,7 +127,7 @@ class Hair:
         across, down = np.array(x, np.float64), np.array(y, np.float64)
         line = np.concatenate([np.stack([-across[:0:-1], down[:0:-1]], 1), np.stack([across, down], 1)])
         line[2:-2] += self._rng.normal(0, 0.022, (len(line) - 4, 2))
-        if look.hair_style in ("parted", *LONG):
+        if look.hair_style in ("parted", *LONG_HAIR):
             line[:, 1] -= 0.07 * np.exp(-(((line[:, 0] - look.hair_part) / 0.2) ** 2))
         return spline(_visible(self._head, line))
 
@@ -163,12 +161,12 @@ class Hair:
         level = 0.95 + 0.30 * lit + self._rng.normal(0, 0.30, len(lines))
         canvas.image.save()
         canvas.image.clipPath(clip, skia.ClipOp.kIntersect, True)
-        edges = (-9.0, 0.55, 0.8, 1.05, 1.35, 9.0)
+        edges = (-9.0, 0.65, 0.95, 1.3, 9.0)
         for low, high in pairwise(edges):
             some = lines[(level >= low) & (level < high)]
             gain = min(max((low + high) / 2, 0.4), 1.6)
             tone = np.clip(self._tone * gain + 0.012 * gain, 0, 1)
-            canvas.image.drawPath(strands(some), stroke(tone, (0.042 - 0.019 * gain) * unit, 0.6))
+            canvas.image.drawPath(strands(some), stroke(tone, (0.040 - 0.018 * gain) * unit, 0.6))
         if self._look.hair_style not in ("buzz", "curly"):
             shine = lines[level > 0.9][:, lines.shape[1] // 2 - 1 : lines.shape[1] // 2 + 1]
             bright = np.clip(self._tone * 1.7 + 0.07 * self._light.key, 0, 1)
@@ -194,14 +192,14 @@ class Hair:
         unit, look, cap = self._head.unit, self._look, self._cap
         if look.hair_style == "curly":
             reach = np.linalg.norm(cap - self._middle, axis=1).mean()
-            return self._curls(self._middle, reach * 1.02, 200)
-        n = 150
+            return self._curls(self._middle, reach * 1.02, 170)
+        n = 120
         if look.hair_style == "buzz":
             at = self._middle + (cap[self._rng.integers(len(cap), size=n)] - self._middle) * np.sqrt(
                 self._rng.uniform(0, 1, (n, 1))
             )
             return np.stack([at, at + self._rng.normal(0, 0.03 * unit, (n, 2))], axis=1)
-        part = look.hair_part * (1.0 if look.hair_style in ("parted", *LONG) else 0.3)
+        part = look.hair_part * (1.0 if look.hair_style in ("parted", *LONG_HAIR) else 0.3)
         depth = self._rng.uniform(0, 1, n)[:, None]
         front = self._head.project_face(part * 0.9, self._head.shape.hairline - 0.05)
         back = self._head.project(np.array([part * 0.5, self._head.shape.top * 1.02, 0.0]))
@@ -243,7 +241,7 @@ class Hair:
 
     def _draw_fall(self, canvas: Canvas) -> None:
         """Long hair behind neck and shoulders."""
-        head, look, n = self._head, self._look, 100
+        head, look, n = self._head, self._look, 70
         end, wide = look.hair_length, 1.10 + 0.28 * look.hair_volume
         x = np.array([0.95, wide, wide * 1.05, wide * 0.98, wide * 0.78])
         y = np.array([-0.5, 0.1, 0.55 * end, 0.85 * end, end])
@@ -253,7 +251,7 @@ class Hair:
         path = polygon(np.concatenate([spline(left), self._ragged(left[-1], right[-1]), spline(right)[::-1]]))
         self._fill(canvas, path, 0.5)
         canvas.stamp(path, CLASS["hair"])
-        self._draw_strands(canvas, self._wave(lines, 8), path)
+        self._draw_strands(canvas, self._wave(lines, 6), path)
 
     def _ragged(self, left: Floats, right: Floats) -> Floats:
         """The uneven lower edge (9, 2) of hanging hair between two points."""
@@ -275,9 +273,9 @@ class Hair:
         canvas.image.drawPath(path, fill((0, 0, 0), 0.35, 0.07 * unit))
         self._fill(canvas, path, 0.62)
         canvas.stamp(path, CLASS["hair"])
-        share = self._rng.uniform(0, 1, (60, 1, 1))
-        lines = inner[None] * (1 - share) + outer[None] * share + self._rng.normal(0, 0.02 * unit, (60, 5, 2))
-        self._draw_strands(canvas, self._wave(lines, 8), path)
+        share = self._rng.uniform(0, 1, (46, 1, 1))
+        lines = inner[None] * (1 - share) + outer[None] * share + self._rng.normal(0, 0.02 * unit, (46, 5, 2))
+        self._draw_strands(canvas, self._wave(lines, 6), path)
 
 
 def _visible(head: Head, points: Floats) -> Floats:

@@ -14,6 +14,7 @@ from vestige.datasets.synthetic.canvas import Floats
 from vestige.datasets.synthetic.light import Lighting, draw_lighting, random_colour
 
 HAIR_STYLES = ("bald", "buzz", "short", "parted", "fringe", "curly", "bob", "long", "wavy", "bun")
+LONG_HAIR = ("bob", "long", "wavy")
 GLASSES = ("none", "round", "rectangular", "half-rim", "thick", "sunglasses")
 CLOTHES = ("crew", "v-neck", "shirt", "suit", "hoodie")
 
