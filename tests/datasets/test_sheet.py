@@ -74,7 +74,7 @@ def test_masks_are_laid_over_and_void_is_clear() -> None:
             return np.repeat([[1, 255]], 100, axis=0).repeat(50, axis=1).astype(np.uint8)
 
     tile = draw_example(Example("a", "a", Grey(), mask=Mask()), 100, void=255)
-    np.testing.assert_array_equal(tile[50, 20], [128, 64, 64])
+    np.testing.assert_array_equal(tile[50, 20], [128, 85, 85])
     np.testing.assert_array_equal(tile[50, 80], [128, 128, 128])
 
 

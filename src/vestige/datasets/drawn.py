@@ -145,7 +145,7 @@ def _example(
     visible: NDArray[np.bool_],
     category: str,
 ) -> Example:
-    name = f"{category or 'face'}-{recipe.seed}-{recipe.index:06d}"
+    name = f"{recipe.generator.removesuffix('s')}-{recipe.seed}-{recipe.index:06d}"
     return Example(
         id=name,
         group=name,

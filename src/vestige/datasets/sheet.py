@@ -32,7 +32,7 @@ def contact_sheet(dataset: Dataset, n: int = 24, tile: int = 224, columns: int =
 
     A tile shows the square about the box and a quarter of its side around it, or the whole picture; what lies outside
     the picture is grey. Boxes are yellow; a keypoint has the same colour in every tile (landmarks, more than 30, run
-    from red to violet in the markup's order); masks are laid over half transparent, void left clear.
+    from red to violet in the markup's order); masks are laid over, one part colour to two of picture, void left clear.
     """
     chosen = spread(dataset.examples, n)
     columns = min(columns, len(chosen))
@@ -76,7 +76,7 @@ def draw_example(example: Example, tile: int, void: int | None = None) -> Pixels
 
 def _overlaid(pixels: Pixels, mask: NDArray[np.uint8], void: int | None) -> Pixels:
     colours = np.array(voc_colours(256)[:256], dtype=np.uint8)
-    mixed = (pixels.astype(np.uint16) + colours[mask]) // 2
+    mixed = (2 * pixels.astype(np.uint16) + colours[mask]) // 3
     clear = np.zeros(mask.shape, dtype=bool) if void is None else mask == void
     return np.where(clear[..., None], pixels, mixed.astype(np.uint8))
 
