@@ -23,10 +23,10 @@ def _soften(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """`_blur` by a kernel of three: close enough below one pixel, and much quicker."""
     side = np.float32(np.exp(-0.5 / sigma**2))
     total = 1 + 2 * side
-    rows = np.pad(image, ((1, 1), (0, 0), (0, 0)), mode="edge").astype(np.float32)
-    rows = (rows[1:-1] + side * (rows[:-2] + rows[2:])) / total
-    padded = np.pad(rows, ((0, 0), (1, 1), (0, 0)), mode="edge")
-    return np.asarray((padded[:, 1:-1] + side * (padded[:, :-2] + padded[:, 2:])) / total + 0.5, np.uint8)
+    tall = np.pad(image, ((1, 1), (0, 0), (0, 0)), mode="edge").astype(np.float32)
+    rows = (tall[1:-1] + side * (tall[:-2] + tall[2:])) / total
+    wide = np.pad(rows, ((0, 0), (1, 1), (0, 0)), mode="edge")
+    return np.asarray((wide[:, 1:-1] + side * (wide[:, :-2] + wide[:, 2:])) / total + 0.5, np.uint8)
 
 
 def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
