@@ -220,7 +220,7 @@ class Store:
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         rows = 512
         for start in range(0, self.n, rows):
-            at = start % (len(self.X) - rows + 1) // rows * rows
+            at = start % (self.X.shape[0] - rows + 1) // rows * rows
             count = min(rows, self.n - start)
             yield self.X[at : at + count], self.Y[at : at + count], (start + np.arange(count)) % FOLDS
 
