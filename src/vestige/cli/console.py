@@ -33,7 +33,7 @@ class Listener:
     def pictures(self, _spec: str, done: int, total: int) -> None:
         """Pictures have gone through a network."""
         if self._task is None:
-            self._task = self.progress.add_task(self._what or "pictures", total=total)
+            self._task = self.progress.add_task(self._what or "pictures", total=total, completed=done, rate="")
         task = self.progress.tasks[self.progress.task_ids.index(self._task)]
         speed = task.speed or 0.0
         self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} pictures/s")
@@ -52,7 +52,7 @@ def listening() -> Iterator[Listener]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield Listener(progress)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
             looks.append({"parts": list(look.parts), "points": points, "margins": look.margins.tolist()})
         saved = save_probes(folder, method.file, probes)
         described.append({"name": method.name, "seed": method.seed, "look_backs": looks, "probes": saved})
-    setup_json = {**asdict(setup), "markup": setup.markup.to_json()}
+    setup_json = {**vars(setup), "markup": setup.markup.to_json()}
     write_json(folder / _FILE, {"setup": setup_json, "methods": described})
 
 

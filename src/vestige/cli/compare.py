@@ -1,0 +1,81 @@
+"""``vestige compare``: which layer of which network, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import listening
+from vestige.datasets.opening import open_train_test
+from vestige.errors import VestigeError
+from vestige.geometry import FACE_MARGIN
+from vestige.probes.compare import CompareOptions, compare_landmarks
+from vestige.probes.landmarks import LandmarkOptions
+from vestige.report.comparison import DOCUMENT, save_comparison
+from vestige.report.comparison_page import write_comparison, write_comparison_figures
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog="Example: vestige compare synthetic:faces,n=120,seed=1 --test synthetic:faces,n=60,seed=2 "
+        "--backbone efficientnet_lite0 --backbone efficientnet_lite0@random:0 --layer block4 --layer block10 "
+        "-o runs/compare"
+    )(compare)
+
+
+def compare(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="A network; repeat for several. NAME@random:SEED is untrained."),
+    ] = None,
+    layer: o.Layers = None,
+    readout: Annotated[
+        list[str] | None,
+        typer.Option(metavar="R", help="As in probe; repeat for several. [default: auto and gap]"),
+    ] = None,
+    mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
+    box_margin: Annotated[
+        float, typer.Option(min=0.0, help="Share of a box's side added on every side.")
+    ] = FACE_MARGIN,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"),
+    ] = None,
+    markup: o.MarkupFile = None,
+    seed: o.Seed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Measure backbones x layers x readouts on landmarks, on the same crops; one report ranks them and tells the cost.
+
+    Killed at any moment, it goes on where it was when it is started again.
+    """
+    if (output / DOCUMENT).is_file() and not overwrite:
+        raise VestigeError(f"{output}: holds a finished comparison; choose another -o, or add --overwrite")
+    probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)
+    options = CompareOptions(
+        tuple(backbone or ("efficientnet_lite0", "efficientnet_lite0@random:0")),
+        tuple(layer or ("all",)),
+        tuple(readout or ("auto", "gap")),
+        probe,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        comparison = compare_landmarks(*data, options, reader, output, listener.say)
+    save_comparison(comparison, output)
+    write_comparison_figures(output, output / "figures")
+    write_comparison(output, output / "report.html")
+    typer.echo(f"report: {output / 'report.html'}")
