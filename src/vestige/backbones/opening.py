@@ -6,6 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from vestige.backbones.backbone import Backbone
+from vestige.backbones.caffe import open_caffe
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
 from vestige.backbones.rgb import open_rgb
 from vestige.errors import VestigeError
@@ -14,6 +15,7 @@ from vestige.spec import BackboneSpec, parse_backbone_spec
 _OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
     "efficientnet_lite0": open_efficientnet_lite0,
     "rgb:": open_rgb,
+    "caffe:": open_caffe,
 }
 """Who opens what: a network without a kind by its name, any other by its kind with a colon."""
 
