@@ -18,6 +18,36 @@ FOLDS = 4
 IN_MEMORY = 2 * 2**30
 """Bytes of features up to which they are read whole; larger ones stay on disk and are read in blocks."""
 
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Some rows of stored features, in a chosen order; slices like a ``(m, d)`` array and stays on disk till then.
+
+    Attributes:
+        features: the store.
+        rows: ``(m,)``.
+    """
+
+    features: Features
+    rows: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and numbers per row."""
+        return len(self.rows), self.features.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        return self.features[self.rows[rows], columns]
+
+
+Stored = Features | ChosenRows
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -39,7 +69,7 @@ class Fit:
 
 
 def fit_probe(
-    features: Features,
+    features: Stored,
     source: Source,
     targets: NDArray[np.float64],
     mask: NDArray[np.bool_],
@@ -80,10 +110,11 @@ class UnitRows:
     ndim = 2
     dtype = np.dtype(np.float32)
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Stored) -> None:
         self._features = features
         self.shape = features.shape
-        norms = np.concatenate([np.linalg.norm(chunk, axis=1) for chunk in features.chunks()])
+        blocks = (features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK))
+        norms = np.concatenate([np.linalg.norm(block, axis=1) for block in blocks])
         self._scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
     def __len__(self) -> int:
@@ -95,9 +126,9 @@ class UnitRows:
         return found
 
 
-def _rows(features: Features, normalise: bool) -> Features | UnitRows | NDArray[np.float32]:
+def _rows(features: Stored, normalise: bool) -> Stored | UnitRows | NDArray[np.float32]:
     """The features as the ridge engine reads them: in memory where they fit, else from disk."""
     if 4 * features.shape[0] * features.shape[1] > IN_MEMORY:
         return UnitRows(features) if normalise else features
-    rows = features.read()
+    rows = features[:]
     return l2_normalise(rows) if normalise else rows

@@ -150,7 +150,7 @@ def probe_landmarks(
     for turn in range(look_backs):
         say(f"look-back {turn + 1} at {best.source.layer}")
         look, predicted = fit_look_back(
-            reader, best.source, best.read, bench.targets, predicted, setup.markup.parts, options.margin_quantile
+            reader, best.source, bench.targets, predicted, setup.markup.parts, options.margin_quantile
         )
         looks.append(look)
     methods.append(Method("ridge", PointModel(best.fit.probe, tuple(looks))))

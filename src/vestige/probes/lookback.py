@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vestige.geometry import Box, Points, bounding_box, square_about
 from vestige.metrics import point_errors
-from vestige.probes.linear import LinearProbe
+from vestige.probes.linear import LinearProbe, Source
 from vestige.probes.views import Views
 
 SMALLEST = 0.04
@@ -22,12 +22,14 @@ class LookBack:
     """One more look: for every part its points, how much its box is enlarged, and the probe that reads it.
 
     Attributes:
+        source: what looks: backbone, layer and readout.
         parts: the parts' names.
         points: of each part.
         margins: ``(P,)``: added on every side, as shares of the crop's side.
         probes: of each part.
     """
 
+    source: Source
     parts: tuple[str, ...]
     points: tuple[tuple[int, ...], ...]
     margins: NDArray[np.float64]

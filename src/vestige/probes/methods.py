@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from vestige.errors import VestigeError
 from vestige.markup import Markup, markup_from_json
-from vestige.probes.linear import LinearProbe, load_probes, save_probes
+from vestige.probes.linear import LinearProbe, Source, load_probes, save_probes
 from vestige.probes.lookback import LookBack
 from vestige.probes.points import PointModel
 from vestige.run import write_json
@@ -74,7 +74,14 @@ def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
         for i, look in enumerate(method.model.look_backs, start=1):
             probes |= {f"look-back-{i}/{part}": probe for part, probe in zip(look.parts, look.probes, strict=True)}
             points = [list(chosen) for chosen in look.points]
-            looks.append({"parts": list(look.parts), "points": points, "margins": look.margins.tolist()})
+            looks.append(
+                {
+                    "source": asdict(look.source),
+                    "parts": list(look.parts),
+                    "points": points,
+                    "margins": look.margins.tolist(),
+                }
+            )
         saved = save_probes(folder, method.file, probes)
         described.append({"name": method.name, "seed": method.seed, "look_backs": looks, "probes": saved})
     setup_json = {**vars(setup), "markup": setup.markup.to_json()}
@@ -103,6 +110,7 @@ def _load_method(folder: Path, entry: Mapping[str, Any]) -> Method:
     probes = load_probes(folder, stem, entry["probes"])
     looks = tuple(
         LookBack(
+            Source(**look["source"]),
             tuple(look["parts"]),
             tuple(tuple(points) for points in look["points"]),
             np.array(look["margins"]),

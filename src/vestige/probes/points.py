@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.features.reader import Read, Reader
-from vestige.features.store import Features
+from vestige.features.reader import Reader
 from vestige.geometry import Box, Points
-from vestige.probes.fit import Fit, fit_probe
+from vestige.probes.fit import ChosenRows, Fit, Stored, fit_probe
 from vestige.probes.linear import LinearProbe, Source
 from vestige.probes.lookback import LookBack, merge_parts, part_margin, part_views
 from vestige.probes.views import Views
@@ -64,16 +63,17 @@ def predict_points(model: PointModel, views: Views, reader: Reader) -> Predicted
             part_views(stages[-1], views, points, margin)
             for points, margin in zip(look.points, look.margins, strict=True)
         ]
+        stored = _read_parts(looked, look.source, reader)
         found = {
-            points: _read_points(probe, part, reader)
-            for points, part, probe in zip(look.points, looked, look.probes, strict=True)
+            points: _to_points(probe, features, part)
+            for points, part, probe, features in zip(look.points, looked, look.probes, stored, strict=True)
         }
         stages.append(merge_parts(stages[-1], found))
         boxes = np.stack([part.boxes for part in looked], axis=1)
     return PredictedPoints(tuple(stages), boxes)
 
 
-def fit_points(features: Features, source: Source, targets: Targets, *, normalise: bool = True) -> tuple[Fit, Points]:
+def fit_points(features: Stored, source: Source, targets: Targets, *, normalise: bool = True) -> tuple[Fit, Points]:
     """Fit a probe to the points' unit coordinates; with the out-of-fold predictions ``(V, K, 2)`` in pixels."""
     unit = targets.views.to_unit(targets.points)
     known = np.repeat(targets.visible, 2, axis=1)
@@ -84,7 +84,6 @@ def fit_points(features: Features, source: Source, targets: Targets, *, normalis
 def fit_look_back(
     reader: Reader,
     source: Source,
-    read: Read,
     targets: Targets,
     predicted: Points,
     parts: Mapping[str, tuple[int, ...]],
@@ -95,7 +94,6 @@ def fit_look_back(
     Args:
         reader: of features.
         source: backbone, layer and readout that look.
-        read: the same layer and readout.
         targets: of the training views.
         predicted: out-of-fold predictions ``(V, K, 2)`` of the stage before: boxes as unlucky as the test's will be.
         parts: name -> points.
@@ -104,24 +102,37 @@ def fit_look_back(
     Returns:
         the look, and its out-of-fold predictions ``(V, K, 2)`` in pixels.
     """
-    margins, probes, found = [], [], {}
-    for points in parts.values():
-        margin = part_margin(predicted, targets.points, targets.visible, targets.views, points, quantile)
-        views = part_views(predicted, targets.views, points, margin)
+    margins = [
+        part_margin(predicted, targets.points, targets.visible, targets.views, points, quantile)
+        for points in parts.values()
+    ]
+    looked = [
+        part_views(predicted, targets.views, points, margin)
+        for points, margin in zip(parts.values(), margins, strict=True)
+    ]
+    probes, found = [], {}
+    for points, views, features in zip(parts.values(), looked, _read_parts(looked, source, reader), strict=True):
         chosen = list(points)
         part = Targets(views, targets.points[:, chosen], targets.visible[:, chosen], targets.folds)
-        (features,) = reader.features(source.backbone, views.crops(), [read])
         fit, found[points] = fit_points(features, source, part)
-        margins.append(margin)
         probes.append(fit.probe)
-    look = LookBack(tuple(parts), tuple(parts.values()), np.array(margins), tuple(probes))
+    look = LookBack(source, tuple(parts), tuple(parts.values()), np.array(margins), tuple(probes))
     return look, merge_parts(predicted, found)
 
 
 def _read_points(probe: LinearProbe, views: Views, reader: Reader) -> Points:
-    features = None
-    if probe.source is not None:
-        read = reader.reads(probe.source.backbone, [probe.source.layer], [probe.source.readout])
-        (features,) = reader.features(probe.source.backbone, views.crops(), read)
+    features = None if probe.source is None else _read_parts([views], probe.source, reader)[0]
+    return _to_points(probe, features, views)
+
+
+def _to_points(probe: LinearProbe, features: Stored | None, views: Views) -> Points:
     unit = probe.predict(features, len(views))
     return views.from_unit(unit.reshape(len(views), -1, 2))
+
+
+def _read_parts(looked: Sequence[Views], source: Source, reader: Reader) -> list[ChosenRows]:
+    """The features of several views of the same pictures, all read in one pass: every picture is decoded once."""
+    crops = [crop for several in zip(*(views.crops() for views in looked), strict=True) for crop in several]
+    reads = reader.reads(source.backbone, [source.layer], [source.readout])
+    (stored,) = reader.features(source.backbone, crops, reads)
+    return [ChosenRows(stored, np.arange(part, len(crops), len(looked))) for part in range(len(looked))]
