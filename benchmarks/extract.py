@@ -1,6 +1,6 @@
 """How fast features are extracted, against bare forward passes over the same pictures.
 
-    python benchmarks/extract.py PICTURES [--layer block10] [--count 256] [--repeats 5]
+    python benchmarks/extract.py PICTURES [--layer block10] [--count 128] [--repeats 5]
 
 prints two ratios:
 
@@ -11,7 +11,9 @@ prints two ratios:
     nothing folded) over the same tensors, ended at the same layer. Worth having: at least 1.4.
 
 ``--precision bfloat16`` and ``--compile`` measure those instead; (a)'s loop then has them too, (b)'s stays as it is.
-Repetitions of the three are interleaved and the median of each is taken, because a machine's speed drifts.
+Each picture is shown twice, plain and mirrored, as probes are trained; it is then decoded once for two images.
+``--plain`` shows it once. Repetitions of the three are interleaved and the median of each is taken, because a
+machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def main() -> None:
     """Measure and print."""
     asked = _arguments()
     paths = sorted(path for path in asked.pictures.rglob("*") if path.suffix in (".jpg", ".jpeg", ".png"))
-    crops = [Crop(Example(path.name, path.name, ImageFile(path))) for path in paths[: asked.count]]
+    examples = [Example(path.name, path.name, ImageFile(path)) for path in paths[: asked.count]]
+    copies = (False,) if asked.plain else (False, True)
+    crops = [Crop(example, None, mirrored) for example in examples for mirrored in copies]
     if not crops:
         raise SystemExit(f"{asked.pictures}: no .jpg or .png there")
     backbone = open_backbone(asked.backbone)
@@ -62,9 +66,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("pictures", type=Path, help="a folder of pictures")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--layer", default="block10")
-    parser.add_argument("--count", type=int, default=256, help="how many of the pictures")
+    parser.add_argument("--count", type=int, default=128, help="how many of the pictures")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--plain", action="store_true", help="no mirrored copies")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--workers", type=int, default=ExtractOptions().workers)
     return parser.parse_args()
