@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vestige.markup import shipped_markup
 from vestige.report.landmark_charts import (
     draw_ced,
     draw_layers,
@@ -38,11 +39,13 @@ def test_cumulative_curves(landmark_run: Make) -> None:
 
 def test_parts_are_in_the_markups_order_with_their_values(landmark_run: Make) -> None:
     run = read_landmark_run(landmark_run())
-    assert part_order(run) == ("jaw", "left brow", "right brow", "nose", "eyes", "mouth")
+    assert part_order(run) == tuple(shipped_markup("face68").parts)
     with themed(DARK):
         (ax,) = draw_parts([run], DARK).axes
     dots = next(
-        line for line in ax.lines if line.get_color() == DARK.method("look-back") and len(line.get_xdata()) == 6
+        line
+        for line in ax.lines
+        if line.get_color() == DARK.method("look-back") and len(line.get_xdata()) == len(part_order(run))
     )
     expected = [run.results.row("look-back", run.metric, part).value for part in part_order(run)]
     np.testing.assert_allclose(dots.get_xdata(), expected)

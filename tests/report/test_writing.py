@@ -104,7 +104,7 @@ def test_page_says_the_numbers_and_where_they_come_from(reported_run: Run) -> No
         "Published, on Helen (194 points)",
         "0.501",
         "sha256:" + "ab" * 32,
-        "dual form; alpha 0.001 to 0.01",
+        "dual form; 10 alphas, 0.001 to 0.01; 0.0 % of the targets at the edge",
         "12 min 34 s",
         "vestige probe landmarks 300w:data/helen/trainset --test 300w:data/helen/testset --backbone efficientnet_lite0",
         "nothing was left out",
@@ -249,3 +249,11 @@ def test_command_is_put_together_from_the_options() -> None:
     )
     evaluated = Results("landmarks", {**config, "evaluated_run": "runs/a"}, data, {}, {}, ())
     assert command(evaluated, "out") == "vestige evaluate runs/a 300w:b -o out"
+
+
+def test_alphas_on_the_edge_are_said_at_the_head(landmark_run: Make) -> None:
+    run = landmark_run(**BARE, ridge={"alphas": [0.5], "at_boundary": 0.42, "form": "primal"})
+    write_report([run], run.report_path)
+    text = outline(run.report_path).text
+    assert "42 % of ridge’s targets chose an alpha on the edge" in text
+    assert "primal form; alpha 0.5; 42.0 %" in text

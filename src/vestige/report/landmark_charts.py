@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from vestige.metrics import Floats, cumulative_error
 from vestige.report.landmark_run import LandmarkRun, label
 from vestige.report.style import DASHES, MARKERS, Theme, decimal_axis, key_above, label_right, panels, spread
+
+DODGE = 0.13
+"""By how much of a row's height the methods stand apart, so that their intervals do not hide each other."""
 
 LIMITS = (0.08, 0.10)
 """The errors above which a face counts as failed."""
@@ -75,8 +78,9 @@ def draw_parts(runs: Sequence[LandmarkRun], theme: Theme) -> Figure:
     figure, axes = panels(len(runs), 1.1 + 0.42 * longest, share_y=alike)
     for run, ax in zip(runs, axes, strict=True):
         parts, shown = part_order(run), part_methods(run)
-        for method in shown:
-            _part_dots(ax, run, method, parts, theme)
+        dodges = {method: DODGE * ((len(shown) - 1) / 2 - k) for k, method in enumerate(shown)}
+        for method, dodge in dodges.items():
+            _part_dots(ax, run, method, parts, theme, dodge)
         ax.set_yticks(range(len(parts)), parts)
         ax.set_ylim(longest - 0.5, -0.5)
         ax.set_xlim(left=0)
@@ -86,15 +90,15 @@ def draw_parts(runs: Sequence[LandmarkRun], theme: Theme) -> Figure:
         ax.set_xlabel(f"error / {run.unit}")
         decimal_axis(ax.xaxis)
         if len(runs) == 1:
-            _label_above(ax, run, shown, parts, theme)
+            _label_above(ax, run, dodges, parts[0], theme)
         _title(ax, run, runs)
     if len(runs) > 1:
         key_above(figure, axes, theme)
     return figure
 
 
-def _part_dots(ax: Axes, run: LandmarkRun, method: str, parts: Sequence[str], theme: Theme) -> None:
-    rows = [(y, row) for y, part in enumerate(parts) if (row := run.find(method, subset=part)) is not None]
+def _part_dots(ax: Axes, run: LandmarkRun, method: str, parts: Sequence[str], theme: Theme, dodge: float) -> None:
+    rows = [(y + dodge, row) for y, part in enumerate(parts) if (row := run.find(method, subset=part)) is not None]
     colour = theme.method(method)
     for y, row in rows:
         if row.ci95 is not None:
@@ -112,15 +116,15 @@ def _part_dots(ax: Axes, run: LandmarkRun, method: str, parts: Sequence[str], th
     )
 
 
-def _label_above(ax: Axes, run: LandmarkRun, methods: Sequence[str], parts: Sequence[str], theme: Theme) -> None:
+def _label_above(ax: Axes, run: LandmarkRun, dodges: Mapping[str, float], first: str, theme: Theme) -> None:
     """Name the dots above those of the first part, moved apart where they would touch."""
-    firsts = [(m, row) for m in methods if (row := run.find(m, subset=parts[0])) is not None]
+    firsts = [(m, row) for m in dodges if (row := run.find(m, subset=first)) is not None]
     width = ax.get_xlim()[1]
     shares = [row.value / width for _, row in firsts]
     for (method, row), at in zip(firsts, spread(shares, 0.19, 0.04, 0.96), strict=True):
         ax.annotate(
             label(method),
-            xy=(row.value, 0),
+            xy=(row.value, dodges[method]),
             xytext=(at, 1.03),
             textcoords="axes fraction",
             ha="center",

@@ -7,11 +7,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
-from vestige.report.text import count, duration, percent
+from vestige.report.text import duration, percent
 from vestige.results import Results
+
+EDGE_SHARE = 0.05
+"""The share of targets on the grid's edge from which a page says so at its head."""
 
 Named = tuple[str, Results]
 """A run's name and its results."""
@@ -102,18 +103,26 @@ def _layer(backbone: Mapping[str, Any]) -> str:
 
 
 def ridge_sentence(ridge: Mapping[str, Any]) -> str:
-    """The ridge's form, the alphas it chose and how many sit on the grid's edge."""
+    """The ridge's form, the grid of alphas and how many targets chose one on its edge."""
     pieces = []
     if ridge.get("form"):
         pieces.append(f"{ridge['form']} form")
-    alphas = np.asarray(ridge.get("alphas") or [], dtype=np.float64)
-    if len(alphas):
-        low, middle, high = np.quantile(alphas, [0, 0.5, 1])
-        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}" if high > low else f"{low:.3g}"
-        pieces.append(f"alpha {spread} over {count(len(alphas), 'target')}")
+    alphas = [float(alpha) for alpha in ridge.get("alphas") or ()]
+    if alphas:
+        low, high = f"{min(alphas):.2g}", f"{max(alphas):.2g}"
+        pieces.append(f"{len(alphas)} alphas, {low} to {high}" if len(alphas) > 1 else f"alpha {low}")
     if ridge.get("at_boundary") is not None:
         pieces.append(f"{percent(float(ridge['at_boundary']))} of the targets at the edge of the grid")
     return "; ".join(pieces)
+
+
+def edge_note(results: Results) -> str | None:
+    """A warning where many targets chose an alpha on the grid's edge; None where few did."""
+    share = float(results.ridge.get("at_boundary") or 0.0)
+    if share <= EDGE_SHARE:
+        return None
+    edge = f"{percent(share, 0)} of ridge’s targets chose an alpha on the edge of the grid"
+    return f"{edge}: the best one may lie beyond it."
 
 
 def repeat_section(runs: Sequence[Named]) -> Section:

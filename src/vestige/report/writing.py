@@ -10,7 +10,8 @@ from vestige.report.blocks import Opening, Page, Section
 from vestige.report.generic import generic_parts
 from vestige.report.landmarks import landmark_parts
 from vestige.report.page import save_figures, save_page
-from vestige.report.provenance import data_section, provenance_section, repeat_section
+from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
+from vestige.results import Results
 from vestige.run import Run
 
 Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
@@ -54,7 +55,7 @@ def report_page(runs: Sequence[Run]) -> Page:
     openings, sections = TASKS.get(tasks[0], generic_parts)(runs)
     common = (data_section(results), provenance_section(results), repeat_section(results))
     several = len(runs) > 1
-    notes = [f"{name}: {note}" if several else note for name, found in results for note in found.notes]
+    notes = [f"{name}: {note}" if several else note for name, found in results for note in _notes(found)]
     names = ", ".join(name for name, _ in results)
     return Page(
         title=f"vestige {tasks[0]}: {names}",
@@ -64,3 +65,8 @@ def report_page(runs: Sequence[Run]) -> Page:
         notes=tuple(dict.fromkeys(notes)),
         footer=f"Made by vestige {results[0][1].vestige} from results.json and examples.npz alone.",
     )
+
+
+def _notes(results: Results) -> tuple[str, ...]:
+    edge = edge_note(results)
+    return (*results.notes, edge) if edge else results.notes
