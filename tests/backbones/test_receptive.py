@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.backbones import Backbone, Preprocessing, open_backbone
-from vestige.backbones.backbone import channels_last_paths
 from vestige.backbones.receptive import ReceptiveField, receptive_fields
+from vestige.backbones.watching import is_channels_last, run_order
 
 
 class Residual(nn.Module):
@@ -131,7 +131,8 @@ REAL = {
 
 def _backbone(module: nn.Module, names: tuple[str, ...], size: tuple[int, int]) -> Backbone:
     module.eval()
-    turned = channels_last_paths(module, torch.zeros(1, 3, *size))
+    shapes = run_order(module, torch.zeros(1, 3, *size))
+    turned = [path for path, shape in shapes.items() if is_channels_last(shape or (), size)]
     return Backbone(
         "net", module, Preprocessing(size, (0.0,) * 3, (1.0,) * 3), {name: name for name in names},
         channels_last_layers=turned,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.watching import is_channels_last, read_outputs, run_order, tensor_of
+from vestige.backbones.watching import read_outputs, run_order, tensor_of
 from vestige.errors import VestigeError
 
 Kind = Literal["vector", "grid", "tokens"]
@@ -229,13 +229,6 @@ def _grid_sides(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
     height = round(math.sqrt(count * size[0] / size[1]))
     width = round(math.sqrt(count * size[1] / size[0]))
     return (height, width) if height * width == count else None
-
-
-def channels_last_paths(module: nn.Module, x: Tensor) -> frozenset[str]:
-    """The module paths of a network that put out ``(N, h, w, C)`` grids, read off one forward pass."""
-    size = (x.shape[2], x.shape[3])
-    shapes = run_order(module, x)
-    return frozenset(path for path, shape in shapes.items() if shape is not None and is_channels_last(shape, size))
 
 
 def hash_state(state: Mapping[str, Tensor]) -> str:

@@ -8,7 +8,11 @@ from difflib import get_close_matches
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe import open_caffe
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
+from vestige.backbones.huggingface import open_huggingface
+from vestige.backbones.own_network import open_own_network
 from vestige.backbones.rgb import open_rgb
+from vestige.backbones.timm_networks import open_timm
+from vestige.backbones.torchvision_networks import open_torchvision
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec, parse_backbone_spec
 
@@ -16,6 +20,10 @@ _OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
     "efficientnet_lite0": open_efficientnet_lite0,
     "rgb:": open_rgb,
     "caffe:": open_caffe,
+    "torchvision:": open_torchvision,
+    "timm:": open_timm,
+    "hf:": open_huggingface,
+    "python:": open_own_network,
 }
 """Who opens what: a network without a kind by its name, any other by its kind with a colon."""
 

@@ -1,0 +1,78 @@
+"""A network of one's own: ``python:MODULE:FUNCTION``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from torch import nn
+
+from vestige.backbones.adapting import adapt, build, byte_scale, token_counts, whole_number
+from vestige.backbones.backbone import Backbone
+from vestige.backbones.preprocessing import Preprocessing
+from vestige.backbones.weights import seeded
+from vestige.errors import VestigeError
+from vestige.spec import BackboneSpec, check_options
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def open_own_network(spec: BackboneSpec) -> Backbone:
+    """``python:MODULE:FUNCTION``, with ``@PATH`` or ``@random:SEED``.
+
+    The function takes nothing and returns a network, or a network and its :class:`Preprocessing`. A network alone is
+    given ImageNet's mean and standard deviation, and 224 pixels or ``,size=N``. ``,registers=N`` says how many tokens
+    stand between class token and patches, where the parameters' names do not tell (``register_tokens``).
+
+    Raises:
+        VestigeError: where module or function is missing, or the function fails or returns something else.
+    """
+    check_options(spec.text, spec.options, ("size", "registers"))
+    function = _function(spec)
+    found: list[Preprocessing] = []
+
+    def make() -> nn.Module:
+        with seeded(spec.seed or 0):
+            module, preprocessing = _made(spec, function)
+        found.append(preprocessing)
+        return module
+
+    module = make() if spec.weights is None else build(spec, make, make)
+    prefix, registers = token_counts(module)
+    return adapt(spec, module, found[0], prefix=prefix, registers=whole_number(spec, "registers", registers))
+
+
+def _function(spec: BackboneSpec) -> Any:
+    module_name, colon, name = spec.name.partition(":")
+    if not colon or not module_name or not name:
+        raise VestigeError(f"{spec.text!r}: expected python:MODULE:FUNCTION, as in python:mynetworks:build")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the user's own module may raise anything
+        raise VestigeError(
+            f"{spec.text!r}: module {module_name!r} cannot be imported ({type(error).__name__}: {error}); its folder "
+            "must be on PYTHONPATH"
+        ) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise VestigeError(f"{spec.text!r}: module {module_name!r} has no function {name!r}")
+    return function
+
+
+def _made(spec: BackboneSpec, function: Any) -> tuple[nn.Module, Preprocessing]:
+    try:
+        made = function()
+    except Exception as error:  # likewise
+        raise VestigeError(f"{spec.text!r}: the function failed ({type(error).__name__}: {error})") from error
+    if isinstance(made, nn.Module):
+        side = whole_number(spec, "size", 224)
+        return made, Preprocessing((side, side), byte_scale(IMAGENET_MEAN), byte_scale(IMAGENET_STD))
+    match made:
+        case (nn.Module() as module, Preprocessing() as preprocessing):
+            if "size" in spec.options:
+                raise VestigeError(f"{spec.text!r}: the function gives its own preprocessing; leave out size=")
+            return module, preprocessing
+    raise VestigeError(
+        f"{spec.text!r}: the function returned {type(made).__name__}; expected a torch.nn.Module, or that and a "
+        "vestige.backbones.Preprocessing"
+    )
