@@ -19,6 +19,8 @@ from vestige.geometry import whole_picture
 Pixels = NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
 
+_ORIENTATION = 0x0112  # EXIF's tag
+
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -41,7 +43,8 @@ class ImageFile:
         """
         try:
             with Image.open(self.path) as image:
-                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+                turned = image if _upright(image) else ImageOps.exif_transpose(image)
+                return np.asarray(turned if turned.mode == "RGB" else turned.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise VestigeError(f"{self.path}: cannot be read as an image: {error}") from error
 
@@ -58,6 +61,10 @@ class ImageFile:
             raise VestigeError(f"{self.path}: cannot be read: {error}") from error
 
 
+def _upright(image: Image.Image) -> bool:
+    return bool(image.getexif().get(_ORIENTATION, 1) == 1)
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels from the file's header, the EXIF orientation applied.
 
@@ -66,7 +73,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise VestigeError(f"{path}: cannot be read as an image: {error}") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import listening
+from vestige.cli.console import command_line, listening
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
@@ -75,6 +76,7 @@ def compare(
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         comparison = compare_landmarks(*data, options, reader, output, listener.say)
+    comparison = replace(comparison, config={**comparison.config, "command": command_line()})
     save_comparison(comparison, output)
     write_comparison_figures(output, output / "figures")
     write_comparison(output, output / "report.html")

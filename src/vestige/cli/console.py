@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ class Listener:
         if done >= total:
             self.progress.remove_task(self._task)
             self._task = None
+
+
+def command_line() -> list[str]:
+    """The words of the command that is running."""
+    return ["vestige", *sys.argv[1:]]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import listening, print_results
+from vestige.cli.console import command_line, listening, print_results
 from vestige.datasets.opening import open_train_test
 from vestige.geometry import FACE_MARGIN
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
@@ -78,7 +78,7 @@ def landmarks(
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
-        results = record_landmarks(run, probe)
+        results = record_landmarks(run, probe, command_line())
     print_results(results, str(results.config["metric"]))
     show(run)
     typer.echo(f"report: {run.report_path}")

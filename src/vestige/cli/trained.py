@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import console, listening, print_results
+from vestige.cli.console import command_line, console, listening, print_results
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.geometry import Box
@@ -46,7 +46,7 @@ def evaluate(
         reader = reader_of(source, device, listener.pictures)
         listener.say(f"{run} on {data}")
         setup, evaluation = evaluate_run(source, test, reader)
-    results = record_evaluation(source, made, test, evaluation, setup, time.monotonic() - started)
+    results = record_evaluation(source, made, test, evaluation, setup, time.monotonic() - started, command_line())
     print_results(results, str(results.config["metric"]))
     show(made)
     typer.echo(f"report: {made.report_path}")

@@ -57,15 +57,19 @@ class Fit:
         probe: the probe, fitted on all rows.
         oof: ``(V, t)`` out-of-fold predictions: each row by the fit that did not see its fold.
         alphas: the grid that was searched.
+        chosen: the least, the median and the largest of the targets' alphas.
         at_boundary: the share of targets whose alpha sits on the grid's edge.
         form: ``primal`` or ``dual``.
+        uncertain: how many targets' alphas rounding may have decided.
     """
 
     probe: LinearProbe
     oof: NDArray[np.float64]
     alphas: tuple[float, ...]
+    chosen: tuple[float, float, float]
     at_boundary: float
     form: str
+    uncertain: int
 
 
 def fit_probe(
@@ -98,9 +102,11 @@ def fit_probe(
     return Fit(
         LinearProbe(source, solution.coef.astype(np.float32), solution.intercept, normalise),
         solution.oof.astype(np.float64),
-        tuple(float(alpha) for alpha in solution.alphas),
+        tuple(solution.alphas.tolist()),
+        tuple(np.quantile(solution.alpha, [0.0, 0.5, 1.0], method="nearest").tolist()),
         float(solution.at_boundary),
         solution.form,
+        int(solution.uncertain.sum()),
     )
 
 

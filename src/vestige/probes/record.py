@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,22 @@ def show(run: Run) -> None:
     write_report([run], run.report_path)
 
 
-def record_landmarks(run: Run, probe: LandmarkProbe) -> Results:
-    """Write a landmark probe into its started run: config, probes, examples, and last of all the results."""
+def record_landmarks(run: Run, probe: LandmarkProbe, command: Sequence[str] = ()) -> Results:
+    """Write a landmark probe into its started run: config, probes, examples, and last of all the results.
+
+    Args:
+        run: a started run.
+        probe: what was trained and measured.
+        command: the words of the command line that asked for it, where one did.
+    """
     results = Results(
         task=probe.setup.task,
-        config={**asdict(probe.options), "extraction": asdict(probe.extraction), **_points_config(probe.setup)},
+        config={
+            **asdict(probe.options),
+            "command": list(command),
+            "extraction": asdict(probe.extraction),
+            **_points_config(probe.setup),
+        },
         data={"train": describe_data(probe.train), "test": describe_data(probe.test)},
         backbone={
             "spec": probe.options.backbone,
@@ -65,8 +77,10 @@ def record_landmarks(run: Run, probe: LandmarkProbe) -> Results:
         },
         ridge={
             "alphas": list(probe.fit.alphas),
+            "chosen": list(probe.fit.chosen),
             "at_boundary": probe.fit.at_boundary,
             "form": probe.fit.form,
+            "uncertain": probe.fit.uncertain,
         },
         rows=probe.evaluation.rows,
         sweep=probe.sweep,
@@ -81,13 +95,24 @@ def record_landmarks(run: Run, probe: LandmarkProbe) -> Results:
 
 
 def record_evaluation(
-    source: Run, run: Run, test: Dataset, evaluation: Evaluation, setup: Setup, seconds: float
+    source: Run,
+    run: Run,
+    test: Dataset,
+    evaluation: Evaluation,
+    setup: Setup,
+    seconds: float,
+    command: Sequence[str] = (),
 ) -> Results:
     """Write the evaluation of a trained run on other data: the same document, the probes staying where they are."""
     trained = source.results()
     results = Results(
         task=trained.task,
-        config={**trained.config, **_points_config(setup), "evaluated_run": str(source.folder)},
+        config={
+            **trained.config,
+            **_points_config(setup),
+            "command": list(command),
+            "evaluated_run": str(source.folder),
+        },
         data={"train": trained.data["train"], "test": describe_data(test)},
         backbone=trained.backbone,
         ridge=trained.ridge,
