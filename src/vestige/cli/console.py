@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -65,15 +66,15 @@ def listening() -> Iterator[Listener]:
 def print_results(results: Results, metric: str) -> None:
     """The table of methods on standard output: the main metric with its interval, then the other metrics over all."""
     others = list(dict.fromkeys(row.metric for row in results.rows if row.subset == "all" and row.metric != metric))
-    table = Table(title=f"{results.task}: {metric}, test n = {results.data['test']['n']}", title_justify="left")
+    title = f"{results.task}: {metric}, test n = {results.data['test']['n']}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("method", metric, "95 % CI", *others):
-        table.add_column(name, justify="left" if name == "method" else "right")
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    overall = {(row.method, row.metric): row for row in results.rows if row.subset == "all"}
     for method in results.methods():
-        try:
-            main = results.row(method, metric)
-        except KeyError:
-            continue
-        interval = "" if main.ci95 is None else f"{main.ci95[0]:.4f} to {main.ci95[1]:.4f}"
-        cells = [f"{results.row(method, other).value:.3f}" for other in others]
-        table.add_row(method, f"{main.value:.4f}", interval, *cells)
-    Console().print(table)
+        main = overall.get((method, metric))
+        if main is not None:
+            interval = "" if main.ci95 is None else f"{main.ci95[0]:.4f}-{main.ci95[1]:.4f}"
+            cells = [f"{overall[method, other].value:.3f}" if (method, other) in overall else "" for other in others]
+            table.add_row(method, f"{main.value:.4f}", interval, *cells)
+    Console(width=None if console.is_terminal else 120).print(table)

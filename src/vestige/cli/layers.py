@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -52,15 +53,15 @@ def _to_json(layer: Layer, field: ReceptiveField) -> dict[str, Any]:
 
 
 def _table(opened: Backbone, described: tuple[Layer, ...], fields: dict[str, ReceptiveField]) -> Table:
-    table = Table(title=opened.spec, title_justify="left")
-    for name in ("name", "kind", "shape", "stride", "receptive field", "centre of unit 0", "sees"):
-        table.add_column(name)
+    table = Table(title=opened.spec, title_justify="left", box=SIMPLE_HEAD)
+    for name in ("name", "kind", "shape", "stride", "field", "centre", ""):
+        table.add_column(name, no_wrap=True)
     for layer in described:
         field = fields[layer.name]
         table.add_row(
             layer.name,
             layer.kind,
-            " x ".join(map(str, layer.shape)),
+            "x".join(map(str, layer.shape)),
             _pair(field.stride),
             _pair(field.receptive_field),
             _pair(field.centre),
@@ -73,7 +74,7 @@ def _pair(values: tuple[float, float] | None) -> str:
     """``(y, x)``; one number where both are the same."""
     if values is None:
         return ""
-    return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g} x {values[1]:g}"
+    return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g}x{values[1]:g}"
 
 
 def _preprocessing(opened: Backbone) -> str:

@@ -9,17 +9,29 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_results
 from vestige.datasets.opening import open_train_test
-from vestige.geometry import FACE_MARGIN
+from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
+from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.record import record_landmarks, show
+from vestige.probes.record import record, show
 from vestige.run import start_run
 
 app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `probe` a group while it has one command."""
+LookBack = Annotated[bool, typer.Option("--look-back/--no-look-back", help="Look again, closer, at every part.")]
+LookBacks = Annotated[int, typer.Option("--look-backs", min=1, help="How many times to look back.")]
+MarginQuantile = Annotated[
+    float,
+    typer.Option(
+        "--margin-quantile",
+        min=0.0,
+        max=1.0,
+        help="Of a part's out-of-fold error, by which its box is enlarged (1: the paper).",
+    ),
+]
+Mirror = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")]
+BoxMargin = Annotated[float, typer.Option("--box-margin", min=0.0, help="Share of a box's side added on every side.")]
+Untrained = Annotated[int, typer.Option("--untrained", min=0, help="How many random networks to compare with.")]
 
 
 @app.command(
@@ -33,23 +45,18 @@ def landmarks(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: o.Layers = None,
     readout: o.Readouts = None,
-    look_back: Annotated[bool, typer.Option(help="Look again, closer, at every part.")] = True,
-    look_backs: Annotated[int, typer.Option(min=1, help="How many times to look back.")] = 1,
-    margin_quantile: Annotated[
-        float,
-        typer.Option(
-            min=0.0, max=1.0, help="Of a part's out-of-fold error, by which its box is enlarged (1: the paper)."
-        ),
-    ] = 0.99,
-    mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
-    box_margin: Annotated[
-        float, typer.Option(min=0.0, help="Share of a box's side added on every side.")
-    ] = FACE_MARGIN,
+    look_back: LookBack = True,
+    look_backs: LookBacks = 1,
+    margin_quantile: MarginQuantile = 0.99,
+    mirror: Mirror = True,
+    box_margin: BoxMargin = FACE_MARGIN,
     normaliser: Annotated[
         str | None,
-        typer.Option(help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"),
+        typer.Option(
+            help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]"
+        ),
     ] = None,
-    untrained: Annotated[int, typer.Option(min=0, help="How many random networks to compare with.")] = 3,
+    untrained: Untrained = 3,
     markup: o.MarkupFile = None,
     seed: o.Seed = 0,
     strict: o.Strict = False,
@@ -79,6 +86,65 @@ def landmarks(
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
         results = record_landmarks(run, probe, command_line())
+    print_results(results, str(results.config["metric"]))
+    show(run)
+    typer.echo(f"report: {run.report_path}")
+
+
+@app.command(
+    epilog="Example: vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
+    "--layer block7 --layer block10 -o runs/objects"
+)
+def keypoints(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: o.Layers = None,
+    readout: o.Readouts = None,
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="A",
+            help="Of PCK, in longer sides of the box; repeat for several, layers are chosen by the first. "
+            "[default: 0.1]",
+        ),
+    ] = None,
+    look_back: LookBack = True,
+    look_backs: LookBacks = 1,
+    margin_quantile: MarginQuantile = 0.99,
+    mirror: Mirror = True,
+    box_margin: BoxMargin = OBJECT_MARGIN,
+    untrained: Untrained = 3,
+    markup: o.MarkupFile = None,
+    seed: o.Seed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Where are an object's parts? One set of regressors per class, measured by the share of keypoints found (PCK)."""
+    chosen = KeypointOptions(
+        backbone=backbone,
+        layers=tuple(layer or ("all",)),
+        readouts=tuple(readout or ()),
+        box_margin=box_margin,
+        mirror=mirror,
+        look_backs=look_backs if look_back else 0,
+        margin_quantile=margin_quantile,
+        alphas=tuple(dict.fromkeys(alpha or (0.1,))),
+        untrained_seeds=untrained,
+        seed=seed,
+    )
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        probe = probe_keypoints(*data, chosen, reader, listener.say)
+        results = record(run, probe)
     print_results(results, str(results.config["metric"]))
     show(run)
     typer.echo(f"report: {run.report_path}")

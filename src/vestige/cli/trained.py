@@ -15,9 +15,8 @@ from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.images import ImageFile, save_image
-from vestige.probes.methods import load_methods
 from vestige.probes.predict import predict_images
-from vestige.probes.record import check_weights, evaluate_run, reader_of, record_evaluation, show
+from vestige.probes.record import check_weights, evaluate_run, load_predictor, reader_of, record_evaluation, show
 from vestige.run import Run, start_run, write_json
 
 
@@ -45,8 +44,8 @@ def evaluate(
     with listening() as listener:
         reader = reader_of(source, device, listener.pictures)
         listener.say(f"{run} on {data}")
-        setup, evaluation = evaluate_run(source, test, reader)
-    results = record_evaluation(source, made, test, evaluation, setup, time.monotonic() - started, command_line())
+        evaluation = evaluate_run(source, test, reader)
+    results = record_evaluation(source, made, test, evaluation, time.monotonic() - started, command_line())
     print_results(results, str(results.config["metric"]))
     show(made)
     typer.echo(f"report: {made.report_path}")
@@ -60,10 +59,13 @@ def predict(
         list[str] | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="The object's box in pixels: one for all, or one per image."),
     ] = None,
+    category: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="The object's class, where the run has several.")
+    ] = None,
     device: o.Device = "auto",
 ) -> None:
     """Read the points out of photographs: pictures with points drawn, and a JSON of coordinates in image pixels."""
-    setup, methods = load_methods(Run(run).probe_folder)
+    setup, methods = load_predictor(Run(run), category)
     boxes: list[Box | None] = [np.array(o.parse_box(text)) for text in box or []]
     if len(boxes) not in (0, 1, len(images)):
         raise VestigeError(f"--box is given {len(boxes)} times for {len(images)} images; give one, or one per image")
