@@ -257,3 +257,11 @@ def test_alphas_on_the_edge_are_said_at_the_head(landmark_run: Make) -> None:
     text = outline(run.report_path).text
     assert "42 % of ridge’s targets chose an alpha on the edge" in text
     assert "primal form; alpha 0.5; 42.0 %" in text
+
+
+def test_no_regularisation_is_told_from_too_narrow_a_grid(landmark_run: Make) -> None:
+    alphas = [1e-11, 1e-3, 10.0]
+    ridge = {"alphas": alphas, "chosen": [1e-11, 1e-11, 10.0], "at_boundary": 0.9, "form": "dual"}
+    run = landmark_run(**BARE, ridge=ridge)
+    write_report([run], run.report_path)
+    assert "next to none" in outline(run.report_path).text

@@ -11,6 +11,9 @@ from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, 
 from vestige.report.text import duration, percent
 from vestige.results import Results
 
+NO_REGULARISATION = 1e-10
+"""The least alpha over the largest, below which the least counts as none."""
+
 EDGE_SHARE = 0.05
 """The share of targets on the grid's edge from which a page says so at its head."""
 
@@ -122,7 +125,16 @@ def edge_note(results: Results) -> str | None:
     if share <= EDGE_SHARE:
         return None
     edge = f"{percent(share, 0)} of ridge’s targets chose an alpha on the edge of the grid"
+    if _next_to_none(results.ridge):
+        return f"{edge}, one that is next to none: these pictures ask for no regularisation."
     return f"{edge}: the best one may lie beyond it."
+
+
+def _next_to_none(ridge: Mapping[str, Any]) -> bool:
+    """Whether most targets chose the least alpha of a grid that reaches down to where it makes no difference."""
+    alphas: list[float] = ridge.get("alphas") or []
+    chosen: list[float] = ridge.get("chosen") or []  # least, median, largest
+    return len(alphas) > 1 and len(chosen) == 3 and chosen[1] <= min(alphas) < NO_REGULARISATION * max(alphas)
 
 
 def repeat_section(runs: Sequence[Named]) -> Section:
