@@ -16,6 +16,8 @@ from vestige.results import Results
 
 console = Console(stderr=True)
 
+_LISTED = 10  # problems that are printed before they are only counted
+
 
 @dataclass
 class Listener:
@@ -78,3 +80,15 @@ def print_results(results: Results, metric: str) -> None:
             cells = [f"{overall[method, other].value:.3f}" if (method, other) in overall else "" for other in others]
             table.add_row(method, f"{main.value:.4f}", interval, *cells)
     Console(width=None if console.is_terminal else 120).print(table)
+    _print_left_out(results)
+
+
+def _print_left_out(results: Results) -> None:
+    """What was left out of the data, and what else a reader of the numbers must know."""
+    for part, data in results.data.items():
+        if data["skipped"]:
+            console.print(f"left out of {part}: {data['skipped']} (vestige data check tells all)")
+            for problem in data["problems"][:_LISTED]:
+                console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+    for note in results.notes:
+        console.print(note, markup=False, highlight=False)
