@@ -13,14 +13,15 @@ import numpy.typing as npt
 import torch
 
 from vestige.ridge import checks, grid
+from vestige.ridge.blocks import Kind, SharedAlpha, TargetBlocks
 from vestige.ridge.checks import ArrayLike, RidgeError
 from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
-from vestige.ridge.plan import MEMORY, Size, choose_form
-from vestige.ridge.primal import PrimalForm
+from vestige.ridge.plan import MEMORY, Size, choose_form, target_block
+from vestige.ridge.primal import Kept, PrimalForm
 from vestige.ridge.recheck import recheck as recheck_scores
 from vestige.ridge.rows import Chunk, Rows, chunks_of, in_memory, join, rechunked
-from vestige.ridge.solution import Form, RidgeSolution
+from vestige.ridge.solution import Form, RidgeSolution, beside
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
 Floats = npt.NDArray[np.float64]
@@ -64,11 +65,10 @@ def fit(
     Raises:
         RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
     """
-    form = PrimalForm(moments, fit_intercept, _keep(moments, alphas), not per_target)
+    form = PrimalForm(moments, fit_intercept, {} if _keep(moments, alphas) else None, not per_target)
     settle = None if rows is None else partial(_settle, form, _Rechunked(rows))
-    return _finish(
-        form, alphas, per_target, moments.dtype, (moments.n_targets, moments.n_features), coef_path, settle=settle
-    )
+    coef = _coefficients((moments.n_targets, moments.n_features), moments.dtype, coef_path)
+    return _finish(form, alphas, per_target, coef, settle=settle)
 
 
 def fit_rows(
@@ -86,6 +86,7 @@ def fit_rows(
     dtype: str | torch.dtype | None = None,
     device: str | torch.device = "cpu",
     coef_path: str | Path | None = None,
+    memory: float = MEMORY,
 ) -> RidgeSolution:
     """Ridge of every target from rows: alpha by k-fold cross-validation, coefficients from all rows.
 
@@ -106,6 +107,8 @@ def fit_rows(
             float32 unless X is float64 or of wide integers; the primal form multiplies in that dtype, the dual form
             in float64.
         device: "cpu" or a CUDA device.
+        memory: bytes that the primal form may use beyond data and solution. Where the moments of all targets need more,
+            the targets are taken in blocks, and X is read once for each.
 
     Raises:
         RidgeError: shapes that do not fit, numbers that are not finite (with row and column), fewer than two folds.
@@ -116,25 +119,16 @@ def fit_rows(
     n, d = X.shape
     n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
     if form == "auto":
-        size = Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups))
-        form = choose_form(size)
+        form = choose_form(Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups)))
     kind = checks.product_dtype(dtype, X)
     if form == "dual":
         products = torch.float64 if dtype is None else kind
         return _fit_dual(data, kind, products, alphas, per_target, fit_intercept, return_oof, coef_path)
-    moments = Moments(d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), kind, device)
-    for rows in chunks_of(data, ROWS):
-        moments.update(*rows)
-    primal = PrimalForm(moments, fit_intercept, return_oof or _keep(moments, alphas), not per_target)
-
-    def predict(alpha: Floats) -> npt.NDArray[Any]:
-        out = np.empty(tuple(data.Y.shape), _numpy_dtype(kind))
-        primal.oof(alpha, data.X, data.labels, out)
-        return out
-
-    shape = (moments.n_targets, d)
-    settle = partial(_settle, primal, _Chunks(data)) if recheck else None
-    return _finish(primal, alphas, per_target, kind, shape, coef_path, predict if return_oof else None, settle)
+    size = Size(n, d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), n_alphas, len(data.groups))
+    out = np.empty(tuple(data.Y.shape), _numpy_dtype(kind)) if return_oof else None
+    blocks = TargetBlocks(_Chunks(data), Kind(d, size.folds, kind, device), size.t, target_block(size, memory))
+    coef = _coefficients((size.t, d), kind, coef_path)
+    return _fit_blocks(blocks, alphas, per_target, fit_intercept, recheck, coef, data, out)
 
 
 def _rows(
@@ -178,8 +172,48 @@ def _fit_dual(
         dual.oof(alpha, out)
         return out
 
-    shape = (data.Y.shape[1], data.X.shape[1])
-    return _finish(dual, alphas, per_target, dtype, shape, coef_path, predict if return_oof else None)
+    coef = _coefficients((data.Y.shape[1], data.X.shape[1]), dtype, coef_path)
+    return _finish(dual, alphas, per_target, coef, predict if return_oof else None)
+
+
+def _fit_blocks(
+    blocks: TargetBlocks,
+    alphas: Alphas,
+    per_target: bool,
+    fit_intercept: bool,
+    recheck: bool,
+    coef: npt.NDArray[Any],
+    data: Rows | None = None,
+    out: npt.NDArray[Any] | None = None,
+) -> RidgeSolution:
+    """The primal form from a pass over the rows for each block of targets (two for an alpha that all share).
+
+    ``out`` (n, t) takes out-of-fold predictions of ``data``.
+    """
+
+    def predict(form: PrimalForm | SharedAlpha, cols: slice, alpha: Floats) -> npt.NDArray[Any]:
+        assert out is not None
+        assert data is not None
+        form.oof(alpha, data.X, data.labels, out[:, cols])
+        return out[:, cols]
+
+    kept: Kept | None = None
+    if len(blocks.columns) > 1 or alphas is None or out is not None:
+        kept = {} if blocks.kind.holds_factors() else None
+    if not per_target and len(blocks.columns) > 1:
+        shared = SharedAlpha(blocks, fit_intercept, kept)
+        every = slice(0, blocks.n_targets)
+        return _finish(shared, alphas, False, coef, None if out is None else partial(predict, shared, every))
+    found = []
+    scale = None
+    for cols in blocks.columns:
+        form = blocks.form(cols, fit_intercept, kept, not per_target)
+        scale = form.scale() if scale is None else scale
+        settle = partial(_settle, form, blocks.only(cols)) if recheck else None
+        oof = None if out is None else partial(predict, form, cols)
+        found.append(_finish(form, alphas, per_target, coef[cols], oof, settle, scale))
+        del form, settle, oof  # lest their moments live on beside the next block's
+    return beside(found, coef, out)
 
 
 def fit_chunks(
@@ -192,6 +226,7 @@ def fit_chunks(
     dtype: str | torch.dtype | None = None,
     device: str | torch.device = "cpu",
     coef_path: str | Path | None = None,
+    memory: float = MEMORY,
 ) -> RidgeSolution:
     """Ridge of every target from a stream of rows, such as a FeatureStore gives.
 
@@ -202,7 +237,8 @@ def fit_chunks(
         chunks: a re-iterable (a list, or an object whose ``__iter__`` starts afresh) of ``(X, Y, fold)``, or of
             ``(X, Y, fold, sample_weight, mask)`` where the last two, or the last, may be left out or None.
         n_folds: K, if it is known; else one more than the largest label, for which ``fold`` is read once beforehand.
-        alphas, per_target, fit_intercept, form, dtype, device, coef_path: as in `fit_rows`.
+        alphas, per_target, fit_intercept, form, dtype, device, coef_path, memory: as in `fit_rows`. The chunks are read
+            once for each block of targets, and again where alphas are settled by prediction.
 
     Raises:
         RidgeError: as `fit_rows`; or there are no chunks, or they can be read only once.
@@ -212,24 +248,23 @@ def fit_chunks(
     if form not in ("auto", "primal", "dual"):
         raise RidgeError(f"form {form!r}: expected auto, primal or dual")
     n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
-    held: list[tuple[Any, ...]] = []
-    moments: Moments | None = None
+    held: list[Chunk] = []
+    primal = False
     for chunk in rechunked(chunks, ROWS):
-        if moments is not None:
-            moments.update(*chunk)
-            continue
         held.append(chunk)
         n, d, t = sum(len(c[0]) for c in held), chunk[0].shape[1], chunk[1].shape[1]
         folds = n_folds or 1 + max(int(np.max(c[2])) for c in held)
         if form == "primal" or (form == "auto" and choose_form(Size(n, d, t, folds, n_alphas)) == "primal"):
-            n_folds = max(2, n_folds or _count_folds(chunks))
-            moments = Moments(d, t, n_folds, checks.product_dtype(dtype, chunk[0]), device)
-            while held:
-                moments.update(*held.pop(0))
-    if moments is not None:
-        return fit(moments, alphas, per_target, chunks, fit_intercept, coef_path)
+            primal = True
+            break
     if not held:
         raise RidgeError("there are no rows to fit: chunks is empty")
+    if primal:
+        kind = Kind(d, max(2, n_folds or _count_folds(chunks)), checks.product_dtype(dtype, held[0][0]), device)
+        held.clear()
+        blocks = TargetBlocks(_Rechunked(chunks), kind, t, target_block(Size(n, d, t, kind.n_folds, n_alphas), memory))
+        coef = _coefficients((t, d), kind.dtype, coef_path)
+        return _fit_blocks(blocks, alphas, per_target, fit_intercept, True, coef)
     X, Y, fold, w, mask = join(held)
     return fit_rows(
         X, Y, fold, alphas, per_target, w, mask, fit_intercept, "dual", dtype=dtype, device=device, coef_path=coef_path
@@ -245,23 +280,25 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
 
 
 def _keep(moments: Moments, alphas: Alphas) -> bool:
-    size = 2 * len(moments.xx) * moments.n_folds * moments.n_features**2 * torch.finfo(moments.dtype).bits // 8
-    return alphas is None and size <= MEMORY // 2
+    kind = Kind(moments.n_features, moments.n_folds, moments.dtype, moments.device)
+    return alphas is None and kind.holds_factors(len(moments.xx))
 
 
 def _finish(
     form: _Form,
     alphas: Alphas,
     per_target: bool,
-    dtype: torch.dtype,
-    shape: tuple[int, int],
-    coef_path: str | Path | None,
+    coef: npt.NDArray[Any],
     predict: Callable[[Floats], npt.NDArray[Any]] | None = None,
     settle: Callable[[Floats, Floats, Places, Bools], tuple[Floats, Bools]] | None = None,
+    scale: float | None = None,
 ) -> RidgeSolution:
-    """Search, choose, solve; ``settle`` gives better scores where it matters, ``predict`` out-of-fold predictions."""
+    """Search, choose, solve; ``settle`` gives better scores where it matters, ``predict`` out-of-fold predictions.
+
+    ``scale`` is that of an automatic grid; None for the form's own.
+    """
     if alphas is None:
-        tried, scores = grid.search(form.score, form.scale(), per_target)
+        tried, scores = grid.search(form.score, form.scale() if scale is None else scale, per_target)
     else:
         tried = checks.regularisation(alphas)
         scores = form.score(tried)
@@ -272,7 +309,6 @@ def _finish(
         best = grid.choose(scores, per_target, tried)
     alpha = tried[best]
     oof = None if predict is None else predict(alpha)
-    coef = _coefficients(shape, _numpy_dtype(dtype), coef_path)
     intercept = form.solve(alpha, coef)
     boundary = grid.at_boundary(tried, best)
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
@@ -309,10 +345,10 @@ class _Chunks:
         return chunks_of(self.data, ROWS)
 
 
-def _coefficients(shape: tuple[int, int], dtype: np.dtype[Any], path: str | Path | None) -> npt.NDArray[Any]:
+def _coefficients(shape: tuple[int, int], dtype: torch.dtype, path: str | Path | None) -> npt.NDArray[Any]:
     if path is None:
-        return np.empty(shape, dtype)
+        return np.empty(shape, _numpy_dtype(dtype))
     try:
-        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+        return np.lib.format.open_memmap(path, "w+", _numpy_dtype(dtype), shape)
     except OSError as error:
         raise RidgeError(f"{path}: cannot write the coefficients: {error}") from error

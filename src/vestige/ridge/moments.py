@@ -63,6 +63,7 @@ class Moments:
         if self.device.type not in ("cpu", "cuda"):
             raise RidgeError(f"device {device}: ridge adds up in float64, which only cpu and cuda offer; use cpu")
         self.n_rows = 0
+        self._knows_x = False  # the sums over X are whole already: `for_targets`
         k, d, t = self.n_folds, self.n_features, self.n_targets
         self.shift_x, self.shift_y = self._zeros(d), self._zeros(t)
         self.weight, self.sx, self.xx = self._zeros(1, k), self._zeros(1, k, d), [self._zeros(k, d, d)]
@@ -96,13 +97,13 @@ class Moments:
             return self
         if not self.n_rows:
             self._place_shift(x, y, seen)
+        if seen is not None and self._knows_x:
+            raise RidgeError("a target is missing in rows where none was when they were read before")
         if seen is not None:
             self._split_groups(seen)
         x, y = measured_from(self.shift_x, x, self.dtype), measured_from(self.shift_y, y, self.dtype)
         for k in np.unique(labels):
-            inside = np.flatnonzero(labels == k)
-            for start in range(0, len(inside), ROWS):
-                rows = torch.from_numpy(inside[start : start + ROWS]).to(self.device)
+            for rows in column_blocks(np.flatnonzero(labels == k), ROWS):
                 self._add(int(k), x[rows], y[rows], *(None if v is None else v[rows] for v in (w, seen)))
         self.n_rows += len(x)
         return self
@@ -127,7 +128,8 @@ class Moments:
     def _place_shift(self, x: Tensor, y: Tensor, seen: Tensor | None) -> None:
         """Measure from the first rows' mean, rounded to the products' dtype so that subtracting it is exact."""
         count = len(y) if seen is None else seen.sum(0).clamp(min=1)
-        self.shift_x = (x.sum(0, dtype=torch.float64) / len(x)).to(self.dtype).double()
+        if not self._knows_x:
+            self.shift_x = (x.sum(0, dtype=torch.float64) / len(x)).to(self.dtype).double()
         self.shift_y = (y.sum(0, dtype=torch.float64) / count).to(self.dtype).double()
 
     def _add(self, k: int, x: Tensor, y: Tensor, w: Tensor | None, seen: Tensor | None) -> None:
@@ -141,9 +143,10 @@ class Moments:
             columns = np.flatnonzero(self.group == g)
             rows = slice(None) if seen is None else seen[:, columns[0]]
             xg, wg = x[rows], w[rows]
-            self.weight[g, k] += wg.sum()
-            self.sx[g, k] += matmul(xg.T, wg.sqrt().to(self.dtype)[:, None])[:, 0]
-            self.xx[g][k] += gram(xg)
+            if not self._knows_x:
+                self.weight[g, k] += wg.sum()
+                self.sx[g, k] += matmul(xg.T, wg.sqrt().to(self.dtype)[:, None])[:, 0]
+                self.xx[g][k] += gram(xg)
             self._add_targets(k, xg, y[rows], wg, columns)
 
     def _add_targets(self, k: int, x: Tensor, y: Tensor, w: Tensor, columns: npt.NDArray[np.int64]) -> None:
@@ -173,6 +176,19 @@ class Moments:
             self.xx = parts
             self.weight, self.sx = self.weight[old].clone(), self.sx[old].clone()
             self.group = labels
+
+    def for_targets(self, n_targets: int) -> Moments:
+        """Moments of the same rows and other targets, all known in every row.
+
+        The sums over X are shared with this object, and no longer change; give `update` the same rows
+        again, with the other targets.
+        """
+        other = Moments.__new__(Moments)
+        other.__dict__ |= self.__dict__ | {"n_targets": n_targets, "n_rows": 0, "_knows_x": True}
+        k, d, t = self.n_folds, self.n_features, n_targets
+        other.shift_y, other.group = self._zeros(t), np.zeros(t, np.int64)
+        other.sy, other.yy, other.xy = self._zeros(k, t), self._zeros(k, t), self._zeros(k, d, t)
+        return other
 
     def merge(self, other: Moments) -> Moments:
         """Add the rows that ``other`` has seen; ``other`` is left as it is.

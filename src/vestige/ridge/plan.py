@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vestige.ridge.solution import Form
 
 MEMORY = 4 * 2**30
 """Bytes that the engine may use, beyond the data and the solution, before it prefers the slower way."""
+LEAST_TARGETS = 1024
+"""Targets of a block (`target_block`) that are worked on however little memory there is."""
 _FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`quadratic`)
 _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
 
@@ -40,8 +42,20 @@ def dual_operations(s: Size) -> float:
 
 
 def primal_bytes(s: Size) -> float:
-    """Memory of the primal form."""
+    """Memory of the primal form for all targets at once."""
     return 8.0 * (s.folds * s.d * (s.groups * s.d + s.t) + 6 * s.d**2)
+
+
+def target_block(s: Size, memory: float = MEMORY) -> int:
+    """Targets that the primal form takes at a time, so that it needs no more than ``memory`` bytes.
+
+    With several blocks the folds' factors are kept from one to the next. Blocks are about equally large.
+    """
+    if primal_bytes(s) <= memory:
+        return s.t
+    room = memory - primal_bytes(replace(s, t=0)) - 16.0 * s.folds * s.d**2
+    most = max(LEAST_TARGETS, int(room // (8 * s.folds * s.d)))
+    return -(-s.t // -(-s.t // most))
 
 
 def dual_bytes(s: Size) -> float:
@@ -50,8 +64,11 @@ def dual_bytes(s: Size) -> float:
 
 
 def choose_form(s: Size) -> Form:
-    """The cheaper form; or the one that fits into `MEMORY`, if only one does."""
-    fits = primal_bytes(s) <= MEMORY, dual_bytes(s) <= MEMORY
+    """The cheaper form; or the one that fits into `MEMORY`, if only one does.
+
+    The primal form may take the targets in blocks: what counts is what it needs for one.
+    """
+    fits = primal_bytes(replace(s, t=min(s.t, LEAST_TARGETS))) <= MEMORY, dual_bytes(s) <= MEMORY
     if fits[0] != fits[1]:
         return "primal" if fits[0] else "dual"
     return "primal" if primal_operations(s) <= dual_operations(s) else "dual"

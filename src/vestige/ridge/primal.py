@@ -44,19 +44,26 @@ class FoldFactor:
     p: Tensor
 
 
+Kept = dict[tuple[int, int], FoldFactor]
+"""The factors of each group and fold."""
+
+
 class PrimalForm:
     """Cross-validation and solution from moments (see the module's text)."""
 
     name: Form = "primal"
 
-    def __init__(self, moments: Moments, fit_intercept: bool = True, keep: bool = False, shared: bool = False) -> None:
+    def __init__(
+        self, moments: Moments, fit_intercept: bool = True, kept: Kept | None = None, shared: bool = False
+    ) -> None:
         """``shared``: one alpha for all targets.
 
-        ``keep`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`.
+        ``kept`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`, and for
+        other targets' moments of the same rows; None to hold none.
         """
-        self.m, self.fit_intercept, self.keep, self.shared = moments, fit_intercept, keep, shared
+        self.m, self.fit_intercept, self.shared = moments, fit_intercept, shared
         self.eps = torch.finfo(moments.dtype).eps
-        self._kept: dict[tuple[int, int], FoldFactor] = {}
+        self._kept = kept
         total = moments.weight.sum(1)
         empty = np.flatnonzero(to_numpy(total)[moments.group] <= 0)
         if len(empty):
@@ -112,14 +119,14 @@ class PrimalForm:
 
     def factor(self, g: int, k: int) -> FoldFactor:
         """The factor of fold k for group g."""
-        if (g, k) in self._kept:
+        if self._kept is not None and (g, k) in self._kept:
             return self._kept[g, k]
         p = self._centre_x(g, self.others(k))
         S, Qt = eigh(self._scatter(g, self.others(k), p).to(self.m.dtype))
         S.clamp_(min=0)
         H = matmul(matmul(Qt, self.m.scatter(g, k, p).to(self.m.dtype)), Qt.T)
         found = FoldFactor(g, k, S, Qt, H, p)
-        if self.keep:
+        if self._kept is not None:
             self._kept[g, k] = found
         return found
 
@@ -176,9 +183,13 @@ class PrimalForm:
         error: Tensor = SUM_NOISE * self.eps * y2 + (2 * sse.sqrt() + moved) * moved
         return error
 
+    def noise(self, alphas: Floats) -> Floats:
+        """The rounding error (A, t) that the scores of ``alphas`` (A,), which `score` has given, may carry."""
+        return np.stack([self._noise[a] for a in alphas.tolist()])
+
     def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
-        noise = np.stack([self._noise[a] for a in alphas.tolist()])
+        noise = self.noise(alphas)
         high = (scores + noise)[best, np.arange(scores.shape[1])]
         return np.asarray(scores - noise <= high)
 
@@ -189,10 +200,7 @@ class PrimalForm:
         """
         blind = np.isnan(scores).any(axis=0) & (len(alphas) > 1)
         if (best == best[0]).all() and self.shared:
-            noise = np.stack([self._noise[a] for a in alphas.tolist()])[:, ~blind].sum(1)
-            total = scores[:, ~blind].sum(1)
-            tied = (total - noise < (total + noise)[best[0]]) & (alphas != alphas[best[0]])
-            return np.asarray(blind | tied.any())
+            return np.asarray(blind | tied(alphas, scores[:, ~blind], self.noise(alphas)[:, ~blind], int(best[0])))
         others = alphas[:, None] != alphas[best]
         return np.asarray(blind | (self.rivals(alphas, scores, best) & others & (scores > 0)).any(axis=0))
 
@@ -250,6 +258,13 @@ class PrimalForm:
                 [cols, *_] = column_blocks(targets[places], len(places))
                 q = self._centre_y(folds, cols)
                 yield places, p, q, solver.solve(self.m.covariance(folds, cols, p, q)[0])
+
+
+def tied(alphas: Floats, scores: Floats, noise: Floats, best: int) -> bool:
+    """Whether the sum over targets of scores (A, t) is the lowest at another alpha too, to within the errors' sum."""
+    total, error = scores.sum(1), noise.sum(1)
+    rivals = (total - error < (total + error)[best]) & (alphas != alphas[best])
+    return bool(rivals.any())
 
 
 class _Solver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +23,9 @@ class RidgeSolution:
         intercept: (t,) float64; zeros without an intercept.
         alpha: (t,) the chosen alpha of every target, eq. 2's lambda.
         alphas: (A,) all alphas that were tried; ascending if the grid was automatic.
-        scores: (A, t) mean over folds of the (weighted) validation mean squared error.
+        scores: (A, t) mean over folds of the (weighted) validation mean squared error. NaN for a target without a
+            usable fold, and where a block of targets was not tried at an alpha to which another's automatic grid was
+            widened.
         at_boundary: share of the targets whose alpha is the smallest or largest that was tried.
         form: "primal" (d x d) or "dual" (n x n).
         uncertain: (t,) True where rounding may have decided the alpha: scores tie within the error of the
@@ -51,3 +53,27 @@ class RidgeSolution:
             np.matmul(rows, self.coef.T, out=out[start : start + _ROWS])
             out[start : start + _ROWS] += self.intercept
         return out
+
+
+def beside(parts: list[RidgeSolution], coef: npt.NDArray[Any], oof: npt.NDArray[Any] | None) -> RidgeSolution:
+    """The solution of all targets from those of blocks of them, whose ``coef`` and ``oof`` are parts of the given."""
+    if len(parts) == 1:
+        return replace(parts[0], coef=coef, oof=oof)
+    same = all(np.array_equal(part.alphas, parts[0].alphas) for part in parts)
+    alphas = parts[0].alphas if same else np.unique(np.concatenate([part.alphas for part in parts]))
+    columns = []
+    for part in parts:
+        scores = np.full((len(alphas), len(part.alpha)), np.nan)
+        scores[slice(None) if same else np.searchsorted(alphas, part.alphas)] = part.scores
+        columns.append(scores)
+    return RidgeSolution(
+        coef=coef,
+        intercept=np.concatenate([part.intercept for part in parts]),
+        alpha=np.concatenate([part.alpha for part in parts]),
+        alphas=alphas,
+        scores=np.concatenate(columns, axis=1),
+        at_boundary=sum(part.at_boundary * len(part.alpha) for part in parts) / len(coef),
+        form=parts[0].form,
+        uncertain=np.concatenate([part.uncertain for part in parts]),
+        oof=oof,
+    )

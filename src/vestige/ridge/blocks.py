@@ -1,0 +1,151 @@
+"""The targets of a primal fit in blocks, each gathered in a pass of its own over the rows.
+
+So the moments of all targets, K d t numbers, never have to fit into memory at once. What concerns X alone is gathered
+in the first pass, and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vestige.ridge import checks
+from vestige.ridge.checks import RidgeError
+from vestige.ridge.moments import Moments
+from vestige.ridge.plan import MEMORY
+from vestige.ridge.primal import Kept, PrimalForm, tied
+from vestige.ridge.rows import Chunk
+from vestige.ridge.solution import Form
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the moments of all blocks have in common: d, K, the products' dtype, and where they are."""
+
+    n_features: int
+    n_folds: int
+    dtype: torch.dtype
+    device: torch.device | str
+
+    def holds_factors(self, groups: int = 1) -> bool:
+        """Whether the folds' factors of so many groups of targets are small enough to be held."""
+        return groups * 2 * self.n_folds * self.n_features**2 * torch.finfo(self.dtype).bits // 8 <= MEMORY // 2
+
+
+class TargetBlocks:
+    """The blocks of a fit, and their moments."""
+
+    def __init__(self, rows: Iterable[Chunk], kind: Kind, n_targets: int, size: int) -> None:
+        """``rows`` is a re-iterable of chunks with all targets; a block has at most ``size`` targets."""
+        self.rows, self.kind, self.n_targets = rows, kind, n_targets
+        self.columns = [slice(a, min(a + size, n_targets)) for a in range(0, n_targets, size)]
+        self._n_rows: int | None = None  # in the first pass
+        self._x: Moments | None = None  # the sums over X
+        self._masked = False
+
+    def moments(self, cols: slice) -> Moments:
+        """The moments of one block: one pass over the rows."""
+        k, n_targets = self.kind, cols.stop - cols.start
+        if self._x is None:
+            m = Moments(k.n_features, n_targets, k.n_folds, k.dtype, k.device)
+        else:
+            m = self._x.for_targets(n_targets)
+        for X, Y, fold, weight, mask in self.rows:
+            if self._n_rows is None:
+                self._look(Y, mask, m.n_rows)
+            m.update(X, Y[:, cols], fold, weight, None if mask is None else mask[:, cols])
+        if self._n_rows not in (None, m.n_rows):
+            raise RidgeError(f"chunks gave {self._n_rows} rows when they were first read, and {m.n_rows} now")
+        if self._n_rows is None and not self._masked:
+            self._x = m.for_targets(1)
+        self._n_rows = m.n_rows
+        return m
+
+    def _look(self, Y: checks.ArrayLike, mask: checks.ArrayLike, row: int) -> None:
+        """Whether a target is missing; refuse what is not finite while its row and column are known."""
+        y = checks.matrix(Y, "Y")
+        seen = checks.present(mask, *y.shape)
+        self._masked |= seen is not None
+        checks.finite(y if seen is None else y.masked_fill(~seen.to(y.device), 0.0), "Y", row)
+
+    def form(self, cols: slice, fit_intercept: bool, kept: Kept | None, shared: bool = False) -> PrimalForm:
+        """The block's form. ``kept`` is for all blocks, but where masks make their factors differ."""
+        moments = self.moments(cols)
+        if kept is not None and self._masked:
+            kept = {} if self.kind.holds_factors(len(moments.xx)) else None
+        return PrimalForm(moments, fit_intercept, kept, shared)
+
+    def only(self, cols: slice) -> Iterable[Chunk]:
+        """The rows as a re-iterable of chunks with the block's targets."""
+        return _Only(self.rows, cols)
+
+
+@dataclass(frozen=True)
+class _Only:
+    rows: Iterable[Chunk]
+    cols: slice
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for X, Y, fold, weight, mask in self.rows:
+            yield X, Y[:, self.cols], fold, weight, None if mask is None else mask[:, self.cols]
+
+
+class SharedAlpha:
+    """The primal form of one alpha for the targets of all blocks: they are gathered once to score, once to solve."""
+
+    name: Form = "primal"
+
+    def __init__(self, blocks: TargetBlocks, fit_intercept: bool, kept: Kept | None) -> None:
+        self.blocks, self.fit_intercept, self.kept = blocks, fit_intercept, kept
+        self._noise: dict[float, Floats] = {}
+        self._held: tuple[slice, PrimalForm] | None = None
+
+    def _forms(self) -> Iterator[tuple[slice, PrimalForm]]:
+        """Every block and its form, that first which is there already."""
+        there = None if self._held is None else self._held[0]
+        for cols in sorted(self.blocks.columns, key=lambda block: block != there):
+            if self._held is None or self._held[0] != cols:
+                self._held = None  # before the next block's moments are gathered
+                self._held = cols, self.blocks.form(cols, self.fit_intercept, self.kept, shared=True)
+            yield self._held
+
+    def scale(self) -> float:
+        """Mean non-zero eigenvalue of the scatter of the rows in which the first block's first target is known."""
+        return next(self._forms())[1].scale()
+
+    def score(self, alphas: Floats) -> Floats:
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+        scores = np.empty((len(alphas), self.blocks.n_targets))
+        noise = np.empty_like(scores)
+        for cols, form in self._forms():
+            scores[:, cols] = form.score(alphas)
+            noise[:, cols] = form.noise(alphas)
+            del form  # lest its moments live on beside the next block's
+        self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
+        return scores
+
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Targets (t,) without a usable fold; all of them, if rounding may have decided the alpha."""
+        blind = np.isnan(scores).any(axis=0) & (len(alphas) > 1)
+        noise = np.stack([self._noise[a] for a in alphas.tolist()])
+        return np.asarray(blind | tied(alphas, scores[:, ~blind], noise[:, ~blind], int(best[0])))
+
+    def solve(self, alpha: Floats, coef: npt.NDArray[np.float64]) -> Floats:
+        """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
+        intercept = np.empty(len(alpha))
+        for cols, form in self._forms():
+            intercept[cols] = form.solve(alpha[cols], coef[cols])
+            del form
+        return intercept
+
+    def oof(self, alpha: Floats, X: checks.ArrayLike, labels: npt.NDArray[np.int64], out: Floats) -> None:
+        """Out-of-fold predictions into ``out`` (n, t), as `PrimalForm.oof`."""
+        for cols, form in self._forms():
+            form.oof(alpha[cols], X, labels, out[:, cols])
+            del form
