@@ -256,6 +256,22 @@ def test_windowed_attention_and_resampling_have_no_stride(torchvision: ModuleTyp
     assert receptive_fields(_backbone(module, ("1",), (40, 40)), ("1",))["1"].stride is None
 
 
+def test_a_cyclic_shift_has_no_stride_and_is_told_without_ever_larger_inputs() -> None:
+    class Rolled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.out = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            sizes.append(x.shape[2])
+            x = self.conv(x)
+            return self.out(x + x.roll(-3, dims=2) + x.roll(3, dims=2))
+
+    sizes: list[int] = []
+    assert receptive_fields(_backbone(Rolled(), ("out",), (48, 48)), ("out",))["out"].stride is None
+    assert max(sizes) < 300
+
+
 def test_adaptive_pooling_holds_at_the_networks_own_size_only() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(8))
     assert receptive_fields(_backbone(module, ("1",), (32, 32)), ("1",))["1"] == ReceptiveField(

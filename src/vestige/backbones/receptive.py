@@ -112,7 +112,8 @@ def _field(lines: Sequence[_Found | None], bounded: bool, whole: bool) -> Recept
 def _both_axes(backbone: Backbone, names: Sequence[str], local: bool) -> tuple[dict[str, _Found], dict[str, _Found]]:
     """The lines along y and along x; those along x are expected to be like those along y, and checked."""
     y = _lines(backbone, names, 0, local, {})
-    return y, _lines(backbone, names, 1, local, y)
+    regular = [name for name in names if y.get(name, "irregular") != "irregular"]
+    return y, _lines(backbone, regular, 1, local, y)
 
 
 def _lines(
@@ -121,6 +122,7 @@ def _lines(
     """The line of each layer along an axis, on inputs as large as it takes."""
     found: dict[str, _Found] = {}
     units: dict[str, int] = {}
+    wrapped: set[str] = set()
     for length in _lengths(backbone.preprocessing.size[axis]):
         open_names = [name for name in names if name not in found]
         if not open_names:
@@ -136,8 +138,12 @@ def _lines(
             grown = length - backbone.preprocessing.size[axis]
             if isinstance(line, _Line) and abs((count - first) * line.stride - grown) > line.stride:
                 line = "irregular"  # the number of units does not follow the input: adaptive pooling
+            if line is None and name in wrapped and _wraps(probe, name):
+                line = "irregular"
             if line is not None:
                 found[name] = line
+            elif grown and _wraps(probe, name):
+                wrapped.add(name)  # once may be chance: a dilated field whose gap is as long as the input
     else:
         found |= {name: "whole" for name in names if name not in found}
     return found
@@ -246,6 +252,12 @@ def _unclipped(probe: StripProbe, name: str, side: Side) -> list[int]:
 def _pitch(probe: StripProbe, name: str) -> int:
     """The side of the input over the number of units, rounded up: the stride, as far as the shape tells."""
     return -(-probe.size[probe.axis] // _units(probe, name))
+
+
+def _wraps(probe: StripProbe, name: str) -> bool:
+    """Whether each edge reaches the units at both ends but not all between: a cyclic shift, as in Swin's windows."""
+    strips = [probe.reached(name, side)[_pitch(probe, name)] for side in _SIDES]
+    return all(reached[0] and reached[-1] and not reached.all() for reached in strips)
 
 
 def _units(probe: StripProbe, name: str) -> int:
