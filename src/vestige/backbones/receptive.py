@@ -255,9 +255,13 @@ def _pitch(probe: StripProbe, name: str) -> int:
 
 
 def _wraps(probe: StripProbe, name: str) -> bool:
-    """Whether each edge reaches the units at both ends but not all between: a cyclic shift, as in Swin's windows."""
+    """Whether each edge reaches units near both ends but not all between: a cyclic shift, as in Swin's windows."""
+    quarter = max(1, _units(probe, name) // 4)
     strips = [probe.reached(name, side)[_pitch(probe, name)] for side in _SIDES]
-    return all(reached[0] and reached[-1] and not reached.all() for reached in strips)
+    return all(
+        reached[:quarter].any() and reached[-quarter:].any() and not reached[quarter:-quarter].all()
+        for reached in strips
+    )
 
 
 def _units(probe: StripProbe, name: str) -> int:
