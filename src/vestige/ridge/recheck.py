@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vestige.ridge import checks
 from vestige.ridge._linalg import matmul
-from vestige.ridge.moments import Moments
+from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from
 from vestige.ridge.primal import PrimalForm
 from vestige.ridge.rows import Chunk
 
@@ -52,17 +52,18 @@ def _explicit(form: PrimalForm, alpha: Floats, targets: npt.NDArray[np.int64], r
     models = {k: _model(form, k, alpha, targets) for k in range(m.n_folds)}
     sse = torch.zeros(m.n_folds, len(targets), dtype=torch.float64, device=m.device)
     for X, Y, fold, sample_weight, mask in rows:
-        x, y = (checks.matrix(v, n, m.device).double() for v, n in ((X, "X"), (Y, "Y")))
+        x, y = checks.matrix(X, "X", m.device), checks.matrix(Y, "Y", m.device)
         w = checks.weights(sample_weight, len(x))
-        w = torch.ones(len(x), dtype=torch.float64) if w is None else w
+        w = (torch.ones(len(x), dtype=torch.float64) if w is None else w).to(m.device)
         seen = checks.present(mask, *y.shape)
-        labels = torch.from_numpy(checks.fold_labels(fold, len(x), m.n_folds)).to(m.device)
+        labels = checks.fold_labels(fold, len(x), m.n_folds)
         for k, model in models.items():
-            inside = torch.nonzero(labels == k)[:, 0]
-            error = y[inside][:, targets] - model.base - matmul(x[inside] - model.centre, model.B)
-            if seen is not None:
-                error = error.masked_fill(~seen.to(m.device)[inside][:, targets], 0.0)
-            sse[k] += w.to(m.device)[inside] @ error.square_()
+            for inside in column_blocks(np.flatnonzero(labels == k), ROWS):  # slices where a chunk is of one fold
+                predicted = matmul(measured_from(model.centre, x[inside], torch.float64), model.B)
+                error = (y[inside][:, targets].double() - model.base).sub_(predicted)
+                if seen is not None:
+                    error.masked_fill_(~seen[inside][:, targets].to(m.device), 0.0)
+                sse[k] += w[inside] @ error.square_()
     return _mean_over_folds(m, sse, targets)
 
 
