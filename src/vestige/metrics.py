@@ -34,6 +34,12 @@ def box_scale(boxes: Box) -> Floats:
     return scale
 
 
+def longer_side(boxes: Box) -> Floats:
+    """The longer side of boxes in pixels: ``(N, 4) -> (N,)``."""
+    sides: Floats = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    return sides
+
+
 def point_errors(predicted: Points, truth: Points) -> Floats:
     """Euclidean distances in pixels: ``(N, K, 2), (N, K, 2) -> (N, K)``."""
     distances: Floats = np.linalg.norm(predicted - truth, axis=-1)
@@ -52,6 +58,28 @@ def pck(distances: Floats, limits: Floats, alpha: float) -> Booleans:
     """Whether each keypoint is within ``alpha * limit`` (Yang & Ramanan's PCK): ``(N, K), (N,) -> (N, K)``."""
     hits: Booleans = distances <= alpha * limits[:, None]
     return hits
+
+
+def pck_by_type(hits: ArrayLike, visible: Booleans) -> Floats:
+    """The share of hits among the visible keypoints of each type: ``(N, K), (N, K) -> (K,)``; NaN for one never seen.
+
+    Args:
+        hits: booleans, or shares where several predictions are averaged; what is not visible is not looked at.
+        visible: whether the keypoint is there to be found.
+    """
+    count = visible.sum(axis=0)
+    total = np.where(visible, hits, 0.0).sum(axis=0)
+    rates: Floats = np.divide(total, count, out=np.full(visible.shape[1], np.nan), where=count > 0)
+    return rates
+
+
+def mean_known(values: Floats) -> Floats:
+    """The mean over the last axis without its NaN: ``(..., K) -> (...)``; NaN where nothing is known."""
+    known = np.isfinite(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    means: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return means
 
 
 def failure_rate(errors: Floats, limit: float) -> float:

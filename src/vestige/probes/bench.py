@@ -78,18 +78,27 @@ class Bench:
             candidates.append(Candidate(read, source, fit, points, float(np.nanmean(error))))
         return candidates
 
-    def test_errors(self, candidates: Sequence[Candidate]) -> list[Floats]:
-        """Each test example's error ``(N,)`` by each candidate; they are of one backbone."""
+    def test_points(self, candidates: Sequence[Candidate]) -> list[Points]:
+        """The test examples' points ``(N, K, 2)`` in pixels by each candidate; they are of one backbone."""
         reads = [candidate.read for candidate in candidates]
         stored = self.reader.features(candidates[0].source.backbone, self.test_views.crops(), reads)
         return [
-            self.errors_of(candidate.fit.probe.predict(features, len(self.test_views)))
+            self._to_points(candidate.fit.probe.predict(features, len(self.test_views)))
             for candidate, features in zip(candidates, stored, strict=True)
         ]
 
+    def test_errors(self, candidates: Sequence[Candidate]) -> list[Floats]:
+        """Each test example's error ``(N,)`` by each candidate; they are of one backbone."""
+        return [self._errors(points) for points in self.test_points(candidates)]
+
     def errors_of(self, unit: NDArray[np.float64]) -> Floats:
         """Each test example's error ``(N,)`` of predictions ``(N, 2K)`` in unit coordinates."""
-        points = self.test_views.from_unit(unit.reshape(len(self.test_views), -1, 2))
+        return self._errors(self._to_points(unit))
+
+    def _to_points(self, unit: NDArray[np.float64]) -> Points:
+        return self.test_views.from_unit(unit.reshape(len(self.test_views), -1, 2))
+
+    def _errors(self, points: Points) -> Floats:
         return measure(points, self.test_truth)[self.test_truth.metric, "all"]
 
 

@@ -103,6 +103,7 @@ _UNITS = {
     "inter-pupil": "the inter-pupil distance",
     "eye-corners": "the distance of the outer eye corners",
     "box": "the box's size",
+    "longer-side": "the box's longer side",
 }
 
 

@@ -33,10 +33,12 @@ class Evaluation:
     Attributes:
         rows: one per method, metric and subset.
         arrays: of ``examples.npz``.
+        notes: what was left out of the measurement, and why.
     """
 
     rows: tuple[Row, ...]
     arrays: dict[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Example], reader: Reader) -> Evaluation:
@@ -51,7 +53,7 @@ def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Exam
     truth = truth_of(test, setup.markup, setup.normaliser)
     views = example_views(test, setup.box_margin)
     bootstrap = Bootstrap.draw(len(test), setup.seed)
-    arrays = _describe(test, truth, views)
+    arrays = describe(test, truth, views)
     measured: dict[str, list[Values]] = {}
     for method in methods:
         predicted = predict_points(method.model, views, reader)
@@ -68,7 +70,7 @@ def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Exam
     for name, values in means.items():
         arrays.setdefault(f"error/{name}", values[truth.metric, "all"])
     last = methods[-1].stages[-1]
-    arrays |= _small_pictures(test, views, arrays[f"error/{last}"])
+    arrays |= small_pictures(test, views, arrays[f"error/{last}"])
     rows = tuple(row for name, values in means.items() for row in rows_of(name, values, bootstrap))
     return Evaluation(rows, arrays)
 
@@ -89,7 +91,8 @@ def check_points(examples: Sequence[Example], setup: Setup) -> None:
             )
 
 
-def _describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, NDArray[Any]]:
+def describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, NDArray[Any]]:
+    """What ``examples.npz`` says of the test examples, whatever the method."""
     return {
         "ids": np.array([example.id for example in test]),
         "truth": truth.points,
@@ -100,8 +103,8 @@ def _describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, 
     }
 
 
-def _small_pictures(test: Sequence[Example], views: Views, error: Floats) -> Mapping[str, NDArray[Any]]:
-    """The crops of examples at evenly spaced ranks of error, the best and the worst among them."""
+def small_pictures(test: Sequence[Example], views: Views, error: Floats) -> Mapping[str, NDArray[Any]]:
+    """The crops of test examples at evenly spaced ranks of error, the best and the worst among them."""
     order = np.argsort(error, kind="stable")
     ranks = np.unique(np.linspace(0, len(order) - 1, min(PICTURES, len(order))).round().astype(int))
     worst = order[-min(8, len(order)) :]

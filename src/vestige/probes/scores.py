@@ -13,7 +13,15 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Box, Points
 from vestige.markup import Markup
-from vestige.metrics import Bootstrap, box_scale, eye_distance, interval, mean_over_visible, point_errors
+from vestige.metrics import (
+    Bootstrap,
+    box_scale,
+    eye_distance,
+    interval,
+    longer_side,
+    mean_over_visible,
+    point_errors,
+)
 from vestige.results import Row
 
 Floats = NDArray[np.float64]
@@ -23,9 +31,12 @@ Values = Mapping[tuple[str, str], Floats]
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
 
-NORMALISERS = ("inter-ocular", "inter-pupil", "eye-corners", "box")
+LONGER_SIDE = "longer-side"
+"""The normaliser of keypoints: the longer side of the object's box (Yang & Ramanan's PCK)."""
+
+NORMALISERS = ("inter-ocular", "inter-pupil", "eye-corners", "box", LONGER_SIDE)
 """What a landmark error is divided by: the distance of the eyes' centres (means of all eye points), of the pupils,
-of the outer eye corners, or the square root of the box's area."""
+of the outer eye corners, the square root of the box's area, or the box's longer side."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,8 @@ def _known(value: NDArray[Any] | None) -> NDArray[Any]:
 def _normaliser(points: Points, visible: NDArray[np.bool_], boxes: Box, markup: Markup, name: str) -> Floats:
     if name == "box":
         return box_scale(boxes)
+    if name == LONGER_SIDE:
+        return longer_side(boxes)
     corners = markup.eye_corners
     sets = {
         "inter-ocular": markup.eyes,

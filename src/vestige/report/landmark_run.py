@@ -22,6 +22,7 @@ METRICS = {
     "nme_inter_pupil": "the inter-pupil distance",
     "nme_eye_corners": "the distance of the outer eye corners",
     "nme_box": "the size of the face box",
+    "nme_longer_side": "the longer side of the box",
 }
 """What an error is a share of, by metric."""
 
