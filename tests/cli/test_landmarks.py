@@ -1,8 +1,6 @@
 """The main job through the real command line, on a folder of drawn faces in the 300-W layout."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,16 +11,6 @@ from vestige.results import read_results
 from vestige.run import Run
 
 LAYERS = ["--layer", "block4", "--layer", "block7"]
-
-
-def vestige(*arguments, status=0):
-    """Run the command line; its standard output and error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "vestige", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout, done.stderr
 
 
 def write_300w(folder, spec):
@@ -46,7 +34,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(data):
+def run(vestige, data):
     output = data / "run"
     vestige(
         "probe",
@@ -59,6 +47,7 @@ def run(data):
         1,
         "-o",
         output,
+        process=True,
     )
     return output
 
@@ -102,21 +91,21 @@ def test_the_run_folder_is_whole(run):
     assert examples["error/look-back"].mean() == pytest.approx(value, abs=1e-12)
 
 
-def test_the_run_repeated_gives_the_same_rows(run, data):
+def test_the_run_repeated_gives_the_same_rows(vestige, run, data):
     again = data / "again"
     arguments = ["probe", "landmarks", f"300w:{data}/train", "--test", f"300w:{data}/test", *LAYERS, "--untrained", 1]
     vestige(*arguments, "-o", again)
     assert read_results(again / "results.json").rows == read_results(run / "results.json").rows
 
 
-def test_evaluate_gives_the_same_rows_on_the_same_data(run, data):
-    vestige("evaluate", run, f"300w:{data}/test", "-o", data / "evaluated")
+def test_evaluate_gives_the_same_rows_on_the_same_data(vestige, run, data):
+    vestige("evaluate", run, f"300w:{data}/test", "-o", data / "evaluated", process=True)
     evaluated = read_results(data / "evaluated" / "results.json")
     assert evaluated.rows == read_results(run / "results.json").rows
     assert (data / "evaluated" / "report.html").is_file()
 
 
-def test_predict_agrees_with_the_run(run, data):
+def test_predict_agrees_with_the_run(vestige, run, data):
     examples = Run(run).examples()
     box = ",".join(f"{value!r}" for value in examples["boxes"][0].tolist())
     output = data / "predicted"
@@ -129,12 +118,12 @@ def test_predict_agrees_with_the_run(run, data):
     assert Image.open(output / f"{image.stem}.png").size == (128, 128)
 
 
-def test_predict_says_when_it_takes_the_whole_picture(run, data):
+def test_predict_says_when_it_takes_the_whole_picture(vestige, run, data):
     _, said = vestige("predict", run, data / "test" / "000.png", "-o", data / "whole")
     assert "whole picture" in said
 
 
-def test_report_is_written_again_from_the_folder_alone(run, data):
+def test_report_is_written_again_from_the_folder_alone(vestige, run, data):
     before = (run / "report.html").read_bytes()
     (run / "report.html").unlink()
     vestige("report", run)
@@ -179,20 +168,20 @@ def test_report_is_written_again_from_the_folder_alone(run, data):
     ],
 )
 @pytest.mark.usefixtures("run")
-def test_mistakes_end_in_one_message(arguments, message, data):
+def test_mistakes_end_in_one_message(vestige, arguments, message, data):
     _, said = vestige(*(argument.format(data=data) for argument in arguments), status=2)
     _, error, told = said.partition("error: ")
     assert error
     assert message in told
 
 
-def test_check_tells_of_the_bad_file(data, tmp_path):
+def test_check_tells_of_the_bad_file(vestige, data, tmp_path):
     out, _ = vestige("data", "check", f"300w:{data}/train", "-o", tmp_path / "sheet.png")
     assert "empty.pts" in out
     assert Image.open(tmp_path / "sheet.png").size[0] > 300
 
 
-def test_cache_lists_and_prunes():
+def test_cache_lists_and_prunes(vestige):
     out, _ = vestige("cache")
     assert "block4" in out
     assert "rgb:46" in out
@@ -204,6 +193,6 @@ def test_cache_lists_and_prunes():
     "command",
     [["demo"], ["layers"], ["probe", "landmarks"], ["evaluate"], ["predict"], ["report"], ["data", "check"], ["cache"]],
 )
-def test_help_shows_an_example(command):
+def test_help_shows_an_example(vestige, command):
     out, _ = vestige(*command, "--help")
     assert "Example: vestige" in " ".join(out.split())
