@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from vestige.probes.compare import DEFAULT_NAME
 from vestige.report.comparison import read_comparison
 
 DATA = ["synthetic:faces,n=40,seed=1,size=96", "--test", "synthetic:faces,n=16,seed=2,size=96"]
@@ -32,7 +33,8 @@ def test_every_combination_is_measured_once(folder):
     assert found == {
         (backbone, layer, readout)
         for backbone in ("efficientnet_lite0", "efficientnet_lite0@random:0")
-        for layer, readout in (("block4", "grid:25"), ("block4", "gap"), ("head", "grid:4"), ("head", "gap"))
+        for layer in ("block4", "head")
+        for readout in (DEFAULT_NAME, "gap")
     }
     assert {baseline.method for baseline in comparison.baselines} == {"mean", "rgb"}
     for entry in comparison.entries:
@@ -40,15 +42,16 @@ def test_every_combination_is_measured_once(folder):
         assert entry.value == pytest.approx(entry.errors.mean())
         assert entry.ms_per_image > 0
     sizes = {(entry.layer, entry.readout): entry.bytes_per_image for entry in comparison.entries}
-    assert sizes["block4", "grid:25"] == 40 * 25 * 25 * 4
+    assert sizes["block4", DEFAULT_NAME] == 40 * 25 * 25 * 4
     assert sizes["head", "gap"] == 1280 * 4
+    assert any("grid:25 of block4; grid:4 of head" in note for note in comparison.notes)
     depths = {entry.layer: entry.depth for entry in comparison.entries}
     assert (depths["block4"], depths["head"]) == (5 / 17, 1.0)
 
 
 def test_pooling_throws_the_where_away(folder):
     values = {(e.backbone, e.layer, e.readout): e.value for e in read_comparison(folder).entries}
-    assert values["efficientnet_lite0", "block4", "grid:25"] < values["efficientnet_lite0", "block4", "gap"]
+    assert values["efficientnet_lite0", "block4", DEFAULT_NAME] < values["efficientnet_lite0", "block4", "gap"]
 
 
 def test_there_is_a_report_with_figures(folder):

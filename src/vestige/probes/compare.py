@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from vestige.backbones import Backbone
 from vestige.backbones.prepare import prepared
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import DEFAULT, Read, Reader
 from vestige.metrics import interval
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
@@ -25,6 +25,9 @@ from vestige.probes.record import describe_data, now
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.run import write_json
 from vestige.version import __version__
+
+DEFAULT_NAME = "flat ≤ 25k"
+"""What a comparison calls every layer's default readout: flat, pooled to at most 25,000 numbers."""
 
 _TIMED_PICTURES = 16
 _TIMED_PASSES = 5
@@ -76,10 +79,11 @@ def compare_landmarks(
     entries: list[Entry] = []
     skipped: list[Skipped] = []
     for backbone in options.backbones:
-        reads, refused = _reads(reader, backbone, options)
+        asked, refused = _reads(reader, backbone, options)
         skipped += refused
-        say(f"{backbone}: {len(reads)} layers and readouts")
-        entries += _measure_backbone(bench, backbone, reads, measured)
+        say(f"{backbone}: {len(asked)} layers and readouts")
+        entries += _measure_backbone(bench, backbone, asked, measured)
+        notes += filter(None, [_default_note(backbone, asked)])
     metric = bench.test_truth.metric
     return Comparison(
         task="landmarks",
@@ -143,9 +147,17 @@ def _baselines(bench: Bench, rgb: str, reader: Reader) -> tuple[Baseline, ...]:
     )
 
 
-def _reads(reader: Reader, backbone: str, options: CompareOptions) -> tuple[list[Read], list[Skipped]]:
+@dataclass(frozen=True)
+class _Asked:
+    """A layer and readout, and what the comparison calls the readout: layers' defaults are one column of it."""
+
+    name: str
+    read: Read
+
+
+def _reads(reader: Reader, backbone: str, options: CompareOptions) -> tuple[list[_Asked], list[Skipped]]:
     """What can be read of a backbone, each thing once, and what cannot."""
-    reads: dict[tuple[str, str], Read] = {}
+    reads: dict[tuple[str, str], _Asked] = {}
     skipped = []
     for readout in options.readouts:
         try:
@@ -153,32 +165,45 @@ def _reads(reader: Reader, backbone: str, options: CompareOptions) -> tuple[list
         except VestigeError as error:
             skipped.append(Skipped(backbone, ", ".join(options.layers), readout, str(error)))
             continue
-        reads |= {(read.layer.name, str(read.readout)): read for read in found}
+        name = DEFAULT_NAME if readout == DEFAULT else readout
+        for read in found:
+            reads.setdefault((read.layer.name, str(read.readout)), _Asked(name, read))
     if not reads:
         raise VestigeError(f"{backbone}: {skipped[0].reason}")
     return list(reads.values()), skipped
 
 
-def _measure_backbone(bench: Bench, backbone: str, reads: Sequence[Read], measured: _Measured) -> Iterator[Entry]:
+def _default_note(backbone: str, asked: Sequence[_Asked]) -> str:
+    """How a backbone's layers are read where each one's default was asked for."""
+    layers: dict[str, list[str]] = {}
+    for each in asked:
+        if each.name == DEFAULT_NAME:
+            layers.setdefault(str(each.read.readout), []).append(each.read.layer.name)
+    told = "; ".join(f"{readout} of {', '.join(names)}" for readout, names in layers.items())
+    return f"{backbone}, {DEFAULT_NAME}: {told}." if told else ""
+
+
+def _measure_backbone(bench: Bench, backbone: str, asked: Sequence[_Asked], measured: _Measured) -> Iterator[Entry]:
     """The entries of a backbone: those on disk are read, the others extracted together and fitted one by one."""
     fingerprint = bench.reader.backbone(backbone).fingerprint
-    paths = [measured.path(fingerprint, read) for read in reads]
+    paths = [measured.path(fingerprint, each.read) for each in asked]
     known = [measured.load(path) for path in paths]
-    missing = [read for read, entry in zip(reads, known, strict=True) if entry is None]
+    missing = [each.read for each, entry in zip(asked, known, strict=True) if entry is None]
     if missing:
         for views in (bench.targets.views, bench.test_views):
             bench.reader.features(backbone, views.crops(), missing)
     cost = _milliseconds(bench, backbone, list(dict.fromkeys(read.layer.name for read in missing)))
-    for read, path, entry in zip(reads, paths, known, strict=True):
+    for each, path, entry in zip(asked, paths, known, strict=True):
         if entry is not None:
-            yield entry
+            yield replace(entry, readout=each.name)
             continue
+        read = each.read
         (candidate,) = bench.fit(backbone, [read])
         (errors,) = bench.test_errors([candidate])
         made = Entry(
             backbone,
             read.layer.name,
-            str(read.readout),
+            each.name,
             read.depth,
             float(np.nanmean(errors)),
             interval(bench.bootstrap.means(errors)),
