@@ -23,7 +23,7 @@ demo: venv
 	$(BIN)/vestige demo -o $(RUN) --overwrite
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
