@@ -1,0 +1,212 @@
+"""The keypoint task's part of a report: PCK by class beside the published, PCK against alpha, layers, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vestige.metrics import Floats, longer_side, mean_known, pck_by_type, point_errors
+from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.landmark_pictures import triplet, typical_pictures
+from vestige.report.landmark_run import LandmarkRun, label, read_landmark_run
+from vestige.report.published import paper
+from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
+from vestige.report.text import count, listed, percent, percent_range
+from vestige.run import Run
+
+ALPHAS = np.linspace(0.0, 0.5, 101)
+"""Where the curve is drawn, in longer sides of the box."""
+
+NONE = Cell("–", tone="quiet")
+
+
+def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
+    """What a keypoint report opens with, and its sections.
+
+    Raises:
+        VestigeError: where a run's files lack what they are drawn from.
+    """
+    read = [read_landmark_run(run) for run in runs]
+    boxes = [run.examples()["boxes"].astype(np.float64) for run in runs]
+    classes = [run.examples()["classes"].astype(str) for run in runs]
+    curve = Chart(
+        "pck-against-alpha",
+        partial(draw_curves, read, [longer_side(box) for box in boxes], classes),
+        "PCK against alpha for " + listed([label(method) for method in read[0].methods]),
+        "The share of keypoints found to within alpha of the longer side of the box, mean over keypoint types and "
+        "classes (the first paper’s Fig. 2b).",
+    )
+    layers = tuple(layer_table(run) for run in read if run.results.sweep)
+    sections = [
+        Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
+        Section("How far off the others are", "curve", (curve,)),
+        Section("Layers", "layers", layers) if layers else None,
+        Section("What it looks like", "pictures", tuple(block for run in read for block in _pictures(run))),
+    ]
+    return tuple(map(_opening, read)), tuple(s for s in sections if s is not None and s.blocks)
+
+
+def _opening(run: LandmarkRun) -> Opening:
+    best, mean = run.find("ridge") or run.find(run.best), run.find("mean")
+    assert best is not None  # methods come from the rows
+    backbone = run.results.backbone
+    alpha = run.metric.removeprefix("pck@")
+    headline = (
+        f"A linear map finds {percent(best.value)} of the keypoints in {backbone.get('layer')} of "
+        f"{backbone.get('spec')}, to within {alpha} of the longer side of the box."
+    )
+    said = f"Mean over keypoint types and classes, on {count(best.n, 'test example')}."
+    if mean is not None:
+        said += f" The mean shape alone finds {percent(mean.value)}."
+    rows = [row for method in run.methods if (row := run.find(method)) is not None]
+    return Opening(
+        run.name,
+        headline,
+        said,
+        tuple(
+            KeyNumber(
+                label(row.method),
+                percent(row.value),
+                percent_range(row.ci95) if row.ci95 else "",
+                "strong" if row.method == run.best else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def pck_tables(run: LandmarkRun) -> tuple[Table, ...]:
+    """The paper's Table 2 with what was measured, a class a row; of a single class its keypoints, too."""
+    classes = [name for name in run.results.config.get("classes", {}) if run.find("ridge", subset=name) is not None]
+    subsets = [*classes, "all"]
+    published = paper("persistent-evidence").table("keypoints")
+    beside = run.metric == published.metric
+    columns = {column.match: k for k, column in enumerate(published.columns)}
+    comparable = set(columns) - {"all"} <= set(classes)  # the published mean is over these classes
+    groups = []
+    for subset in subsets:
+        known = beside and subset in columns and (subset != "all" or comparable)
+        values = [row.values[columns[subset]] if known else None for row in published.rows]
+        cells = [_measured(run, method, subset) for method in run.methods]
+        cells += [NONE if value is None else Cell(f"{value:.1f}", tone="published") for value in values if beside]
+        groups.append((Cell("mean of classes" if subset == "all" else subset), *cells))
+    tables = [
+        Table(
+            caption=f"{run.name}: {run.metric} over keypoint types, percent, by class",
+            columns=("Class", *map(label, run.methods), *(f"{r.label} *" for r in published.rows if beside)),
+            groups=(RowGroup(tuple(groups)),),
+            note="Small figures: 95 % bootstrap interval over test examples. * Published, measured by others on PASCAL "
+            "VOC 2011; not measured here."
+            if beside
+            else "Small figures: 95 % bootstrap interval over test examples.",
+        )
+    ]
+    measured = dict.fromkeys(row.subset for row in run.results.rows if row.metric == run.metric)
+    points = [subset for subset in measured if subset not in subsets]
+    if points:
+        rows = tuple((Cell(point), *(_measured(run, method, point) for method in run.methods)) for point in points)
+        caption = f"{run.name}: {run.metric}, percent, by keypoint"
+        tables.append(Table(caption, ("Keypoint", *map(label, run.methods)), (RowGroup(rows),)))
+    return tuple(tables)
+
+
+def _measured(run: LandmarkRun, method: str, subset: str) -> Cell:
+    row = run.find(method, subset=subset)
+    if row is None:
+        return NONE
+    low_high = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
+    return Cell(f"{100 * row.value:.1f}", low_high, "strong" if method == run.best else "")
+
+
+def layer_table(run: LandmarkRun) -> Table:
+    """PCK of every layer and readout, on training folds and on the test examples."""
+    found: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for row in run.results.sweep:
+        key = (row.method, row.layer or "", row.readout or "")
+        found.setdefault(key, {}).setdefault(row.metric, []).append(row.value)
+    rows = tuple(
+        (
+            Cell(f"{label(method)}, {layer}", readout),
+            *(Cell(percent(float(np.mean(values[m])))) if m in values else NONE for m in _columns(run)),
+        )
+        for (method, layer, readout), values in found.items()
+    )
+    return Table(
+        caption=f"{run.name}: {run.metric} of every layer; the layer is chosen on training folds",
+        columns=("Layer", "On training folds", "On test examples"),
+        groups=(RowGroup(rows),),
+    )
+
+
+def _columns(run: LandmarkRun) -> tuple[str, str]:
+    return f"oof_{run.metric}", run.metric
+
+
+def pck_curve(run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.str_], at: Floats) -> Floats:
+    """PCK over keypoint types, mean over classes, at every alpha ``(M,)``; the mean over seeds where there are several.
+
+    Args:
+        run: the run.
+        method: one of its.
+        sides: ``(N,)``: the longer side of each example's box in pixels.
+        classes: ``(N,)``: the examples' classes.
+        at: alphas ``(M,)``.
+    """
+    examples = run.examples
+    names = [name for name in examples.predictions if name.split("@")[0] == method]
+    curves = []
+    for name in names:
+        distances = point_errors(examples.predictions[name], examples.truth) / sides[:, None]
+        by_class = [
+            [
+                float(mean_known(pck_by_type(distances[classes == own] <= alpha, examples.visible[classes == own])))
+                for own in np.unique(classes)
+            ]
+            for alpha in at
+        ]
+        curves.append(mean_known(np.array(by_class)))
+    mean: Floats = np.mean(curves, axis=0)
+    return mean
+
+
+def draw_curves(
+    runs: Sequence[LandmarkRun], sides: Sequence[Floats], classes: Sequence[NDArray[np.str_]], theme: Theme
+) -> Figure:
+    """PCK against alpha, a line for each method, one panel a run."""
+    figure, axes = panels(len(runs), 4.3)
+    for run, ax, side, own in zip(runs, axes, sides, classes, strict=True):
+        ax.set(xlim=(0, ALPHAS[-1]), ylim=(0, 100))
+        ends = []
+        for method in run.methods:
+            shares = 100 * pck_curve(run, method, side, own, ALPHAS)
+            ax.plot(ALPHAS, shares, color=theme.method(method), linestyle=DASHES.get(method, "-"))
+            ends.append((float(ALPHAS[-1]), float(shares[-1]), label(method), theme.method(method)))
+        label_right(ax, ends, gap=0.07)
+        ax.axvline(float(run.metric.removeprefix("pck@")), color=theme.muted, linewidth=0.8, linestyle=(0, (2, 2)))
+        ax.set_xlabel("alpha, in longer sides of the box")
+        decimal_axis(ax.xaxis)
+        ax.grid(axis="y")
+        if len(runs) > 1:
+            ax.set_title(run.name, pad=14)
+    axes[0].set_ylabel("keypoints found, %")
+    return figure
+
+
+def _pictures(run: LandmarkRun) -> tuple[Block, ...]:
+    """Test examples at even steps of the error; only keypoints that can be seen are drawn."""
+    examples = run.examples
+    shown = {m: np.where(examples.visible[..., None], p, np.nan) for m, p in examples.predictions.items()}
+    drawn = replace(run, examples=replace(examples, predictions=shown))
+    chosen = typical_pictures(drawn)
+    if not len(chosen):
+        return ()
+    caption = (
+        "Ground truth and readings, only the keypoints that can be seen. Numbers: the mean distance in longer sides of "
+        "the box. Taken at even steps of the error, from small to large; nobody chose them."
+    )
+    return (Gallery("keypoints", tuple(triplet(drawn, int(k)) for k in chosen), caption),)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from vestige.report import write_figures, write_report
+from vestige.report.keypoints import pck_curve, pck_tables
+from vestige.report.landmark_run import read_landmark_run
+from vestige.results import Results, Row
+from vestige.run import start_run
+
+NAMES = ("bird/eye", "bird/tail", "cat/ear", "cat/nose")
+COLUMNS = {"bird": [0, 1], "cat": [2, 3]}
+
+
+def make_run(folder, n=24, classes=("bird", "cat")):
+    """A finished keypoint run of some classes; of a single one with rows for its keypoints."""
+    generator = np.random.default_rng(0)
+    own = np.array([classes[i % len(classes)] for i in range(n)])
+    visible = np.zeros((n, 4), bool)
+    for row, name in enumerate(own):
+        visible[row, COLUMNS[name]] = generator.random(2) < 0.8
+    boxes = np.tile([0.0, 0, 80, 50], (n, 1))
+    truth = generator.uniform(5, 45, (n, 4, 2))
+    arrays = {
+        "ids": np.array([f"picture {i}" for i in range(n)]),
+        "classes": own,
+        "truth": truth,
+        "visible": visible,
+        "boxes": boxes,
+        "crops": np.tile([-8.0, -23, 88, 73], (n, 1)),
+        "normaliser": np.full(n, 80.0),
+        "picture_rows": np.arange(4),
+        "pictures": generator.integers(0, 255, (4, 32, 32, 3), dtype=np.uint8),
+    }
+    rows = []
+    for method, off in {"mean": 12.0, "rgb": 9.0, "untrained": 8.0, "ridge": 4.0}.items():
+        for suffix in ("@0", "@1") if method == "untrained" else ("",):
+            predicted = truth + generator.normal(0, off, truth.shape)
+            predicted[~np.isin(np.arange(4), [*COLUMNS["bird"]])[None] & (own == "bird")[:, None]] = np.nan
+            arrays[f"prediction/{method}{suffix}"] = predicted
+        arrays[f"error/{method}"] = generator.random(n)
+        subsets = ["all", *classes, *(NAMES[:2] if len(classes) == 1 else ())]
+        rows += [Row(method, "pck@0.1", subset, 0.5, (0.4, 0.6), n) for subset in subsets]
+    sweep = [
+        Row("ridge", metric, "all", 0.4, None, n, layer, "flat")
+        for layer in "ab"
+        for metric in ("pck@0.1", "oof_pck@0.1")
+    ]
+    run = start_run(folder)
+    config = {
+        "metric": "pck@0.1",
+        "classes": {name: COLUMNS[name] for name in classes},
+        "markup": {"name": "two", "points": list(NAMES), "parts": {}},
+    }
+    data = {role: {"spec": f"cub:DIR,{role}", "fingerprint": role, "n": n, "skipped": 0} for role in ("train", "test")}
+    run.write_config(config)
+    run.write_examples(arrays)
+    backbone = {"spec": "efficientnet_lite0", "layer": "a", "readout": "flat", "dim": 10}
+    run.write_results(Results("keypoints", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    return run
+
+
+def test_the_curve_is_that_of_plain_loops(tmp_path):
+    run = make_run(tmp_path / "run")
+    arrays, read = run.examples(), read_landmark_run(run)
+    at = np.array([0.0, 0.05, 0.1, 0.3])
+    found = pck_curve(read, "ridge", np.full(24, 80.0), arrays["classes"], at)
+    for alpha, share in zip(at, found, strict=True):
+        by_class = []
+        for name, columns in COLUMNS.items():
+            rates = []
+            for k in columns:
+                rows = [i for i in range(24) if arrays["classes"][i] == name and arrays["visible"][i, k]]
+                off = [np.hypot(*(arrays["prediction/ridge"][i, k] - arrays["truth"][i, k])) for i in rows]
+                rates.append(np.mean([distance <= alpha * 80 for distance in off]))
+            by_class.append(np.mean(rates))
+        assert share == pytest.approx(np.mean(by_class))
+
+
+def test_seeds_make_one_curve(tmp_path):
+    run = make_run(tmp_path / "run")
+    arrays, read = run.examples(), read_landmark_run(run)
+    at, sides = np.array([0.1]), np.full(24, 80.0)
+    mean = pck_curve(read, "untrained", sides, arrays["classes"], at)
+    both = []
+    for k in range(2):
+        predictions = {"untrained": read.examples.predictions[f"untrained@{k}"]}
+        one = type(read)(
+            read.name, read.results, type(read.examples)(**{**vars(read.examples), "predictions": predictions}), {}
+        )
+        both.append(pck_curve(one, "untrained", sides, arrays["classes"], at))
+    assert mean == pytest.approx(np.mean(both))
+
+
+def test_published_numbers_stand_beside_their_class_alone(tmp_path):
+    (table,) = pck_tables(read_landmark_run(make_run(tmp_path / "run")))
+    rows = {row[0].text: [cell.text for cell in row] for row in table.groups[0].rows}
+    assert rows["bird"][table.columns.index("ConvNet + ridge *")] == "22.7"
+    assert rows["cat"][table.columns.index("SIFT+prior *")] == "22.1"
+    assert rows["mean of classes"][-4:] == ["–"] * 4  # the published mean is over twenty classes
+    assert rows["bird"][table.columns.index("Network + ridge")] == "50.0"
+
+
+def test_a_single_class_has_a_table_of_its_keypoints(tmp_path):
+    run = make_run(tmp_path / "run", classes=("bird",))
+    by_class, by_point = pck_tables(read_landmark_run(run))
+    assert [row[0].text for row in by_point.groups[0].rows] == list(NAMES[:2])
+    assert [row[0].text for row in by_class.groups[0].rows] == ["bird", "mean of classes"]
+
+
+def test_page_and_figures_are_written(tmp_path):
+    runs = [make_run(tmp_path / "one"), make_run(tmp_path / "two", classes=("bird",))]
+    write_report(runs, tmp_path / "both.html")
+    page = (tmp_path / "both.html").read_text()
+    assert "50.0" in page
+    assert "measured by others on PASCAL VOC 2011" in page
+    write_figures(runs[0])
+    assert (runs[0].figures_folder / "pck-against-alpha.png").stat().st_size > 1000
