@@ -1,0 +1,87 @@
+"""The loop that joins stored features and ridge, against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from vestige.probes import fit as fitting
+from vestige.probes.fit import ChosenRows, UnitRows, fit_probe
+from vestige.probes.linear import Source
+
+SOURCE = Source("x", "y", "layer", "flat")
+
+
+class Stored:
+    """Features in memory that slice as a store does."""
+
+    def __init__(self, rows):
+        self.rows, self.shape = rows, rows.shape
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        return self.rows[rows][..., columns]
+
+
+@pytest.fixture
+def problem():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(60, 12)).astype(np.float32) * generator.uniform(1, 9, size=(60, 1)).astype(
+        np.float32
+    )
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    targets = unit @ generator.normal(size=(12, 3)) + 0.3 * generator.normal(size=(60, 3))
+    return Stored(features), unit, targets, np.arange(60) % 4
+
+
+def test_out_of_fold_predictions_never_saw_their_fold(problem):
+    features, unit, targets, folds = problem
+    fit = fit_probe(features, SOURCE, targets, np.ones_like(targets, bool), folds)
+    assert fit.alphas[0] <= fit.chosen[0] <= fit.chosen[1] <= fit.chosen[2] <= fit.alphas[-1]
+    for t in range(3):
+        best = min(
+            fit.alphas,
+            key=lambda alpha: np.mean(
+                [
+                    np.mean((_without(unit, targets[:, t], folds, k, alpha) - targets[folds == k, t]) ** 2)
+                    for k in range(4)
+                ]
+            ),
+        )
+        for k in range(4):
+            expected = _without(unit, targets[:, t], folds, k, best)
+            np.testing.assert_allclose(fit.oof[folds == k, t], expected, atol=2e-4)
+
+
+def _without(X, y, folds, fold, alpha):
+    known = folds != fold
+    return Ridge(alpha=alpha).fit(X[known], y[known]).predict(X[folds == fold])
+
+
+def test_features_on_disk_give_the_same_probe(problem, monkeypatch):
+    features, _, targets, folds = problem
+    known = np.ones_like(targets, bool)
+    here = fit_probe(features, SOURCE, targets, known, folds)
+    monkeypatch.setattr(fitting, "IN_MEMORY", 0)
+    there = fit_probe(features, SOURCE, targets, known, folds)
+    np.testing.assert_allclose(there.probe.coef, here.probe.coef, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(there.oof, here.oof, atol=1e-4)
+
+
+def test_unit_rows_slice_like_an_array(problem):
+    features, unit, *_ = problem
+    rows = UnitRows(features)
+    assert (len(rows), rows.shape, rows.ndim) == (60, (60, 12), 2)
+    np.testing.assert_allclose(rows[3:9], unit[3:9], rtol=1e-5)
+    np.testing.assert_allclose(rows[:, 2:5], unit[:, 2:5], rtol=1e-5)
+    np.testing.assert_allclose(rows[[5, 1]], unit[[5, 1]], rtol=1e-5)
+
+
+def test_chosen_rows_slice_like_an_array(problem):
+    features, *_ = problem
+    rows = ChosenRows(features, np.arange(1, 60, 3))
+    assert rows.shape == (20, 12)
+    np.testing.assert_array_equal(rows[:], features.rows[1::3])
+    np.testing.assert_array_equal(rows[2:4, 1:3], features.rows[1::3][2:4, 1:3])
