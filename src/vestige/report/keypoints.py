@@ -84,28 +84,19 @@ def pck_tables(run: LandmarkRun) -> tuple[Table, ...]:
     """The paper's Table 2 with what was measured, a class a row; of a single class its keypoints, too."""
     classes = [name for name in run.results.config.get("classes", {}) if run.find("ridge", subset=name) is not None]
     subsets = [*classes, "all"]
-    published = paper("persistent-evidence").table("keypoints")
-    beside = run.metric == published.metric
-    columns = {column.match: k for k, column in enumerate(published.columns)}
-    comparable = set(columns) - {"all"} <= set(classes)  # the published mean is over these classes
-    groups = []
-    for subset in subsets:
-        known = beside and subset in columns and (subset != "all" or comparable)
-        values = [row.values[columns[subset]] if known else None for row in published.rows]
-        cells = [_measured(run, method, subset) for method in run.methods]
-        cells += [NONE if value is None else Cell(f"{value:.1f}", tone="published") for value in values if beside]
-        groups.append((Cell("mean of classes" if subset == "all" else subset), *cells))
+    rows = tuple(
+        (Cell(_class_name(subset)), *(_measured(run, method, subset) for method in run.methods)) for subset in subsets
+    )
     tables = [
         Table(
             caption=f"{run.name}: {run.metric} over keypoint types, percent, by class",
-            columns=("Class", *map(label, run.methods), *(f"{r.label} *" for r in published.rows if beside)),
-            groups=(RowGroup(tuple(groups)),),
-            note="Small figures: 95 % bootstrap interval over test examples. * Published, measured by others on PASCAL "
-            "VOC 2011; not measured here."
-            if beside
-            else "Small figures: 95 % bootstrap interval over test examples.",
+            columns=("Class", *map(label, run.methods)),
+            groups=(RowGroup(rows),),
+            note="Small figures: 95 % bootstrap interval over test examples.",
         )
     ]
+    published = published_table(run, classes)
+    tables += [published] if published is not None else []
     measured = dict.fromkeys(row.subset for row in run.results.rows if row.metric == run.metric)
     points = [subset for subset in measured if subset not in subsets]
     if points:
@@ -113,6 +104,36 @@ def pck_tables(run: LandmarkRun) -> tuple[Table, ...]:
         caption = f"{run.name}: {run.metric}, percent, by keypoint"
         tables.append(Table(caption, ("Keypoint", *map(label, run.methods)), (RowGroup(rows),)))
     return tuple(tables)
+
+
+def published_table(run: LandmarkRun, classes: Sequence[str]) -> Table | None:
+    """What the paper's Table 2 says of the run's classes; None where it has none of them, or of another alpha.
+
+    The published mean stands there where the run has all the classes that it is over.
+    """
+    source = paper("persistent-evidence")
+    table = source.table("keypoints")
+    columns = {column.match: k for k, column in enumerate(table.columns)}
+    known = [name for name in classes if name in columns]
+    if run.metric != table.metric or not known:
+        return None
+    if set(columns) - {"all"} <= set(classes):
+        known.append("all")
+    rows = [(Cell(_class_name(name)), *(_published(row.values[columns[name]]) for row in table.rows)) for name in known]
+    return Table(
+        caption=f"Published: {table.number} of {source.short}, {run.metric} in percent",
+        columns=("Class", *(row.label for row in table.rows)),
+        groups=(RowGroup(tuple(rows)),),
+        note="Measured by others on PASCAL VOC 2011; it was not measured here.",
+    )
+
+
+def _published(value: float | None) -> Cell:
+    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
+
+
+def _class_name(subset: str) -> str:
+    return "mean of classes" if subset == "all" else subset
 
 
 def _measured(run: LandmarkRun, method: str, subset: str) -> Cell:
