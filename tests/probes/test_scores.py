@@ -44,7 +44,8 @@ def test_other_normalisers():
 
 def test_hidden_points_do_not_count_and_hidden_eyes_leave_an_example_out():
     hidden = truth_of([example((True, True, True, False)), example((False, True, True, True))], MARKUP, "inter-ocular")
-    values = measure([*np.stack([POINTS, POINTS]), [[0, 0], [0, 0], [0, 0], [50, 50]]], hidden)
+    off = np.array([[0, 0], [0, 0], [0, 0], [50, 50]])
+    values = measure(np.stack([POINTS + off, POINTS]), hidden)
     np.testing.assert_array_equal(values["nme_inter_ocular", "all"], [0.0, np.nan])
     (row,) = [r for r in rows_of("x", values, Bootstrap.draw(2)) if (r.metric, r.subset) == ("nme_inter_ocular", "all")]
     assert (row.value, row.n) == (0.0, 1)
