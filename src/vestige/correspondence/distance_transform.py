@@ -15,9 +15,8 @@ from numba import njit
 
 from vestige.errors import VestigeError
 
-Scratch = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""Room that the kernels work in: the half-transformed grid, and the parabolas of an envelope: where each is centred,
-its height, and where it begins to be the lowest."""
+_FAR = 1 << 40
+"""Farther than any cell."""
 
 SMALLEST_BETA = float(np.finfo(np.float64).tiny)
 """Below this, parabolas are taken as flat (1 / beta would not be finite)."""
@@ -52,64 +51,74 @@ def squared_distance_transform(
 
 @njit(nogil=True, cache=True)
 def new_scratch(height: int, width: int) -> Any:
-    """The :data:`Scratch` for grids of this size."""
+    """Room to work in, for grids of this size: the half-transformed grid, and the parabolas of an envelope.
+
+    Of each: where it is centred, its height, and where it begins to be the lowest. Then 1 / (2 n) for every n.
+    """
     longest = max(height, width)
-    return (
-        np.empty(height * width, np.float32),
+    half_inverse = np.empty(longest, np.float64)
+    half_inverse[0] = np.inf
+    half_inverse[1:] = 0.5 / np.arange(1, longest)
+    envelope = (
         np.empty(longest, np.int64),
         np.empty(longest, np.float64),
-        np.empty(longest + 1, np.float64),
+        np.empty(longest + 1, np.int64),
+        half_inverse,
     )
+    return np.empty(height * width, np.float32), envelope
 
 
 @njit(nogil=True, cache=True)
-def transform_into(costs: Any, height: int, width: int, beta: float, dx: int, dy: int, scratch: Any, out: Any) -> float:
+def transform_into(costs: Any, height: int, width: int, beta: float, dx: int, dy: int, scratch: Any, out: Any) -> Any:
     """Writes the transform of ``costs (height * width,)`` to ``out``, and gives its least value.
 
     Each axis reads lines of neighbouring numbers and writes them across, so that the other finds the same.
     """
-    half, where, heights, begins = scratch
+    half, envelope = scratch
     for y in range(height):
-        _line(costs[y * width : (y + 1) * width], beta, dx, half, y, height, where, heights, begins)
-    least = np.inf
+        _line(costs[y * width : (y + 1) * width], beta, dx, half, y, height, envelope)
+    least = np.float32(np.inf)
     for x in range(width):
-        low = _line(half[x * height : (x + 1) * height], beta, dy, out, x, width, where, heights, begins)
+        low = _line(half[x * height : (x + 1) * height], beta, dy, out, x, width, envelope)
         least = min(least, low)
     return least
 
 
 @njit(nogil=True, cache=True)
-def _line(
-    f: Any, beta: float, shift: int, out: Any, start: int, step: int, where: Any, heights: Any, begins: Any
-) -> float:
+def _line(f: Any, beta: float, shift: int, out: Any, start: int, step: int, envelope: Any) -> Any:
     """Along one axis: ``out[start + step * x] = min over q of f[q] + beta (x - shift - q)^2``; gives their least.
 
-    The parabolas of q and v < q meet at ``((f(q)/beta + q^2) - (f(v)/beta + v^2)) / (2 (q - v))``.
+    The parabolas of q and v < q meet at ``((f(q)/beta + q^2) - (f(v)/beta + v^2)) / (2 (q - v))``. The envelope is read
+    at whole numbers only, so a parabola begins at the next of them, and one that is the lowest at none is dropped:
+    the reading then moves on by at most one parabola a sample, without a branch to mispredict.
     """
+    where, heights, begins, half_inverse = envelope
     inverse = 1.0 / beta
+    first, end = float(-shift), float(f.size - shift)
     last = 0
     where[0] = 0
     heights[0] = f[0] * inverse
-    begins[0] = -np.inf
+    begins[0] = -_FAR
     for q in range(1, f.size):
         high = f[q] * inverse + q * q
-        meet = (high - heights[last]) / (2 * (q - where[last]))
-        while meet <= begins[last]:
+        meet = (high - heights[last]) * half_inverse[q - where[last]]
+        begin = int(np.ceil(min(max(meet, first), end)))
+        while begin <= begins[last]:
             last -= 1
-            meet = (high - heights[last]) / (2 * (q - where[last]))
+            meet = (high - heights[last]) * half_inverse[q - where[last]]
+            begin = int(np.ceil(min(max(meet, first), end)))
         last += 1
         where[last] = q
         heights[last] = high
-        begins[last] = meet
-    begins[last + 1] = np.inf
-    least = np.inf
+        begins[last] = begin
+    begins[last + 1] = _FAR
+    least = np.float32(np.inf)
     current = 0
     for x in range(f.size):
         at = x - shift
-        while begins[current + 1] < at:
-            current += 1
+        current += begins[current + 1] <= at
         distance = at - where[current]
-        value = f[where[current]] + beta * (distance * distance)
+        value = np.float32(f[where[current]] + beta * (distance * distance))
         out[start + step * x] = value
         least = min(least, value)
     return least

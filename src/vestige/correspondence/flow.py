@@ -35,7 +35,7 @@ def align(
     beta: float = 3e-3,
     *,
     max_iterations: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> tuple[Field, float]:
     """The field of lowest energy that belief propagation finds from one grid of features to another.
 
@@ -64,7 +64,7 @@ def align_many(
     *,
     workers: int = 1,
     max_iterations: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> tuple[Field, npt.NDArray[np.float64]]:
     """:func:`align` for many pairs, in threads.
 
@@ -111,7 +111,7 @@ def solve(
     beta: float = 3e-3,
     *,
     max_iterations: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> Labelling:
     """As :func:`align`, with what belief propagation tells beside the labels: bound, iterations, convergence."""
     _check_beta(beta)

@@ -55,7 +55,7 @@ def minimise(
     coupling: npt.NDArray[np.float64],
     *,
     max_iterations: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> Labelling:
     """Labels of low energy: the best decoded after any iteration, polished by iterated conditional modes.
 
