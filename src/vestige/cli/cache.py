@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from vestige.errors import VestigeError
 from vestige.features import StoreInfo, cache_root, list_stores, prune
 
 
@@ -31,6 +32,8 @@ def cache(
     if not remove:
         _list(list_stores())
         return
+    if older_than is None and larger_than is None and not unfinished and not everything:
+        raise VestigeError("--prune: add --older-than DAYS, --larger-than MB or --unfinished, or --all for every store")
     pruned = prune(
         older_than=None if older_than is None else older_than * 86400,
         larger_than=None if larger_than is None else int(larger_than * 1e6),

@@ -37,6 +37,7 @@ def evaluate(
     """Measure a trained run on other data: the same results.json, the same rows."""
     started = time.monotonic()
     source = Run(run)
+    source.results()  # refuses what is no finished run before anything is made
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
     test = open_dataset(data, strict=strict)
@@ -65,6 +66,7 @@ def predict(
     device: o.Device = "auto",
 ) -> None:
     """Read the points out of photographs: pictures with points drawn, and a JSON of coordinates in image pixels."""
+    Run(run).results()  # refuses what is no finished run
     setup, methods = load_predictor(Run(run), category)
     boxes: list[Box | None] = [np.array(o.parse_box(text)) for text in box or []]
     if len(boxes) not in (0, 1, len(images)):

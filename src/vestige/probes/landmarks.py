@@ -123,6 +123,7 @@ def probe_landmarks(
     """
     started = time.monotonic()
     reader = reader or Reader()
+    reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
@@ -134,7 +135,6 @@ def probe_landmarks(
     methods = [Method("mean", PointModel(bench.mean())), Method("rgb", PointModel(rgb_fit.fit.probe))]
     sweep: list[Row] = []
 
-    reads = reader.reads(options.backbone, options.layers, options.readouts)
     for seed in range(options.untrained_seeds):
         twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
         say(f"untrained network, seed {seed}")
