@@ -38,7 +38,7 @@ def recheck(
     read once for every `CANDIDATES` pairs.
     """
     scores = scores.copy()
-    targets, places = np.nonzero(pairs.T)
+    places, targets = np.nonzero(pairs)  # by alpha: a pass then needs factors for few of them
     for start in range(0, len(targets), CANDIDATES):
         block = slice(start, start + CANDIDATES)
         t, a = targets[block], places[block]
