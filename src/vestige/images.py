@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from vestige.errors import VestigeError
-from vestige.example import Example
+from vestige.example import Example, Picture
 from vestige.geometry import whole_picture
 
 Pixels = NDArray[np.uint8]
@@ -77,6 +77,18 @@ def image_size(path: Path) -> tuple[int, int]:
             return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise VestigeError(f"{path}: cannot be read as an image: {error}") from error
+
+
+def picture_size(picture: Picture) -> tuple[int, int]:
+    """Width and height in pixels; of a file from its header.
+
+    Raises:
+        VestigeError: where the picture cannot be read.
+    """
+    if isinstance(picture, ImageFile):
+        return image_size(picture.path)
+    height, width = picture.read().shape[:2]
+    return width, height
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,17 @@ Readouts = Annotated[
     typer.Option(
         "--readout",
         metavar="R",
-        help="auto, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
+        help="auto, auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
         "[default: auto, flat but pooled to at most 25,000 numbers]",
+    ),
+]
+VectorReadouts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--readout",
+        metavar="R",
+        help="auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
+        "[default: auto:4096, flat but pooled to at most as many numbers as the paper has]",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of folds and bootstrap.")]

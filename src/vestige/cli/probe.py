@@ -12,8 +12,11 @@ from vestige.datasets.opening import open_train_test
 from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels import Pixelwise
 from vestige.probes.record import record, show
-from vestige.run import start_run
+from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.results import Results
+from vestige.run import Run, start_run
 
 app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
 
@@ -86,9 +89,7 @@ def landmarks(
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
         results = record(run, probe, command_line())
-    print_results(results, str(results.config["metric"]))
-    show(run)
-    typer.echo(f"report: {run.report_path}")
+    finish(run, results)
 
 
 @app.command(
@@ -145,6 +146,60 @@ def keypoints(
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_keypoints(*data, chosen, reader, listener.say)
         results = record(run, probe, command_line())
+    finish(run, results)
+
+
+@app.command(
+    epilog="Example: vestige probe pixels synthetic:faces,n=300,seed=1 --test synthetic:faces,n=100,seed=2 "
+    "--layer block4 --layer block10 -o runs/pixels"
+)
+def pixels(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: o.Layers = None,
+    readout: o.VectorReadouts = None,
+    size: Annotated[int, typer.Option(help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
+    mirror: Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")] = False,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="See the square about each example's box, not the whole picture squashed.")
+    ] = False,
+    box_margin: Annotated[
+        float, typer.Option("--box-margin", min=0.0, help="With --crops: share of a box's side added on every side.")
+    ] = FACE_MARGIN,
+    untrained: Untrained = 3,
+    seed: o.Seed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """What colours does it remember? Ridge from one layer to every pixel of the picture, made small."""
+    task = Pixelwise(size, mirror, crops, box_margin if crops else 0.0)
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict)
+        chosen = vector_options(backbone, layer, readout, untrained, seed)
+        results = record(run, probe_vectors(task, *data, chosen, reader, listener.say), command_line())
+    finish(run, results)
+
+
+def vector_options(
+    backbone: str, layers: list[str] | None, readouts: list[str] | None, untrained: int, seed: int
+) -> VectorOptions:
+    """What the options that all vector tasks have come to."""
+    return VectorOptions(
+        backbone, tuple(layers or ("all",)), tuple(readouts or ("auto:4096",)), untrained_seeds=untrained, seed=seed
+    )
+
+
+def finish(run: Run, results: Results) -> None:
+    """Print a recorded run's results, and make its figures and its report."""
     print_results(results, str(results.config["metric"]))
     show(run)
     typer.echo(f"report: {run.report_path}")

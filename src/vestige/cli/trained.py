@@ -15,7 +15,6 @@ from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.images import ImageFile, save_image
-from vestige.probes.predict import predict_images
 from vestige.probes.record import check_weights, evaluate_run, load_predictor, reader_of, record_evaluation, show
 from vestige.run import Run, start_run, write_json
 
@@ -65,9 +64,10 @@ def predict(
     ] = None,
     device: o.Device = "auto",
 ) -> None:
-    """Read the points out of photographs: pictures with points drawn, and a JSON of coordinates in image pixels."""
+    """Read a run's points, colours, classes or attributes out of photographs: pictures, and a JSON with coordinates in
+    image pixels."""
     Run(run).results()  # refuses what is no finished run
-    setup, methods = load_predictor(Run(run), category)
+    predictor = load_predictor(Run(run), category)
     boxes: list[Box | None] = [np.array(o.parse_box(text)) for text in box or []]
     if len(boxes) not in (0, 1, len(images)):
         raise VestigeError(f"--box is given {len(boxes)} times for {len(images)} images; give one, or one per image")
@@ -77,11 +77,11 @@ def predict(
     with listening() as listener:
         reader = reader_of(Run(run), device, listener.pictures)
         listener.say("predicting")
-        check_weights(methods, reader)
-        predictions = predict_images(setup, methods[-1], images, each, reader)
+        check_weights([predictor.method], reader)
+        predictions = predictor.predict(images, each, reader)
     output.mkdir(parents=True, exist_ok=True)
     for prediction in predictions:
         name = prediction.path.stem
         save_image(prediction.picture(ImageFile(prediction.path).read()), output / f"{name}.png")
-    write_json(output / "predictions.json", {"predictions": [p.to_json(setup) for p in predictions]})
+    write_json(output / "predictions.json", {"predictions": [p.to_json() for p in predictions]})
     typer.echo(f"{len(predictions)} pictures and predictions.json in {output}")

@@ -9,12 +9,12 @@ from pathlib import Path
 from vestige.backbones import Backbone, Layer, open_backbone
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions, extract
-from vestige.features.readout import Readout, default_readout, parse_readout
+from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, parse_readout
 from vestige.features.store import Features
 from vestige.images import Crop
 
 DEFAULT = "auto"
-"""The name of every layer's default readout."""
+"""The name of every layer's default readout; ``auto:N`` is that of at most N numbers."""
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being read, pictures done, pictures in all)."""
@@ -74,9 +74,10 @@ class Reader:
         described = backbone.layers(backbone.select(layers))
         reads = []
         for text in readouts or (DEFAULT,):
+            largest = _largest(text)
             found, refusals = [], []
             for layer in described:
-                readout = default_readout(layer) if text == DEFAULT else parse_readout(text)
+                readout = default_readout(layer, largest) if largest else parse_readout(text)
                 try:
                     readout.size(layer)
                 except VestigeError as error:
@@ -104,3 +105,13 @@ class Reader:
 
 def _told(progress: Progress, what: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(what, done, total)
+
+
+def _largest(text: str) -> int:
+    """How many numbers ``auto`` or ``auto:N`` allows; 0 for another readout."""
+    name, colon, number = text.strip().partition(":")
+    if name != DEFAULT:
+        return 0
+    if colon and not (number.isascii() and number.isdecimal() and int(number)):
+        raise VestigeError(f"no readout {text!r}; expected auto, or auto:N with a number N, as in auto:4096")
+    return int(number) if colon else LARGEST_DEFAULT

@@ -123,10 +123,10 @@ def parse_readout(text: str) -> Readout:
     raise VestigeError(f"no readout {text!r}; {_EXPECTED}")
 
 
-def default_readout(layer: Layer) -> Readout:
+def default_readout(layer: Layer, largest: int = LARGEST_DEFAULT) -> Readout:
     """The readout that keeps where things are, within reason: the question that vestige asks.
 
-    A vector is read as it is. A grid is read whole (``flat``) where that is at most 25,000 numbers, else pooled to
+    A vector is read as it is. A grid is read whole (``flat``) where that is at most ``largest`` numbers, else pooled to
     the largest square grid of at most as many. Tokens likewise: their patches whole (``tokens``) or pooled on their
     grid; the class token alone, or a mean, would throw the places away and is therefore never the default, but for
     patches that make no square grid, which are averaged where they are too many.
@@ -134,7 +134,7 @@ def default_readout(layer: Layer) -> Readout:
     if layer.kind == "vector":
         return Readout("vector")
     whole = Readout("tokens" if layer.kind == "tokens" else "flat")
-    if whole.size(layer) <= LARGEST_DEFAULT:
+    if whole.size(layer) <= largest:
         return whole
     if layer.kind == "tokens":
         side = _patch_side(layer)
@@ -143,7 +143,7 @@ def default_readout(layer: Layer) -> Readout:
         channels = layer.shape[1]
     else:
         channels, side = layer.shape[0], min(layer.shape[1:])
-    return Readout("grid", max(1, min(math.isqrt(LARGEST_DEFAULT // channels), side)))
+    return Readout("grid", max(1, min(math.isqrt(largest // channels), side)))
 
 
 def _misfit(readout: Readout, layer: Layer) -> str:

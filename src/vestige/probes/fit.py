@@ -55,7 +55,7 @@ class Fit:
 
     Attributes:
         probe: the probe, fitted on all rows.
-        oof: ``(V, t)`` out-of-fold predictions: each row by the fit that did not see its fold.
+        oof: ``(V, t)`` out-of-fold predictions, float32: each row by the fit that did not see its fold.
         alphas: the grid that was searched.
         chosen: the least, the median and the largest of the targets' alphas.
         at_boundary: the share of targets whose alpha sits on the grid's edge.
@@ -64,7 +64,7 @@ class Fit:
     """
 
     probe: LinearProbe
-    oof: NDArray[np.float64]
+    oof: NDArray[np.float32]
     alphas: tuple[float, ...]
     chosen: tuple[float, float, float]
     at_boundary: float
@@ -75,8 +75,8 @@ class Fit:
 def fit_probe(
     features: Stored,
     source: Source,
-    targets: NDArray[np.float64],
-    mask: NDArray[np.bool_],
+    targets: NDArray[np.floating[Any]],
+    mask: NDArray[np.bool_] | None,
     folds: NDArray[np.intp],
     *,
     normalise: bool = True,
@@ -87,7 +87,7 @@ def fit_probe(
         features: of V crops.
         source: where they come from.
         targets: ``(V, t)``.
-        mask: ``(V, t)``: which targets are known.
+        mask: ``(V, t)``: which targets are known; None for all.
         folds: ``(V,)``.
         normalise: L2-normalise the features first.
     """
@@ -95,13 +95,13 @@ def fit_probe(
         _rows(features, normalise),
         targets,
         folds,
-        mask=None if mask.all() else mask,
+        mask=None if mask is None or mask.all() else mask,
         return_oof=True,
     )
     assert solution.oof is not None
     return Fit(
-        LinearProbe(source, solution.coef.astype(np.float32), solution.intercept, normalise),
-        solution.oof.astype(np.float64),
+        LinearProbe(source, solution.coef.astype(np.float32, copy=False), solution.intercept, normalise),
+        solution.oof.astype(np.float32, copy=False),
         tuple(solution.alphas.tolist()),
         tuple(np.quantile(solution.alpha, [0.0, 0.5, 1.0], method="nearest").tolist()),
         float(solution.at_boundary),

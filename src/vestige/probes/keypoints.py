@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from vestige.probes.classes import PointClass, class_examples, class_of, find_cl
 from vestige.probes.evaluate import Evaluation, check_points
 from vestige.probes.evaluate_keypoints import TestSet, evaluate_keypoints, lay_test
 from vestige.probes.fit import Fit
-from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup
+from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
 from vestige.probes.keypoint_scores import class_pck, keypoint_rows, metric_of
 from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.lookback import LookBack
@@ -111,9 +113,27 @@ class KeypointProbe:
         return self.probes.setup.of_points(self.probes.setup.markup)
 
     @property
+    def name(self) -> str:
+        """Of the task, in results.json."""
+        return self.setup.task
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """The Rows of every method on the test examples."""
         return self.evaluation.rows
+
+    def config(self) -> dict[str, Any]:
+        """What the set-up adds to the options; ``metric`` is the one that reports are about."""
+        return {
+            "markup": self.setup.markup.to_json(),
+            "normaliser": self.setup.normaliser,
+            "metric": metric_of(self.options.alphas[0]),
+            "classes": {own.points.name: list(own.points.columns) for own in self.probes.classes},
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the probes of all classes and methods."""
+        save_keypoint_probes(folder, self.probes)
 
 
 def probe_keypoints(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from vestige.metrics import interval
 from vestige.probes.bench import Bench, Candidate, best_of, lay_bench, readable
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.fit import Fit
-from vestige.probes.methods import Method, Setup
+from vestige.probes.methods import Method, Setup, save_methods
 from vestige.probes.points import PointModel, fit_look_back
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
@@ -97,9 +99,29 @@ class LandmarkProbe:
     notes: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        """Of the task, in results.json."""
+        return self.setup.task
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """Of ``ridge``."""
+        return (self.fit,)
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """The Rows of every method on the test examples."""
         return self.evaluation.rows
+
+    def config(self) -> dict[str, Any]:
+        """What the set-up adds to the options; ``metric`` is the one that reports are about."""
+        normaliser = self.setup.normaliser
+        metric = f"nme_{normaliser.replace('-', '_')}"
+        return {"markup": self.setup.markup.to_json(), "normaliser": normaliser, "metric": metric}
+
+    def save(self, folder: Path) -> None:
+        """Write the probes of all methods."""
+        save_methods(folder, self.setup, self.methods)
 
 
 def probe_landmarks(

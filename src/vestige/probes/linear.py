@@ -68,10 +68,15 @@ def l2_normalise(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def mean_probe(targets: NDArray[np.float64], mask: NDArray[np.bool_]) -> LinearProbe:
-    """The probe that predicts the training mean of each target (the paper's Dataset Bias): ``(n, t), (n, t)``."""
-    count = np.maximum(mask.sum(axis=0), 1)
-    mean = np.where(mask, targets, 0.0).sum(axis=0) / count
+def mean_probe(targets: NDArray[np.floating[Any]], mask: NDArray[np.bool_] | None = None) -> LinearProbe:
+    """The probe that predicts the training mean of each target (the paper's Dataset Bias): ``(n, t), (n, t)``.
+
+    Without a mask all targets are known.
+    """
+    if mask is None:
+        mean = targets.mean(axis=0, dtype=np.float64)
+    else:
+        mean = np.where(mask, targets, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(mask.sum(axis=0), 1)
     return LinearProbe(None, np.zeros((targets.shape[1], 0), np.float32), mean)
 
 

@@ -78,7 +78,7 @@ def fit_points(features: Stored, source: Source, targets: Targets, *, normalise:
     unit = targets.views.to_unit(targets.points)
     known = np.repeat(targets.visible, 2, axis=1)
     fit = fit_probe(features, source, unit.reshape(len(unit), -1), known, targets.folds, normalise=normalise)
-    return fit, targets.views.from_unit(fit.oof.reshape(unit.shape))
+    return fit, targets.views.from_unit(fit.oof.astype(np.float64).reshape(unit.shape))
 
 
 def fit_look_back(

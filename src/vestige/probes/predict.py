@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import Box, Points, whole_picture
 from vestige.images import ImageFile, Pixels, draw_points
+from vestige.probes.evaluate_vectors import read_vectors
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import predict_points
+from vestige.probes.vector_methods import VectorMethod
+from vestige.probes.vectors import Numbers, VectorTask
 from vestige.probes.views import example_views
 
 
@@ -28,14 +31,16 @@ class Prediction:
         size: its width and height in pixels.
         box: ``(4,)`` that was looked at.
         points: ``(K, 2)`` in pixels.
+        names: of the points.
     """
 
     path: Path
     size: tuple[int, int]
     box: Box
     points: Points
+    names: tuple[str, ...]
 
-    def to_json(self, setup: Setup) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Names and coordinates."""
         return {
             "image": str(self.path),
@@ -43,7 +48,7 @@ class Prediction:
             "box": self.box.tolist(),
             "points": [
                 {"name": name, "x": round(x, 3), "y": round(y, 3)}
-                for name, (x, y) in zip(setup.markup.points, self.points.tolist(), strict=True)
+                for name, (x, y) in zip(self.names, self.points.tolist(), strict=True)
             ],
         }
 
@@ -67,6 +72,71 @@ def predict_images(
     Raises:
         VestigeError: where a photograph cannot be read or a box lies outside of it.
     """
+    examples, sizes = _photographs(paths, boxes)
+    predicted = predict_points(method.model, example_views(examples, setup.box_margin), reader)
+    names = tuple(setup.markup.points)
+    return [
+        Prediction(path, size, whole_picture(*size) if box is None else np.asarray(box), points, names)
+        for path, size, box, points in zip(paths, sizes, boxes, predicted.stages[-1], strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class VectorPrediction:
+    """What a vector run reads out of one photograph.
+
+    Attributes:
+        path: of the photograph.
+        size: its width and height in pixels.
+        box: ``(4,)`` that was looked at.
+        values: ``(t,)``.
+        task: what they are.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    box: Box
+    values: Numbers
+    task: VectorTask[Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the task says of the values."""
+        return {
+            "image": str(self.path),
+            "size": list(self.size),
+            "box": self.box.tolist(),
+            **self.task.describe(self.values),
+        }
+
+    def picture(self, pixels: Pixels) -> Pixels:
+        """The values as the task draws them."""
+        return self.task.picture(self.values, pixels)
+
+
+def predict_vectors(
+    task: VectorTask[Any], method: VectorMethod, paths: Sequence[Path], boxes: Sequence[Box | None], reader: Reader
+) -> list[VectorPrediction]:
+    """Read a task's vector out of photographs by a method's last stage; arguments as :func:`predict_images`.
+
+    Raises:
+        VestigeError: where a photograph cannot be read or a box lies outside of it.
+    """
+    examples, sizes = _photographs(paths, boxes)
+    boxed = [
+        replace(example, box=whole_picture(*size)) if example.box is None else example
+        for example, size in zip(examples, sizes, strict=True)
+    ]
+    views = task.test_views(boxed)
+    predicted = read_vectors(method.probe, views, reader)
+    last = list(task.stages(method.name, predicted, method.refinement).values())[-1]
+    return [
+        VectorPrediction(path, size, box, values, task)
+        for path, size, box, values in zip(paths, sizes, views.boxes, last, strict=True)
+    ]
+
+
+def _photographs(paths: Sequence[Path], boxes: Sequence[Box | None]) -> tuple[list[Example], list[tuple[int, int]]]:
+    """The photographs as examples, with their sizes."""
     examples, sizes = [], []
     for path, box in zip(paths, boxes, strict=True):
         image = ImageFile(path)
@@ -75,11 +145,7 @@ def predict_images(
             _check_box(box, path, width, height)
         examples.append(Example(str(path), str(path), image, box))
         sizes.append((width, height))
-    predicted = predict_points(method.model, example_views(examples, setup.box_margin), reader)
-    return [
-        Prediction(path, size, whole_picture(*size) if box is None else np.asarray(box), points)
-        for path, size, box, points in zip(paths, sizes, boxes, predicted.stages[-1], strict=True)
-    ]
+    return examples, sizes
 
 
 def _check_box(box: Box, path: Path, width: int, height: int) -> None:

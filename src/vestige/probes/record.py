@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Progress, Reader
+from vestige.features.reader import Progress, Read, Reader
+from vestige.geometry import Box
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.evaluate_keypoints import evaluate_keypoints
+from vestige.probes.evaluate_vectors import evaluate_vectors
 from vestige.probes.fit import Fit
-from vestige.probes.keypoint_probes import load_keypoint_probes, save_keypoint_probes
-from vestige.probes.keypoint_scores import metric_of
-from vestige.probes.keypoints import KeypointProbe
-from vestige.probes.landmarks import LandmarkProbe
+from vestige.probes.keypoint_probes import load_keypoint_probes
 from vestige.probes.linear import LinearProbe
-from vestige.probes.methods import Method, Setup, load_methods, save_methods
+from vestige.probes.methods import Method, Setup, load_methods
+from vestige.probes.predict import Prediction, VectorPrediction, predict_images, predict_vectors
+from vestige.probes.vector_methods import VectorMethod, load_vectors
+from vestige.probes.vector_tasks import open_vector_task
 from vestige.report import write_figures, write_report
-from vestige.results import Results
+from vestige.results import Results, Row
 from vestige.run import Run, start_run
 from vestige.version import __version__
 
@@ -40,10 +43,79 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-AnyProbe = LandmarkProbe | KeypointProbe
+class Probe(Protocol):
+    """A probe that was trained and measured, whatever its task: what it leaves in results.json and in its folder."""
+
+    @property
+    def name(self) -> str:
+        """Of the task."""
+        ...
+
+    @property
+    def options(self) -> Any:
+        """That it was trained with: a dataclass with the ``backbone``'s spec."""
+        ...
+
+    @property
+    def extraction(self) -> ExtractOptions:
+        """How its features were computed."""
+        ...
+
+    @property
+    def train(self) -> Dataset:
+        """The training examples that could be read."""
+        ...
+
+    @property
+    def test(self) -> Dataset:
+        """The test examples that could be read."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the backbone."""
+        ...
+
+    @property
+    def chosen(self) -> Read:
+        """The layer and readout of ``ridge``."""
+        ...
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """Of ``ridge``."""
+        ...
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """On the test examples."""
+        ...
+
+    @property
+    def sweep(self) -> tuple[Row, ...]:
+        """All layers and seeds."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """That it took."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out and why."""
+        ...
+
+    def config(self) -> dict[str, Any]:
+        """What is not in the options; ``metric`` is the one that reports are about."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the probes."""
+        ...
 
 
-def save_run(probe: AnyProbe, folder: str | Path, *, overwrite: bool = False) -> Run:
+def save_run(probe: Probe, folder: str | Path, *, overwrite: bool = False) -> Run:
     """A run folder of a probe, with its figures and its report.
 
     Raises:
@@ -61,7 +133,7 @@ def show(run: Run) -> None:
     write_report([run], run.report_path)
 
 
-def record(run: Run, probe: AnyProbe, command: Sequence[str] = ()) -> Results:
+def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
     """Write a probe into its started run: config, probes, examples, and last of all the results.
 
     Args:
@@ -70,12 +142,12 @@ def record(run: Run, probe: AnyProbe, command: Sequence[str] = ()) -> Results:
         command: the words of the command line that asked for it, where one did.
     """
     results = Results(
-        task=probe.setup.task,
+        task=probe.name,
         config={
             **asdict(probe.options),
             "command": list(command),
             "extraction": asdict(probe.extraction),
-            **_config(probe),
+            **probe.config(),
         },
         data={"train": describe_data(probe.train), "test": describe_data(probe.test)},
         backbone={
@@ -85,7 +157,7 @@ def record(run: Run, probe: AnyProbe, command: Sequence[str] = ()) -> Results:
             "readout": str(probe.chosen.readout),
             "dim": probe.chosen.size,
         },
-        ridge=_describe_ridge(probe.fits if isinstance(probe, KeypointProbe) else (probe.fit,)),
+        ridge=_describe_ridge(probe.fits),
         rows=probe.evaluation.rows,
         sweep=probe.sweep,
         created=now(),
@@ -93,22 +165,9 @@ def record(run: Run, probe: AnyProbe, command: Sequence[str] = ()) -> Results:
         vestige=__version__,
         notes=(*probe.notes, *probe.evaluation.notes),
     )
-    if isinstance(probe, KeypointProbe):
-        save_keypoint_probes(run.probe_folder, probe.probes)
-    else:
-        save_methods(run.probe_folder, probe.setup, probe.methods)
+    probe.save(run.probe_folder)
     _write(run, results, probe.evaluation)
     return results
-
-
-def _config(probe: AnyProbe) -> dict[str, Any]:
-    """What a probe's set-up adds to its options; ``metric`` is the one that reports are about."""
-    setup = probe.setup
-    config = {"markup": setup.markup.to_json(), "normaliser": setup.normaliser}
-    if isinstance(probe, KeypointProbe):
-        classes = {own.points.name: list(own.points.columns) for own in probe.probes.classes}
-        return {**config, "metric": metric_of(probe.options.alphas[0]), "classes": classes}
-    return {**config, "metric": f"nme_{setup.normaliser.replace('-', '_')}"}
 
 
 def _describe_ridge(fits: Sequence[Fit]) -> dict[str, Any]:
@@ -169,27 +228,56 @@ def evaluate_run(source: Run, test: Dataset, reader: Reader) -> Evaluation:
         probes = load_keypoint_probes(source.probe_folder)
         check_weights(tuple(probes.methods()), reader)
         return evaluate_keypoints(probes, test, reader)
-    setup, methods = load_methods(source.probe_folder)
-    check_weights(methods, reader)
-    return evaluate_points(methods, setup, test, reader)
+    if trained.task == "landmarks":
+        setup, methods = load_methods(source.probe_folder)
+        check_weights(methods, reader)
+        return evaluate_points(methods, setup, test, reader)
+    saved = load_vectors(source.probe_folder)
+    check_weights(saved.methods, reader)
+    task = open_vector_task(saved)
+    task.check(test)
+    return evaluate_vectors(saved.methods, task, saved.seed, test, reader)
 
 
-def load_predictor(source: Run, category: str | None) -> tuple[Setup, tuple[Method, ...]]:
-    """What predicts on new photographs: the methods of a run, or of one of its classes.
+@dataclass(frozen=True)
+class Predictor:
+    """What reads new photographs: a run's ``ridge`` with all its stages.
+
+    Attributes:
+        method: of the run, or of one of its classes.
+        predict: photographs, boxes (None: the whole picture) and a reader to predictions.
+    """
+
+    method: Method | VectorMethod
+    predict: Callable[[Sequence[Path], Sequence[Box | None], Reader], Sequence[Prediction | VectorPrediction]]
+
+
+def load_predictor(source: Run, category: str | None) -> Predictor:
+    """What predicts on new photographs.
 
     Raises:
-        VestigeError: where the run is damaged, or has no such class.
+        VestigeError: where the run is unfinished, damaged, or has no such class.
     """
-    if source.results().task != "keypoints":
-        if category is not None:
-            raise VestigeError(f"--class {category}: {source.folder} has no classes")
-        return load_methods(source.probe_folder)
-    probes = load_keypoint_probes(source.probe_folder)
-    own = probes.of_class(category)
-    return probes.setup.of_class(own.points), own.methods
+    task = source.results().task
+    if task == "keypoints":
+        probes = load_keypoint_probes(source.probe_folder)
+        own = probes.of_class(category)
+        return _point_predictor(probes.setup.of_class(own.points), own.methods[-1])
+    if category is not None:
+        raise VestigeError(f"--class {category}: {source.folder} has no classes")
+    if task == "landmarks":
+        setup, methods = load_methods(source.probe_folder)
+        return _point_predictor(setup, methods[-1])
+    saved = load_vectors(source.probe_folder, ["ridge"])
+    method = saved.method("ridge")
+    return Predictor(method, partial(predict_vectors, open_vector_task(saved), method))
 
 
-def check_weights(methods: tuple[Method, ...], reader: Reader) -> None:
+def _point_predictor(setup: Setup, method: Method) -> Predictor:
+    return Predictor(method, partial(predict_images, setup, method))
+
+
+def check_weights(methods: Sequence[Method | VectorMethod], reader: Reader) -> None:
     """Refuse backbones whose weights are not those that the probes were trained on."""
     for method in methods:
         for probe in _probes(method):
@@ -201,7 +289,9 @@ def check_weights(methods: tuple[Method, ...], reader: Reader) -> None:
                 )
 
 
-def _probes(method: Method) -> list[LinearProbe]:
+def _probes(method: Method | VectorMethod) -> list[LinearProbe]:
+    if isinstance(method, VectorMethod):
+        return [method.probe]
     return [method.model.base, *(probe for look in method.model.look_backs for probe in look.probes)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.example import Example
 from vestige.geometry import Box, Points, from_unit, mirror_unit, square_about, to_unit, whole_picture
-from vestige.images import Crop
+from vestige.images import Crop, picture_size
 
 Order = NDArray[np.intp]
 """``(K,)``: point k of a mirrored view is point ``order[k]`` of the picture (its own inverse)."""
@@ -75,8 +75,7 @@ def example_box(example: Example) -> Box:
     """The example's box, or the whole picture where it has none: ``(4,)``."""
     if example.box is not None:
         return example.box
-    height, width = example.image.read().shape[:2]
-    return whole_picture(width, height)
+    return whole_picture(*picture_size(example.image))
 
 
 def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = False) -> Views:
@@ -93,6 +92,11 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
         np.repeat(np.stack(boxes), copies, axis=0),
         np.tile(np.arange(copies) == 1, len(examples)),
     )
+
+
+def whole_views(examples: Sequence[Example], *, mirror: bool = False) -> Views:
+    """One view of each whole picture, squashed to a square, or two (plain, mirrored); boxes play no part."""
+    return example_views([replace(example, box=None) for example in examples], 0.0, mirror=mirror)
 
 
 def fold_labels(groups: Sequence[str], n_folds: int, seed: int) -> NDArray[np.intp]:

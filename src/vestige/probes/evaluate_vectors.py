@@ -1,0 +1,67 @@
+"""A vector task's methods on test examples: rows, predictions and small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.example import Example
+from vestige.features.reader import Reader
+from vestige.metrics import Bootstrap
+from vestige.probes.evaluate import Evaluation, small_pictures
+from vestige.probes.linear import LinearProbe
+from vestige.probes.vector_methods import VectorMethod
+from vestige.probes.vectors import Numbers, Scores, VectorTask, mean_scores, rows_of_scores
+from vestige.probes.views import Views
+
+
+def read_vectors(probe: LinearProbe, views: Views, reader: Reader) -> Numbers:
+    """What a probe reads out of crops: ``(V, t)``."""
+    if probe.source is None:
+        return probe.predict(None, len(views)).astype(np.float32)
+    source = probe.source
+    reads = reader.reads(source.backbone, [source.layer], [source.readout])
+    (features,) = reader.features(source.backbone, views.crops(), reads)
+    return probe.predict(features, len(views)).astype(np.float32)
+
+
+def evaluate_vectors(
+    methods: Sequence[VectorMethod], task: VectorTask[Any], seed: int, test: Sequence[Example], reader: Reader
+) -> Evaluation:
+    """Predict the test examples' vectors by every method and measure them.
+
+    Methods of the same name (seeds) make one Row with their mean; their predictions are kept apart, as float16.
+    """
+    views = task.test_views(test)
+    truth = task.truth(views)
+    bootstrap = Bootstrap.draw(len(test), seed)
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": np.array([example.id for example in test]),
+        "crops": views.boxes,
+        **task.arrays(truth),
+    }
+    scores: dict[str, list[Scores]] = {}
+    errors: dict[str, list[NDArray[Any]]] = {}
+    for method in methods:
+        predicted = read_vectors(method.probe, views, reader)
+        suffix = "" if method.seed is None else f"@{method.seed}"
+        for name, stage in task.stages(method.name, predicted, method.refinement).items():
+            scores.setdefault(name, []).append(task.scores(stage, truth, bootstrap))
+            errors.setdefault(name, []).append(task.errors(stage, truth))
+            arrays[f"prediction/{name}{suffix}"] = stage.astype(np.float16)
+            arrays[f"error/{name}{suffix}"] = errors[name][-1]
+    for name, several in errors.items():
+        arrays.setdefault(f"error/{name}", np.mean(several, axis=0))
+    arrays |= small_pictures(test, views, arrays[f"error/{_main_stage(task, methods)}"])
+    rows = tuple(row for name, several in scores.items() for row in rows_of_scores(name, mean_scores(several)))
+    return Evaluation(rows, arrays)
+
+
+def _main_stage(task: VectorTask[Any], methods: Sequence[VectorMethod]) -> str:
+    """The last stage of ``ridge``, by whose errors pictures are sorted."""
+    main = next((method for method in methods if method.name == "ridge"), methods[-1])
+    nothing = np.zeros((0, len(main.probe.intercept)), np.float32)
+    return list(task.stages(main.name, nothing, main.refinement))[-1]
