@@ -14,7 +14,7 @@ from vestige.metrics import Bootstrap
 from vestige.probes.evaluate import Evaluation, small_pictures
 from vestige.probes.linear import LinearProbe
 from vestige.probes.vector_methods import VectorMethod
-from vestige.probes.vectors import Numbers, Scores, VectorTask, mean_scores, rows_of_scores
+from vestige.probes.vectors import Numbers, Scores, VectorTask, differences, mean_scores, rows_of_scores
 from vestige.probes.views import Views
 
 
@@ -49,15 +49,19 @@ def evaluate_vectors(
         predicted = read_vectors(method.probe, views, reader)
         suffix = "" if method.seed is None else f"@{method.seed}"
         for name, stage in task.stages(method.name, predicted, method.refinement).items():
-            scores.setdefault(name, []).append(task.scores(stage, truth, bootstrap))
-            errors.setdefault(name, []).append(task.errors(stage, truth))
-            arrays[f"prediction/{name}{suffix}"] = stage.astype(np.float16)
-            arrays[f"error/{name}{suffix}"] = errors[name][-1]
+            measured = task.measure(stage, truth, bootstrap)
+            scores.setdefault(name, []).append(measured.scores)
+            errors.setdefault(name, []).append(measured.errors)
+            kept = {"prediction": stage.astype(np.float16), "error": measured.errors, **measured.arrays}
+            arrays |= {f"{key}/{name}{suffix}": array for key, array in kept.items()}
     for name, several in errors.items():
         arrays.setdefault(f"error/{name}", np.mean(several, axis=0))
-    arrays |= small_pictures(test, views, arrays[f"error/{_main_stage(task, methods)}"])
-    rows = tuple(row for name, several in scores.items() for row in rows_of_scores(name, mean_scores(several)))
-    return Evaluation(rows, arrays)
+    main = _main_stage(task, methods)
+    arrays |= small_pictures(test, views, arrays[f"error/{main}"])
+    means = {name: mean_scores(several) for name, several in scores.items()}
+    paired = differences(means, main, task.paired)
+    rows = (row for name, found in means.items() for row in rows_of_scores(name, {**found, **paired.get(name, {})}))
+    return Evaluation(tuple(rows), arrays)
 
 
 def _main_stage(task: VectorTask[Any], methods: Sequence[VectorMethod]) -> str:

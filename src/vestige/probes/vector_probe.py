@@ -129,6 +129,8 @@ def probe_vectors(
         VestigeError: where there are fewer groups than folds, or the task finds its data wanting.
     """
     started = time.monotonic()
+    task.check(train)
+    task.check(test)
     reader = reader or Reader()
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")

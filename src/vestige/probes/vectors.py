@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -57,6 +58,21 @@ Scores = Mapping[tuple[str, str], Score]
 """(metric, subset) -> its score."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One method, or a stage of one, on the test examples.
+
+    Attributes:
+        scores: every metric and subset.
+        errors: ``(N,)``: how far off each example is; NaN where that cannot be said.
+        arrays: what else ``examples.npz`` keeps of it, by name: there it is called ``NAME/METHOD``.
+    """
+
+    scores: Scores
+    errors: Floats
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+
+
 class VectorTask(ABC, Generic[Truth]):
     """What is read out, how it is seen in pictures, and how a reading is measured.
 
@@ -64,11 +80,14 @@ class VectorTask(ABC, Generic[Truth]):
         name: of the task, in results.json.
         metric: what reports are about, and what layers are chosen by (on training folds).
         higher_is_better: whether more of it is.
+        paired: metrics of which there are Rows ``METRIC_difference`` on every method, too: by how much ``ridge`` with
+            all its stages is above it, on the same resamples of the test examples.
     """
 
     name: ClassVar[str]
     metric: ClassVar[str]
     higher_is_better: ClassVar[bool]
+    paired: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def check(self, examples: Sequence[Example]) -> None:
@@ -118,6 +137,10 @@ class VectorTask(ABC, Generic[Truth]):
     def errors(self, predicted: Numbers, truth: Truth) -> Floats:
         """How far off each test example is ``(N,)``: what pictures are sorted by, and compared in pairs."""
 
+    def measure(self, predicted: Numbers, truth: Truth, bootstrap: Bootstrap) -> Measured:
+        """Scores and errors; for a task to do in one, where they have much in common."""
+        return Measured(self.scores(predicted, truth, bootstrap), self.errors(predicted, truth))
+
     @abstractmethod
     def arrays(self, truth: Truth) -> dict[str, NDArray[Any]]:
         """What ``examples.npz`` keeps of the truth for reports."""
@@ -151,6 +174,22 @@ def mean_scores(several: Sequence[Scores]) -> Scores:
         )
         for key, score in several[0].items()
     }
+
+
+def differences(methods: Mapping[str, Scores], full: str, metrics: Sequence[str]) -> dict[str, Scores]:
+    """By how much the method ``full`` is above every other one, over all, resample by resample."""
+    return {
+        name: {
+            (f"{metric}_difference", "all"): _difference(methods[full][metric, "all"], scores[metric, "all"])
+            for metric in metrics
+        }
+        for name, scores in methods.items()
+        if name != full
+    }
+
+
+def _difference(a: Score, b: Score) -> Score:
+    return Score(a.value - b.value, a.resampled - b.resampled, b.n)
 
 
 def rows_of_scores(method: str, scores: Scores) -> tuple[Row, ...]:
