@@ -30,7 +30,7 @@ _SCORED = 1 << 23  # numbers that are gathered at a time to be scored again
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class NearestRows:
     """The k nearest rows of m queries, nearest first.
 
     Attributes:
@@ -42,7 +42,7 @@ class Neighbours:
     similarity: NDArray[np.float64]
 
 
-def nearest(
+def nearest_rows(
     queries: Rows,
     read: Callable[[int, int], Rows],
     n: int,
@@ -52,7 +52,7 @@ def nearest(
     usable: NDArray[np.bool_] | None = None,
     device: torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Neighbours:
+) -> NearestRows:
     """The k rows of largest cosine similarity to each query; exact.
 
     The similarity to a vector of zeros is 0.
@@ -87,7 +87,7 @@ def nearest(
         best.take(query, row, rows, start)
         if progress is not None:
             progress(stop, n)
-    return Neighbours(best.rows, best.similarity)
+    return NearestRows(best.rows, best.similarity)
 
 
 def blocks(n: int, first: int, largest: int) -> Iterator[tuple[int, int]]:
