@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from vestige.markup import shipped_markup
-from vestige.report.landmark_charts import (
-    draw_ced,
-    draw_layers,
-    draw_parts,
-    has_layers,
-    layer_lines,
-    layer_order,
-    part_order,
-)
+from vestige.report.landmark_charts import draw_ced, draw_parts, part_order
 from vestige.report.landmark_run import read_landmark_run
+from vestige.report.layers import draw_layers, has_layers, layer_lines, layer_order
 from vestige.report.style import DARK, LIGHT, themed
 from vestige.results import Row
 from vestige.run import Run

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from vestige.report.blocks import Cell, Table
+from vestige.report.differences import difference_table
 from vestige.report.landmark_run import read_landmark_run
-from vestige.report.landmark_tables import difference_table, error_table, published_for, run_differences, run_table
+from vestige.report.landmark_tables import error_table, published_for, run_differences, run_table
 from vestige.run import Run
 
 Make = Callable[..., Run]

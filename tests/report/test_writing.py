@@ -204,9 +204,9 @@ def test_figures_are_saved(reported_run: Run) -> None:
 
 
 def test_task_without_charts_of_its_own(tmp_path: Path) -> None:
-    run = start_run(tmp_path / "pixels")
+    run = start_run(tmp_path / "sounds")
     rows = (Row("mean", "mae", "all", 0.2, (0.19, 0.21), 5), Row("ridge", "mae", "sky", 0.125, None, 5))
-    run.write_results(Results("pixels", {}, {}, {"spec": "efficientnet_lite0"}, {}, rows))
+    run.write_results(Results("sounds", {}, {}, {"spec": "efficientnet_lite0"}, {}, rows))
     write_report([run], run.report_path)
     text = outline(run.report_path).text
     assert "Pixels read out of efficientnet_lite0." in text
@@ -219,7 +219,7 @@ def test_mistakes(landmark_run: Make, tmp_path: Path) -> None:
     with pytest.raises(VestigeError, match="is no finished run"):
         write_report([Run(tmp_path / "nothing")], tmp_path / "x.html")
     run, other = landmark_run(**BARE), start_run(tmp_path / "other")
-    other.write_results(Results("pixels", {}, {}, {}, {}, ()))
+    other.write_results(Results("sounds", {}, {}, {}, {}, ()))
     with pytest.raises(VestigeError, match=r"different tasks \(landmarks, pixels\)"):
         write_report([run, other], tmp_path / "x.html")
     with pytest.raises(VestigeError, match="the report cannot be written"):

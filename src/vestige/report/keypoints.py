@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from vestige.metrics import Floats, longer_side, mean_known, pck_by_type, point_errors
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
 from vestige.report.landmark_pictures import triplet, typical_pictures
-from vestige.report.landmark_run import LandmarkRun, label, read_landmark_run
+from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.measured_run import label
 from vestige.report.published import paper
 from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
 from vestige.report.text import count, listed, percent, percent_range

@@ -13,9 +13,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from vestige.geometry import Box, Points, to_unit
-from vestige.metrics import Floats
 from vestige.report.blocks import Tile
-from vestige.report.landmark_run import LandmarkRun, label
+from vestige.report.choosing import typical, worst
+from vestige.report.landmark_run import LandmarkRun
+from vestige.report.measured_run import label
 from vestige.report.style import LIGHT, figure_pixels, themed
 
 PANEL = 320
@@ -31,31 +32,13 @@ GAP = 4
 
 
 def typical_pictures(run: LandmarkRun, n: int = 8) -> NDArray[np.intp]:
-    """Indices into the run's pictures at even steps of the last method's error, from best to worst but two in a
-    hundred: nobody's choice."""
-    errors = _picture_errors(run)
-    all_errors = run.examples.errors[run.best]
-    wanted = np.nanquantile(all_errors, np.linspace(0.02, 0.98, n)) if len(errors) else np.empty(0)
-    chosen: list[int] = []
-    for error in wanted:
-        distance = np.abs(errors - error)
-        distance[chosen] = np.inf
-        nearest = int(np.argmin(np.where(np.isnan(distance), np.inf, distance)))
-        if np.isfinite(distance[nearest]):
-            chosen.append(nearest)
-    return np.array(sorted(chosen, key=lambda k: errors[k]), dtype=np.intp)
+    """Indices into the run's pictures at even steps of the last method's error (see :func:`typical`)."""
+    return typical(run.examples.errors[run.best], run.examples.picture_rows, n)
 
 
 def worst_pictures(run: LandmarkRun, n: int = 6) -> NDArray[np.intp]:
     """Indices into the run's pictures with the largest errors of the last method, worst first."""
-    errors = _picture_errors(run)
-    order = np.argsort(-np.where(np.isnan(errors), -np.inf, errors), kind="stable")
-    return order[: min(n, int(np.sum(np.isfinite(errors))))]
-
-
-def _picture_errors(run: LandmarkRun) -> Floats:
-    errors: Floats = run.examples.errors[run.best][run.examples.picture_rows]
-    return errors
+    return worst(run.examples.errors[run.best], run.examples.picture_rows, n)
 
 
 def steps_shown(run: LandmarkRun) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 from vestige.geometry import Box, Points
-from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
-from vestige.results import Results, Row
+from vestige.metrics import Floats
+from vestige.report.measured_run import MeasuredRun
+from vestige.results import Results
 from vestige.run import Arrays, Run
 
 METRICS = {
@@ -25,21 +25,6 @@ METRICS = {
     "nme_longer_side": "the longer side of the box",
 }
 """What an error is a share of, by metric."""
-
-LABELS = {
-    "mean": "Mean shape",
-    "rgb": "Pixels (RGB)",
-    "untrained": "Untrained network",
-    "ridge": "Network + ridge",
-    "look-back": "Network + look-back",
-    "look-back-2": "Network + look-back, twice",
-}
-"""The methods as a reader meets them; the order is that of the tables."""
-
-
-def label(method: str) -> str:
-    """A method's name for readers."""
-    return LABELS.get(method, method)
 
 
 @dataclass(frozen=True)
@@ -70,18 +55,11 @@ class LandmarkExamples:
 
 
 @dataclass(frozen=True)
-class LandmarkRun:
+class LandmarkRun(MeasuredRun):
     """A run with its results and examples."""
 
-    name: str
-    results: Results
     examples: LandmarkExamples
     parts: Mapping[str, tuple[int, ...]]
-
-    @property
-    def metric(self) -> str:
-        """The main metric's name."""
-        return str(self.results.config.get("metric", "nme_inter_ocular"))
 
     @property
     def unit(self) -> str:
@@ -89,36 +67,19 @@ class LandmarkRun:
         return METRICS.get(self.metric, self.metric)
 
     @property
+    def axis(self) -> str:
+        """The main metric, as an axis is labelled."""
+        return f"error / {self.unit}"
+
+    @property
     def n_points(self) -> int:
         """How many landmarks a face has."""
         return int(self.examples.truth.shape[1])
 
-    @cached_property
-    def methods(self) -> tuple[str, ...]:
-        """The measured methods, in the tables' order."""
-        found = [row.method for row in self.results.rows if row.metric == self.metric and row.subset == "all"]
-        known = [method for method in LABELS if method in found]
-        return (*known, *(method for method in found if method not in LABELS))
-
     @property
-    def best(self) -> str:
-        """The last step of the network's own reading: the last look-back, or ridge."""
-        steps = [method for method in self.methods if method == "ridge" or method.startswith("look-back")]
-        return steps[-1] if steps else self.methods[-1]
-
-    def find(self, method: str, metric: str | None = None, subset: str = "all") -> Row | None:
-        """The row of a method, or None where the run has none."""
-        try:
-            return self.results.row(method, metric or self.metric, subset)
-        except KeyError:
-            return None
-
-    def difference(self, a: str, b: str) -> Difference | None:
-        """The paired difference of two methods' errors over the test examples, ``a - b``."""
-        errors = self.examples.errors
-        if a not in errors or b not in errors:
-            return None
-        return paired_difference(errors[a], errors[b], Bootstrap.draw(len(errors[a])))
+    def errors(self) -> Mapping[str, Floats]:
+        """By method, ``(N,)``: each test example's error."""
+        return self.examples.errors
 
 
 def read_landmark_run(run: Run) -> LandmarkRun:

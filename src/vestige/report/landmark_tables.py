@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.metrics import Bootstrap, Difference, paired_difference
+from vestige.metrics import Bootstrap, paired_difference
 from vestige.report.blocks import Cell, RowGroup, Table
-from vestige.report.landmark_run import LandmarkRun, label
+from vestige.report.differences import difference_cells
+from vestige.report.landmark_run import LandmarkRun
+from vestige.report.measured_run import label
 from vestige.report.published import PublishedTable, paper
-from vestige.report.text import p_value, percent, signed, value_range
+from vestige.report.text import percent, signed, value_range
 
 SCORES = ("auc@0.08", "auc@0.10", "failure@0.08", "failure@0.10")
 """The scores beside the error, in the order of the table's columns."""
@@ -138,29 +140,6 @@ def _error(run: LandmarkRun, method: str) -> Cell:
     return Cell(signed(row.value), value_range(row.ci95), "strong" if method == run.best else "")
 
 
-def difference_table(run: LandmarkRun, *, named: bool) -> Table | None:
-    """Paired differences that say what each step is worth; None where the run has no pair."""
-    pairs = [
-        ("ridge", "rgb", "What the network adds to its pixels"),
-        ("ridge", "untrained", "What its training adds"),
-        ("look-back", "ridge", "What looking back adds"),
-        ("look-back-2", "look-back", "What looking back again adds"),
-    ]
-    rows = tuple(
-        _difference(words, f"{label(a)} − {label(b)}", difference)
-        for a, b, words in pairs
-        if (difference := run.difference(a, b)) is not None
-    )
-    if not rows:
-        return None
-    return Table(
-        caption=(f"{run.name}: w" if named else "W") + "hat each step is worth: paired differences, picture by picture",
-        columns=("", "Difference of error", "95 % interval", "p"),
-        groups=(RowGroup(rows),),
-        note="Below nought: the first of the two is better. Bootstrap over test pictures, two-sided.",
-    )
-
-
 def run_differences(runs: Sequence[LandmarkRun]) -> Table | None:
     """How every other run's methods differ from the first run's, where both measured the same pictures alike."""
     first, *others = runs
@@ -172,7 +151,7 @@ def run_differences(runs: Sequence[LandmarkRun]) -> Table | None:
             a, b = run.examples.errors.get(method), first.examples.errors.get(method)
             if a is not None and b is not None:
                 difference = paired_difference(a, b, Bootstrap.draw(len(a)))
-                rows.append(_difference(label(method), f"{run.name} − {first.name}", difference))
+                rows.append(difference_cells(label(method), f"{run.name} − {first.name}", difference))
     if not rows:
         return None
     return Table(
@@ -180,15 +159,4 @@ def run_differences(runs: Sequence[LandmarkRun]) -> Table | None:
         columns=("", "Difference of error", "95 % interval", "p"),
         groups=(RowGroup(tuple(rows)),),
         note=f"Below nought: better than {first.name}.",
-    )
-
-
-def _difference(words: str, small: str, difference: Difference) -> tuple[Cell, ...]:
-    low, high = difference.ci95
-    clear = "strong" if low > 0 or high < 0 else "quiet"
-    return (
-        Cell(words, small),
-        Cell(signed(difference.mean, 4), tone=clear),
-        Cell(f"{signed(low, 4)} to {signed(high, 4)}"),
-        Cell(p_value(difference.p)),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vestige.metrics import Difference
 from vestige.report.blocks import KeyNumber, Opening
-from vestige.report.landmark_run import LandmarkRun, label
+from vestige.report.landmark_run import LandmarkRun
+from vestige.report.measured_run import label
 from vestige.report.text import count, listed, percent, percent_range
 from vestige.results import Row
 

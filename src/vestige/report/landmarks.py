@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from vestige.report.blocks import Block, Chart, Gallery, Opening, Section
+from vestige.report.differences import difference_table
 from vestige.report.landmark_charts import (
     draw_ced,
-    draw_layers,
     draw_parts,
-    has_layers,
-    layer_order,
     part_methods,
     part_order,
 )
@@ -24,9 +22,11 @@ from vestige.report.landmark_pictures import (
     typical_pictures,
     worst_pictures,
 )
-from vestige.report.landmark_run import LandmarkRun, label, read_landmark_run
-from vestige.report.landmark_tables import difference_table, error_table, published_for, run_differences, run_table
+from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.landmark_tables import error_table, published_for, run_differences, run_table
 from vestige.report.landmark_words import opening
+from vestige.report.layers import draw_layers, has_layers, layer_order
+from vestige.report.measured_run import label
 from vestige.report.text import listed
 from vestige.run import Run
 

@@ -11,13 +11,18 @@ from vestige.report.generic import generic_parts
 from vestige.report.keypoints import keypoint_parts
 from vestige.report.landmarks import landmark_parts
 from vestige.report.page import save_figures, save_page
+from vestige.report.pixels import pixel_parts
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
 from vestige.results import Results
 from vestige.run import Run
 
 Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
 
-TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {"landmarks": landmark_parts, "keypoints": keypoint_parts}
+TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
+    "landmarks": landmark_parts,
+    "keypoints": keypoint_parts,
+    "pixels": pixel_parts,
+}
 """What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
 
 

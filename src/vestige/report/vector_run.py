@@ -1,0 +1,124 @@
+"""The run of a task whose target is a vector, read back from its folder, and what the pages of such tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.metrics import Floats
+from vestige.report.blocks import Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.layers import draw_layers, has_layers, layer_order
+from vestige.report.measured_run import MeasuredRun
+from vestige.report.text import signed, value_range
+from vestige.results import Row
+from vestige.run import Run
+
+NONE = Cell("–", tone="quiet")
+LABELS = {"mean": "Mean"}
+Words = Callable[[float], str]
+"""A number as a reader meets it."""
+
+
+@dataclass(frozen=True)
+class VectorRun(MeasuredRun):
+    """A run with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``: ``truth`` (what the task keeps), ``prediction/METHOD`` ``(N, t)`` float16,
+            ``error/METHOD`` ``(N,)``, ``picture_rows`` ``(M,)`` and ``pictures`` ``(M, S, S, 3)``.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+
+    def label(self, method: str) -> str:
+        """A method's name for readers."""
+        return LABELS.get(method, super().label(method))
+
+    @property
+    def errors(self) -> Mapping[str, Floats]:
+        """By method, ``(N,)``: each test example's error."""
+        found = {
+            name.removeprefix("error/"): values for name, values in self.arrays.items() if name.startswith("error/")
+        }
+        return {name: values.astype(np.float64) for name, values in found.items() if "@" not in name}
+
+    def predictions(self, method: str) -> NDArray[np.float32]:
+        """What a method read out of the test examples: ``(N, t)``."""
+        return self.arrays[f"prediction/{method}"].astype(np.float32)
+
+
+def read_vector_run(run: Run, *needed: str) -> VectorRun:
+    """Read the folder of a vector task's run.
+
+    Args:
+        run: finished.
+        needed: arrays that the page is drawn from.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read = VectorRun(run.name, run.results(), run.examples())
+    missing = [name for name in ("ids", "picture_rows", "pictures", *needed) if name not in read.arrays]
+    if missing or not read.methods:
+        what = f"lacks {', '.join(missing)}" if missing else f"holds no row of {read.metric!r} over all examples"
+        raise VestigeError(f"{run.examples_path}: {what}; run the probe again with --overwrite")
+    return read
+
+
+def methods_table(run: VectorRun, metrics: Mapping[str, str], caption: str, note: str = "") -> Table:
+    """Every method with its metrics over all examples; ``metrics``: metric -> heading, the main one first."""
+    rows = tuple(
+        (
+            Cell(run.label(method), tone="strong" if method == run.best else ""),
+            *(number(run.find(method, metric), strong=method == run.best) for metric in metrics),
+        )
+        for method in run.methods
+    )
+    said = "Small figures: 95 % bootstrap interval over test pictures."
+    return Table(caption, ("Method", *metrics.values()), (RowGroup(rows),), f"{said} {note}".strip())
+
+
+def number(row: Row | None, *, strong: bool = False) -> Cell:
+    """A measured number with its interval."""
+    if row is None:
+        return NONE
+    return Cell(signed(row.value), value_range(row.ci95), "strong" if strong else "")
+
+
+def vector_opening(run: VectorRun, headline: str, detail: str, said: Words = signed) -> Opening:
+    """What the page says first: a headline, and the main metric of every method."""
+    rows = [row for method in run.methods if (row := run.find(method)) is not None]
+    numbers = tuple(
+        KeyNumber(
+            run.label(row.method),
+            said(row.value),
+            value_range(row.ci95) if row.ci95 else "",
+            "strong" if row.method == run.best else "",
+        )
+        for row in rows
+    )
+    return Opening(run.name, headline, detail, numbers)
+
+
+def layers_section(runs: Sequence[VectorRun], what: str) -> Section | None:
+    """The main metric against layer; None where no run swept several."""
+    swept = [run for run in runs if has_layers(run)]
+    if not swept:
+        return None
+    said = "; ".join(
+        f"{run.name}: {len(layer_order(run))} layers, {run.results.backbone.get('layer')} chosen" for run in swept
+    )
+    chart = Chart(
+        name="metric-against-layer",
+        draw=partial(draw_layers, swept),
+        alt=f"{swept[0].axis} against layer from input to output. {said}",
+        caption=f"Where along the network {what} can be read. The layer is chosen on folds of the training pictures "
+        "(fine dashes), never on the test pictures (dots). Thin lines: single untrained networks.",
+    )
+    return Section("Layer by layer", "layers", (chart,))
