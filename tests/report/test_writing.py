@@ -209,7 +209,7 @@ def test_task_without_charts_of_its_own(tmp_path: Path) -> None:
     run.write_results(Results("sounds", {}, {}, {"spec": "efficientnet_lite0"}, {}, rows))
     write_report([run], run.report_path)
     text = outline(run.report_path).text
-    assert "Pixels read out of efficientnet_lite0." in text
+    assert "Sounds read out of efficientnet_lite0." in text
     assert "0.1250" in text
 
 
@@ -220,7 +220,7 @@ def test_mistakes(landmark_run: Make, tmp_path: Path) -> None:
         write_report([Run(tmp_path / "nothing")], tmp_path / "x.html")
     run, other = landmark_run(**BARE), start_run(tmp_path / "other")
     other.write_results(Results("sounds", {}, {}, {}, {}, ()))
-    with pytest.raises(VestigeError, match=r"different tasks \(landmarks, pixels\)"):
+    with pytest.raises(VestigeError, match=r"different tasks \(landmarks, sounds\)"):
         write_report([run, other], tmp_path / "x.html")
     with pytest.raises(VestigeError, match="the report cannot be written"):
         write_report([run], run.results_path / "x.html")
