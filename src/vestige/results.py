@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -149,6 +150,11 @@ def read_results(path: Path) -> Results:
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:
     """The rows with some fields set, as when measurements go into the sweep with their layer."""
     return tuple(replace(row, **changes) for row in rows)
+
+
+def now() -> str:
+    """Local time in ISO format, as ``created`` has it."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _rows(entries: Iterable[Mapping[str, Any]]) -> tuple[Row, ...]:

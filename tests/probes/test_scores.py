@@ -5,7 +5,8 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup, shipped_markup
 from vestige.metrics import Bootstrap
-from vestige.probes.scores import mean_of, measure, rows_of, truth_of
+from vestige.probes.scores import mean_of, measure, truth_of
+from vestige.scores import rows_of
 
 MARKUP = Markup(
     "four",

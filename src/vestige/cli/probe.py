@@ -13,8 +13,9 @@ from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
 from vestige.probes.pixels import Pixelwise
-from vestige.probes.record import record, show
+from vestige.probes.record import record
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.report import show
 from vestige.results import Results
 from vestige.run import Run, start_run
 

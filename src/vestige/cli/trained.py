@@ -15,7 +15,8 @@ from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.images import ImageFile, save_image
-from vestige.probes.record import check_weights, evaluate_run, load_predictor, reader_of, record_evaluation, show
+from vestige.probes.record import check_weights, evaluate_run, load_predictor, reader_of, record_evaluation
+from vestige.report import show
 from vestige.run import Run, start_run, write_json
 
 

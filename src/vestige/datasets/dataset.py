@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 from vestige.example import Example
 from vestige.markup import Markup
@@ -71,6 +71,17 @@ class Dataset(Sequence[Example]):
         for example in self.examples:
             total.update(_describe(example).encode())
         return f"sha256:{total.hexdigest()}"
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What results.json says of a data set."""
+    return {
+        "spec": dataset.spec,
+        "fingerprint": dataset.fingerprint,
+        "n": len(dataset),
+        "skipped": len(dataset.skipped),
+        "problems": [str(problem) for problem in dataset.skipped[:100]],
+    }
 
 
 def _describe(example: Example) -> str:

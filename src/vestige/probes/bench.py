@@ -12,13 +12,13 @@ from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
-from vestige.metrics import Bootstrap
+from vestige.metrics import Bootstrap, Floats
 from vestige.probes.evaluate import check_points
 from vestige.probes.fit import FOLDS, Fit
 from vestige.probes.linear import LinearProbe, Source, mean_probe
 from vestige.probes.methods import Setup
 from vestige.probes.points import Targets, fit_points
-from vestige.probes.scores import Floats, Truth, measure, truth_of
+from vestige.probes.scores import Truth, measure, truth_of
 from vestige.probes.views import Views, example_views, fold_labels
 
 

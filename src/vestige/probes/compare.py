@@ -15,14 +15,14 @@ from torch import Tensor
 
 from vestige.backbones import Backbone
 from vestige.backbones.prepare import prepared
-from vestige.datasets.dataset import Dataset
+from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.reader import DEFAULT, Read, Reader
 from vestige.metrics import interval
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
-from vestige.probes.record import describe_data, now
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
+from vestige.results import now
 from vestige.run import write_json
 from vestige.version import __version__
 

@@ -13,12 +13,13 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop
-from vestige.metrics import Bootstrap
+from vestige.metrics import Bootstrap, Floats
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import predict_points
-from vestige.probes.scores import Floats, Truth, Values, mean_of, measure, rows_of, truth_of
+from vestige.probes.scores import Truth, mean_of, measure, truth_of
 from vestige.probes.views import Views, example_views
 from vestige.results import Row
+from vestige.scores import Values, rows_of
 
 PICTURES = 48
 """How many test examples leave a small picture in the run, evenly spread from the best to the worst."""

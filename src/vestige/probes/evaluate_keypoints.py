@@ -17,11 +17,11 @@ from vestige.metrics import Bootstrap, mean_over_visible
 from vestige.probes.classes import PointClass, class_examples, class_of
 from vestige.probes.evaluate import Evaluation, check_points, describe, small_pictures
 from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup
-from vestige.probes.keypoint_scores import KeypointTruth, keypoint_rows
 from vestige.probes.points import PredictedPoints, predict_points
 from vestige.probes.scores import Truth, truth_of
 from vestige.probes.views import example_views
 from vestige.results import Row
+from vestige.scores import KeypointTruth, keypoint_rows
 
 
 @dataclass(frozen=True)

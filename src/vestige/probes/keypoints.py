@@ -26,12 +26,12 @@ from vestige.probes.evaluate import Evaluation, check_points
 from vestige.probes.evaluate_keypoints import TestSet, evaluate_keypoints, lay_test
 from vestige.probes.fit import Fit
 from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
-from vestige.probes.keypoint_scores import class_pck, keypoint_rows, metric_of
 from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.lookback import LookBack
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import PointModel, fit_look_back
 from vestige.results import Row, same_but
+from vestige.scores import class_pck, keypoint_rows, metric_of
 from vestige.spec import parse_backbone_spec
 
 Benches = Mapping[PointClass, Bench]

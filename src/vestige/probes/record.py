@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vestige.datasets.dataset import Dataset
+from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Progress, Read, Reader
@@ -26,21 +25,10 @@ from vestige.probes.methods import Method, Setup, load_methods
 from vestige.probes.predict import Prediction, VectorPrediction, predict_images, predict_vectors
 from vestige.probes.vector_methods import VectorMethod, load_vectors
 from vestige.probes.vector_tasks import open_vector_task
-from vestige.report import write_figures, write_report
-from vestige.results import Results, Row
+from vestige.report import show
+from vestige.results import Results, Row, now
 from vestige.run import Run, start_run
 from vestige.version import __version__
-
-
-def describe_data(dataset: Dataset) -> dict[str, Any]:
-    """What results.json says of a data set."""
-    return {
-        "spec": dataset.spec,
-        "fingerprint": dataset.fingerprint,
-        "n": len(dataset),
-        "skipped": len(dataset.skipped),
-        "problems": [str(problem) for problem in dataset.skipped[:100]],
-    }
 
 
 class Probe(Protocol):
@@ -125,12 +113,6 @@ def save_run(probe: Probe, folder: str | Path, *, overwrite: bool = False) -> Ru
     record(run, probe)
     show(run)
     return run
-
-
-def show(run: Run) -> None:
-    """Figures and report of a run that has its results."""
-    write_figures(run)
-    write_report([run], run.report_path)
 
 
 def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
@@ -299,8 +281,3 @@ def _write(run: Run, results: Results, evaluation: Evaluation) -> None:
     run.write_config(results.to_json()["config"])
     run.write_examples(evaluation.arrays)
     run.write_results(results)
-
-
-def now() -> str:
-    """Local time in ISO format."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -14,19 +14,14 @@ from vestige.example import Example
 from vestige.geometry import Box, Points
 from vestige.markup import Markup
 from vestige.metrics import (
-    Bootstrap,
+    Floats,
     box_scale,
     eye_distance,
-    interval,
     longer_side,
     mean_over_visible,
     point_errors,
 )
-from vestige.results import Row
-
-Floats = NDArray[np.float64]
-Values = Mapping[tuple[str, str], Floats]
-"""(metric, subset) -> each test example's share ``(N,)``, of which the metric is the mean; NaN where it has none."""
+from vestige.scores import Values
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
@@ -131,14 +126,3 @@ def mean_of(several: Iterable[Values]) -> dict[tuple[str, str], Floats]:
     """The mean over seeds of each example's share."""
     stacked = list(several)
     return {key: np.mean([values[key] for values in stacked], axis=0) for key in stacked[0]}
-
-
-def rows_of(method: str, values: Values, bootstrap: Bootstrap) -> tuple[Row, ...]:
-    """One Row per metric and subset, with its interval over the examples."""
-    rows = []
-    for (metric, subset), shares in values.items():
-        known = np.isfinite(shares)
-        if known.any():
-            value = float(shares[known].mean())
-            rows.append(Row(method, metric, subset, value, interval(bootstrap.means(shares)), int(known.sum())))
-    return tuple(rows)

@@ -2,7 +2,7 @@
 
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped, save_comparison
 from vestige.report.comparison_page import write_comparison, write_comparison_figures
-from vestige.report.writing import write_figures, write_report
+from vestige.report.writing import show, write_figures, write_report
 
 __all__ = [
     "Baseline",
@@ -10,6 +10,7 @@ __all__ = [
     "Entry",
     "Skipped",
     "save_comparison",
+    "show",
     "write_comparison",
     "write_comparison_figures",
     "write_figures",

@@ -48,6 +48,16 @@ def write_figures(run: Run) -> None:
     save_figures(report_page([run]), run.figures_folder)
 
 
+def show(run: Run) -> None:
+    """Write the figures and the report of a run that has its results.
+
+    Raises:
+        VestigeError: as :func:`write_figures` and :func:`write_report`.
+    """
+    write_figures(run)
+    write_report([run], run.report_path)
+
+
 def report_page(runs: Sequence[Run]) -> Page:
     """The page on runs of one task, not yet written."""
     if not runs:

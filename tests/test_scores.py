@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vestige.metrics import Bootstrap
-from vestige.probes.keypoint_scores import KeypointTruth, class_pck, keypoint_rows
+from vestige.scores import KeypointTruth, class_pck, keypoint_rows
 
 
 def drawn(seed, n=30):

@@ -1,4 +1,5 @@
-"""Predicted keypoints to Rows: the percentage of correct keypoints (PCK), averaged in two ways, each under its name.
+"""Measures of single examples to Rows, and of predicted keypoints: the percentage of correct keypoints (PCK), averaged
+in two ways, each under its name.
 
 ``pck@A`` is over keypoint types: for every type the share of its visible instances that are found to within A of
 the longer side of the box, the mean of the types for a class, and the mean of the classes. ``pck_image@A`` is over
@@ -14,9 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.geometry import Points
-from vestige.metrics import Bootstrap, interval, mean_known, mean_over_visible, pck_by_type, point_errors
-from vestige.probes.scores import Floats, rows_of
+from vestige.metrics import Bootstrap, Floats, interval, mean_known, mean_over_visible, pck_by_type, point_errors
 from vestige.results import Row
+
+Values = Mapping[tuple[str, str], Floats]
+"""(metric, subset) -> each test example's share ``(N,)``, of which the metric is the mean; NaN where it has none."""
+
+
+def rows_of(method: str, values: Values, bootstrap: Bootstrap) -> tuple[Row, ...]:
+    """One Row per metric and subset, with its interval over the examples."""
+    rows = []
+    for (metric, subset), shares in values.items():
+        known = np.isfinite(shares)
+        if known.any():
+            value = float(shares[known].mean())
+            rows.append(Row(method, metric, subset, value, interval(bootstrap.means(shares)), int(known.sum())))
+    return tuple(rows)
 
 
 @dataclass(frozen=True)
