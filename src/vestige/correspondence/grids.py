@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vestige.backbones import Backbone, Layer, receptive_fields
 from vestige.correspondence.sift import sift
 from vestige.errors import VestigeError
-from vestige.features.reader import Reader
+from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
 from vestige.geometry import Points
 from vestige.images import Crop
@@ -130,7 +130,8 @@ class SiftGrids:
 def unit_cells(grid: NDArray[np.float32]) -> Grid:
     """Each cell of ``(H, W, C)`` divided by its length."""
     length = np.linalg.norm(grid, axis=-1, keepdims=True)
-    return np.divide(grid, length, out=np.zeros(grid.shape, np.float32), where=length > 0)
+    unit: Grid = np.divide(grid, length, out=np.zeros(grid.shape, np.float32), where=length > 0)
+    return unit
 
 
 def layer_cells(backbone: Backbone, layers: Sequence[Layer]) -> tuple[dict[str, Cells], tuple[str, ...]]:
@@ -173,12 +174,10 @@ def _shape(backbone: Backbone, layer: Layer) -> tuple[int, int]:
     return layout[1]
 
 
-def network_grids(
-    reader: Reader, spec: str, cells: dict[str, Cells], crops: Sequence[Crop]
-) -> dict[str, NetworkGrids]:
+def network_grids(reader: Reader, spec: str, cells: dict[str, Cells], crops: Sequence[Crop]) -> dict[str, NetworkGrids]:
     """The grids of layers for crops, all layers in one pass, from the cache where they are there."""
     kinds = {layer.name: layer.kind for layer in reader.backbone(spec).layers(list(cells))}
-    reads = []
+    reads: list[Read] = []
     for name in cells:
         reads += reader.reads(spec, [name], ["tokens" if kinds[name] == "tokens" else "flat"])
     stored = reader.features(spec, crops, reads)

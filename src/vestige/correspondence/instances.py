@@ -78,11 +78,15 @@ def instances_of(dataset: Dataset) -> Instances:
     """
     markup = dataset.markup
     if markup is None or not len(dataset):
-        raise VestigeError(f"{dataset.spec}: has no examples with keypoints; vestige data check {dataset.spec} tells more")
+        raise VestigeError(
+            f"{dataset.spec}: has no examples with keypoints; vestige data check {dataset.spec} tells more"
+        )
     for example in dataset:
         points = 0 if example.keypoints is None else len(example.keypoints)
         if points != len(markup.points):
-            raise VestigeError(f"{example.id}: has {points} keypoints; expected the {len(markup.points)} of {dataset.spec}")
+            raise VestigeError(
+                f"{example.id}: has {points} keypoints; expected the {len(markup.points)} of {dataset.spec}"
+            )
         if example.box is None:
             raise VestigeError(f"{example.id}: has no box; instances are cut out by the boxes of {dataset.spec}")
         if example.category == "all":

@@ -24,7 +24,7 @@ class Neighbours:
 
     def of(self, row: int) -> NDArray[np.intp]:
         """The rows of one instance's neighbours, those that there are."""
-        rows = self.rows[row]
+        rows: NDArray[np.intp] = self.rows[row]
         return rows[rows >= 0]
 
 

@@ -49,5 +49,5 @@ def sift(picture: Pixels, places: ArrayLike, radius: float) -> NDArray[np.uint8]
     size = radius / 3
     keypoints = [cv2.KeyPoint(x - 0.5, y - 0.5, size, 0.0, 0.0, 0) for x, y in at.reshape(-1, 2).tolist()]
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
-    _, found = cv2.SIFT_create().compute(grey, keypoints)
+    _, found = cv2.SIFT.create().compute(grey, keypoints)
     return np.asarray(found).astype(np.uint8).reshape(*at.shape[:-1], CHANNELS)
