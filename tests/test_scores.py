@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vestige.metrics import Bootstrap
-from vestige.scores import KeypointTruth, class_pck, keypoint_rows
+from vestige.scores import KeypointTruth, class_pck, keypoint_rows, pck_difference
 
 
 def drawn(seed, n=30):
@@ -106,3 +106,24 @@ def test_what_no_one_shows_does_not_count():
     values = {row.subset: row.value for row in rows if row.metric == "pck@0.1"}
     assert "cat" not in values
     assert values["all"] == values["dog"]
+
+
+def test_a_paired_difference_is_that_of_explicit_resamples():
+    truth, near = drawn(11)
+    far = near + np.random.default_rng(0).normal(0, 6, near.shape)
+    bootstrap = Bootstrap.draw(30, seed=2, resamples=100)
+    found = pck_difference(truth.distances(near), truth.distances(far), truth, 0.1, bootstrap)
+    assert found.mean == pytest.approx(slow_pck(truth, near, 0.1)[1] - slow_pck(truth, far, 0.1)[1])
+    resampled = []
+    for weights in bootstrap.weights:
+        rows = np.repeat(np.arange(30), weights.astype(int))
+        resampled.append(slow_pck(truth, near, 0.1, rows)[1] - slow_pck(truth, far, 0.1, rows)[1])
+    assert found.ci95 == pytest.approx(tuple(np.percentile(resampled, [2.5, 97.5])))
+    assert found.p == pytest.approx(2 * min(np.mean(np.array(resampled) <= 0), np.mean(np.array(resampled) >= 0)))
+
+
+def test_there_is_no_difference_where_nothing_is_seen():
+    truth, near = drawn(13)
+    hidden = KeypointTruth(truth.points, np.zeros_like(truth.visible), truth.sides, truth.classes, truth.names)
+    distances = hidden.distances(near)
+    assert pck_difference(distances, distances, hidden, 0.1, Bootstrap.draw(30, resamples=10)) is None

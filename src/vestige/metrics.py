@@ -153,6 +153,10 @@ class Difference:
 def paired_difference(a: ArrayLike, b: ArrayLike, bootstrap: Bootstrap) -> Difference:
     """Bootstrap the mean of ``a - b`` over examples, ``(N,)`` each; examples with a NaN in either are left out."""
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    means = bootstrap.means(difference)
-    tail = min(np.mean(means <= 0), np.mean(means >= 0))
-    return Difference(float(np.nanmean(difference)), interval(means), min(1.0, 2 * float(tail)))
+    return difference_of(float(np.nanmean(difference)), bootstrap.means(difference))
+
+
+def difference_of(value: float, resampled: Floats) -> Difference:
+    """A difference with its interval and p from its bootstrapped values ``(B,)``."""
+    tail = min(np.mean(resampled <= 0), np.mean(resampled >= 0))
+    return Difference(value, interval(resampled), min(1.0, 2 * float(tail)))

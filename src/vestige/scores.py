@@ -12,10 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vestige.geometry import Points
-from vestige.metrics import Bootstrap, Floats, interval, mean_known, mean_over_visible, pck_by_type, point_errors
+from vestige.metrics import (
+    Bootstrap,
+    Difference,
+    Floats,
+    difference_of,
+    interval,
+    mean_known,
+    mean_over_visible,
+    pck_by_type,
+    point_errors,
+)
 from vestige.results import Row
 
 Values = Mapping[tuple[str, str], Floats]
@@ -105,21 +115,53 @@ class _Rates:
         return Row(method, metric, subset, float(mean_known(self.values)), interval(mean_known(self.resampled)), self.n)
 
 
+def pck_difference(a: Floats, b: Floats, truth: KeypointTruth, alpha: float, bootstrap: Bootstrap) -> Difference | None:
+    """The paired difference ``a - b`` of PCK over keypoint types, the mean of the classes: both on the same resamples.
+
+    Args:
+        a: distances ``(N, K)`` in longer sides by one method.
+        b: likewise by another.
+        truth: of the same examples.
+        alpha: the limit, in longer sides.
+        bootstrap: over the examples.
+
+    Returns:
+        None where no keypoint is visible.
+    """
+    rates = [_mean_of_classes(_by_class(distances <= alpha, truth, bootstrap)) for distances in (a, b)]
+    if not rates[0].n:
+        return None
+    value = float(mean_known(rates[0].values)) - float(mean_known(rates[1].values))
+    return difference_of(value, mean_known(rates[0].resampled) - mean_known(rates[1].resampled))
+
+
 def _over_types(method: str, metric: str, hits: Floats, truth: KeypointTruth, bootstrap: Bootstrap) -> Iterator[Row]:
-    rates = {name: _rates_of(hits, truth, name, bootstrap) for name in np.unique(truth.classes).tolist()}
-    rates = {name: rate for name, rate in rates.items() if rate.n}
+    rates = _by_class(hits, truth, bootstrap)
     if not rates:
         return
-    several = list(rates.values())
-    yield _Rates(
-        np.array([mean_known(rate.values) for rate in several]),
-        np.stack([mean_known(rate.resampled) for rate in several], axis=1),
-        sum(rate.n for rate in several),
-    ).row(method, metric, "all")
+    yield _mean_of_classes(rates).row(method, metric, "all")
     for name, rate in rates.items():
         yield rate.row(method, metric, name)
     if len(rates) == 1:
-        yield from _by_type(method, metric, next(iter(rates)), several[0], truth)
+        ((name, alone),) = rates.items()
+        yield from _by_type(method, metric, name, alone, truth)
+
+
+def _by_class(hits: ArrayLike, truth: KeypointTruth, bootstrap: Bootstrap) -> dict[str, _Rates]:
+    """The hit rates of every class that shows a keypoint."""
+    shares = np.asarray(hits, dtype=np.float64)
+    rates = {name: _rates_of(shares, truth, name, bootstrap) for name in np.unique(truth.classes).tolist()}
+    return {name: rate for name, rate in rates.items() if rate.n}
+
+
+def _mean_of_classes(rates: Mapping[str, _Rates]) -> _Rates:
+    """The classes' means as rates, one a class."""
+    several = list(rates.values())
+    return _Rates(
+        np.array([mean_known(rate.values) for rate in several]),
+        np.stack([mean_known(rate.resampled) for rate in several], axis=-1) if several else np.empty((0, 0)),
+        sum(rate.n for rate in several),
+    )
 
 
 def _rates_of(hits: Floats, truth: KeypointTruth, name: str, bootstrap: Bootstrap) -> _Rates:

@@ -88,7 +88,7 @@ class Aligner:
 
 
 def carried(field: flow.Field, cells: Cells, unit: Points) -> Points:
-    """Where a neighbour's keypoints ``(m, 2)`` land by a field ``(H, W, 2)``: both in unit coordinates of their boxes."""
+    """Where keypoints ``(m, 2)`` of a target land by a field ``(H, W, 2)``, in unit coordinates of their boxes."""
     height, width = cells.size
     scale = np.array([width, height], dtype=np.float64)
     dense = flow.interpolate(field, cells.stride, cells.centre, cells.size)
