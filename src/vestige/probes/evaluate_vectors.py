@@ -52,7 +52,8 @@ def evaluate_vectors(
             measured = task.measure(stage, truth, bootstrap)
             scores.setdefault(name, []).append(measured.scores)
             errors.setdefault(name, []).append(measured.errors)
-            kept = {"prediction": stage.astype(np.float16), "error": measured.errors, **measured.arrays}
+            kept: dict[str, NDArray[Any]] = {"prediction": stage.astype(np.float16), "error": measured.errors}
+            kept |= measured.arrays
             arrays |= {f"{key}/{name}{suffix}": array for key, array in kept.items()}
     for name, several in errors.items():
         arrays.setdefault(f"error/{name}", np.mean(several, axis=0))
