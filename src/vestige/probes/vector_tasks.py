@@ -7,10 +7,11 @@ from typing import Any
 
 from vestige.errors import VestigeError
 from vestige.probes.pixels import Pixelwise
+from vestige.probes.segmentation import Segmentation
 from vestige.probes.vector_methods import SavedVectors
 from vestige.probes.vectors import VectorTask
 
-_OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {Pixelwise.name: Pixelwise}
+_OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {Pixelwise.name: Pixelwise, Segmentation.name: Segmentation}
 
 
 def open_vector_task(saved: SavedVectors) -> VectorTask[Any]:
