@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,8 +13,7 @@ from vestige.correspondence.fields import FieldRun
 from vestige.correspondence.patches import METHODS, PatchRun
 from vestige.correspondence.retrieval import Library, describe_database, describe_layers, shortage_note
 from vestige.example import Example
-from vestige.report import write_figures, write_report
-from vestige.results import Results
+from vestige.results import Results, now
 from vestige.run import Arrays, Run
 from vestige.version import __version__
 
@@ -49,12 +47,6 @@ def record_fields(run: Run, found: FieldRun, command: Sequence[str] = ()) -> Res
     return _record(run, "fields", found, config, _field_arrays(found), command)
 
 
-def show(run: Run) -> None:
-    """Figures and report of a run that has its results."""
-    write_figures(run)
-    write_report([run], run.report_path)
-
-
 def _record(
     run: Run, task: str, found: PatchRun | FieldRun, config: dict[str, Any], arrays: Arrays, command: Sequence[str]
 ) -> Results:
@@ -77,7 +69,7 @@ def _record(
         },
         ridge={},
         rows=found.rows(),
-        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        created=now(),
         seconds=round(found.seconds, 1),
         vestige=__version__,
         notes=shortage_note(library),

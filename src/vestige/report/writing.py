@@ -7,10 +7,12 @@ from pathlib import Path
 
 from vestige.errors import VestigeError
 from vestige.report.blocks import Opening, Page, Section
+from vestige.report.fields import field_parts
 from vestige.report.generic import generic_parts
 from vestige.report.keypoints import keypoint_parts
 from vestige.report.landmarks import landmark_parts
 from vestige.report.page import save_figures, save_page
+from vestige.report.patches import patch_parts
 from vestige.report.pixels import pixel_parts
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
 from vestige.results import Results
@@ -22,6 +24,8 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
     "landmarks": landmark_parts,
     "keypoints": keypoint_parts,
     "pixels": pixel_parts,
+    "patches": patch_parts,
+    "fields": field_parts,
 }
 """What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
 
