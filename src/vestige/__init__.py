@@ -1,14 +1,38 @@
-"""vestige measures what a vision network's representation still knows about where things are."""
+"""vestige measures what a vision network's representation still knows about where things are.
 
-from vestige.backbones import Backbone, open_backbone
-from vestige.datasets.opening import open_dataset, open_train_test
+Names are imported when they are first used, so that ``import vestige`` and the command line start at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from vestige.errors import VestigeError
-from vestige.features import ExtractOptions
-from vestige.features.reader import Reader
-from vestige.probes.landmarks import LandmarkOptions, LandmarkProbe, probe_landmarks
-from vestige.probes.record import save_run
-from vestige.ridge import RidgeCV
 from vestige.version import __version__
+
+if TYPE_CHECKING:
+    from vestige.backbones import Backbone, open_backbone
+    from vestige.datasets.opening import open_dataset, open_train_test
+    from vestige.features import ExtractOptions
+    from vestige.features.reader import Reader
+    from vestige.probes.landmarks import LandmarkOptions, LandmarkProbe, probe_landmarks
+    from vestige.probes.record import save_run
+    from vestige.ridge import RidgeCV
+
+_HOMES = {
+    "Backbone": "vestige.backbones",
+    "ExtractOptions": "vestige.features",
+    "LandmarkOptions": "vestige.probes.landmarks",
+    "LandmarkProbe": "vestige.probes.landmarks",
+    "Reader": "vestige.features.reader",
+    "RidgeCV": "vestige.ridge",
+    "open_backbone": "vestige.backbones",
+    "open_dataset": "vestige.datasets.opening",
+    "open_train_test": "vestige.datasets.opening",
+    "probe_landmarks": "vestige.probes.landmarks",
+    "save_run": "vestige.probes.record",
+}
 
 __all__ = [
     "Backbone",
@@ -25,3 +49,15 @@ __all__ = [
     "probe_landmarks",
     "save_run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vestige' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,8 +11,15 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from vestige.errors import VestigeError
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""What a network computes in."""
+
+StoreDtype = Literal["float32", "float16"]
+"""What features are kept as."""
 
 _RANDOM = re.compile(r"random:(\d+)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,7 +11,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from vestige.errors import VestigeError
-from vestige.features import StoreInfo, cache_root, list_stores, prune
+
+if TYPE_CHECKING:
+    from vestige.features import StoreInfo
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +31,8 @@ def cache(
     everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
 ) -> None:
     """What features are stored, and how large; with --prune, remove some. No run ever removes one."""
+    from vestige.features import list_stores, prune
+
     if not remove:
         _list(list_stores())
         return
@@ -46,6 +50,8 @@ def cache(
 
 
 def _list(stores: list[StoreInfo]) -> None:
+    from vestige.features import cache_root
+
     table = Table(title=f"{cache_root()}", title_justify="left")
     for name in ("backbone", "layer", "readout", "rows", "numbers", "size", "state", "last used"):
         table.add_column(name, justify="right" if name in ("rows", "numbers", "size") else "left")

@@ -9,13 +9,8 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
-from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
-from vestige.probes.compare import CompareOptions, compare_landmarks
-from vestige.probes.landmarks import LandmarkOptions
-from vestige.report.comparison import DOCUMENT, save_comparison
-from vestige.report.comparison_page import write_comparison, write_comparison_figures
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,6 +57,12 @@ def compare(
 
     Killed at any moment, it goes on where it was when it is started again.
     """
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.compare import CompareOptions, compare_landmarks
+    from vestige.probes.landmarks import LandmarkOptions
+    from vestige.report.comparison import DOCUMENT, save_comparison
+    from vestige.report.comparison_page import write_comparison, write_comparison_figures
+
     if (output / DOCUMENT).is_file() and not overwrite:
         raise VestigeError(f"{output}: holds a finished comparison; choose another -o, or add --overwrite")
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)

@@ -8,9 +8,6 @@ from typing import Annotated
 import typer
 
 from vestige.cli import options as o
-from vestige.datasets.check import check, contact_sheet
-from vestige.datasets.opening import open_dataset
-from vestige.images import save_image
 
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
 
@@ -30,6 +27,10 @@ def check_command(
     strict: o.Strict = False,
 ) -> None:
     """Counts, sizes, problems, and a contact sheet."""
+    from vestige.datasets.check import check, contact_sheet
+    from vestige.datasets.opening import open_dataset
+    from vestige.images import save_image
+
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     typer.echo(str(check(dataset)))
     save_image(contact_sheet(dataset), output)

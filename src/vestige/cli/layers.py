@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from vestige.backbones import Backbone, Layer, open_backbone
-from vestige.backbones.receptive import ReceptiveField, receptive_fields
+if TYPE_CHECKING:
+    from vestige.backbones import Backbone, Layer
+    from vestige.backbones.receptive import ReceptiveField
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,6 +29,9 @@ def layers(
 
     The centre is that of unit 0, in continuous pixels: pixel i covers [i, i + 1).
     """
+    from vestige.backbones import open_backbone
+    from vestige.backbones.receptive import receptive_fields
+
     opened = open_backbone(backbone)
     names = opened.select(layer or ["all"])
     described = opened.layers(names)

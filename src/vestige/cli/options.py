@@ -1,19 +1,23 @@
-"""Options that several commands share, written once."""
+"""Options that several commands share, written once.
+
+Commands import what they run when they run, so that ``--help`` and a mistyped option answer at once.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vestige.cli.console import Listener
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
-from vestige.features.extract import Precision as PrecisionName
-from vestige.features.extract import StoreDtype as StoreDtypeName
-from vestige.features.reader import Reader
-from vestige.markup import Markup, read_markup
+from vestige.spec import Precision as PrecisionName
+from vestige.spec import StoreDtype as StoreDtypeName
+
+if TYPE_CHECKING:
+    from vestige.cli.console import Listener
+    from vestige.features.reader import Reader
+    from vestige.markup import Markup
 
 Train = Annotated[str, typer.Argument(metavar="TRAIN", help="Data to train on, as kind:PATH[,key=value].")]
 Test = Annotated[
@@ -71,6 +75,9 @@ def reader_for(
     batch_size: int,
 ) -> Reader:
     """The Reader that a command's options ask for."""
+    from vestige.features.extract import ExtractOptions
+    from vestige.features.reader import Reader
+
     options = ExtractOptions(
         device=device, precision=precision, store_dtype=store_dtype, compile=compiled, batch=batch_size
     )
@@ -79,6 +86,8 @@ def reader_for(
 
 def markup_of(path: Path | None) -> Markup | None:
     """The markup of ``--markup``."""
+    from vestige.markup import read_markup
+
     return None if path is None else read_markup(path)
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_results
-from vestige.datasets.opening import open_train_test
 from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels import Pixelwise
-from vestige.probes.record import record
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
-from vestige.report import show
-from vestige.results import Results
-from vestige.run import Run, start_run
+
+if TYPE_CHECKING:
+    from vestige.probes.vector_probe import VectorOptions
+    from vestige.results import Results
+    from vestige.run import Run
 
 app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
 
@@ -72,6 +68,11 @@ def landmarks(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it."""
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
+    from vestige.probes.record import record
+    from vestige.run import start_run
+
     chosen = LandmarkOptions(
         backbone=backbone,
         layers=tuple(layer or ("all",)),
@@ -129,6 +130,11 @@ def keypoints(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Where are an object's parts? One set of regressors per class, measured by the share of keypoints found (PCK)."""
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.keypoints import KeypointOptions, probe_keypoints
+    from vestige.probes.record import record
+    from vestige.run import start_run
+
     chosen = KeypointOptions(
         backbone=backbone,
         layers=tuple(layer or ("all",)),
@@ -180,6 +186,12 @@ def pixels(
     overwrite: o.Overwrite = False,
 ) -> None:
     """What colours does it remember? Ridge from one layer to every pixel of the picture, made small."""
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.pixels import Pixelwise
+    from vestige.probes.record import record
+    from vestige.probes.vector_probe import probe_vectors
+    from vestige.run import start_run
+
     task = Pixelwise(size, mirror, crops, box_margin if crops else 0.0)
     run = start_run(output, overwrite=overwrite)
     with listening() as listener:
@@ -194,6 +206,8 @@ def vector_options(
     backbone: str, layers: list[str] | None, readouts: list[str] | None, untrained: int, seed: int
 ) -> VectorOptions:
     """What the options that all vector tasks have come to."""
+    from vestige.probes.vector_probe import VectorOptions
+
     return VectorOptions(
         backbone, tuple(layers or ("all",)), tuple(readouts or ("auto:4096",)), untrained_seeds=untrained, seed=seed
     )
@@ -201,6 +215,8 @@ def vector_options(
 
 def finish(run: Run, results: Results) -> None:
     """Print a recorded run's results, and make its figures and its report."""
+    from vestige.report import show
+
     print_results(results, str(results.config["metric"]))
     show(run)
     typer.echo(f"report: {run.report_path}")

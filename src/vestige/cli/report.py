@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vestige.report import write_report
-from vestige.run import Run
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -24,6 +21,9 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html again from run folders alone; several runs side by side."""
+    from vestige.report import write_report
+    from vestige.run import Run
+
     opened = [Run(folder) for folder in runs]
     path = output or (opened[0].report_path if len(opened) == 1 else Path("report.html"))
     write_report(opened, path)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, console, listening, print_results
-from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
-from vestige.geometry import Box
-from vestige.images import ImageFile, save_image
-from vestige.probes.record import check_weights, evaluate_run, load_predictor, reader_of, record_evaluation
-from vestige.report import show
-from vestige.run import Run, start_run, write_json
+
+if TYPE_CHECKING:
+    from vestige.geometry import Box
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,6 +32,11 @@ def evaluate(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Measure a trained run on other data: the same results.json, the same rows."""
+    from vestige.datasets.opening import open_dataset
+    from vestige.probes.record import evaluate_run, reader_of, record_evaluation
+    from vestige.report import show
+    from vestige.run import Run, start_run
+
     started = time.monotonic()
     source = Run(run)
     source.results()  # refuses what is no finished run before anything is made
@@ -67,6 +69,10 @@ def predict(
 ) -> None:
     """Read a run's points, colours, classes or attributes out of photographs: pictures, and a JSON with coordinates in
     image pixels."""
+    from vestige.images import ImageFile, save_image
+    from vestige.probes.record import check_weights, load_predictor, reader_of
+    from vestige.run import Run, write_json
+
     Run(run).results()  # refuses what is no finished run
     predictor = load_predictor(Run(run), category)
     boxes: list[Box | None] = [np.array(o.parse_box(text)) for text in box or []]

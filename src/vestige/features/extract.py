@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -25,9 +25,7 @@ from vestige.features.readout import Readout
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter, stored
 from vestige.images import Crop
-
-Precision = Literal["float32", "bfloat16", "float16"]
-StoreDtype = Literal["float32", "float16"]
+from vestige.spec import Precision, StoreDtype
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all), once before the first batch and after every batch. Rows of an earlier, killed run
