@@ -70,7 +70,7 @@ def _record(
         ridge={},
         rows=found.rows(),
         created=now(),
-        seconds=round(found.seconds, 1),
+        seconds=round(library.seconds + found.seconds, 1),
         vestige=__version__,
         notes=shortage_note(library),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Library:
         sight: how it is shown pictures.
         pool: the pictures.
         databases: one for each layer, in the order of depth.
+        seconds: it took to open, or to compute what was not stored yet.
     """
 
     options: DatabaseOptions
@@ -60,6 +62,7 @@ class Library:
     sight: Sight
     pool: Pool
     databases: tuple[Database, ...]
+    seconds: float
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -153,6 +156,7 @@ def open_library(
     Raises:
         VestigeError: where there is no such layer, no data, or a layer is no grid.
     """
+    started = time.monotonic()
     backbone = open_backbone(options.backbone)
     sights = views(backbone, options.layers)
     given = extraction or ExtractOptions()
@@ -163,7 +167,7 @@ def open_library(
         if say is not None:
             say(f"patches of {view.layer}")
         databases.append(build(backbone, view, pictures, sight, options.patches, progress))
-    return Library(options, backbone, sight, pictures, tuple(databases))
+    return Library(options, backbone, sight, pictures, tuple(databases), time.monotonic() - started)
 
 
 def open_pictures(paths: Sequence[Path]) -> tuple[Example, ...]:

@@ -1,0 +1,189 @@
+"""``vestige correspond patches`` and ``vestige correspond fields``: what a layer's features take for alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import TaskID
+
+from vestige.cli import options as o
+from vestige.cli.console import Listener, command_line, listening, print_results
+from vestige.errors import VestigeError
+
+if TYPE_CHECKING:
+    from vestige.correspondence.retrieval import DatabaseOptions, Library
+    from vestige.features.extract import ExtractOptions
+    from vestige.results import Results
+    from vestige.run import Run
+
+Databases = Annotated[
+    list[str],
+    typer.Option(
+        "--database",
+        metavar="DATA",
+        help="Pictures to find neighbours in, as kind:PATH[,key=value]; repeat for several, the first is taken first.",
+    ),
+]
+Layers = Annotated[
+    list[str], typer.Option("--layer", metavar="NAME", help="A grid layer's name or a glob; repeat for several.")
+]
+ShortSide = Annotated[
+    int | None,
+    typer.Option(
+        "--short-side", min=1, metavar="N", help="Pixels of every picture's shorter side. [default: as it is]"
+    ),
+]
+PatchCount = Annotated[
+    int, typer.Option("--patches", min=1, metavar="N", help="Patches of each layer at which the database is full.")
+]
+DrawSeed = Annotated[int, typer.Option("--seed", min=0, help="Of draws and bootstrap.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    data = "--database folder:photos --layer block4 --layer block7"
+    app.command(epilog=f"Example: vestige correspond patches cat.jpg {data} -k 1 -k 5 -o runs/cat")(patches)
+    app.command(epilog=f"Example: vestige correspond fields {data} -k 10 -k 100 -o runs/fields")(fields)
+
+
+def patches(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs to put together again.")],
+    database: Databases,
+    layer: Layers,
+    output: o.Out,
+    k: Annotated[
+        list[int] | None,
+        typer.Option("-k", min=1, metavar="K", help="Neighbours to average; repeat for several. [default: 1, 5]"),
+    ] = None,
+    short_side: ShortSide = None,
+    patch_count: PatchCount = 1_000_000,
+    backbone: o.Backbone = "efficientnet_lite0",
+    seed: DrawSeed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    overwrite: o.Overwrite = False,
+) -> None:
+    """What are a picture's patches taken for? Each is replaced by its neighbours' in a layer's feature space."""
+    from vestige.correspondence.patch_record import record_patches
+    from vestige.correspondence.patches import replace_patches
+    from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
+    from vestige.features.extract import ExtractOptions
+    from vestige.run import start_run
+
+    examples = open_pictures(images)
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
+        library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
+        found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=_bar(listener))
+        results = record_patches(run, found, command_line())
+    _end(run, results)
+
+
+def fields(
+    database: Databases,
+    layer: Layers,
+    output: o.Out,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="IMAGE", help="A picture to have the seeds in. [default: the database's]"),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", metavar="X,Y", help="A seed, in pixels of the one --image; repeat for several."),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds to draw, without --at.")] = 6,
+    k: Annotated[
+        list[int] | None,
+        typer.Option("-k", min=1, metavar="K", help="Neighbours to average; repeat for several. [default: 10, 100]"),
+    ] = None,
+    short_side: ShortSide = None,
+    patch_count: PatchCount = 1_000_000,
+    backbone: o.Backbone = "efficientnet_lite0",
+    seed: DrawSeed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    overwrite: o.Overwrite = False,
+) -> None:
+    """What do a feature's neighbours have in common? The mean of their receptive fields, its contrast expanded."""
+    from vestige.correspondence.fields import mean_fields
+    from vestige.correspondence.patch_record import record_fields
+    from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
+    from vestige.features.extract import ExtractOptions
+    from vestige.run import start_run
+
+    examples = open_pictures(image) if image else ()
+    points = [_point(text) for text in at or ()]
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
+        library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
+        found = mean_fields(
+            library,
+            examples,
+            k or (10, 100),
+            seeds=seeds,
+            at=points,
+            seed=seed,
+            say=listener.say,
+            progress=_bar(listener),
+        )
+        results = record_fields(run, found, command_line())
+    _end(run, results)
+
+
+def _library(
+    databases: Sequence[str],
+    options: DatabaseOptions,
+    extraction: ExtractOptions,
+    strict: bool,
+    listener: Listener,
+) -> Library:
+    from vestige.correspondence.retrieval import open_library
+    from vestige.datasets.opening import open_dataset
+
+    data = [open_dataset(spec, strict=strict) for spec in dict.fromkeys(databases)]
+    bar = _bar(listener)
+    library = open_library(
+        data, options, extraction, say=listener.say, progress=lambda _layer, done, total: bar(done, total)
+    )
+    for each in library.databases:
+        name, of = each.view.layer, f"{each.pictures:,} pictures, {each.bytes / 1e6:,.0f} MB"
+        listener.progress.console.print(f"  {name}: {each.patches:,} patches of {of}", highlight=False)
+    return library
+
+
+def _bar(listener: Listener) -> Callable[[int, int], None]:
+    """A bar that appears with the first word of each piece of work and goes with its last."""
+    progress = listener.progress
+    tasks: list[TaskID] = []
+
+    def told(done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(progress.add_task("", total=total, rate=""))
+        progress.update(tasks[0], completed=done, total=total)
+        if done >= total:
+            progress.remove_task(tasks.pop())
+
+    return told
+
+
+def _point(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise VestigeError(f"--at {text}: expected X,Y in pixels of the picture, as in --at 120,85") from None
+    return x, y
+
+
+def _end(run: Run, results: Results) -> None:
+    from vestige.report import show
+
+    print_results(results, str(results.config["metric"]))
+    show(run)
+    typer.echo(f"report: {run.report_path}")
