@@ -77,11 +77,6 @@ def test_patches_leave_what_their_report_is_drawn_from(vestige, patches, images,
     assert "block2" in (tmp_path / "again.html").read_text()
 
 
-def test_the_same_command_gives_the_same_rows(vestige, patches, images, tmp_path):
-    vestige("correspond", "patches", *images[:2], *OPTIONS, "-k", 2, "-k", 1, "-o", tmp_path / "run")
-    assert read_results(tmp_path / "run" / "results.json").rows == read_results(patches[0] / "results.json").rows
-
-
 def test_fields_leave_a_run(vestige, tmp_path):
     output = tmp_path / "run"
     out, _ = vestige("correspond", "fields", *OPTIONS, "--seeds", 3, "-k", 4, "-k", 8, "--patches", 5000, "-o", output)
