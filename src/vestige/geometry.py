@@ -41,6 +41,14 @@ def square_about(box: ArrayLike, margin: float = 0.0) -> Box:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
+def scaled_about_centre(box: ArrayLike, share: float) -> Box:
+    """The box about the same centre with ``share`` of the sides: ``(..., 4) -> (..., 4)``."""
+    box = np.asarray(box, dtype=np.float64)
+    centre = (box[..., :2] + box[..., 2:]) / 2
+    half = (box[..., 2:] - box[..., :2]) * (share / 2)
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
 def to_unit(points: ArrayLike, box: ArrayLike) -> Points:
     """Points ``(..., K, 2)`` in pixels to unit coordinates of a box ``(..., 4)``."""
     low, size = _corner_and_size(box)

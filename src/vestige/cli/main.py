@@ -7,7 +7,19 @@ import sys
 
 import typer
 
-from vestige.cli import cache, compare, correspond, data, demo, layers, probe, probe_segmentation, report, trained
+from vestige.cli import (
+    cache,
+    compare,
+    correspond,
+    data,
+    demo,
+    layers,
+    probe,
+    probe_attributes,
+    probe_segmentation,
+    report,
+    trained,
+)
 from vestige.cli.console import console
 from vestige.errors import VestigeError
 from vestige.version import __version__
@@ -41,6 +53,7 @@ def _options(
 for group in (demo, layers, compare, trained, report, cache):
     group.add_to(app)
 probe_segmentation.add_to(probe.app)
+probe_attributes.add_to(probe.app)
 app.add_typer(probe.app, name="probe")
 app.add_typer(correspond.app, name="correspond")
 app.add_typer(data.app, name="data")

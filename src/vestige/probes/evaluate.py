@@ -71,7 +71,7 @@ def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Exam
     for name, values in means.items():
         arrays.setdefault(f"error/{name}", values[truth.metric, "all"])
     last = methods[-1].stages[-1]
-    arrays |= small_pictures(test, views, arrays[f"error/{last}"])
+    arrays |= small_pictures(test, views, spread_rows(arrays[f"error/{last}"]))
     rows = tuple(row for name, values in means.items() for row in rows_of(name, values, bootstrap))
     return Evaluation(rows, arrays)
 
@@ -104,12 +104,15 @@ def describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, N
     }
 
 
-def small_pictures(test: Sequence[Example], views: Views, error: Floats) -> Mapping[str, NDArray[Any]]:
-    """The crops of test examples at evenly spaced ranks of error, the best and the worst among them."""
+def spread_rows(error: Floats) -> NDArray[np.intp]:
+    """The rows of test examples at evenly spaced ranks of error ``(N,)``, the best and the eight worst among them."""
     order = np.argsort(error, kind="stable")
     ranks = np.unique(np.linspace(0, len(order) - 1, min(PICTURES, len(order))).round().astype(int))
-    worst = order[-min(8, len(order)) :]
-    rows = np.unique(np.concatenate([order[ranks], worst]))
+    return np.unique(np.concatenate([order[ranks], order[-min(8, len(order)) :]]))
+
+
+def small_pictures(test: Sequence[Example], views: Views, rows: NDArray[np.intp]) -> Mapping[str, NDArray[Any]]:
+    """The crops of some test examples."""
     x = [
         Crop(test[row], tuple(views.boxes[row].tolist())).pixels((PICTURE_SIZE, PICTURE_SIZE), "bicubic")
         for row in rows

@@ -15,7 +15,7 @@ from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.metrics import Bootstrap, mean_over_visible
 from vestige.probes.classes import PointClass, class_examples, class_of
-from vestige.probes.evaluate import Evaluation, check_points, describe, small_pictures
+from vestige.probes.evaluate import Evaluation, check_points, describe, small_pictures, spread_rows
 from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup
 from vestige.probes.points import PredictedPoints, predict_points
 from vestige.probes.scores import Truth, truth_of
@@ -101,7 +101,7 @@ def evaluate_keypoints(probes: KeypointProbes, test: Sequence[Example], reader: 
     if found.looked:
         arrays |= {"parts": np.array(tuple(setup.markup.parts)), "part_boxes": found.part_boxes}
     last = arrays[f"error/{list(found.predictions)[-1]}"]
-    arrays |= small_pictures(laid.examples, views, np.nan_to_num(last, nan=0.0))
+    arrays |= small_pictures(laid.examples, views, spread_rows(np.nan_to_num(last, nan=0.0)))
     return Evaluation(tuple(rows), arrays, laid.left_out)
 
 

@@ -58,11 +58,12 @@ def evaluate_vectors(
     for name, several in errors.items():
         arrays.setdefault(f"error/{name}", np.mean(several, axis=0))
     main = _main_stage(task, methods)
-    arrays |= small_pictures(test, views, arrays[f"error/{main}"])
+    pictured = task.pictured(arrays[f"prediction/{main}"], arrays[f"error/{main}"])
+    arrays |= small_pictures(test, views, pictured)
     means = {name: mean_scores(several) for name, several in scores.items()}
     paired = differences(means, main, task.paired)
     rows = (row for name, found in means.items() for row in rows_of_scores(name, {**found, **paired.get(name, {})}))
-    return Evaluation(tuple(rows), arrays)
+    return Evaluation(tuple(rows), arrays, task.notes(test))
 
 
 def _main_stage(task: VectorTask[Any], methods: Sequence[VectorMethod]) -> str:

@@ -64,7 +64,6 @@ class Pixelwise(VectorTask[Numbers]):
         return self._views(examples, mirror=False)
 
     def _views(self, examples: Sequence[Example], mirror: bool) -> Views:
-        self.check(examples)
         if self.crops:
             return example_views(examples, self.box_margin, mirror=mirror)
         return whole_views(examples, mirror=mirror)

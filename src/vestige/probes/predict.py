@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +122,7 @@ def predict_vectors(
         VestigeError: where a photograph cannot be read or a box lies outside of it.
     """
     examples, sizes = _photographs(paths, boxes)
-    boxed = [
-        replace(example, box=whole_picture(*size)) if example.box is None else example
-        for example, size in zip(examples, sizes, strict=True)
-    ]
-    views = task.test_views(boxed)
+    views = task.test_views(examples)
     predicted = read_vectors(method.probe, views, reader)
     last = list(task.stages(method.name, predicted, method.refinement).values())[-1]
     return [

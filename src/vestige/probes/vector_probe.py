@@ -114,6 +114,7 @@ def probe_vectors(
     options: VectorOptions = VectorOptions(),
     reader: Reader | None = None,
     say: Say = print_nothing,
+    notes: Sequence[str] = (),
 ) -> VectorProbe:
     """Train the probe of a vector task and its baselines, and measure them.
 
@@ -124,6 +125,7 @@ def probe_vectors(
         options: see there.
         reader: of features; None for the default cache and device.
         say: told what is being done.
+        notes: what a reader of the numbers must know, for the run to keep.
 
     Raises:
         VestigeError: where there are fewer groups than folds, or the task finds its data wanting.
@@ -170,6 +172,7 @@ def probe_vectors(
         time.monotonic() - started,
         train,
         test,
+        tuple(notes),
     )
 
 

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vestige.errors import VestigeError
+from vestige.probes.attributes import Attributes, open_attributes
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.segmentation import Segmentation
 from vestige.probes.vector_methods import SavedVectors
 from vestige.probes.vectors import VectorTask
 
-_OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {Pixelwise.name: Pixelwise, Segmentation.name: Segmentation}
+_OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {
+    Pixelwise.name: Pixelwise,
+    Segmentation.name: Segmentation,
+    Attributes.name: open_attributes,
+}
 
 
 def open_vector_task(saved: SavedVectors) -> VectorTask[Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.metrics import Bootstrap, Floats, interval
+from vestige.probes.evaluate import spread_rows
 from vestige.probes.linear import LinearProbe
 from vestige.probes.views import Views
 from vestige.results import Row
@@ -78,16 +79,22 @@ class VectorTask(ABC, Generic[Truth]):
 
     Attributes:
         name: of the task, in results.json.
-        metric: what reports are about, and what layers are chosen by (on training folds).
-        higher_is_better: whether more of it is.
-        paired: metrics of which there are Rows ``METRIC_difference`` on every method, too: by how much ``ridge`` with
-            all its stages is above it, on the same resamples of the test examples.
+        higher_is_better: whether more of the metric is.
     """
 
     name: ClassVar[str]
-    metric: ClassVar[str]
     higher_is_better: ClassVar[bool]
-    paired: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """What reports are about, and what layers are chosen by (on training folds)."""
+
+    @property
+    def paired(self) -> tuple[str, ...]:
+        """Metrics of which there are Rows ``METRIC_difference`` on every method, too: by how much ``ridge`` with all
+        its stages is above it, on the same resamples of the test examples."""
+        return ()
 
     @abstractmethod
     def check(self, examples: Sequence[Example]) -> None:
@@ -96,6 +103,10 @@ class VectorTask(ABC, Generic[Truth]):
         Raises:
             VestigeError: naming the example and what it lacks.
         """
+
+    def notes(self, examples: Sequence[Example]) -> tuple[str, ...]:  # noqa: ARG002
+        """What a reader of the numbers of these test examples must know."""
+        return ()
 
     @abstractmethod
     def train_views(self, examples: Sequence[Example]) -> Views:
@@ -140,6 +151,10 @@ class VectorTask(ABC, Generic[Truth]):
     def measure(self, predicted: Numbers, truth: Truth, bootstrap: Bootstrap) -> Measured:
         """Scores and errors; for a task to do in one, where they have much in common."""
         return Measured(self.scores(predicted, truth, bootstrap), self.errors(predicted, truth))
+
+    def pictured(self, predicted: Numbers, errors: Floats) -> NDArray[np.intp]:  # noqa: ARG002
+        """The test examples that leave a small picture in the run, from the best method's predictions and errors."""
+        return spread_rows(errors)
 
     @abstractmethod
     def arrays(self, truth: Truth) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.example import Example
-from vestige.geometry import Box, Points, from_unit, mirror_unit, square_about, to_unit, whole_picture
+from vestige.geometry import (
+    Box,
+    Points,
+    from_unit,
+    mirror_unit,
+    scaled_about_centre,
+    square_about,
+    to_unit,
+    whole_picture,
+)
 from vestige.images import Crop, picture_size
 
 Order = NDArray[np.intp]
@@ -78,13 +87,16 @@ def example_box(example: Example) -> Box:
     return whole_picture(*picture_size(example.image))
 
 
-def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = False) -> Views:
+def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = False, centre: float = 1.0) -> Views:
     """One view of each example, or two side by side (plain, mirrored).
 
     An example with a box is seen through the square about it (see :func:`vestige.geometry.square_about`), one
-    without through its whole picture, squashed.
+    without through its whole picture, or the ``centre`` share of its width and height, squashed.
     """
-    boxes = [example_box(example) if example.box is None else square_about(example.box, margin) for example in examples]
+    boxes = [
+        scaled_about_centre(example_box(example), centre) if example.box is None else square_about(example.box, margin)
+        for example in examples
+    ]
     copies = 2 if mirror else 1
     return Views(
         examples,

@@ -1,0 +1,86 @@
+"""``vestige probe attributes``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import command_line, listening
+from vestige.cli.probe import BoxMargin, Untrained, finish, vector_options
+from vestige.geometry import FACE_MARGIN
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute", metavar="NAME", help="An attribute; repeat for several. [default: all that can be measured]"
+    ),
+]
+Least = Annotated[
+    int,
+    typer.Option(
+        "--least", min=1, help="Examples of each value, in training and in test data, that an unnamed attribute needs."
+    ),
+]
+CentralShare = Annotated[
+    float,
+    typer.Option("--crop", help="Of a picture without box: see the central share of its width and height. 1: whole."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog="Example: vestige probe attributes synthetic:faces,n=400,seed=1 --test synthetic:faces,n=150,seed=2 "
+        "--attribute glasses --attribute beard --attribute yaw --layer block7 --layer block10 -o runs/attributes"
+    )(attributes)
+
+
+def attributes(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: o.Layers = None,
+    readout: o.VectorReadouts = None,
+    attribute: Names = None,
+    least: Least = 10,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Train on mirrored copies, too: wrong for attributes that change sign when mirrored, such as yaw.",
+        ),
+    ] = False,
+    crop: CentralShare = 1.0,
+    box_margin: BoxMargin = FACE_MARGIN,
+    untrained: Untrained = 3,
+    seed: o.Seed = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Does it wear glasses, which way does it look? Ridge from one layer to named numbers: AUC for those that are 0 or
+    1, R^2 for the others."""
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.attributes import attributes_of
+    from vestige.probes.record import record
+    from vestige.probes.vector_probe import probe_vectors
+    from vestige.run import start_run
+
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict)
+        task, notes = attributes_of(
+            *data, attribute or (), least=least, mirror=mirror, box_margin=box_margin, crop=crop
+        )
+        chosen = vector_options(backbone, layer, readout, untrained, seed)
+        probe = probe_vectors(task, *data, chosen, reader, listener.say, notes)
+        results = record(run, probe, command_line())
+    finish(run, results)
