@@ -1,18 +1,27 @@
-"""``vestige demo``: the main job on what ships with the package."""
+"""``vestige demo``: every task of the first paper, on what ships with the package."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.probe import landmarks
+from vestige.cli.console import command_line, console, listening, print_results
+from vestige.errors import VestigeError
 
-TRAIN = "synthetic:faces,n=600,seed=1"
-TEST = "synthetic:faces,n=200,seed=2"
-LAYERS = ["block2", "block4", "block7", "block10", "block13", "head"]
+if TYPE_CHECKING:
+    from vestige.datasets.dataset import Dataset
+    from vestige.features.reader import Reader
+    from vestige.probes.landmarks import Say
+    from vestige.probes.record import Probe
+
+FACES = ("synthetic:faces,n=400,seed=1", "synthetic:faces,n=150,seed=2")
+OBJECTS = ("synthetic:objects,n=240,seed=1", "synthetic:objects,n=80,seed=2")
+LAYERS = ("block2", "block4", "block7", "block10", "block13", "head")
+FEW_LAYERS = ("block4", "block7", "block10", "block13")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,10 +30,63 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
         "runs/demo"
     ),
     overwrite: o.Overwrite = False,
 ) -> None:
-    """What does a network remember of a face? The landmark probe on drawn faces and the embedded network."""
-    landmarks(TRAIN, output, test=TEST, layer=LAYERS, overwrite=overwrite)
+    """What does a network remember? Five tasks on drawn faces and objects and the embedded network, one page.
+
+    A run for each task (landmarks, keypoints, pixels, segmentation, attributes) and report.html over all of them.
+    Killed at any moment, it goes on with the task that it was at.
+    """
+    from vestige.datasets.opening import open_train_test
+    from vestige.features.reader import Reader
+    from vestige.probes.record import record
+    from vestige.report import show, write_overview
+    from vestige.run import Run, start_run
+
+    page = output / "report.html"
+    if page.is_file() and not overwrite:
+        raise VestigeError(f"{output}: holds a finished demo; choose another -o, or add --overwrite to replace it")
+    page.unlink(missing_ok=True)
+    runs = []
+    with listening() as listener:
+        reader = Reader(progress=listener.pictures)
+        for task, (specs, probe) in _tasks().items():
+            run = Run(output / task)
+            if overwrite or not run.finished:
+                console.print(f"[bold]{task}[/]")
+                made = start_run(run.folder, overwrite=overwrite)
+                results = record(made, probe(*open_train_test(*specs), reader, listener.say), command_line())
+                print_results(results, str(results.config["metric"]))
+                show(made)
+            runs.append(run)
+    write_overview(runs, page)
+    typer.echo(f"report: {page}")
+
+
+Probing = Callable[["Dataset", "Dataset", "Reader", "Say"], "Probe"]
+"""Train and test data, a reader and a listener to a probe."""
+
+
+def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
+    """Task -> its train and test data, and what probes them."""
+    from vestige.probes.keypoints import KeypointOptions, probe_keypoints
+    from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
+    from vestige.probes.pixels import Pixelwise
+    from vestige.probes.segmentation import segmentation_of
+    from vestige.probes.vector_probe import VectorOptions, probe_vectors
+
+    faces = LandmarkOptions(layers=LAYERS, untrained_seeds=1)
+    objects = KeypointOptions(layers=FEW_LAYERS, untrained_seeds=1, look_backs=0)
+    vectors = VectorOptions(layers=FEW_LAYERS, untrained_seeds=1)
+    return {
+        "landmarks": (FACES, lambda train, test, *how: probe_landmarks(train, test, faces, *how)),
+        "keypoints": (OBJECTS, lambda train, test, *how: probe_keypoints(train, test, objects, *how)),
+        "pixels": (FACES, lambda train, test, *how: probe_vectors(Pixelwise(), train, test, vectors, *how)),
+        "segmentation": (
+            FACES,
+            lambda train, test, *how: probe_vectors(segmentation_of(train, 30, 1, 0.6, 0), train, test, vectors, *how),
+        ),
+    }

@@ -18,6 +18,7 @@ from vestige.cli import (
     probe_attributes,
     probe_segmentation,
     report,
+    reproduce,
     trained,
 )
 from vestige.cli.console import console
@@ -57,6 +58,7 @@ probe_attributes.add_to(probe.app)
 app.add_typer(probe.app, name="probe")
 app.add_typer(correspond.app, name="correspond")
 app.add_typer(data.app, name="data")
+app.add_typer(reproduce.app, name="reproduce")
 
 
 def main() -> None:

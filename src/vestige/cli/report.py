@@ -10,7 +10,7 @@ import typer
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige report runs/demo runs/demo-other -o both.html")(report)
+    app.command(epilog="Example: vestige report runs/demo/landmarks runs/other -o both.html")(report)
 
 
 def report(

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog="Example: vestige evaluate runs/demo synthetic:faces,n=50,seed=9 -o runs/demo-other")(evaluate)
-    app.command(epilog="Example: vestige predict runs/demo portrait.jpg --box 60,40,220,230 -o predictions")(predict)
+    app.command(epilog="Example: vestige evaluate runs/demo/landmarks synthetic:faces,n=50,seed=9 -o runs/other")(
+        evaluate
+    )
+    app.command(epilog="Example: vestige predict runs/demo/landmarks portrait.jpg --box 60,40,220,230 -o predictions")(
+        predict
+    )
 
 
 def evaluate(

@@ -2,6 +2,7 @@
 
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped, save_comparison
 from vestige.report.comparison_page import write_comparison, write_comparison_figures
+from vestige.report.overview import write_overview
 from vestige.report.writing import show, write_figures, write_report
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "write_comparison",
     "write_comparison_figures",
     "write_figures",
+    "write_overview",
     "write_report",
 ]

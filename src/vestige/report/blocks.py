@@ -86,6 +86,15 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A line that leads to another page, by its address relative to this one."""
+
+    kind: ClassVar[str] = "link"
+    text: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """Terms with what they are."""
 
@@ -104,7 +113,7 @@ class Listing:
     folded: bool = False
 
 
-Block = Table | Chart | Gallery | Prose | Facts | Listing
+Block = Table | Chart | Gallery | Prose | Link | Facts | Listing
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
 """What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
 
 
+def parts_of(task: str) -> Callable[[Sequence[Run]], Parts]:
+    """What makes a task's part of the report."""
+    return TASKS.get(task, generic_parts)
+
+
 def write_report(runs: Sequence[Run], path: Path) -> None:
     """Write one self-contained HTML page on runs of one task, side by side.
 
@@ -72,7 +77,7 @@ def report_page(runs: Sequence[Run]) -> Page:
         raise VestigeError(
             f"the runs are of different tasks ({', '.join(tasks)}); report on the runs of one task at a time"
         )
-    openings, sections = TASKS.get(tasks[0], generic_parts)(runs)
+    openings, sections = parts_of(tasks[0])(runs)
     common = (data_section(results), provenance_section(results), repeat_section(results))
     several = len(runs) > 1
     notes = [f"{name}: {note}" if several else note for name, found in results for note in _notes(found)]

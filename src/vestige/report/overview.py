@@ -1,0 +1,93 @@
+"""One page on runs of several tasks: what a network remembers, task by task, with the way to each run's own report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vestige.errors import VestigeError
+from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening, Page, Prose, RowGroup, Section, Table
+from vestige.report.page import save_page
+from vestige.report.writing import parts_of
+from vestige.run import Run
+
+_TILES = 4
+"""Pictures of each task; its own report has more."""
+
+QUESTIONS = {
+    "landmarks": "Where are a face’s parts?",
+    "keypoints": "Where are an object’s parts?",
+    "pixels": "What colours were there?",
+    "segmentation": "What is where?",
+    "attributes": "What is the face like?",
+}
+"""What each task asks; other tasks go by their names."""
+
+
+def write_overview(runs: Sequence[Run], path: Path) -> None:
+    """Write the page beside the runs.
+
+    Args:
+        runs: finished runs, each with its report; their order is the page's.
+        path: of the page; links to the runs' reports are relative to it.
+
+    Raises:
+        VestigeError: where there is no run, one is not finished or damaged, or the page cannot be written.
+    """
+    if not runs:
+        raise VestigeError("no run to give an overview of")
+    save_page(overview_page(runs, path.parent), path)
+
+
+def overview_page(runs: Sequence[Run], folder: Path) -> Page:
+    """The page, not yet written; ``folder`` is where it will lie."""
+    told = [(run, *_told(run)) for run in runs]
+    networks = list(dict.fromkeys(str(run.results().backbone.get("spec", "a network")) for run in runs))
+    numbers = tuple(number for run, opening, _ in told for number in _best(run, opening))
+    seconds = sum(run.results().seconds for run in runs)
+    opening = Opening(
+        "overview",
+        f"What {' and '.join(networks)} still knows about where things are.",
+        f"Linear maps from one layer each, measured on pictures that they were not trained on. {len(runs)} tasks, "
+        f"{seconds / 60:.1f} minutes.",
+        numbers,
+    )
+    sections = tuple(_section(run, own, blocks, folder) for run, own, blocks in told)
+    return Page("vestige: an overview", "vestige · overview", (opening,), sections, "Made by vestige from run folders.")
+
+
+def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
+    """What the run's own report opens with, and its pictures."""
+    openings, sections = parts_of(run.results().task)([run])
+    galleries = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
+    shown = [
+        replace(gallery, tiles=gallery.tiles[: _TILES * max(1, gallery.columns // 2)]) for gallery in galleries[:1]
+    ]
+    return openings[0], tuple(shown)
+
+
+def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
+    """The network's own number, under the task's name and metric."""
+    results = run.results()
+    strong = [number for number in opening.numbers if number.tone == "strong"][:1]
+    return tuple(replace(number, label=f"{results.task}, {results.config.get('metric')}", tone="") for number in strong)
+
+
+def _section(run: Run, opening: Opening, pictures: Sequence[Block], folder: Path) -> Section:
+    task = run.results().task
+    row = tuple(Cell(number.value, number.interval, number.tone) for number in opening.numbers)
+    metric = str(run.results().config.get("metric", "value"))
+    table = Table(
+        f"{metric}, with 95 % intervals",
+        ("", *(number.label for number in opening.numbers)),
+        (RowGroup(((Cell(task), *row),)),),
+    )
+    address = Path(os.path.relpath(run.report_path, folder)).as_posix()
+    link = Link(f"The whole report on {task}", address)
+    return Section(
+        QUESTIONS.get(task, task.capitalize()),
+        run.name,
+        (Prose(f"{opening.headline} {opening.detail}"), table, *pictures, link),
+    )

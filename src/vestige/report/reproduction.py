@@ -1,0 +1,193 @@
+"""A paper's tables and figures in its own layout, with what was measured here beside what was published."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vestige.report.blocks import Block, Cell, Chart, Gallery, Link, Opening, Page, Prose, RowGroup, Section, Table
+from vestige.report.page import save_page
+from vestige.report.published import Column, Paper, PublishedTable
+from vestige.report.writing import parts_of
+from vestige.results import Results, Row
+from vestige.run import Run, write_text
+
+NONE = Cell("–", tone="quiet")
+Runs = Mapping[str, Run]
+"""The finished runs by the name of their experiment."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A data set that a paper measures on, to be filled with the user's copy.
+
+    Attributes:
+        name: as in ``--data NAME=SPEC``.
+        what: the paper's words for it, with numbers.
+        example: a spec that would fill it.
+        source: who hands it out.
+        optional: whether the experiment does without it, for the data set before it carries its own split.
+    """
+
+    name: str
+    what: str
+    example: str
+    source: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table or a figure of a paper.
+
+    Attributes:
+        name: ``table 1``, ``figure 2a``.
+        title: what it shows.
+        experiments: the runs that it is made of; it is shown with those that are there.
+        blocks: from the runs that are there to what the page shows.
+    """
+
+    name: str
+    title: str
+    experiments: tuple[str, ...]
+    blocks: Callable[[Runs], tuple[Block, ...]]
+
+    def asked(self, tables: Sequence[int], figures: Sequence[int]) -> bool:
+        """Whether it is among the tables and figures asked for; all are where none is."""
+        kind, number = self.name.split(" ")
+        wanted = tables if kind == "table" else figures
+        return (not tables and not figures) or int(number.rstrip("abc")) in wanted
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row that stands below the published ones: a method, and where its number in each column comes from.
+
+    Attributes:
+        label: of the row.
+        find: a column to the measured Row; None where there is none.
+        scale: 100 where the paper prints percent.
+    """
+
+    label: str
+    find: Callable[[Column], Row | None]
+    scale: float = 1.0
+
+
+def beside_published(table: PublishedTable, measured: Sequence[Measured], decimals: int, note: str) -> Table:
+    """The paper's table, its rows first, with the measured rows below."""
+    published = [
+        (Cell(row.label, row.reference), *(_published(value, decimals) for value in row.values)) for row in table.rows
+    ]
+    own = [
+        (Cell(row.label), *(_measured(row.find(column), row.scale, decimals) for column in table.columns))
+        for row in measured
+    ]
+    groups = [RowGroup(tuple(published), "Published"), RowGroup(tuple(own), "Measured here")]
+    columns = ("", *(column.name for column in table.columns))
+    said = f"{table.number}: {table.caption}"
+    return Table(said, columns, tuple(group for group in groups if group.rows), f"{note} Units: {table.units}.")
+
+
+def _published(value: float | None, decimals: int) -> Cell:
+    return NONE if value is None else Cell(f"{value:.{decimals}f}", tone="published")
+
+
+def _measured(row: Row | None, scale: float, decimals: int) -> Cell:
+    if row is None:
+        return NONE
+    ends = "" if row.ci95 is None else f"{scale * row.ci95[0]:.{decimals}f}–{scale * row.ci95[1]:.{decimals}f}"
+    return Cell(f"{scale * row.value:.{decimals}f}", ends)
+
+
+def figure_of(runs: Sequence[Run], name: str) -> tuple[Block, ...]:
+    """The chart or gallery of a report whose name begins so, from runs of one task; () where the report has none."""
+    if not runs:
+        return ()
+    _, sections = parts_of(runs[0].results().task)(runs)
+    found = [block for section in sections for block in section.blocks]
+    return tuple(block for block in found if isinstance(block, Chart | Gallery) and block.name.startswith(name))
+
+
+def row_of(results: Results | None, method: str, metric: str, subset: str = "all") -> Row | None:
+    """A run's row, or None where there is no run or no such row."""
+    if results is None:
+        return None
+    try:
+        return results.row(method, metric, subset)
+    except KeyError:
+        return None
+
+
+def write_reproduction(
+    source: Paper, exhibits: Sequence[Exhibit], runs: Runs, missing: Sequence[str], path: Path
+) -> None:
+    """Write the page, and every table on it as CSV beside it.
+
+    Args:
+        source: the paper.
+        exhibits: those asked for.
+        runs: finished runs by experiment.
+        missing: sentences on what is not there and why.
+        path: of the page.
+
+    Raises:
+        VestigeError: where it cannot be written.
+    """
+    sections = []
+    for exhibit in exhibits:
+        here = {name: runs[name] for name in exhibit.experiments if name in runs}
+        blocks = exhibit.blocks(here) if here else ()
+        if blocks:
+            sections.append(
+                Section(f"{exhibit.name.capitalize()}: {exhibit.title}", exhibit.name.replace(" ", "-"), blocks)
+            )
+            _write_tables(exhibit, blocks, path.parent)
+    links = tuple(
+        Link(f"{name}: the whole report", Path(os.path.relpath(run.report_path, path.parent)).as_posix())
+        for name, run in runs.items()
+    )
+    used = list(dict.fromkeys(_network(run.results()) for run in runs.values()))
+    opening = Opening(
+        source.short,
+        f"{source.title}: its tables and figures, measured again.",
+        f"Network and layer: {'; '.join(used) or 'none yet'}. Published numbers are set apart; they were measured "
+        "by the authors, with their network and their copies of the data.",
+    )
+    sections.append(Section("The runs", "runs", (Prose("Every number comes from one of these runs."), *links)))
+    save_page(
+        Page(f"vestige: {source.title}", "vestige · reproduction", (opening,), tuple(sections), "", tuple(missing)),
+        path,
+    )
+
+
+def _network(results: Results) -> str:
+    return f"{results.backbone.get('spec')}, {results.backbone.get('layer')} ({results.backbone.get('readout')})"
+
+
+def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:
+    tables = [block for block in blocks if isinstance(block, Table)]
+    for number, table in enumerate(tables):
+        suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
+        write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table))
+
+
+def as_csv(table: Table) -> str:
+    """A table as CSV: a column says whether a row is published or measured; intervals stand beside their numbers."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["", *table.columns])
+    for group in table.groups:
+        for row in group.rows:
+            cells = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row]
+            writer.writerow([group.heading, *cells])
+    return stream.getvalue()
+
+
+def renamed(block: Block, caption: str) -> Block:
+    """A chart or gallery under the paper's caption."""
+    return replace(block, caption=caption) if isinstance(block, Chart | Gallery) else block
