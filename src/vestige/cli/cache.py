@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Annotated
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -29,12 +32,19 @@ def cache(
     larger_than: Annotated[float | None, typer.Option(metavar="MB", help="Larger than that.")] = None,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Left by a killed run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What features are stored, and how large; with --prune, remove some. No run ever removes one."""
-    from vestige.features import list_stores, prune
+    from vestige.features import cache_root, list_stores, prune
 
     if not remove:
-        _list(list_stores())
+        stores = list_stores()
+        if as_json:
+            typer.echo(
+                json.dumps({"cache": str(cache_root()), "stores": [_to_json(info) for info in stores]}, indent=1)
+            )
+        else:
+            _list(stores)
         return
     if older_than is None and larger_than is None and not unfinished and not everything:
         raise VestigeError("--prune: add --older-than DAYS, --larger-than MB or --unfinished, or --all for every store")
@@ -49,16 +59,24 @@ def cache(
         typer.echo(f"left {len(pruned.in_use)} that a run is using")
 
 
+def _to_json(info: StoreInfo) -> dict[str, Any]:
+    used = datetime.datetime.fromtimestamp(info.used).astimezone().isoformat(timespec="seconds")
+    return {**asdict(info), "path": str(info.path), "used": used}
+
+
 def _list(stores: list[StoreInfo]) -> None:
     from vestige.features import cache_root
 
-    table = Table(title=f"{cache_root()}", title_justify="left")
-    for name in ("backbone", "layer", "readout", "rows", "numbers", "size", "state", "last used"):
-        table.add_column(name, justify="right" if name in ("rows", "numbers", "size") else "left")
+    table = Table(title=f"{cache_root()}", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("backbone", "layer", "rows", "numbers", "size", "last used", ""):
+        right = name in ("rows", "numbers", "size")
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for info in stores:
         used = datetime.datetime.fromtimestamp(info.used).astimezone().strftime("%Y-%m-%d %H:%M")
         rows = f"{info.rows}" if info.rows == info.n else f"{info.rows} of {info.n}"
-        size = decimal(info.bytes)
-        table.add_row(info.backbone, info.layer, info.readout, rows, str(info.d), size, info.state, used)
+        state = "" if info.state == "complete" else info.state
+        table.add_row(
+            info.backbone, f"{info.layer} {info.readout}", rows, str(info.d), decimal(info.bytes), used, state
+        )
     Console().print(table)
     typer.echo(f"{len(stores)} stores, {decimal(sum(info.bytes for info in stores))}")

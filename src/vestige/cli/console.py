@@ -38,11 +38,18 @@ class Listener:
 
     def pictures(self, _spec: str, done: int, total: int) -> None:
         """Pictures have gone through a network."""
+        self._count("pictures", done, total)
+
+    def pairs(self, done: int, total: int) -> None:
+        """Pairs of pictures have been aligned."""
+        self._count("pairs", done, total)
+
+    def _count(self, unit: str, done: int, total: int) -> None:
         if self._task is None:
-            self._task = self.progress.add_task(self._what or "pictures", total=total, completed=done, rate="")
+            self._task = self.progress.add_task(self._what or unit, total=total, completed=done, rate="")
         task = self.progress.tasks[self.progress.task_ids.index(self._task)]
         speed = task.speed or 0.0
-        self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} pictures/s")
+        self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} {unit}/s")
         if done >= total:
             self.progress.remove_task(self._task)
             self._task = None
@@ -70,7 +77,8 @@ def listening() -> Iterator[Listener]:
 def print_results(results: Results, metric: str) -> None:
     """The table of methods on standard output: the main metric with its interval, then the other metrics over all."""
     others = list(dict.fromkeys(row.metric for row in results.rows if row.subset == "all" and row.metric != metric))
-    title = f"{results.task}: {metric}, test n = {results.data['test']['n']}"
+    read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
+    title = f"{results.task}: {metric}, test n = {results.data['test']['n']}\n{read}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("method", metric, "95 % CI", *others):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
