@@ -1,0 +1,183 @@
+"""Detectors trained with hard negatives: an SVM on all candidates that never sees most of them.
+
+A row outside the margin has no part in the solution. So an SVM is fitted on the positive rows and some negative ones,
+all candidates are scored, the negative ones inside the margin (or beyond) are added, those outside dropped, and so on.
+When there is none left to add, the solution is that of all rows (Felzenszwalb et al., PAMI 32, 2010, section 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.correspondence.candidates import TOGETHER, Candidates, Labels
+from vestige.correspondence.svm import Solution, fit_svm
+
+SLACK = 1e-3
+"""How far inside the margin a score counts as inside."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Mining:
+    """How hard negatives are mined.
+
+    Attributes:
+        c: of the SVM.
+        rounds: fits at most.
+        batch: negatives that a round adds to each detector at most: the hardest.
+    """
+
+    c: float = 1.0
+    rounds: int = 5
+    batch: int = 5000
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A mined detector.
+
+    Attributes:
+        solution: the SVM.
+        positives: how many positive rows it was trained on.
+        negatives: how many negative rows of its last fit were inside the margin.
+        left: how many further negative rows of all were; 0 where the solution is that of all rows.
+        rounds: fits.
+    """
+
+    solution: Solution
+    positives: int
+    negatives: int
+    left: int
+    rounds: int
+
+
+def mine(
+    candidates: Candidates, labels: Labels, mining: Mining, seed: int = 0, progress: Progress | None = None
+) -> list[Detector | None]:
+    """Train a detector for each keypoint; None for one without a positive or without a negative candidate.
+
+    Args:
+        candidates: of the training instances.
+        labels: of the same.
+        mining: how.
+        seed: of the first negatives, drawn at random.
+        progress: told (fits done, fits at most).
+    """
+    keypoints = labels.points.shape[1]
+    work = _first_sets(candidates, labels, mining, np.random.default_rng(seed))
+    most = mining.rounds * max(len(work), 1)
+    for done in range(mining.rounds):
+        open_sets = [each for each in work if each.left]
+        for rank, each in enumerate(open_sets):
+            each.fit(mining.c)
+            if progress is not None:
+                progress(min(done * len(work) + rank + 1, most), most)
+        if not open_sets:
+            break
+        _find(candidates, labels, open_sets, mining.batch, last=done == mining.rounds - 1)
+    if progress is not None:
+        progress(most, most)
+    found = {each.keypoint: each.detector() for each in work}
+    return [found.get(keypoint) for keypoint in range(keypoints)]
+
+
+@dataclass
+class _Set:
+    """The rows that one detector is fitted on."""
+
+    keypoint: int
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    positive: NDArray[np.bool_]
+    left: int = 1
+    rounds: int = 0
+    solution: Solution | None = None
+    hardest: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    hardness: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+
+    def fit(self, c: float) -> None:
+        """Fit, and drop the negatives outside the margin."""
+        self.solution = fit_svm(self.vectors, self.positive, c, self.solution)
+        self.rounds += 1
+        self._keep(self.positive | (self.solution.scores(self.vectors) > -1))
+
+    def consider(self, rows: NDArray[np.int64], scores: NDArray[np.float32], batch: int) -> None:
+        """Keep the hardest of new rows and those considered before."""
+        new = ~np.isin(rows, self.rows)
+        self.left += int(new.sum())
+        rows, scores = np.concatenate([self.hardest, rows[new]]), np.concatenate([self.hardness, scores[new]])
+        order = np.lexsort((rows, -scores))[:batch]
+        self.hardest, self.hardness = rows[order], scores[order]
+
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Add negatives."""
+        self.rows = np.concatenate([self.rows, rows])
+        self.vectors = np.concatenate([self.vectors, vectors])
+        self.positive = np.concatenate([self.positive, np.zeros(len(rows), dtype=np.bool_)])
+
+    def detector(self) -> Detector:
+        """What was trained."""
+        assert self.solution is not None, "not fitted"
+        count = int(self.positive.sum())
+        return Detector(self.solution, count, len(self.rows) - count, self.left, self.rounds)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        self.rows, self.vectors, self.positive = self.rows[kept], self.vectors[kept], self.positive[kept]
+
+
+def _first_sets(candidates: Candidates, labels: Labels, mining: Mining, draw: np.random.Generator) -> list[_Set]:
+    """The positive rows of each keypoint, and negative ones drawn at random."""
+    negatives = _drawn(candidates, labels, mining.batch, draw)
+    sets = []
+    for keypoint, negative in enumerate(negatives):
+        positive = labels.positive(keypoint)
+        if len(positive) and len(negative):
+            rows = np.concatenate([positive, negative])
+            sets.append(_Set(keypoint, rows, candidates.vectors(rows), np.arange(len(rows)) < len(positive)))
+    return sets
+
+
+def _drawn(candidates: Candidates, labels: Labels, count: int, draw: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Up to ``count`` negative rows of each keypoint, every one as likely as any other, in order."""
+    totals = sum((negative.sum(axis=(0, 1)) for _, negative in _negatives(labels)), np.zeros(1, dtype=np.int64))
+    ranks = [np.sort(draw.choice(total, min(total, count), replace=False)) for total in totals.tolist()]
+    found: list[list[NDArray[np.int64]]] = [[] for _ in ranks]
+    before = np.zeros(len(ranks), dtype=np.int64)
+    for first, negative in _negatives(labels):
+        for keypoint, wanted in enumerate(ranks):
+            rows = np.flatnonzero(negative[..., keypoint])
+            here = wanted[slice(*np.searchsorted(wanted, before[keypoint] + np.array([0, len(rows)])))]
+            found[keypoint].append(rows[here - before[keypoint]] + first * candidates.each)
+            before[keypoint] += len(rows)
+    return [np.concatenate(rows) for rows in found]
+
+
+def _negatives(labels: Labels) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """The negative candidates, some instances at a time: the first instance, and ``(b, each, J)``."""
+    for first in range(0, len(labels.points), TOGETHER):
+        yield first, labels.negative(first, first + TOGETHER)
+
+
+def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], batch: int, *, last: bool) -> None:
+    """Find the negatives inside the margin of each detector; add the hardest but after the last fit."""
+    for each in sets:
+        each.left, each.hardest, each.hardness = 0, each.hardest[:0], each.hardness[:0]
+    solutions = [each.solution for each in sets if each.solution is not None]
+    for first, scores in candidates.scores(solutions):
+        stop = first + len(scores)
+        wrong = labels.negative(first, stop)[..., [each.keypoint for each in sets]] & (scores > SLACK - 1)
+        for index, each in enumerate(sets):
+            instance, cell = np.nonzero(wrong[..., index])
+            each.consider((first + instance) * candidates.each + cell, scores[instance, cell, index], batch)
+    if last:
+        return
+    wanted = np.unique(np.concatenate([each.hardest for each in sets]))
+    if len(wanted):
+        vectors = candidates.vectors(wanted)
+        for each in sets:
+            each.add(each.hardest, vectors[np.searchsorted(wanted, each.hardest)])
