@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FACES = ("synthetic:faces,n=400,seed=1", "synthetic:faces,n=150,seed=2")
 OBJECTS = ("synthetic:objects,n=240,seed=1", "synthetic:objects,n=80,seed=2")
 LAYERS = ("block2", "block4", "block7", "block10", "block13", "head")
-FEW_LAYERS = ("block4", "block7", "block10", "block13")
+FEW_LAYERS = ("block4", "block7", "block10")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,6 +72,7 @@ Probing = Callable[["Dataset", "Dataset", "Reader", "Say"], "Probe"]
 
 def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
     """Task -> its train and test data, and what probes them."""
+    from vestige.probes.attributes import attributes_of
     from vestige.probes.keypoints import KeypointOptions, probe_keypoints
     from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
     from vestige.probes.pixels import Pixelwise
@@ -84,9 +85,13 @@ def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
     return {
         "landmarks": (FACES, lambda train, test, *how: probe_landmarks(train, test, faces, *how)),
         "keypoints": (OBJECTS, lambda train, test, *how: probe_keypoints(train, test, objects, *how)),
-        "pixels": (FACES, lambda train, test, *how: probe_vectors(Pixelwise(), train, test, vectors, *how)),
+        "pixels": (FACES, lambda train, test, *how: probe_vectors(Pixelwise(28), train, test, vectors, *how)),
         "segmentation": (
             FACES,
-            lambda train, test, *how: probe_vectors(segmentation_of(train, 30, 1, 0.6, 0), train, test, vectors, *how),
+            lambda train, test, *how: probe_vectors(segmentation_of(train, 20, 1, 0.6, 0), train, test, vectors, *how),
+        ),
+        "attributes": (
+            FACES,
+            lambda train, test, *how: probe_vectors(attributes_of(train, test)[0], train, test, vectors, *how),
         ),
     }
