@@ -187,12 +187,3 @@ def test_cache_lists_and_prunes(vestige):
     assert "rgb:46" in out
     out, _ = vestige("cache", "--prune", "--older-than", 1)
     assert "removed 0 stores" in out
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["demo"], ["layers"], ["probe", "landmarks"], ["evaluate"], ["predict"], ["report"], ["data", "check"], ["cache"]],
-)
-def test_help_shows_an_example(vestige, command):
-    out, _ = vestige(*command, "--help")
-    assert "Example: vestige" in " ".join(out.split())

@@ -9,11 +9,6 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.probe import Untrained, finish, vector_options
-from vestige.datasets.opening import open_train_test
-from vestige.probes.record import record
-from vestige.probes.segmentation import segmentation_of
-from vestige.probes.vector_probe import probe_vectors
-from vestige.run import start_run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +44,12 @@ def segmentation(
     overwrite: o.Overwrite = False,
 ) -> None:
     """What is where? Ridge from one layer to every cell's share of each class; a second map on its responses."""
+    from vestige.datasets.opening import open_train_test
+    from vestige.probes.record import record
+    from vestige.probes.segmentation import segmentation_of
+    from vestige.probes.vector_probe import probe_vectors
+    from vestige.run import start_run
+
     run = start_run(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
