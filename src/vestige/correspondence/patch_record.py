@@ -66,6 +66,7 @@ def _record(
             "spec": library.backbone.spec,
             "weights_sha256": library.backbone.weights_sha256,
             "layer": ", ".join(library.layers),
+            "readout": "cells",
         },
         ridge={},
         rows=found.rows(),
