@@ -14,6 +14,7 @@ from vestige.metrics import Floats, longer_side, mean_known, pck_by_type, point_
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
 from vestige.report.landmark_pictures import triplet, typical_pictures
 from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.layers import draw_layers, has_layers
 from vestige.report.measured_run import label
 from vestige.report.published import paper
 from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
@@ -42,14 +43,26 @@ def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
         "The share of keypoints found to within alpha of the longer side of the box, mean over keypoint types and "
         "classes (the first paper’s Fig. 2b).",
     )
-    layers = tuple(layer_table(run) for run in read if run.results.sweep)
+    swept = [run for run in read if has_layers(run)]
+    layers: list[Block] = [_layer_chart(swept)] if swept else []
+    layers += [layer_table(run) for run in read if run.results.sweep]
     sections = [
         Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
         Section("How far off the others are", "curve", (curve,)),
-        Section("Layers", "layers", layers) if layers else None,
+        Section("Layers", "layers", tuple(layers)) if layers else None,
         Section("What it looks like", "pictures", tuple(block for run in read for block in _pictures(run))),
     ]
     return tuple(map(_opening, read)), tuple(s for s in sections if s is not None and s.blocks)
+
+
+def _layer_chart(runs: Sequence[LandmarkRun]) -> Chart:
+    return Chart(
+        "pck-against-layer",
+        partial(draw_layers, runs),
+        f"{runs[0].metric} against layer from input to output",
+        "Where along the network keypoints can be read. The layer is chosen on folds of the training pictures (fine "
+        "dashes), never on the test pictures (dots). Thin lines: single untrained networks.",
+    )
 
 
 def _opening(run: LandmarkRun) -> Opening:
@@ -162,6 +175,7 @@ def layer_table(run: LandmarkRun) -> Table:
         caption=f"{run.name}: {run.metric} of every layer; the layer is chosen on training folds",
         columns=("Layer", "On training folds", "On test examples"),
         groups=(RowGroup(rows),),
+        folded=True,
     )
 
 

@@ -69,7 +69,7 @@ class LandmarkRun(MeasuredRun):
     @property
     def axis(self) -> str:
         """The main metric, as an axis is labelled."""
-        return f"error / {self.unit}"
+        return f"error / {self.unit}" if self.metric in METRICS else self.metric
 
     @property
     def n_points(self) -> int:
