@@ -156,9 +156,9 @@ def _mark_chosen(ax: Axes, run: MeasuredRun, names: Sequence[str], theme: Theme,
     ax.annotate(
         f"{chosen}: {row.value:.3f}" if crowded else f"{chosen}, chosen on training folds: {row.value:.3f}",
         (x, row.value),
-        (-8 if x > len(names) / 2 else 8, -14),
+        (-8 if x >= len(names) / 2 else 8, -14),
         textcoords="offset points",
-        ha="right" if x > len(names) / 2 else "left",
+        ha="right" if x >= len(names) / 2 else "left",
         va="top",
         color=theme.ink,
     )
