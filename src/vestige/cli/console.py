@@ -89,6 +89,11 @@ def print_results(results: Results, metric: str) -> None:
             interval = "" if main.ci95 is None else f"{main.ci95[0]:.4f}-{main.ci95[1]:.4f}"
             cells = [f"{overall[method, other].value:.3f}" if (method, other) in overall else "" for other in others]
             table.add_row(method, f"{main.value:.4f}", interval, *cells)
+    print_table(table, results)
+
+
+def print_table(table: Table, results: Results) -> None:
+    """A table of results on standard output; what was left out of the data on standard error."""
     Console(width=None if console.is_terminal else 120).print(table)
     _print_left_out(results)
 

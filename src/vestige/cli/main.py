@@ -13,6 +13,7 @@ from vestige.cli import (
     correspond,
     data,
     demo,
+    directions,
     layers,
     probe,
     probe_attributes,
@@ -51,7 +52,7 @@ def _options(
     del version  # its callback has done it
 
 
-for group in (demo, layers, compare, trained, report, cache):
+for group in (demo, layers, directions, compare, trained, report, cache):
     group.add_to(app)
 probe_segmentation.add_to(probe.app)
 probe_attributes.add_to(probe.app)

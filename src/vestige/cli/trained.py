@@ -37,13 +37,13 @@ def evaluate(
 ) -> None:
     """Measure a trained run on other data: the same results.json, the same rows."""
     from vestige.datasets.opening import open_dataset
-    from vestige.probes.record import evaluate_run, reader_of, record_evaluation
+    from vestige.probes.record import check_probe, evaluate_run, reader_of, record_evaluation
     from vestige.report import show
     from vestige.run import Run, start_run
 
     started = time.monotonic()
     source = Run(run)
-    source.results()  # refuses what is no finished run before anything is made
+    check_probe(source)  # before anything is made
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
     test = open_dataset(data, strict=strict)

@@ -24,7 +24,7 @@ from vestige.probes.linear import LinearProbe
 from vestige.probes.methods import Method, Setup, load_methods
 from vestige.probes.predict import Prediction, VectorPrediction, predict_images, predict_vectors
 from vestige.probes.vector_methods import VectorMethod, load_vectors
-from vestige.probes.vector_tasks import open_vector_task
+from vestige.probes.vector_tasks import VECTOR_TASKS, open_vector_task
 from vestige.report import show
 from vestige.results import Results, Row, now
 from vestige.run import Run, start_run
@@ -191,6 +191,20 @@ def record_evaluation(
     return results
 
 
+def check_probe(run: Run) -> None:
+    """Refuse a run that no probe is left of, such as one of directions or of correspondence.
+
+    Raises:
+        VestigeError: naming the task; where the run is unfinished.
+    """
+    task = run.results().task
+    if task not in ("landmarks", "keypoints", *VECTOR_TASKS):
+        raise VestigeError(
+            f"{run.folder}: is a run of {task}, which leaves no probe to use on other pictures; "
+            f"run its command again with other data, or see its report with: vestige report {run.folder}"
+        )
+
+
 def reader_of(run: Run, device: str, progress: Progress | None = None) -> Reader:
     """A Reader that computes features as the run did, on any device."""
     extraction = run.results().config["extraction"]
@@ -203,6 +217,7 @@ def evaluate_run(source: Run, test: Dataset, reader: Reader) -> Evaluation:
     Raises:
         VestigeError: where the run is unfinished, its backbone's weights have changed, or the points do not fit.
     """
+    check_probe(source)
     trained = source.results()
     if trained.data["train"]["fingerprint"] == test.fingerprint:
         raise VestigeError(f"{test.spec}: is what {source.folder} was trained on; evaluate on other pictures")
@@ -240,6 +255,7 @@ def load_predictor(source: Run, category: str | None) -> Predictor:
     Raises:
         VestigeError: where the run is unfinished, damaged, or has no such class.
     """
+    check_probe(source)
     task = source.results().task
     if task == "keypoints":
         probes = load_keypoint_probes(source.probe_folder)

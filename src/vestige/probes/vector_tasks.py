@@ -18,6 +18,9 @@ _OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {
     Attributes.name: open_attributes,
 }
 
+VECTOR_TASKS = tuple(_OPEN)
+"""The names of all vector tasks."""
+
 
 def open_vector_task(saved: SavedVectors) -> VectorTask[Any]:
     """The task that a run's probes read.
