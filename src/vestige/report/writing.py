@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vestige.errors import VestigeError
+from vestige.report.attributes import attribute_parts
 from vestige.report.blocks import Opening, Page, Section
 from vestige.report.fields import field_parts
 from vestige.report.generic import generic_parts
@@ -26,6 +27,7 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
     "pixels": pixel_parts,
     "patches": patch_parts,
     "fields": field_parts,
+    "attributes": attribute_parts,
 }
 """What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
 
