@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from vestige.backbones import Backbone, Layer, receptive_fields
 from vestige.correspondence.sift import sift
 from vestige.errors import VestigeError
+from vestige.features.extract import keys_of
+from vestige.features.layout import pictures_sha256
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
 from vestige.geometry import Points
@@ -53,11 +56,6 @@ class Grids(Protocol):
     """The grids of a series of instances."""
 
     @property
-    def name(self) -> str:
-        """The layer's, or ``sift``."""
-        ...
-
-    @property
     def cells(self) -> Cells:
         """Where they stand."""
         ...
@@ -76,7 +74,6 @@ class Grids(Protocol):
 class NetworkGrids:
     """A layer's grids, from its stored features ``(N, C H W)`` or, of tokens, ``(N, H W C)``."""
 
-    name: str
     cells: Cells
     features: Features
     channels_first: bool
@@ -100,24 +97,22 @@ class SiftGrids:
     """SIFT at the places of a layer's cells, in the picture that the network sees; computed when first read.
 
     Attributes:
-        name: ``sift``, with the grid where there are several.
         cells: the places.
         crops: the instances.
         radius: of the descriptors, in pixels of the network's input.
         interpolation: by which pictures are resized to it.
     """
 
-    name: str
     cells: Cells
     crops: Sequence[Crop]
     radius: float
     interpolation: str
     _kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """The radius, the places, and the pictures by number."""
-        return f"sift {self.radius!r} {self.cells!r} {self.interpolation} of {len(self.crops)}"
+        """Of the pictures, the places and the radius."""
+        return f"sift {self.radius!r} {self.cells!r} {self.interpolation} {pictures_sha256(keys_of(self.crops))}"
 
     def read(self, row: int) -> Grid:
         """The grid of one instance; its descriptors (a byte a number) are kept."""
@@ -182,6 +177,6 @@ def network_grids(reader: Reader, spec: str, cells: dict[str, Cells], crops: Seq
         reads += reader.reads(spec, [name], ["tokens" if kinds[name] == "tokens" else "flat"])
     stored = reader.features(spec, crops, reads)
     return {
-        name: NetworkGrids(name, cells[name], features, kinds[name] == "grid")
+        name: NetworkGrids(cells[name], features, kinds[name] == "grid")
         for name, features in zip(cells, stored, strict=True)
     }

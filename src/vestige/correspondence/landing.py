@@ -7,9 +7,11 @@ the first five that show it put it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +19,15 @@ from numpy.typing import NDArray
 from vestige.correspondence import flow
 from vestige.correspondence.grids import Cells, Grid, Grids
 from vestige.correspondence.instances import Instances
+from vestige.correspondence.kept import KEEP_NOTHING, Arrays, Kept
 from vestige.correspondence.neighbours import Neighbours
 from vestige.geometry import Points
 
 Progress = Callable[[int, int], None]
 """Told (pairs done, pairs in all)."""
+
+_BLOCK = 8
+"""Instances whose neighbours are aligned between two words of progress."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,39 @@ class Aligner:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(one, pairs))
         return Landings(points, deformation)
+
+    def land_all(
+        self, rows: Sequence[int], workers: int = 1, kept: Kept = KEEP_NOTHING, progress: Progress | None = None
+    ) -> Landings:
+        """As :meth:`land`, some instances at a time.
+
+        Args:
+            rows: which instances.
+            workers: threads.
+            kept: where to keep what is done.
+            progress: told about every few instances.
+        """
+        found: list[Arrays] = []
+        told = progress or (lambda _done, _total: None)
+        pairs = np.concatenate([[0], np.cumsum([len(self.neighbours.of(row)) for row in rows])]).tolist()
+        told(0, pairs[-1])
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            found.append(kept.get(self._made_from(some), partial(self._arrays, some, workers)))
+            told(pairs[start + len(some)], pairs[-1])
+        return Landings(*(np.concatenate([arrays[name] for arrays in found]) for name in ("points", "deformation")))
+
+    def _arrays(self, rows: Sequence[int], workers: int) -> Arrays:
+        landed = self.land(rows, workers)
+        return {"points": landed.points, "deformation": landed.deformation}
+
+    def _made_from(self, rows: Sequence[int]) -> str:
+        """A text that changes whenever the landings of some instances would."""
+        others = self.neighbours.rows[list(rows)]
+        numbers = hashlib.sha256(others.tobytes())
+        numbers.update(self.others.unit[others].tobytes() + self.others.visible[others].tobytes())
+        parts = (self.sources.key, self.targets.key, self.beta, self.tolerance, [*rows], numbers.hexdigest())
+        return repr(parts)
 
     def field(self, source: Grid, other: int) -> flow.Field:
         """The flow from an instance's grid to that of one of the others."""

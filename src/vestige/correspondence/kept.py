@@ -1,0 +1,65 @@
+"""Arrays kept on disk as they are computed, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of arrays by what they were computed from.
+
+    Attributes:
+        folder: where they lie; None keeps nothing.
+    """
+
+    folder: Path | None = None
+
+    def get(self, made_from: str, make: Callable[[], Arrays]) -> Arrays:
+        """The arrays made from something: read where they are kept, else made and kept.
+
+        Args:
+            made_from: a text that changes whenever the arrays would.
+            make: makes them.
+        """
+        if self.folder is None:
+            return make()
+        path = self.folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.npz"
+        found = _read(path)
+        if found is not None:
+            return found
+        made = dict(make())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **made)  # type: ignore[arg-type]  # stubs take the names for options
+        part.replace(path)
+        return made
+
+    def clear(self) -> None:
+        """Remove what was kept: the run is finished."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+KEEP_NOTHING = Kept()
+"""Where a run need not outlive being killed."""
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]] | None:
+    """What a file holds; None where it is missing or cut off."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None

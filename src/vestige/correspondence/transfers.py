@@ -1,0 +1,126 @@
+"""Carried keypoints to Rows: every method's, and the paired differences that say what a flow is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.correspondence.instances import Instances
+from vestige.correspondence.landing import agreed
+from vestige.correspondence.neighbours import Neighbours
+from vestige.geometry import Points, from_unit
+from vestige.metrics import Bootstrap, Floats, longer_side, mean_known
+from vestige.results import Row
+from vestige.scores import KeypointTruth, keypoint_rows, metric_of, pck_difference
+
+NEAREST, UNALIGNED, MEAN = "nearest-neighbour", "unaligned", "mean"
+
+
+def truth_of(instances: Instances) -> KeypointTruth:
+    """What predictions of instances' keypoints are measured against."""
+    sides = longer_side(instances.boxes)
+    return KeypointTruth(instances.truth, instances.visible, sides, instances.classes, instances.names)
+
+
+def mean_points(train: Instances, test: Instances) -> Points:
+    """``(N, K, 2)``: the mean place in its box of each keypoint over the training instances of the class."""
+    points = np.full(test.unit.shape, np.nan)
+    for name in np.unique(test.classes):
+        own = train.classes == name
+        shown = np.where(train.visible[own][..., None], train.unit[own], np.nan)
+        points[test.classes == name] = mean_known(np.moveaxis(shown, 0, -1))
+    return points
+
+
+def copied(train: Instances, neighbours: Neighbours, first: int) -> Points:
+    """``(N, K, 2)``: the median place in their boxes over the first neighbours that show a keypoint, none aligned."""
+    there = neighbours.rows >= 0
+    shown = train.visible[neighbours.rows] & there[..., None]
+    points = np.where(shown[..., None], train.unit[neighbours.rows], np.nan)
+    return agreed(points, np.broadcast_to(np.arange(neighbours.rows.shape[1]), neighbours.rows.shape), first)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What methods show on test instances.
+
+    Attributes:
+        rows: one per method, metric and subset.
+        differences: for every pair and alpha, the difference of PCK and its p.
+        arrays: of ``examples.npz``.
+        notes: the differences at the first alpha, in words.
+    """
+
+    rows: tuple[Row, ...]
+    differences: tuple[Row, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...]
+
+
+def measured(
+    methods: Mapping[str, Points], test: Instances, alphas: Sequence[float], seed: int, pairs: Sequence[tuple[str, str]]
+) -> Measured:
+    """Measure every method.
+
+    Args:
+        methods: by name: unit coordinates ``(N, K, 2)`` in the boxes of the test instances; NaN where none.
+        test: the instances.
+        alphas: of PCK.
+        seed: of the bootstrap.
+        pairs: of methods to compare, the first with the second.
+    """
+    truth, bootstrap = truth_of(test), Bootstrap.draw(len(test), seed)
+    points = {name: from_unit(unit, test.boxes) for name, unit in methods.items()}
+    distances = {name: truth.distances(predicted) for name, predicted in points.items()}
+    rows: list[Row] = []
+    for name, found in distances.items():
+        rows += keypoint_rows(name, [found], truth, alphas, bootstrap)
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": np.array([example.id for example in test.examples]),
+        "classes": test.classes,
+        "truth": truth.points,
+        "visible": truth.visible,
+        "boxes": test.boxes,
+        "crops": test.boxes,
+        "normaliser": truth.sides,
+        **{f"prediction/{name}": predicted for name, predicted in points.items()},
+        **{f"error/{name}": mean_known(np.where(truth.visible, found, np.nan)) for name, found in distances.items()},
+    }
+    differences, notes = _differences(distances, truth, alphas, bootstrap, pairs)
+    return Measured(tuple(rows), tuple(differences), arrays, tuple(notes))
+
+
+def difference_metrics(alpha: float, other: str) -> tuple[str, str]:
+    """The metrics of the sweep that hold a method's difference from another, and its p."""
+    return f"{metric_of(alpha)} - {other}", f"p of {metric_of(alpha)} - {other}"
+
+
+def _differences(
+    distances: Mapping[str, Floats],
+    truth: KeypointTruth,
+    alphas: Sequence[float],
+    bootstrap: Bootstrap,
+    pairs: Sequence[tuple[str, str]],
+) -> tuple[list[Row], list[str]]:
+    rows, notes = [], []
+    n = int(truth.visible.any(axis=1).sum())
+    for a, b in pairs:
+        for alpha in alphas:
+            found = pck_difference(distances[a], distances[b], truth, alpha, bootstrap)
+            if found is None:
+                continue
+            metric, p_metric = difference_metrics(alpha, b)
+            rows.append(Row(a, metric, "all", found.mean, found.ci95, n))
+            rows.append(Row(a, p_metric, "all", found.p, None, n))
+            if alpha == alphas[0]:
+                low, high = found.ci95
+                p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+                notes.append(
+                    f"{metric_of(alpha)} of {a} less that of {b}: {100 * found.mean:+.1f} points (95 % interval "
+                    f"{100 * low:+.1f} to {100 * high:+.1f}, {p}; paired bootstrap over {n} test instances)."
+                )
+    return rows, notes

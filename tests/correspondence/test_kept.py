@@ -1,0 +1,48 @@
+import numpy as np
+
+from vestige.correspondence.kept import KEEP_NOTHING, Kept
+
+
+class Maker:
+    """Counts how often it makes its arrays."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self):
+        self.times += 1
+        return {"points": np.arange(6.0).reshape(2, 3), "names": np.array(["a", "b"])}
+
+
+def test_what_is_kept_is_made_once_and_comes_back_as_it_was(tmp_path):
+    kept, make = Kept(tmp_path / "partial"), Maker()
+    first, second = kept.get("one", make), Kept(tmp_path / "partial").get("one", make)
+    assert make.times == 1
+    for name, array in first.items():
+        np.testing.assert_array_equal(second[name], array)
+    kept.get("other", make)
+    assert make.times == 2
+
+
+def test_a_file_that_was_cut_off_is_made_again(tmp_path):
+    kept, make = Kept(tmp_path), Maker()
+    kept.get("one", make)
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    np.testing.assert_array_equal(kept.get("one", make)["names"], ["a", "b"])
+    assert make.times == 2
+
+
+def test_nothing_is_left_when_it_is_cleared(tmp_path):
+    kept = Kept(tmp_path / "partial")
+    kept.get("one", Maker())
+    kept.clear()
+    assert not (tmp_path / "partial").exists()
+
+
+def test_nothing_is_kept_without_a_folder():
+    make = Maker()
+    KEEP_NOTHING.get("one", make)
+    KEEP_NOTHING.get("one", make)
+    KEEP_NOTHING.clear()
+    assert make.times == 2
