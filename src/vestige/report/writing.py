@@ -8,6 +8,7 @@ from pathlib import Path
 from vestige.errors import VestigeError
 from vestige.report.attributes import attribute_parts
 from vestige.report.blocks import Opening, Page, Section
+from vestige.report.directions import direction_parts
 from vestige.report.fields import field_parts
 from vestige.report.generic import generic_parts
 from vestige.report.keypoints import keypoint_parts
@@ -28,6 +29,7 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
     "patches": patch_parts,
     "fields": field_parts,
     "attributes": attribute_parts,
+    "directions": direction_parts,
 }
 """What makes a task's part of the report; a task that is not here gets :func:`generic_parts`."""
 
