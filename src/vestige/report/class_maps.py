@@ -14,8 +14,8 @@ from vestige.images import Pixels, crop_resize
 Colours = NDArray[np.uint8]
 """``(C, 3)`` RGB."""
 
-VOID_COLOUR = (224, 224, 224)
-"""Of labels that are no class."""
+VOID_COLOUR = (224, 224, 192)
+"""Of labels that are no class; VOC's."""
 
 _LONGER_SIDE = 640  # pixels of a predicted picture
 _OPACITY = 0.6  # of a map over a photograph
