@@ -17,6 +17,7 @@ from vestige.report.page import save_figures, save_page
 from vestige.report.patches import patch_parts
 from vestige.report.pixels import pixel_parts
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
+from vestige.report.segmentation import segmentation_parts
 from vestige.results import Results
 from vestige.run import Run
 
@@ -26,6 +27,7 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
     "landmarks": landmark_parts,
     "keypoints": keypoint_parts,
     "pixels": pixel_parts,
+    "segmentation": segmentation_parts,
     "patches": patch_parts,
     "fields": field_parts,
     "attributes": attribute_parts,
