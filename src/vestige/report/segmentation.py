@@ -154,9 +154,9 @@ def _published(table: PublishedTable, place: int) -> Cell:
 def _published_note(table: PublishedTable) -> str:
     return (
         f"Published: {table.number} of {paper('persistent-evidence').short}, by others, on PASCAL VOC 2012’s "
-        "validation set; it was not measured here. The paper calls its figures average precision. They stand beside IoU "
-        "because the 47.5 that it compares itself with is VOC’s segmentation accuracy, and because an average "
-        "precision as low as its 0.02 for bicycles would be worse than guessing."
+        "validation set; it was not measured here. The paper calls its figures average precision. They stand here "
+        "beside IoU because the 47.5 that it compares itself with is VOC’s segmentation accuracy, and because an "
+        "average precision as low as its 0.02 for bicycles would be worse than guessing."
     )
 
 
