@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from vestige.datasets.dataset import Dataset
 from vestige.features.reader import Reader
+from vestige.probes.attributes import attributes_of
+from vestige.probes.direction_probe import DirectionOptions, probe_directions
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, Say, probe_landmarks
 from vestige.probes.pixels import Pixelwise
@@ -94,6 +96,18 @@ def segmentation(train: Dataset, test: Dataset, network: Network, reader: Reader
     return probe_vectors(task, train, test, vector_options(network), reader, say)
 
 
+def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 4: each attribute's direction, and the colours regressed back along it."""
+    task, notes = attributes_of(train, test)
+    options = DirectionOptions(
+        backbone=network.backbone,
+        layers=network.layers,
+        readouts=network.readouts or VectorOptions.readouts,
+        seed=network.seed,
+    )
+    return probe_directions(task, train, test, options, reader, say, notes)
+
+
 def vector_options(network: Network) -> VectorOptions:
     """The same network, for a task whose target is a vector."""
     return VectorOptions(
@@ -167,6 +181,17 @@ EXPERIMENTS = (
             "as above; may be left out, for the set carries its own split",
         ),
         segmentation,
+    ),
+    Experiment(
+        "directions",
+        Place(
+            "lfw",
+            "Labeled Faces in the Wild with attributes (gender, glasses, pose), to train on",
+            "lfw:/data/lfw,group=person,fold=1-4/5",
+            "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
+        ),
+        Place("lfw-test", "the same, other people", "lfw:/data/lfw,group=person,fold=5/5", "as above"),
+        directions,
     ),
 )
 """The paper's experiments, in its order."""
