@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Opening, Prose, RowGroup, Section, Table
-from vestige.report.direction_charts import draw_faces, draw_leaks, draw_overview, draw_paths
+from vestige.report.direction_charts import draw_leaks, draw_paths
+from vestige.report.direction_pictures import in_detail, overview
 from vestige.report.direction_run import DirectionRun, read_direction_run
 from vestige.report.text import count, listed, signed, value_range
 from vestige.report.vector_run import NONE
@@ -31,10 +32,11 @@ def direction_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sec
     """
     read = [read_direction_run(run) for run in runs]
     several = len(read) > 1
+    ends = [(run, f"-{run.name}" if several else "") for run in read]
     sections = (
-        Section("Faces moved along attributes", "faces", tuple(_overview(run, named=several) for run in read)),
+        Section("Faces moved along attributes", "faces", tuple(overview(run, f"directions{end}") for run, end in ends)),
         Section("What moves", "effects", tuple(b for run in read for b in _effects(run, named=several))),
-        Section("Direction by direction", "directions", tuple(c for run in read for c in _faces(run, named=several))),
+        Section("Direction by direction", "directions", tuple(in_detail(run, f"each{end}") for run, end in ends)),
         Section("What it was made from", "quality", tuple(_quality(run, named=several) for run in read)),
     )
     return tuple(map(_opening, read)), sections
@@ -58,34 +60,6 @@ def _opening(run: DirectionRun) -> Opening:
         if ending and (row := run.find("ridge", metric + ending)) is not None
     ]
     return Opening(run.name, headline, detail, tuple(numbers))
-
-
-def _overview(run: DirectionRun, *, named: bool) -> Chart:
-    names = listed([run.named(run.moved[k]) for k in run.plain])
-    return Chart(
-        f"directions-{run.name}" if named else "directions",
-        partial(draw_overview, run),
-        f"Test faces regressed back to colours at steps along {names}",
-        "For each attribute the test face near the lower end of its direction and one near the upper: the photograph, "
-        "its colours regressed from the representation unmoved, then f′ = f̃ + λw with λ over the range of the "
-        "training pictures (the first paper’s Fig. 6). Colours are linear in the representation, so the change from "
-        "end to end is the same picture for every face: grey is no change, full contrast the number below. Faces stand "
-        "at even steps of rank along the direction; nobody chose them.",
-    )
-
-
-def _faces(run: DirectionRun, *, named: bool) -> list[Chart]:
-    charts = []
-    for k, name in enumerate(run.directions):
-        charts.append(
-            Chart(
-                f"direction-{k + 1}" + (f"-{run.name}" if named else ""),
-                partial(draw_faces, run, k),
-                f"Test faces moved along {name}",
-                f"Moved along {name}.",
-            )
-        )
-    return charts
 
 
 def _effects(run: DirectionRun, *, named: bool) -> list[Block]:
