@@ -73,6 +73,21 @@ class DenseSift:
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
+@dataclass(frozen=True)
+class Subset:
+    """Some instances of a series."""
+
+    grids: GridSource
+    instances: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def read(self, instances: Sequence[int]) -> Grids:
+        """The grids of some of them."""
+        return self.grids.read(self.instances[list(instances)].tolist())
+
+
 def dense_cells(size: int, step: int) -> Cells:
     """The places of dense descriptors on a square: every ``step`` pixels, as far from one edge as from the other."""
     count = size // step

@@ -4,8 +4,9 @@ The objective is LIBLINEAR's (L2-regularised, squared hinge loss, the constant f
 
     1/2 |w|^2 + C sum_i max(0, 1 - y_i w . x_i)^2.
 
-It is quadratic wherever the set of rows inside the margin stays the same, so a Newton step that does not change the set
-ends the search (Keerthi and DeCoste, JMLR 6, 2005; Chapelle, Neural Computation 19, 2007).
+It is quadratic wherever the set of rows inside the margin stays the same (Keerthi and DeCoste, JMLR 6, 2005; Chapelle,
+Neural Computation 19, 2007). The Hessian is kept in float32 and changed by the rows that enter and leave the set; it
+only leads the way. Gradients are added up in float64, and the search ends where they vanish.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.blas import ssyrk
 
 from vestige.metrics import Floats
 
 MOST_STEPS = 100
 
 TOLERANCE = 1e-10
-"""Of the gradient's length, in shares of what it is at w = 0: where the search ends if the set never settles."""
+"""Of the gradient's length, in shares of what it is at w = 0."""
 
 _ROWS = 8192  # whose products are added up at a time in float64
 
@@ -34,7 +36,7 @@ class Solution:
         weights: ``(d,)``.
         intercept: the weight of the constant feature.
         objective: the value of the objective.
-        settled: whether the search ended by itself.
+        settled: whether the gradient vanished.
     """
 
     weights: Floats
@@ -64,18 +66,50 @@ def fit_svm(
     problem = _Problem(rows, sign, c)
     least = TOLERANCE * float(np.linalg.norm(problem.gradient(np.zeros_like(weights), np.zeros(len(sign)))))
     output = problem.output(weights)
+    hessian = _Hessian(rows, c)
     for _ in range(MOST_STEPS):
-        inside = sign * output < 1
         gradient = problem.gradient(weights, output)
         if np.linalg.norm(gradient) <= least:
             return problem.solution(weights, output, settled=True)
-        step = problem.newton(inside, gradient)
+        step = hessian.newton(sign * output < 1, gradient)
         change = problem.output(step)
         length = problem.length(weights, step, output, change)
         weights, output = weights + length * step, output + length * change
-        if length == 1 and np.array_equal(inside, sign * output < 1):
-            return problem.solution(weights, output, settled=True)
     return problem.solution(weights, output, settled=False)
+
+
+class _Hessian:
+    """The identity and 2 C x x^T for each row inside the margin (the generalised Hessian of the objective)."""
+
+    def __init__(self, rows: NDArray[np.float32], c: float) -> None:
+        self._rows = rows
+        self._c = c
+        self._inside = np.zeros(len(rows), dtype=np.bool_)
+        self._lower = np.eye(rows.shape[1] + 1)  # the upper half holds nothing that is used
+        self._factor = cho_factor(self._lower, lower=True)
+
+    def newton(self, inside: NDArray[np.bool_], gradient: Floats) -> Floats:
+        """Minus its inverse times the gradient, for the rows ``(n,)`` that are inside now."""
+        entered, left = inside & ~self._inside, self._inside & ~inside
+        if entered.any() or left.any():
+            fresh = 2 * (entered.sum() + left.sum()) > inside.sum()  # quicker from the beginning, and more exact
+            if fresh:
+                self._lower, entered, left = np.eye(len(gradient)), inside, np.zeros_like(inside)
+            self._lower += 2 * self._c * (self._products(entered) - self._products(left))
+            self._inside = inside
+            self._factor = cho_factor(self._lower, lower=True, check_finite=False)
+        step: Floats = -cho_solve(self._factor, gradient, check_finite=False)
+        return step
+
+    def _products(self, which: NDArray[np.bool_]) -> Floats:
+        """The sum of x x^T over rows, its lower half."""
+        total = np.zeros(self._lower.shape)
+        index = np.flatnonzero(which)
+        for i in range(0, len(index), _ROWS):
+            own = np.ones((len(index[i : i + _ROWS]), len(total)), dtype=np.float32)
+            own[:, :-1] = self._rows[index[i : i + _ROWS]]
+            total += ssyrk(1.0, own.T, lower=True)
+        return total
 
 
 @dataclass(frozen=True)
@@ -105,17 +139,6 @@ class _Problem:
             total[:-1] += slope[i : i + _ROWS] @ self.rows[i : i + _ROWS].astype(np.float64)
         total[-1] += slope.sum()
         return total
-
-    def newton(self, inside: NDArray[np.bool_], gradient: Floats) -> Floats:
-        """Minus the inverse of the (generalised) Hessian, of the rows inside the margin, times the gradient."""
-        hessian = np.eye(len(gradient))
-        index = np.flatnonzero(inside)
-        for i in range(0, len(index), _ROWS):
-            own = np.ones((len(index[i : i + _ROWS]), len(gradient)))
-            own[:, :-1] = self.rows[index[i : i + _ROWS]]
-            hessian += 2 * self.c * (own.T @ own)
-        step: Floats = -cho_solve(cho_factor(hessian, overwrite_a=True, check_finite=False), gradient)
-        return step
 
     def length(self, weights: Floats, step: Floats, output: Floats, change: Floats) -> float:
         """How far to go along a step: 1 where that is downhill enough, else to the lowest point.
