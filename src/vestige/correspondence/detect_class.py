@@ -1,0 +1,171 @@
+"""The detectors of one class by one kind of feature: trained, calibrated on held-out folds, and used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.correspondence.candidates import Candidates, GridSource, Labels, Subset
+from vestige.correspondence.detect_kinds import Kind
+from vestige.correspondence.detect_options import DetectOptions
+from vestige.correspondence.hard_negatives import Detector, Mining, Progress, mine
+from vestige.correspondence.instances import Instances
+from vestige.correspondence.prior import Calibration, best_place, calibrate, log_gaussian
+from vestige.geometry import Points
+from vestige.metrics import Floats
+
+
+@dataclass(frozen=True)
+class ClassData:
+    """The instances of one class.
+
+    Attributes:
+        train: the training instances.
+        test: the test instances.
+        keypoints: ``(J,)``: the columns of the keypoints that the class has.
+        folds: ``(N,)`` of the training instances.
+        train_prior, test_prior: ``(N, K, 2)``: where the nearest neighbour has each keypoint, in unit coordinates of
+            the box, and for training instances in another fold; NaN where none shows it.
+    """
+
+    train: Instances
+    test: Instances
+    keypoints: NDArray[np.intp]
+    folds: NDArray[np.int64]
+    train_prior: Points
+    test_prior: Points
+
+
+Placed = Mapping[tuple[float, float], Points]
+"""By (eta, sigma): the places ``(N, K, 2)`` in unit coordinates; NaN where there is no detector."""
+
+
+@dataclass(frozen=True)
+class ClassFound:
+    """What the detectors of a class found.
+
+    Attributes:
+        train: on training instances, each by detectors of the other folds.
+        test: on test instances.
+        detectors: of the test instances, by keypoint; None where there are no examples.
+    """
+
+    train: Placed
+    test: Placed
+    detectors: tuple[Detector | None, ...]
+
+
+def detect_class(
+    kind: Kind,
+    data: ClassData,
+    grids: tuple[GridSource, GridSource],
+    c: float,
+    options: DetectOptions,
+    progress: Progress | None = None,
+) -> ClassFound:
+    """Detect the keypoints of one class.
+
+    Args:
+        kind: of feature.
+        data: the instances.
+        grids: of the training and of the test instances.
+        c: of the SVMs.
+        options: see there.
+        progress: told (fits done, fits at most) of every fold.
+    """
+    mining = Mining(c, options.rounds, options.batch)
+    scale = kind.scale(grids[0], options.seed)
+    labels = _labels(kind, data, options.size)
+    held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
+    calibrations = _calibrations(held_out, labels)
+    detectors = mine(kind.candidates(grids[0], scale), labels, mining, options.seed, progress)
+    tested = _scores(kind.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
+    return ClassFound(
+        _placed(held_out, calibrations, labels.places, data.train_prior, data.keypoints, options),
+        _placed(tested, calibrations, labels.places, data.test_prior, data.keypoints, options),
+        tuple(detectors),
+    )
+
+
+def _labels(kind: Kind, data: ClassData, size: int) -> Labels:
+    train, columns = data.train, data.keypoints
+    points = train.unit[:, columns] * size
+    return Labels(kind.cells.places().reshape(-1, 2), points, train.visible[:, columns], kind.rule)
+
+
+def _held_out(
+    kind: Kind,
+    grids: GridSource,
+    scale: float,
+    labels: Labels,
+    folds: NDArray[np.int64],
+    mining: Mining,
+    seed: int,
+    progress: Progress | None,
+) -> NDArray[np.float32]:
+    """The scores ``(N, each, J)`` of training instances by detectors of the other folds; NaN where there is none."""
+    count = labels.points.shape[1]
+    scores = np.full((len(folds), len(labels.places), count), np.nan, dtype=np.float32)
+    for fold in np.unique(folds):
+        rest, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if not len(rest):
+            continue
+        known = Labels(labels.places, labels.points[rest], labels.visible[rest], labels.rule)
+        detectors = mine(kind.candidates(Subset(grids, rest), scale), known, mining, seed, progress)
+        scores[own] = _scores(kind.candidates(Subset(grids, own), scale), detectors, len(own), count)
+    return scores
+
+
+def _scores(
+    candidates: Candidates, detectors: Sequence[Detector | None], instances: int, count: int
+) -> NDArray[np.float32]:
+    """The scores ``(N, each, J)`` of all candidates; NaN where there is no detector."""
+    scores = np.full((instances, candidates.each, count), np.nan, dtype=np.float32)
+    there = [k for k, detector in enumerate(detectors) if detector is not None]
+    solutions = [detector.solution for detector in detectors if detector is not None]
+    if solutions and instances:
+        for first, found in candidates.scores(solutions):
+            scores[first : first + len(found), :, there] = found
+    return scores
+
+
+def _calibrations(scores: NDArray[np.float32], labels: Labels) -> list[Calibration | None]:
+    """The logistic of each detector's held-out scores: positive against negative candidates."""
+    negative = labels.negative(0, len(labels.points))
+    found: list[Calibration | None] = []
+    for k in range(scores.shape[2]):
+        own = scores[..., k].ravel()
+        positive = np.zeros(len(own), dtype=np.bool_)
+        positive[labels.positive(k)] = True
+        used = (positive | negative[..., k].ravel()) & np.isfinite(own)
+        count = int((positive & used).sum())
+        fine = 0 < count < int(used.sum())
+        found.append(calibrate(own[used], positive[used]) if fine else None)
+    return found
+
+
+def _placed(
+    scores: NDArray[np.float32],
+    calibrations: Sequence[Calibration | None],
+    places: Points,
+    prior: Points,
+    keypoints: NDArray[np.intp],
+    options: DetectOptions,
+) -> Placed:
+    """The best candidates at every setting."""
+    placed = {setting: np.full(prior.shape, np.nan) for setting in options.settings}
+    for k, calibration in enumerate(calibrations):
+        own = np.flatnonzero(np.isfinite(scores[:, 0, k]))
+        if calibration is None or not len(own):
+            continue
+        column = keypoints[k]
+        log_s = calibration.log(scores[own, :, k])
+        log_p: dict[float, Floats] = {}
+        for eta, sigma in options.settings:
+            if sigma not in log_p:
+                log_p[sigma] = log_gaussian(places, prior[own, column] * options.size, sigma)
+            placed[eta, sigma][own, column] = best_place(places, log_s, log_p[sigma], eta) / options.size
+    return placed

@@ -1,0 +1,119 @@
+"""Training and test instances made ready: those that can be read and are of known classes, with their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.correspondence.instances import Instances, instances_of
+from vestige.correspondence.neighbours import Neighbours, nearest
+from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.folds import part_of
+from vestige.errors import VestigeError
+from vestige.features.reader import Read, Reader
+from vestige.features.store import Features
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Training and test instances.
+
+    Attributes:
+        train, test: the instances.
+        train_data, test_data: the examples that take part, and why others do not.
+        neighbours: of the test instances among the training instances of their class.
+        train_neighbours: of the training instances among those of their class and other folds.
+        folds: ``(N,)``: which part of the training data each of its instances is in, from 1 on; groups stay together.
+        read: what neighbours were found by.
+        notes: what was given up.
+    """
+
+    train: Instances
+    test: Instances
+    train_data: Dataset
+    test_data: Dataset
+    neighbours: Neighbours
+    train_neighbours: Neighbours
+    folds: NDArray[np.int64]
+    read: Read
+    notes: tuple[str, ...]
+
+
+def lay_sides(train: Dataset, test: Dataset, read: Read, spec: str, reader: Reader, *, folds: int, k: int) -> Sides:
+    """Make training and test instances ready.
+
+    Args:
+        train: examples with keypoints and boxes.
+        test: likewise.
+        read: the layer that neighbours are found by.
+        spec: of its backbone.
+        reader: of features.
+        folds: parts of the training data.
+        k: neighbours of each instance.
+
+    Raises:
+        VestigeError: where the data have no keypoints or boxes, the points of the two differ, no test example is of a
+            class of the training data, or the training data have fewer groups than folds.
+    """
+    instances_of(train), instances_of(test)  # refuses what has no keypoints before anything is computed
+    if train.markup != test.markup:
+        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; take data of one markup")
+    train, known = _readable(train, read, spec, reader)
+    test, left_out = _of_known_classes(train, test)
+    test, asked = _readable(test, read, spec, reader)
+    sides = instances_of(train), instances_of(test)
+    labels = np.array([part_of(example.group, folds) for example in train], dtype=np.int64)
+    if len(np.unique(labels)) < folds:
+        raise VestigeError(f"{train.spec}: has too few pictures for {folds} folds; give more training data")
+    own, parts = (np.array([f"{each}" for each in groups]) for groups in (sides[1].groups, labels))
+    return Sides(
+        *sides,
+        train,
+        test,
+        nearest(
+            asked.read(),
+            known.read(),
+            sides[1].classes,
+            sides[0].classes,
+            k,
+            query_groups=own,
+            groups=sides[0].groups,
+        ),
+        nearest(known.read(), known.read(), sides[0].classes, sides[0].classes, k, query_groups=parts, groups=parts),
+        labels,
+        read,
+        left_out,
+    )
+
+
+def _readable(dataset: Dataset, read: Read, spec: str, reader: Reader) -> tuple[Dataset, Features]:
+    """The data set without the pictures that cannot be decoded, and the vectors that tell its neighbours."""
+    (features,) = reader.features(spec, instances_of(dataset).crops, [read])
+    if not features.problems:
+        return dataset, features
+    problems = [Problem(dataset[row].id, message) for row, message in sorted(features.problems.items())]
+    kept = tuple(example for example, valid in zip(dataset, features.valid, strict=True) if valid)
+    if not kept:
+        raise VestigeError(f"{dataset.spec}: none of its pictures can be read; the first: {problems[0]}")
+    return _readable(dataset.without(kept, problems), read, spec, reader)
+
+
+def _of_known_classes(train: Dataset, test: Dataset) -> tuple[Dataset, tuple[str, ...]]:
+    """The test examples of the classes that the training data have, and a note on each of the others."""
+    known = set(instances_of(train).classes.tolist())
+    classes = instances_of(test).classes.tolist()
+    kept = tuple(example for example, name in zip(test, classes, strict=True) if name in known)
+    if not kept:
+        raise VestigeError(
+            f"{test.spec}: its examples are of {', '.join(sorted(set(classes)))}; expected some of "
+            f"{', '.join(sorted(known))}, the classes of {train.spec}"
+        )
+    notes = tuple(
+        f"Class {name!r} is left out: the training data have no example of it." for name in sorted(set(classes) - known)
+    )
+    return replace(test, examples=kept), notes

@@ -1,0 +1,161 @@
+"""A keypoint detection's run read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.geometry import Box
+from vestige.metrics import Difference
+from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.style import DASHES, Theme
+from vestige.results import Row
+from vestige.run import Arrays, Run
+
+PRIOR, CHOSEN = "+prior", "+prior-cv"
+"""How the methods with a prior end: with the given eta and sigma, and with those of training folds."""
+
+LABELS = {"mean": "Mean place", "nearest-neighbour": "Nearest neighbour", "detect:sift": "SIFT"}
+
+_ENDS = {CHOSEN: (" + prior, tuned", (0, (4, 1.6, 1, 1.6))), PRIOR: (" + prior", "-"), "": ("", (0, (4, 2)))}
+_CONFIG = ("alphas", "chosen", "kinds", "neighbours_by", "classes", "eta", "sigma", "size", "reach")
+_ARRAYS = ("boxes", "classes")
+_COLOURS = {"mean": "mean", "nearest-neighbour": "rgb"}
+
+
+@dataclass(frozen=True)
+class DetectRun(LandmarkRun):
+    """A detection with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Arrays
+
+    @property
+    def layer(self) -> str:
+        """The layer that is best on training folds."""
+        return str(self.results.config["chosen"])
+
+    @property
+    def best(self) -> str:
+        """That layer's detectors with the prior: what pictures and headlines are about."""
+        return f"detect:{self.layer}{PRIOR}"
+
+    @property
+    def kinds(self) -> Mapping[str, Mapping[str, Any]]:
+        """By kind of feature: C, eta and sigma of training folds, and how the mining ended."""
+        kinds: Mapping[str, Mapping[str, Any]] = self.results.config["kinds"]
+        return kinds
+
+    @property
+    def boxes(self) -> Box:
+        """``(N, 4)`` in pixels."""
+        return self.arrays["boxes"].astype(np.float64)
+
+    @property
+    def class_names(self) -> NDArray[np.str_]:
+        """``(N,)``: each instance's class."""
+        return self.arrays["classes"].astype(str)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.results.config["classes"])
+
+    @cached_property
+    def subsets(self) -> tuple[str, ...]:
+        """What the main metric was measured on."""
+        return tuple(dict.fromkeys(row.subset for row in self.results.rows if row.metric == self.metric))
+
+    @cached_property
+    def main_methods(self) -> tuple[str, ...]:
+        """The paper's four, and where the nearest neighbour has the keypoint."""
+        own = [f"detect:{kind}{end}" for kind in ("sift", self.layer) for end in ("", PRIOR)]
+        return tuple(method for method in (*own, "nearest-neighbour") if method in self.methods)
+
+    def label(self, method: str) -> str:
+        """A method's name for readers."""
+        for end, (said, _) in _ENDS.items():
+            if end and method.endswith(end):
+                return self.label(method.removesuffix(end)) + said
+        return LABELS.get(method) or method.removeprefix("detect:")
+
+    def colour(self, method: str, theme: Theme) -> str:
+        """A method's colour: one for each kind of feature."""
+        known = _COLOURS.get(method)
+        if known is not None:
+            return theme.method(known)
+        kind = self._plain(method).removeprefix("detect:")
+        if kind in ("sift", self.layer):
+            return theme.method("look-back" if kind == "sift" else "ridge")
+        others = [name for name in self.kinds if name not in ("sift", self.layer)]
+        return theme.accents[2 + others.index(kind) % (len(theme.accents) - 2)]
+
+    def dashes(self, method: str) -> Any:
+        """A method's line style: one for each kind of prior."""
+        if method in _COLOURS:
+            return DASHES[_COLOURS[method]]
+        return next(dash for end, (_, dash) in _ENDS.items() if method.endswith(end))
+
+    def row(self, method: str) -> Row:
+        """A method's row of the main metric over all.
+
+        Raises:
+            VestigeError: where the run has none.
+        """
+        row = self.find(method)
+        if row is None:
+            raise VestigeError(f"{self.name}: results.json has no row of {method}, {self.metric}; run it again")
+        return row
+
+    @cached_property
+    def tried(self) -> Mapping[str, Mapping[tuple[float, float], float]]:
+        """By kind of feature: PCK on training folds by (eta, sigma); eta 0 with sigma 0."""
+        found: dict[str, dict[tuple[float, float], float]] = {}
+        for row in self.results.sweep:
+            if row.metric == f"train_{self.metric}" and row.subset.startswith("eta="):
+                words = dict(word.split("=") for word in row.subset.split())
+                setting = float(words["eta"]), float(words.get("sigma", 0))
+                found.setdefault(row.method.removeprefix("detect:"), {})[setting] = row.value
+        return found
+
+    def pairs(self) -> list[tuple[str, str, Difference]]:
+        """The paired differences of methods at the main metric, from the sweep."""
+        found: dict[tuple[str, str], dict[str, Row]] = {}
+        start = f"{self.metric} - "
+        for row in self.results.sweep:
+            for name, prefix in (("value", start), ("p", f"p of {start}")):
+                if row.metric.startswith(prefix):
+                    found.setdefault((row.method, row.metric.removeprefix(prefix)), {})[name] = row
+        return [
+            (a, b, Difference(each["value"].value, each["value"].ci95, each["p"].value))
+            for (a, b), each in found.items()
+            if len(each) == 2 and each["value"].ci95 is not None
+        ]
+
+    def _plain(self, method: str) -> str:
+        return method.removesuffix(CHOSEN).removesuffix(PRIOR)
+
+
+def read_detect_run(run: Run) -> DetectRun:
+    """Read a detection's folder.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read, arrays = read_landmark_run(run), run.examples()
+    missing = [name for name in _CONFIG if name not in read.results.config]
+    if missing:
+        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
+    lost = [name for name in _ARRAYS if name not in arrays]
+    if lost:
+        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    return DetectRun(read.name, read.results, read.examples, read.parts, arrays)

@@ -1,0 +1,250 @@
+"""Detections against scikit-learn on all rows, step by step, and what is chosen on training folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.calibration import _sigmoid_calibration
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
+
+from vestige.backbones import open_backbone
+from vestige.correspondence.detect import class_data, detect_keypoints, prior_read
+from vestige.correspondence.detect_kinds import kinds_of, resized
+from vestige.correspondence.detect_options import DetectOptions
+from vestige.correspondence.sides import lay_sides
+from vestige.datasets.folds import part_of
+from vestige.datasets.opening import open_train_test
+from vestige.errors import VestigeError
+from vestige.features.reader import Reader
+
+OPTIONS = DetectOptions(
+    layers=("block2",),
+    size=96,
+    closest=3,
+    sift_bin=8,
+    rounds=40,
+    batch=2000,
+    etas=(0.2, 0.6),
+    sigmas=(8.0, 20.0),
+    eta=0.2,
+    sigma=8.0,
+    neighbour_layer="block5",
+    alphas=(0.1,),
+)
+DATA = "synthetic:objects,category=bird,size=96"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices as small as these are multiplied quicker by one thread, above all on a busy machine."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def data():
+    return open_train_test(f"{DATA},n=30,seed=1", f"{DATA},n=9,seed=2")
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader()
+
+
+@pytest.fixture(scope="module")
+def found(data, reader):
+    return detect_keypoints(*data, OPTIONS, reader)
+
+
+@pytest.fixture(scope="module")
+def sides(data, reader):
+    return lay_sides(*data, prior_read(OPTIONS, reader), OPTIONS.backbone, reader, folds=3, k=25)
+
+
+def oracle(kind, sides, keypoint, rest, asked, side, prior, setting):
+    """Where scikit-learn on all rows, Platt's calibration and a Gaussian put a keypoint of some instances.
+
+    The SVM is trained on ``rest`` of the training instances; the calibration is that of all folds.
+    """
+    instances = getattr(sides, side)
+    grids = getattr(kind, side)(np.arange(len(instances)))
+    train = kind.train(np.arange(len(sides.train)))
+    scale = kind.scale(train, 0)
+    places = kind.cells.places().reshape(-1, 2)
+
+    def windows(source, instance):
+        grid = np.pad(source.read([instance])[0] * scale, ((0, 0), (kind.reach,) * 2, (kind.reach,) * 2))
+        k = 2 * kind.reach + 1
+        high, wide = kind.cells.shape
+        return np.array([grid[:, y : y + k, x : x + k].ravel() for y in range(high) for x in range(wide)])
+
+    def examples(instance):
+        distance = np.linalg.norm(places - sides.train.unit[instance, keypoint] * 96, axis=1)
+        offset = np.abs(places - sides.train.unit[instance, keypoint] * 96)
+        if kind.name == "sift":
+            return distance <= max(16, distance.min()), distance >= 32
+        near = np.isin(np.arange(len(places)), np.argsort(distance, kind="stable")[:3])
+        return near, (offset >= kind.rule.beyond).any(axis=1)
+
+    def fitted(rows):
+        vectors, labels = [], []
+        for instance in rows:
+            if sides.train.visible[instance, keypoint]:
+                near, far = examples(instance)
+                all_rows = windows(train, instance)
+                vectors += [all_rows[near], all_rows[far]]
+                labels += [np.ones(near.sum()), np.zeros(far.sum())]
+        model = LinearSVC(loss="squared_hinge", dual=False, C=1.0, tol=1e-8, max_iter=10_000)
+        return model.fit(np.concatenate(vectors), np.concatenate(labels))
+
+    scores, labels = [], []
+    for fold in (1, 2, 3):
+        model = fitted(np.flatnonzero(sides.folds != fold))
+        for instance in np.flatnonzero((sides.folds == fold) & sides.train.visible[:, keypoint]):
+            near, far = examples(instance)
+            held_out = model.decision_function(windows(train, instance))
+            scores += [held_out[near], held_out[far]]
+            labels += [np.ones(near.sum(), bool), np.zeros(far.sum(), bool)]
+    slope, offset = _sigmoid_calibration(np.concatenate(scores), np.concatenate(labels))
+    model, (eta, sigma) = fitted(rest), setting
+    placed = []
+    for instance in asked:
+        s = 1 / (1 + np.exp(slope * model.decision_function(windows(grids, instance)) + offset))
+        p = np.exp(-np.square(places - prior[instance, keypoint] * 96).sum(axis=1) / (2 * sigma**2))
+        with np.errstate(divide="ignore"):
+            placed.append(places[np.argmax((1 - eta) * np.log(s) + (eta * np.log(p) if eta else 0))] / 96)
+    return np.array(placed)
+
+
+@pytest.mark.parametrize("name", ["block2", "sift"])
+def test_places_are_those_of_scikit_learn_on_all_rows(name, found, sides, reader, data):
+    kind = next(kind for kind in kinds_of(sides, OPTIONS, reader) if kind.name == name)
+    ((own, asked, classed),) = class_data(sides).values()
+    assert np.array_equal(own, np.arange(len(sides.train)))
+    truth = found.arrays["truth"]
+    box = found.arrays["boxes"]
+    keypoint = int(np.argmax(sides.train.visible.sum(axis=0)))
+    for method, setting in ((f"detect:{name}", (0.0, 8.0)), (f"detect:{name}+prior", (0.2, 8.0))):
+        expected = oracle(kind, sides, keypoint, own, asked, "test", classed.test_prior, setting)
+        predicted = found.arrays[f"prediction/{method}"][:, keypoint]
+        unit = (predicted - box[:, :2]) / (box[:, 2:] - box[:, :2])
+        same = np.abs(unit - expected).max(axis=1) < 1e-9
+        assert same.mean() >= 8 / 9  # equal scores of a symmetric picture may come out in either order
+    assert truth.shape == (9, len(data[1].markup.points), 2)
+
+
+def test_mining_came_to_its_end(found):
+    for kind in found.kinds.values():
+        assert kind["settled"] == kind["detectors"] > 3
+        assert kind["left"] == 0
+
+
+def test_priors_of_training_instances_come_from_other_folds(sides):
+    groups = [example.group for example in sides.train_data]
+    assert sides.folds.tolist() == [part_of(group, 3) for group in groups]
+    for row, neighbours in enumerate(sides.train_neighbours.rows):
+        there = neighbours[neighbours >= 0]
+        assert (sides.folds[there] != sides.folds[row]).all()
+        assert len(there) == min(25, (sides.folds != sides.folds[row]).sum())
+    ((_, _, classed),) = class_data(sides).values()
+    for row in range(5):
+        for keypoint in classed.keypoints:
+            shown = [n for n in sides.train_neighbours.rows[row] if n >= 0 and sides.train.visible[n, keypoint]]
+            expected = sides.train.unit[shown[0], keypoint] if shown else [np.nan, np.nan]
+            np.testing.assert_array_equal(classed.train_prior[row, keypoint], expected)
+
+
+def test_what_is_chosen_is_the_best_on_training_folds(found):
+    tried = {(row.method, row.subset): row.value for row in found.sweep if row.metric == "train_pck@0.1"}
+    for name, kind in found.kinds.items():
+        own = {subset: value for (method, subset), value in tried.items() if method == f"detect:{name}"}
+        assert set(own) == {"eta=0", *(f"eta={e:g} sigma={s:g}" for e in (0.2, 0.6) for s in (8, 20))}
+        chosen = f"eta={kind['eta']:g} sigma={kind['sigma']:g}" if kind["eta"] else "eta=0"
+        assert own[chosen] == max(own.values())
+    assert found.chosen == "block2"
+    assert {row.method for row in found.rows} >= {"mean", "nearest-neighbour", "detect:sift+prior-cv"}
+
+
+def test_detectors_find_more_than_the_mean_place(found):
+    rows = {row.method: row.value for row in found.rows if (row.metric, row.subset) == ("pck@0.1", "all")}
+    assert rows["detect:block2+prior"] > rows["mean"] + 0.1
+
+
+def test_c_is_chosen_on_training_folds(data, reader):
+    options = replace(OPTIONS, cs=(1e-7, 1.0), sift_bin=0, rounds=3)
+    found = detect_keypoints(*data, options, reader)
+    assert found.kinds["block2"]["c"] == 1.0
+    assert list(found.kinds) == ["block2"]
+
+
+def test_the_square_decides_what_a_candidate_sees(sides, reader):
+    (block2,) = kinds_of(sides, replace(OPTIONS, sift_bin=0), reader)
+    assert (block2.cells.shape, block2.cells.stride, block2.cells.centre) == ((24, 24), (4, 4), (3.5, 3.5))
+    assert block2.rule.beyond == ((19 + 8) / 2, (19 + 8) / 2)  # a field of 19 and a cell more on every side
+    assert block2.rule.square
+    (block2,) = kinds_of(sides, replace(OPTIONS, sift_bin=0, negative_distance=20.0, reach=0), reader)
+    assert (block2.rule.beyond, block2.rule.square) == ((20, 20), False)
+    sift = kinds_of(sides, OPTIONS, reader)[1]
+    assert (sift.cells.shape, sift.cells.centre) == ((12, 12), (4, 4))
+    with pytest.raises(VestigeError, match=r"'block10': .*--negative-distance"):
+        kinds_of(sides, replace(OPTIONS, layers=("block10",)), reader)
+    with pytest.raises(VestigeError, match="'classifier' is no grid"):
+        kinds_of(sides, replace(OPTIONS, layers=("classifier",)), reader)
+
+
+def test_a_mean_image_becomes_its_mean_colour():
+    backbone = open_backbone("efficientnet_lite0")
+    image = np.stack([np.full((224, 224), each, dtype=np.float32) for each in (10, 20, 30)])
+    backbone.preprocessing = replace(backbone.preprocessing, mean_image=image)
+    small = resized(backbone, 96)
+    assert small.preprocessing.mean == (10, 20, 30)
+    assert small.preprocessing.size == (96, 96)
+    assert small.preprocessing.mean_image is None
+    assert backbone.preprocessing.size == (224, 224)
+    assert small.fingerprint != backbone.fingerprint
+
+
+def test_keypoints_without_examples_are_told(data, reader):
+    train, test = data
+    nowhere = [replace(example, visible=example.visible & (np.arange(len(example.visible)) > 0)) for example in train]
+    found = detect_keypoints(
+        replace(train, examples=tuple(nowhere)), test, replace(OPTIONS, sift_bin=0, rounds=1), reader
+    )
+    shown = int(found.arrays["visible"][:, 0].sum())
+    assert shown > 0
+    assert not np.isfinite(found.arrays["prediction/detect:block2"][:, 0]).any()
+    assert any(f"{shown} visible keypoints have no detector" in note for note in found.notes)
+    assert any("have no prior" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"eta": 1.5}, "--eta"),
+        ({"sigma": 0.0}, "--sigma"),
+        ({"cs": (0.0,)}, "--c 0: expected"),
+        ({"alphas": ()}, "--alpha"),
+        ({"size": 8}, "--size 8"),
+        ({"folds": 1}, "--folds 1"),
+        ({"negative_distance": -1.0}, "--negative-distance -1"),
+    ],
+)
+def test_options_out_of_range_are_told(options, message):
+    with pytest.raises(VestigeError, match=message):
+        DetectOptions(**options)
+
+
+def test_mistakes_are_told(data, reader):
+    with pytest.raises(VestigeError, match="at least one layer"):
+        detect_keypoints(*data, replace(OPTIONS, layers=()), reader)
+    with pytest.raises(VestigeError, match="is 2 layers"):
+        detect_keypoints(*data, replace(OPTIONS, neighbour_layer="block[12]"), reader)
+    other = open_train_test(f"{DATA},n=2,seed=1", "synthetic:faces,n=3,size=96")
+    with pytest.raises(VestigeError, match="markup"):
+        detect_keypoints(*other, OPTIONS, reader)
+    few = open_train_test(f"{DATA},n=1,seed=1", f"{DATA},n=2,seed=2")
+    with pytest.raises(VestigeError, match="too few pictures for 3 folds"):
+        detect_keypoints(*few, OPTIONS, reader)
