@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class VectorProbe:
         sweep: all layers and seeds.
         chosen: the layer and readout of ``ridge``.
         weights_sha256: of the backbone.
-        fit: of ``ridge``.
+        fit: of ``ridge``, without its out-of-fold predictions.
         options: that it was trained with.
         extraction: how its features were computed.
         seconds: that it took.
@@ -141,15 +141,15 @@ def probe_vectors(
     bench = lay_vector_bench(task, train, test, options.seed, reader)
 
     say("baselines: mean and RGB")
-    (rgb_fit,) = [fitted for fitted, _ in bench.fitted(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)]
-    methods = [VectorMethod("mean", bench.mean()), bench.method("rgb", rgb_fit)]
+    pixels, _ = bench.baseline(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)
+    methods = [VectorMethod("mean", bench.mean()), pixels]
     sweep: list[Row] = []
     for seed in range(options.untrained_seeds):
         twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
         say(f"untrained network, seed {seed}")
-        best, rows = bench.sweep(twin, reads, "untrained", seed)
+        untrained, rows = bench.baseline(twin, reads, "untrained", seed)
         sweep += rows
-        methods.append(bench.method("untrained", best, seed))
+        methods.append(untrained)
 
     say(f"{options.backbone}: {len(reads)} layers")
     best, rows = bench.sweep(options.backbone, reads, "ridge", None)
@@ -166,7 +166,7 @@ def probe_vectors(
         tuple(sweep),
         best.read,
         best.source.weights_sha256,
-        best.fit,
+        replace(best.fit, oof=best.fit.oof[:0].copy()),
         options,
         reader.options,
         time.monotonic() - started,
@@ -238,11 +238,20 @@ class VectorBench:
             predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
             yield found, self._rows(found, method, seed, predicted)
 
-    def sweep(self, spec: str, reads: Sequence[Read], method: str, seed: int | None) -> tuple[Fitted, tuple[Row, ...]]:
+    def baseline(
+        self, spec: str, reads: Sequence[Read], method: str, seed: int | None = None, *, normalise: bool = True
+    ) -> tuple[VectorMethod, tuple[Row, ...]]:
+        """The method at the layer that folds choose, and the Rows of all; what training held is let go of."""
+        best, rows = self.sweep(spec, reads, method, seed, normalise=normalise)
+        return self.method(method, best, seed), rows
+
+    def sweep(
+        self, spec: str, reads: Sequence[Read], method: str, seed: int | None, *, normalise: bool = True
+    ) -> tuple[Fitted, tuple[Row, ...]]:
         """The layer that training folds choose, and the Rows of all; only the best one's coefficients are held."""
         best, sign = None, 1 if self.task.higher_is_better else -1
         rows: list[Row] = []
-        for fitted, told in self.fitted(spec, reads, method, seed):
+        for fitted, told in self.fitted(spec, reads, method, seed, normalise=normalise):
             rows += told
             if best is None or sign * fitted.out_of_fold > sign * best.out_of_fold:
                 best = fitted
