@@ -79,7 +79,7 @@ def patches(
     with listening() as listener:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
-        found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=_bar(listener))
+        found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=bar(listener))
         results = record_patches(run, found, command_line())
     _end(run, results)
 
@@ -131,7 +131,7 @@ def fields(
             at=points,
             seed=seed,
             say=listener.say,
-            progress=_bar(listener),
+            progress=bar(listener),
         )
         results = record_fields(run, found, command_line())
     _end(run, results)
@@ -148,9 +148,9 @@ def _library(
     from vestige.datasets.opening import open_dataset
 
     data = [open_dataset(spec, strict=strict) for spec in dict.fromkeys(databases)]
-    bar = _bar(listener)
+    told = bar(listener)
     library = open_library(
-        data, options, extraction, say=listener.say, progress=lambda _layer, done, total: bar(done, total)
+        data, options, extraction, say=listener.say, progress=lambda _layer, done, total: told(done, total)
     )
     for each in library.databases:
         name, of = each.view.layer, f"{each.pictures:,} pictures, {each.bytes / 1e6:,.0f} MB"
@@ -158,7 +158,7 @@ def _library(
     return library
 
 
-def _bar(listener: Listener) -> Callable[[int, int], None]:
+def bar(listener: Listener) -> Callable[[int, int], None]:
     """A bar that appears with the first word of each piece of work and goes with its last."""
     progress = listener.progress
     tasks: list[TaskID] = []

@@ -1,0 +1,111 @@
+"""``vestige correspond detect``: keypoints found by sliding-window detectors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import command_line, listening, print_results
+from vestige.cli.correspond_patches import bar
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: vestige correspond detect cub:CUB --layer block7 --layer block10 -o runs/parts")(
+        detect
+    )
+
+
+def detect(
+    train: o.Train,
+    output: o.Out,
+    layer: Annotated[
+        list[str], typer.Option("--layer", metavar="NAME", help="A grid layer's name or a glob; repeat for several.")
+    ],
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    size: Annotated[int, typer.Option(metavar="PX", help="Side of the square that boxes are resized to.")] = 500,
+    reach: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Neighbours on every side of a cell that a detector sees; 1: 3 x 3.")
+    ] = 1,
+    closest: Annotated[int, typer.Option(min=1, metavar="N", help="Cells of a layer that show a keypoint.")] = 10,
+    negative_distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX",
+            help="How far from a keypoint cells of a layer are negative. "
+            "[default: where their receptive fields do not hold it]",
+        ),
+    ] = None,
+    c: Annotated[
+        list[float] | None,
+        typer.Option(
+            "-C", "--c", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining.")] = 5,
+    batch: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Negatives that a round adds to a detector at most.")
+    ] = 5000,
+    eta: Annotated[float, typer.Option(min=0.0, max=1.0, help="Weight of the prior.")] = 0.1,
+    sigma: Annotated[float, typer.Option(metavar="PX", help="Of the prior, in pixels of the square.")] = 22.0,
+    neighbour_layer: Annotated[
+        str, typer.Option(metavar="NAME", help="The layer that finds the prior's neighbour. [default: the last grid]")
+    ] = "",
+    neighbour_readout: Annotated[
+        str, typer.Option(metavar="R", help="Its readout. [default: auto, flat but pooled to at most 25,000 numbers]")
+    ] = "",
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="A",
+            help="Of PCK, in longer sides of the box; repeat for several, choices are made by the first. "
+            "[default: 0.1, 0.05, 0.025]",
+        ),
+    ] = None,
+    sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Detect by dense SIFT, too.")] = True,
+    sift_bin: Annotated[int, typer.Option(min=1, metavar="PX", help="Bin, and step, of dense SIFT.")] = 8,
+    markup: o.MarkupFile = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first negatives, and of the bootstrap.")] = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Which cells look like a keypoint? A linear SVM for each, with hard negatives and a prior from a neighbour."""
+    from vestige.correspondence.detect import detect_keypoints
+    from vestige.correspondence.detect_options import DetectOptions
+    from vestige.correspondence.detect_record import record_detection
+    from vestige.datasets.opening import open_train_test
+    from vestige.report import show
+    from vestige.run import start_run
+
+    chosen = DetectOptions(
+        backbone=backbone,
+        layers=tuple(layer),
+        size=size,
+        reach=reach,
+        closest=closest,
+        negative_distance=negative_distance,
+        sift_bin=sift_bin if sift else 0,
+        cs=tuple(dict.fromkeys(c or (1.0,))),
+        rounds=rounds,
+        batch=batch,
+        eta=eta,
+        sigma=sigma,
+        neighbour_layer=neighbour_layer,
+        neighbour_readout=neighbour_readout,
+        alphas=tuple(dict.fromkeys(alpha or (0.1, 0.05, 0.025))),
+        seed=seed,
+    )
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, False, "float32", 32)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener))
+        results = record_detection(run, found, command_line())
+    print_results(results, str(results.config["metric"]))
+    show(run)
+    typer.echo(f"report: {run.report_path}")
