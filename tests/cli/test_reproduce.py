@@ -71,3 +71,21 @@ def test_a_dry_run_tells_what_belongs_where_and_writes_nothing(vestige, tmp_path
 def test_mistakes_are_told(vestige, tmp_path, options, expected):
     said = str(vestige("reproduce", "persistent-evidence", *options, "-o", tmp_path / "paper", status=2))
     assert expected in " ".join(said.split())
+
+
+def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
+    vestige("reproduce", "do-convnets-learn-correspondence", "--table", 1, "-o", tmp_path)
+    _, *rows = list(csv.reader((tmp_path / "table-1.csv").open()))
+    assert rows[4][1:] == ["conv5", "163", "16", "163", "16"]
+    assert all(row[2:4] == row[4:6] for row in rows)
+
+
+def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path):
+    given = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}"]
+    vestige("reproduce", "do-convnets-learn-correspondence", "--table", 2, *given, "--layer", "block7", "-o", tmp_path)
+    head, *rows = list(csv.reader((tmp_path / "table-2a.csv").open()))
+    labels = [row[1] for row in rows if row[0] == "Measured here"]
+    assert "flow:block7" in labels
+    assert "nearest-neighbour transfer" in labels
+    assert head[2] == "aero"
+    assert [row[1] for row in rows if row[0] == "Published"] == ["conv4 flow", "SIFT flow", "NN transfer"]

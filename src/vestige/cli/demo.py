@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from vestige.probes.landmarks import Say
     from vestige.probes.record import Probe
 
-FACES = ("synthetic:faces,n=400,seed=1", "synthetic:faces,n=150,seed=2")
-OBJECTS = ("synthetic:objects,n=240,seed=1", "synthetic:objects,n=80,seed=2")
+FACES = ("synthetic:faces,n=320,seed=1", "synthetic:faces,n=120,seed=2")
+OBJECTS = ("synthetic:objects,n=200,seed=1", "synthetic:objects,n=70,seed=2")
 LAYERS = ("block2", "block4", "block7", "block10", "block13", "head")
-FEW_LAYERS = ("block4", "block7", "block10")
+FEW_LAYERS = ("block4", "block10")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +15,12 @@ from vestige.cli.console import Listener, command_line, console, listening
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from vestige.features.reader import Reader
-    from vestige.probes.reproduction import Experiment, Network
-    from vestige.report.reproduction import Place
+    from vestige.report.reproduction import Exhibit, Experiment, Network
     from vestige.run import Run
+
+Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable[[str], None], Sequence[str]], None]
+"""Run, specs of training and test data, network, reader, listener, words of the command line: measures and records."""
 
 app = typer.Typer(help="A paper's tables and figures, measured again.", no_args_is_help=True)
 
@@ -30,11 +33,6 @@ Data = Annotated[
     typer.Option("--data", metavar="PLACE=SPEC", help="Your copy of a data set; --dry-run lists the places."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which data belong where, and check what is there.")]
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `reproduce` a group while it has one paper."""
 
 
 @app.command(
@@ -66,88 +64,133 @@ def persistent_evidence(
     One run for each experiment whose data are given; those that are finished are kept, so it can be stopped and
     started, and data can be added later. The paper's own network is caffe:caffenet@bvlc_reference_caffenet.caffemodel.
     """
+    from vestige.probes.reproduction import EXPERIMENTS
+    from vestige.report.persistent_evidence import EXHIBITS, PAPER
+    from vestige.report.reproduction import Network
+
+    network = Network(backbone, tuple(layer or ()), tuple(readout or ()), untrained, seed)
+    asked = Asked(PAPER, _chosen(EXHIBITS, table, figure), EXPERIMENTS, _given(data, EXPERIMENTS), network)
+    reproduce(asked, output, device, dry_run=dry_run)
+
+
+@app.command(
+    name="do-convnets-learn-correspondence",
+    epilog="Example: vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2",
+)
+def do_convnets_learn_correspondence(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
+        "runs/do-convnets-learn-correspondence"
+    ),
+    table: Tables = None,
+    figure: Figures = None,
+    data: Data = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="Grid layers; repeat for several (the paper: conv1 to conv5)."),
+    ] = None,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Tables and figures of "Do Convnets Learn Correspondence?", as for the first paper."""
+    from vestige.correspondence.reproduction import EXPERIMENTS
+    from vestige.report.learn_correspondence import EXHIBITS, PAPER
+    from vestige.report.reproduction import Network
+
+    network = Network(backbone, tuple(layer or ()), seed=seed)
+    asked = Asked(PAPER, _chosen(EXHIBITS, table, figure), EXPERIMENTS, _given(data, EXPERIMENTS), network)
+    reproduce(asked, output, device, dry_run=dry_run)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be reproduced: exhibits of a paper, its experiments, the data that were given, the network."""
+
+    paper: str
+    exhibits: Sequence[Exhibit]
+    experiments: Sequence[Experiment[Perform]]
+    given: Mapping[str, str]
+    network: Network
+
+    def needed(self) -> list[Experiment[Perform]]:
+        """The experiments that the exhibits are made of."""
+        wanted = {name for exhibit in self.exhibits for name in exhibit.experiments}
+        return [experiment for experiment in self.experiments if experiment.name in wanted]
+
+
+def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None:
+    """Perform the experiments whose data are there and write the page; or only check the data."""
     from vestige.features.extract import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.probes.reproduction import EXPERIMENTS, PAPERS_LAYER, Network
-    from vestige.report.persistent_evidence import EXHIBITS, PAPER
     from vestige.report.published import paper
     from vestige.report.reproduction import write_reproduction
 
-    exhibits = [exhibit for exhibit in EXHIBITS if exhibit.asked(table or (), figure or ())]
-    if not exhibits:
-        raise VestigeError("--table, --figure: the paper has tables 1 to 3 and figures 1 to 6 (1 is vestige portrait)")
-    wanted = {name for exhibit in exhibits for name in exhibit.experiments}
-    experiments = [experiment for experiment in EXPERIMENTS if experiment.name in wanted]
-    given = _given(data or [], EXPERIMENTS)
+    experiments = asked.needed()
     if dry_run:
-        _check(experiments, given)
+        _check(experiments, asked.given)
         return
-    ready = [experiment for experiment in experiments if _is_ready(experiment, given)]
+    ready = [experiment for experiment in experiments if experiment.is_ready(asked.given)]
+    if experiments and not ready:
+        raise VestigeError("no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where")
     runs = {}
     with listening() as listener:
         reader = Reader(ExtractOptions(device=device), progress=listener.pictures)
-        has_papers_layer = PAPERS_LAYER in reader.backbone(backbone).paths
-        layers = tuple(layer or ((PAPERS_LAYER,) if has_papers_layer else ("all",)))
-        network = Network(backbone, layers, tuple(readout or ()), untrained, seed)
         for experiment in ready:
-            runs[experiment.name] = _run(experiment, given, network, reader, listener, output)
-    missing = [
-        f"{experiment.name} is not there: {_lacks(experiment, given)}"
-        for experiment in experiments
-        if experiment not in ready
-    ]
-    if not runs:
-        raise VestigeError("no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where")
-    write_reproduction(paper(PAPER), exhibits, runs, missing, output / "report.html")
+            runs[experiment.name] = _run(experiment, asked, reader, listener, output)
+    missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
+    write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, output / "report.html")
     for sentence in missing:
         console.print(sentence, markup=False, highlight=False)
     typer.echo(f"report: {output / 'report.html'}")
 
 
-def _run(
-    experiment: Experiment,
-    given: Mapping[str, str],
-    network: Network,
-    reader: Reader,
-    listener: Listener,
-    output: Path,
-) -> Run:
-    """The experiment's run: the finished one where its folder holds it, of the same data and network."""
-    from vestige.datasets.opening import open_train_test
-    from vestige.probes.record import record
-    from vestige.report import show
-    from vestige.run import Run, start_run
+def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener: Listener, output: Path) -> Run:
+    """The experiment's run: the finished one where its folder holds it, of the same data and network.
 
-    run = Run(output / experiment.name)
-    train, test = open_train_test(*_specs(experiment, given))
+    What it was asked is kept beside the run's folder.
+    """
+    from vestige.report import show
+    from vestige.run import Run, start_run, write_json
+
+    run, note = Run(output / experiment.name), output / f"{experiment.name}.json"
+    specs = asked.given[experiment.train.name], asked.given.get(experiment.test.name)
+    told = {"data": list(specs), "network": json.loads(json.dumps(asdict(asked.network)))}
     if run.finished:
-        results = run.results()
-        asked = [network.backbone, list(network.layers), train.spec, test.spec]
-        found = [
-            results.config["backbone"],
-            results.config["layers"],
-            *(results.data[p]["spec"] for p in ("train", "test")),
-        ]
-        if found != asked:
+        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != told:
             raise VestigeError(f"{run.folder}: holds a run of other data, network or layers; choose another -o")
         console.print(f"{experiment.name}: kept, finished before")
         return run
     console.print(f"[bold]{experiment.name}[/]")
     made = start_run(run.folder)
-    record(made, experiment.probe(train, test, network, reader, listener.say), command_line())
+    write_json(note, told)
+    experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
     show(made)
     return made
 
 
-def _given(data: Sequence[str], experiments: Sequence[Experiment]) -> dict[str, str]:
+def _chosen(exhibits: Sequence[Exhibit], tables: list[int] | None, figures: list[int] | None) -> list[Exhibit]:
+    """The exhibits asked for.
+
+    Raises:
+        VestigeError: where there are none of those numbers.
+    """
+    chosen = [exhibit for exhibit in exhibits if exhibit.asked(tables or (), figures or ())]
+    if not chosen:
+        names = ", ".join(exhibit.name for exhibit in exhibits)
+        raise VestigeError(f"--table, --figure: there are {names}")
+    return chosen
+
+
+def _given(data: list[str] | None, experiments: Sequence[Experiment[Perform]]) -> dict[str, str]:
     """``PLACE=SPEC`` by place.
 
     Raises:
         VestigeError: where a text is none, or names no place.
     """
-    places = [place.name for place in _places(experiments)]
+    places = list(dict.fromkeys(place.name for experiment in experiments for place in experiment.places))
     given = {}
-    for text in data:
+    for text in data or ():
         name, equals, spec = text.partition("=")
         if not equals or not spec or name not in places:
             raise VestigeError(f"--data {text}: expected PLACE=SPEC with a place of {', '.join(places)}")
@@ -155,34 +198,14 @@ def _given(data: Sequence[str], experiments: Sequence[Experiment]) -> dict[str, 
     return given
 
 
-def _places(experiments: Sequence[Experiment]) -> list[Place]:
-    return [place for e in experiments for place in (e.train, e.test) if place is not None]
-
-
-def _is_ready(experiment: Experiment, given: Mapping[str, str]) -> bool:
-    own_split = experiment.train.optional or experiment.test is None
-    return experiment.train.name in given and (
-        own_split or (experiment.test is not None and experiment.test.name in given)
-    )
-
-
-def _lacks(experiment: Experiment, given: Mapping[str, str]) -> str:
-    needed = [place for place in (experiment.train, experiment.test) if place is not None and place.name not in given]
-    return "; ".join(f"--data {place.name}={place.example} ({place.what}, from {place.source})" for place in needed)
-
-
-def _specs(experiment: Experiment, given: Mapping[str, str]) -> tuple[str, str | None]:
-    return given[experiment.train.name], None if experiment.test is None else given.get(experiment.test.name)
-
-
-def _check(experiments: Sequence[Experiment], given: Mapping[str, str]) -> None:
+def _check(experiments: Sequence[Experiment[Perform]], given: Mapping[str, str]) -> None:
     """Say of every place what belongs there, what was given, and what is found in it."""
-    from vestige.datasets.opening import open_dataset, open_train_test
+    from vestige.datasets.opening import open_dataset
 
     wrong = []
     for experiment in experiments:
         typer.echo(f"\n{experiment.name}")
-        for place in _places([experiment]):
+        for place in experiment.places:
             typer.echo(f"  {place.name}: {place.what}\n    from {place.source}")
             if place.name not in given:
                 typer.echo(f"    not given; as in --data {place.name}={place.example}")
@@ -193,12 +216,7 @@ def _check(experiments: Sequence[Experiment], given: Mapping[str, str]) -> None:
             except VestigeError as error:
                 wrong.append(place.name)
                 typer.echo(f"    {given[place.name]}: {error}")
-        if _is_ready(experiment, given) and not {p.name for p in _places([experiment])} & set(wrong):
-            try:
-                train, test = open_train_test(*_specs(experiment, given))
-                typer.echo(f"  ready: {len(train)} examples to train on, {len(test)} to test on")
-            except VestigeError as error:
-                wrong.append(experiment.name)
-                typer.echo(f"  {error}")
+        if experiment.is_ready(given) and not {place.name for place in experiment.places} & set(wrong):
+            typer.echo("  ready")
     if wrong:
         raise VestigeError(f"{', '.join(wrong)}: cannot be used as given; see above")

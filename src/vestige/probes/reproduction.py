@@ -2,59 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.opening import open_train_test
 from vestige.features.reader import Reader
 from vestige.probes.attributes import attributes_of
 from vestige.probes.direction_probe import DirectionOptions, probe_directions
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, Say, probe_landmarks
 from vestige.probes.pixels import Pixelwise
-from vestige.probes.record import Probe
+from vestige.probes.record import Probe, record
 from vestige.probes.segmentation import segmentation_of
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
-from vestige.report.reproduction import Place
+from vestige.report.reproduction import Experiment, Network, Place
+from vestige.run import Run
 
 PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
 
 
-@dataclass(frozen=True)
-class Network:
-    """What an experiment reads.
-
-    Attributes:
-        backbone: its spec.
-        layers: names and globs; of several, training folds choose.
-        readouts: of every layer; () for the task's default.
-        untrained_seeds: how many random networks to compare with; the paper has none.
-        seed: of folds, augmentation and bootstrap.
-    """
-
-    backbone: str
-    layers: tuple[str, ...]
-    readouts: tuple[str, ...] = ()
-    untrained_seeds: int = 1
-    seed: int = 0
+Measure = Callable[[Dataset, Dataset, Network, Reader, Say], Probe]
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One run of the paper.
+class Probed:
+    """An experiment that trains and tests a probe."""
 
-    Attributes:
-        name: of the run's folder.
-        train: where its training data go.
-        test: where its test data go; None where the training data's own split is always used.
-        probe: training data, test data, network, reader and listener to what was measured.
-    """
+    measure: Measure
 
-    name: str
-    train: Place
-    test: Place | None
-    probe: Callable[[Dataset, Dataset, Network, Reader, Say], Probe]
+    def __call__(
+        self,
+        run: Run,
+        specs: tuple[str, str | None],
+        network: Network,
+        reader: Reader,
+        say: Say,
+        command: Sequence[str],
+    ) -> None:
+        """Measure and record; ``specs`` are those of the training and the test data."""
+        layers = network.layers or ((PAPERS_LAYER,) if PAPERS_LAYER in reader.backbone(network.backbone).paths else ())
+        network = replace(network, layers=layers or ("all",))
+        record(run, self.measure(*open_train_test(*specs), network, reader, say), command)
 
 
 def landmarks(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
@@ -119,17 +109,17 @@ def vector_options(network: Network) -> VectorOptions:
     )
 
 
-def _faces(name: str, what: str, train_what: str) -> Experiment:
+def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
     source = "ibug.doc.ic.ac.uk/resources/300-W (68 points)"
     return Experiment(
         f"landmarks-{name}",
-        Place(name, train_what, f"300w:/data/{name}/trainset", source, optional=True),
+        Place(name, train_what, f"300w:/data/{name}/trainset", source, own_split=name == "helen"),
         Place(f"{name}-test", what, f"300w:/data/{name}/testset", source),
-        landmarks,
+        Probed(landmarks),
     )
 
 
-EXPERIMENTS = (
+EXPERIMENTS: tuple[Experiment[Probed], ...] = (
     _faces(
         "helen", "the 330 test faces of Helen", "the 2,000 training faces of Helen (194 points: helen194:DIR alone)"
     ),
@@ -142,7 +132,7 @@ EXPERIMENTS = (
             "PASCAL VOC 2011 with Bourdev and Malik's keypoints, 20 classes",
             "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part",
             "host.robots.ox.ac.uk/pascal/VOC, and the Berkeley keypoint annotations",
-            optional=True,
+            own_split=True,
         ),
         Place(
             "voc-keypoints-test",
@@ -150,7 +140,7 @@ EXPERIMENTS = (
             "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part,val",
             "as above; may be left out, for the set carries its own split",
         ),
-        keypoints,
+        Probed(keypoints),
     ),
     Experiment(
         "pixels",
@@ -163,7 +153,7 @@ EXPERIMENTS = (
         Place(
             "imagenet-test", "the last 1,000 of them", "folder:/data/imagenet/val-last-1000", "image-net.org, as above"
         ),
-        pixels,
+        Probed(pixels),
     ),
     Experiment(
         "segmentation",
@@ -172,7 +162,7 @@ EXPERIMENTS = (
             "PASCAL VOC 2012's segmentation task: train",
             "voc-segmentation:/data/VOC2012",
             "host.robots.ox.ac.uk/pascal/VOC",
-            optional=True,
+            own_split=True,
         ),
         Place(
             "voc-segmentation-test",
@@ -180,7 +170,7 @@ EXPERIMENTS = (
             "voc-segmentation:/data/VOC2012,val",
             "as above; may be left out, for the set carries its own split",
         ),
-        segmentation,
+        Probed(segmentation),
     ),
     Experiment(
         "directions",
@@ -191,7 +181,7 @@ EXPERIMENTS = (
             "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
         ),
         Place("lfw-test", "the same, other people", "lfw:/data/lfw,group=person,fold=5/5", "as above"),
-        directions,
+        Probed(directions),
     ),
 )
 """The paper's experiments, in its order."""

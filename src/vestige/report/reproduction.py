@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from vestige.report.blocks import Block, Cell, Chart, Gallery, Link, Opening, Page, Prose, RowGroup, Section, Table
 from vestige.report.page import save_page
@@ -30,14 +31,67 @@ class Place:
         what: the paper's words for it, with numbers.
         example: a spec that would fill it.
         source: who hands it out.
-        optional: whether the experiment does without it, for the data set before it carries its own split.
+        own_split: whether it may carry the test data, too, as a split of its own.
     """
 
     name: str
     what: str
     example: str
     source: str
-    optional: bool = False
+    own_split: bool = False
+
+
+Perform = TypeVar("Perform", covariant=True)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What an experiment reads.
+
+    Attributes:
+        backbone: its spec.
+        layers: names and globs; of several, the experiment chooses on training data. () for the experiment's default.
+        readouts: of every layer; () for the experiment's default.
+        untrained_seeds: how many random networks to compare with, where the experiment does.
+        seed: of all that is drawn.
+    """
+
+    backbone: str
+    layers: tuple[str, ...] = ()
+    readouts: tuple[str, ...] = ()
+    untrained_seeds: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[Perform]):
+    """One run of a paper.
+
+    Attributes:
+        name: of the run's folder.
+        train: where its training data go, or what it searches.
+        test: where its test data go.
+        perform: measures and records, as the command line calls it.
+    """
+
+    name: str
+    train: Place
+    test: Place
+    perform: Perform
+
+    @property
+    def places(self) -> tuple[Place, Place]:
+        """Both."""
+        return self.train, self.test
+
+    def is_ready(self, given: Mapping[str, str]) -> bool:
+        """Whether the data given are enough."""
+        return self.train.name in given and (self.test.name in given or self.train.own_split)
+
+    def lacks(self, given: Mapping[str, str]) -> str:
+        """What has to be given, in words."""
+        places = [place for place in self.places if place.name not in given]
+        return "; ".join(f"--data {p.name}={p.example} ({p.what}, from {p.source})" for p in places)
 
 
 @dataclass(frozen=True)
@@ -47,7 +101,7 @@ class Exhibit:
     Attributes:
         name: ``table 1``, ``figure 2a``.
         title: what it shows.
-        experiments: the runs that it is made of; it is shown with those that are there.
+        experiments: the runs that it is made of; it is shown with those that are there. () for none at all.
         blocks: from the runs that are there to what the page shows.
     """
 
@@ -141,7 +195,7 @@ def write_reproduction(
     sections = []
     for exhibit in exhibits:
         here = {name: runs[name] for name in exhibit.experiments if name in runs}
-        blocks = exhibit.blocks(here) if here else ()
+        blocks = exhibit.blocks(here) if here or not exhibit.experiments else ()
         if blocks:
             sections.append(
                 Section(f"{exhibit.name.capitalize()}: {exhibit.title}", exhibit.name.replace(" ", "-"), blocks)
