@@ -25,7 +25,8 @@ MOST_STEPS = 100
 TOLERANCE = 1e-10
 """Of the gradient's length, in shares of what it is at w = 0."""
 
-_ROWS = 8192  # whose products are added up at a time in float64
+_ROWS = 512  # that are turned into float64 at a time: few enough to stay in the processor's cache
+_PRODUCTS = 8192  # whose products are added up in float32 before they are added in float64
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ class _Hessian:
         """The sum of x x^T over rows, its lower half."""
         total = np.zeros(self._lower.shape)
         index = np.flatnonzero(which)
-        for i in range(0, len(index), _ROWS):
-            own = np.ones((len(index[i : i + _ROWS]), len(total)), dtype=np.float32)
-            own[:, :-1] = self._rows[index[i : i + _ROWS]]
+        for i in range(0, len(index), _PRODUCTS):
+            own = np.ones((len(index[i : i + _PRODUCTS]), len(total)), dtype=np.float32)
+            own[:, :-1] = self._rows[index[i : i + _PRODUCTS]]
             total += ssyrk(1.0, own.T, lower=True)
         return total
 
