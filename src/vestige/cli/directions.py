@@ -53,7 +53,7 @@ def directions(
         int, typer.Option(min=0, help="Test faces whose reconstructions are read through the network again.")
     ] = 48,
     least: Least = 10,
-    crop: CentralShare = 1.0,
+    crop: CentralShare = 0.6,
     box_margin: BoxMargin = FACE_MARGIN,
     seed: o.Seed = 0,
     strict: o.Strict = False,

@@ -83,7 +83,7 @@ def predict(
     if len(boxes) not in (0, 1, len(images)):
         raise VestigeError(f"--box is given {len(boxes)} times for {len(images)} images; give one, or one per image")
     if not boxes:
-        console.print("no --box: taking the whole picture, squashed to the network's square input")
+        console.print("no --box: taking the whole picture (or the middle, where the run does), squashed to a square")
     each = boxes * len(images) if len(boxes) == 1 else boxes or [None] * len(images)
     with listening() as listener:
         reader = reader_of(Run(run), device, listener.pictures)

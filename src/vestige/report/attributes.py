@@ -40,6 +40,12 @@ SAID = {
     "r2": "R² is about the test pictures’ own mean: 0 or a little less for the mean reading, 1 for a perfect one.",
 }
 
+EXTREMES = 5
+"""Pictures with the highest readings, and as many with the lowest."""
+
+ALIKE = 0.05
+"""Standard deviations of the training values within which readings are all the same to the eye."""
+
 SIDE = 150
 """Pixels of a picture's side in a strip."""
 
@@ -52,6 +58,11 @@ class AttributeRun(VectorRun):
     def axis(self) -> str:
         """The main metric, as an axis is labelled."""
         return AXES.get(self.metric, self.metric)
+
+    @property
+    def lowest(self) -> float:
+        """A little below chance for AUC."""
+        return 0.45 if self.metric == "auc" else 0.0
 
     @property
     def attributes(self) -> Sequence[Mapping[str, Any]]:
@@ -138,11 +149,10 @@ def _gallery(run: AttributeRun) -> Gallery:
     readings = run.predictions("ridge")
     for k, attribute in enumerate(run.attributes):
         order = np.argsort(readings[:, k], kind="stable")
-        low = [int(row) for row in order if int(row) in places][:5]
-        lowest, highest = set(order[: len(low)].tolist()), set(order[-len(low) :].tolist())
-        high = [int(row) for row in order[::-1] if int(row) in places][:5]
-        if not (set(low) == lowest and set(high) == highest):
-            continue  # only some attributes' extremes are kept
+        low, high = order[:EXTREMES].tolist(), order[: -EXTREMES - 1 : -1].tolist()
+        alike = float(np.ptp(readings[:, k])) < ALIKE * attribute["deviation"]
+        if alike or not {*low, *high} <= places.keys():
+            continue  # nothing was read, or only the first attributes' extremes are kept
         pixels = _strip(run, k, [high, low], places, readings[:, k])
         label = " (model label)" if attribute["model_label"] else ""
         alt = f"Test pictures with the highest and the lowest reading of {attribute['name']}"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from vestige.metrics import Floats
 from vestige.report.direction_run import DirectionRun
-from vestige.report.style import Theme, decimal_axis, label_right, panels
+from vestige.report.style import Theme, decimal_axis, key_above, panels
 
 MATRICES = {
     "own": "read by the same regressors",
@@ -23,41 +23,37 @@ def draw_paths(run: DirectionRun, theme: Theme) -> Figure:
     """The own reading along each plain direction: exact, by other people's regressors, and from the pictures again."""
     figure, axes = panels(len(run.plain), 2.7)
     for ax, direction in zip(axes, run.plain, strict=True):
-        ends = _path(ax, run, direction, theme)
-        ax.set_title(run.named(run.moved[direction]), pad=12)
-        if ax is axes[min(len(axes), 3) - 1]:
-            label_right(ax, ends, gap=0.13)
-    axes[0].set_ylabel("reading, standard deviations")
+        _path(ax, run, direction, theme)
+        ax.set_title(run.named(run.moved[direction]), pad=8)
+    for ax in axes[::3]:
+        ax.set_ylabel("standard deviations")
     for ax in axes[-min(len(axes), 3) :]:
         ax.set_xlabel("λ, from lowest to highest")
+    key_above(figure, axes, theme)
     return figure
 
 
-def _path(ax: Axes, run: DirectionRun, direction: int, theme: Theme) -> list[tuple[float, float, str, str]]:
+def _path(ax: Axes, run: DirectionRun, direction: int, theme: Theme) -> None:
     own = run.attributes.index(run.moved[direction])
     lambdas = run.arrays["lambdas"][direction]
     place = (lambdas - lambdas[0]) / (lambdas[-1] - lambdas[0])
     mean = (run.arrays["projections"][:, direction].mean() - lambdas[0]) / (lambdas[-1] - lambdas[0])
-    ends = []
     for kind, name, colour, dashes in (
-        ("own", "same regressors (linear by construction)", theme.muted, (0, (4, 2))),
+        ("own", "the same regressors (linear by construction)", theme.muted, (0, (4, 2))),
         ("other_half", "other people’s regressors", theme.accents[1], (0, (1, 1.4))),
     ):
         values = run.matrix(kind)[direction, own] * (place - mean)
-        ax.plot(place, values, color=colour, linestyle=dashes, linewidth=1.6)
-        ends.append((1.0, float(values[-1]), name, colour))
+        ax.plot(place, values, color=colour, linestyle=dashes, linewidth=1.6, label=name)
     faces = run.arrays["effect/reencoded"][:, direction, :, own].astype(np.float64)
     if len(faces):
         colour = theme.accents[0]
         low, middle, high = np.quantile(faces, [0.25, 0.5, 0.75], axis=0)
         ax.fill_between(place, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.plot(place, middle, color=colour, marker="o", markersize=3.5)
-        ends.append((1.0, float(middle[-1]), "from the pictures again", colour))
+        ax.plot(place, middle, color=colour, marker="o", markersize=3.5, label="from the pictures again")
     ax.set_xlim(0, 1)
     ax.set_xticks([])
     ax.grid(axis="y")
     decimal_axis(ax.yaxis)
-    return ends
 
 
 def draw_leaks(run: DirectionRun, theme: Theme) -> Figure:

@@ -68,7 +68,7 @@ def draw_layers(runs: Sequence[MeasuredRun], theme: Theme) -> Figure:
     """The main metric against layer: test solid, training folds dashed, untrained seeds thin; one panel a run."""
     figure, axes = panels(len(runs), 4.0, share_x=False)
     ends = [_layer_panel(ax, run, theme) for run, ax in zip(runs, axes, strict=True)]
-    axes[0].set_ylim(0, None)
+    axes[0].set_ylim(min(run.lowest for run in runs), None)
     for run, ax, labels in zip(runs, axes, ends, strict=True):
         names = layer_order(run)
         label_right(ax, labels)

@@ -47,6 +47,11 @@ class MeasuredRun:
         """The main metric, as an axis is labelled."""
         return self.metric
 
+    @property
+    def lowest(self) -> float:
+        """Where the main metric's axis begins."""
+        return 0.0
+
     def label(self, method: str) -> str:
         """A method's name for readers."""
         return label(method)
