@@ -56,6 +56,23 @@ def test_a_row_is_the_cell_that_its_columns_name(tiny, tmp_path, examples, short
         assert found.sizes.tolist() == [list(size) for size in SIZES]
 
 
+def test_only_the_cells_that_are_wanted_are_kept(tiny, tmp_path, examples):
+    backbone, cache = tiny.backbone(), tmp_path / "cache"
+    whole = extract_dense(backbone, examples, "early", cache=cache, options=FLOAT32)
+
+    def corners(i, size, grid):
+        assert size == SIZES[i]
+        return np.array([[grid[0] - 1, grid[1] - 1], [0, 0], [0, 0]])[: 3 if i else 1]
+
+    found = extract_dense(backbone, examples, "early", wanted=corners, cache=cache, options=FLOAT32)
+    places = [(i, y, x) for i, (h, w) in enumerate(found.grids.tolist()) for y, x in ((0, 0), (h - 1, w - 1))][1:]
+    assert [tuple(each) for each in found.columns.tolist()] == places
+    rows = {tuple(each): row for each, row in zip(whole.columns.tolist(), whole.features.read(), strict=True)}
+    np.testing.assert_array_equal(found.features.read(), [rows[place] for place in places])
+    with pytest.raises(ValueError, match="outside its grid"):
+        extract_dense(backbone, examples, "early", wanted=lambda _i, _s, grid: np.array([grid]), cache=cache)
+
+
 def test_a_draw_keeps_some_cells_of_all(tiny, tmp_path, examples):
     backbone, cache = tiny.backbone(), tmp_path / "cache"
     everything = extract_dense(backbone, examples, "early", cache=cache, options=FLOAT32)

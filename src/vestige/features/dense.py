@@ -6,7 +6,7 @@ import copy
 import hashlib
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -30,6 +30,10 @@ from vestige.images import Crop, ImageFile, Pixels, crop_resize, image_size
 
 Size = tuple[int, int]
 """Height and width."""
+
+Wanted = Callable[[int, Size, Size], NDArray[np.intp]]
+"""Which cells of a picture to keep: its number, its size as the network sees it and its grid to ``(m, 2)``, each (y, x)
+(in any order, the same cell any number of times)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,20 @@ class _Plan:
         """``(P + 1,)``: where each picture's cells begin among all cells."""
         return np.concatenate([[0], np.cumsum(self.grids.astype(np.int64).prod(axis=1))])
 
+    def chosen(self, wanted: Wanted | None) -> NDArray[np.int64]:
+        """The cells to keep among all cells, rising."""
+        starts = self.starts
+        if wanted is None:
+            return np.arange(starts[-1])
+        cells = [np.empty(0, dtype=np.int64)]
+        for i, (size, grid) in enumerate(zip(self.sizes.tolist(), self.grids.tolist(), strict=True)):
+            if grid[0]:
+                y, x = np.asarray(wanted(i, tuple(size), tuple(grid))).reshape(-1, 2).T
+                if not (((0 <= y) & (y < grid[0]) & (0 <= x) & (x < grid[1])).all()):
+                    raise ValueError(f"picture {i}: a cell outside its grid of {grid[0]} x {grid[1]}")
+                cells.append(np.unique(starts[i] + y * grid[1] + x))
+        return np.concatenate(cells)
+
     def columns(self) -> NDArray[np.int32]:
         """``(n, 3)``: example, y and x of the cells that are kept."""
         starts = self.starts
@@ -80,6 +98,7 @@ def extract_dense(
     layer: str,
     *,
     short_side: int | None = None,
+    wanted: Wanted | None = None,
     max_rows: int | None = None,
     seed: int = 0,
     cache: Path | None = None,
@@ -96,7 +115,8 @@ def extract_dense(
         examples: their pictures; boxes play no part.
         layer: a grid layer.
         short_side: resize every picture so that its shorter side has so many pixels; None leaves it at its own size.
-        max_rows: keep so many cells at most, drawn at random without replacement from all of all pictures.
+        wanted: which cells to keep; None for all.
+        max_rows: keep so many of them at most, drawn at random without replacement from those of all pictures.
         seed: of the draw.
         cache: the directory of the stores; None for the default.
         options: how; on disk the numbers are float16 where None.
@@ -110,8 +130,9 @@ def extract_dense(
     if described.kind != "grid":
         raise VestigeError(f"{backbone.spec}: layer {layer!r} puts out {described.kind}, no grid; it has no cells")
     device = options.torch_device()
-    plan = _planned(backbone, examples, layer, short_side, max_rows, seed)
-    drawn = "cells" if max_rows is None else f"cells max_rows={max_rows} seed={seed}"
+    plan = _planned(backbone, examples, layer, short_side, wanted, max_rows, seed)
+    kept = "cells" if wanted is None else "some cells"
+    drawn = kept if max_rows is None else f"{kept} max_rows={max_rows} seed={seed}"
     description = Description(
         kind="dense",
         backbone=backbone.spec,
@@ -145,6 +166,7 @@ def _planned(
     examples: Sequence[Example],
     layer: str,
     short_side: int | None,
+    wanted: Wanted | None,
     max_rows: int | None,
     seed: int,
 ) -> _Plan:
@@ -168,14 +190,13 @@ def _planned(
         if size not in known:
             known[size] = _grid(shapes, layer, size, example)
         grids[i] = known[size]
-    total = int(grids.astype(np.int64).prod(axis=1).sum())
-    if not total:
+    cells = _Plan(sizes, grids, np.arange(0), problems).chosen(wanted)
+    if not len(cells):
         raise VestigeError(
             f"no cells: none of the {len(examples)} pictures can be read; {next(iter(problems.values()), '')}"
         )
-    cells = np.arange(total)
-    if max_rows is not None and max_rows < total:
-        cells = np.sort(np.random.default_rng(seed).choice(total, max_rows, replace=False))
+    if max_rows is not None and max_rows < len(cells):
+        cells = cells[np.sort(np.random.default_rng(seed).choice(len(cells), max_rows, replace=False))]
     return _Plan(sizes, grids, cells, problems)
 
 
