@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.candidates import TOGETHER, Candidates, Labels
 from vestige.correspondence.svm import Solution, fit_svm
