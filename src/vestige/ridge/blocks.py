@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from vestige.ridge import checks
+from vestige.ridge._linalg import blas_alone
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import Moments
 from vestige.ridge.plan import MEMORY
@@ -67,6 +68,7 @@ class TargetBlocks:
         self._n_rows = m.n_rows
         return m
 
+    @blas_alone()
     def _look(self, Y: checks.ArrayLike, mask: checks.ArrayLike, row: int) -> None:
         """Whether a target is missing; refuse what is not finite while its row and column are known."""
         y = checks.matrix(Y, "Y")

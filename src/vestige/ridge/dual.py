@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import eigh, gram, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, eigh, gram, matmul, to_numpy
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.quadratic import shrinkage
@@ -79,6 +79,7 @@ class DualForm:
         checks.finite(x, "X", first_column=cols.start)
         return x
 
+    @blas_alone()
     def _gram(self) -> tuple[Tensor, Tensor]:
         """K (n, n) float64 of the rows, and the shift (d,) that they were measured from: their mean if there is an
         intercept (ridge with an intercept does not see a shift; rounding does)."""
@@ -140,6 +141,7 @@ class DualForm:
         q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
         return matmul(f.Ut, (y - q).mul_(f.root[:, None])), q
 
+    @blas_alone()
     def score(self, alphas: Floats) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
         scores = np.full((len(alphas), self.rows.Y.shape[1]), np.nan)
@@ -172,6 +174,7 @@ class DualForm:
         blind = np.isnan(scores[best, np.arange(scores.shape[1])])
         return np.asarray(blind | (alphas.min() < floor)) & (len(alphas) > 1)
 
+    @blas_alone()
     def oof(self, alpha: Floats, out: npt.NDArray[Any]) -> None:
         """Predictions into ``out`` (n, t) of all rows, each from the other folds; NaN where those know nothing."""
         for g, (columns, _) in enumerate(self._group_rows()):
@@ -186,6 +189,7 @@ class DualForm:
         shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(self.device)).T
         return matmul(f.P, Z * shrink) + q
 
+    @blas_alone()
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:
         """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
         n, t = self.rows.Y.shape

@@ -15,6 +15,7 @@ import torch
 from vestige.ridge import checks, grid
 from vestige.ridge.blocks import Kind, SharedAlpha, TargetBlocks
 from vestige.ridge.checks import ArrayLike, RidgeError
+from vestige.ridge.differences import compare
 from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
 from vestige.ridge.plan import MEMORY, Size, choose_form, target_block
@@ -65,8 +66,8 @@ def fit(
     Raises:
         RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
     """
-    form = PrimalForm(moments, fit_intercept, {} if _keep(moments, alphas) else None, not per_target)
-    settle = None if rows is None else partial(_settle, form, _Rechunked(rows))
+    form = PrimalForm(moments, fit_intercept, {} if _keep(moments) else None, not per_target)
+    settle = partial(_settle, form, None if rows is None else _Rechunked(rows))
     coef = _coefficients((moments.n_targets, moments.n_features), moments.dtype, coef_path)
     return _finish(form, alphas, per_target, coef, settle=settle)
 
@@ -197,9 +198,7 @@ def _fit_blocks(
         form.oof(alpha, data.X, data.labels, out[:, cols])
         return out[:, cols]
 
-    kept: Kept | None = None
-    if len(blocks.columns) > 1 or alphas is None or out is not None:
-        kept = {} if blocks.kind.holds_factors() else None
+    kept: Kept | None = {} if blocks.kind.holds_factors() else None
     if not per_target and len(blocks.columns) > 1:
         shared = SharedAlpha(blocks, fit_intercept, kept)
         every = slice(0, blocks.n_targets)
@@ -209,7 +208,7 @@ def _fit_blocks(
     for cols in blocks.columns:
         form = blocks.form(cols, fit_intercept, kept, not per_target)
         scale = form.scale() if scale is None else scale
-        settle = partial(_settle, form, blocks.only(cols)) if recheck else None
+        settle = partial(_settle, form, blocks.only(cols) if recheck else None)
         oof = None if out is None else partial(predict, form, cols)
         found.append(_finish(form, alphas, per_target, coef[cols], oof, settle, scale))
         del form, settle, oof  # lest their moments live on beside the next block's
@@ -279,9 +278,9 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype == torch.float32 else np.float64)
 
 
-def _keep(moments: Moments, alphas: Alphas) -> bool:
+def _keep(moments: Moments) -> bool:
     kind = Kind(moments.n_features, moments.n_folds, moments.dtype, moments.device)
-    return alphas is None and kind.holds_factors(len(moments.xx))
+    return kind.holds_factors(len(moments.xx))
 
 
 def _finish(
@@ -315,14 +314,27 @@ def _finish(
 
 
 def _settle(
-    form: PrimalForm, rows: Iterable[Chunk], tried: Floats, scores: Floats, best: Places, uncertain: Bools
+    form: PrimalForm,
+    rows: Iterable[Chunk] | None,
+    tried: Floats,
+    scores: Floats,
+    best: Places,
+    uncertain: Bools,
 ) -> tuple[Floats, Bools]:
     """Better scores (A, t) for the uncertain targets, and those (t,) which remain so: targets that no fold can judge,
-    and those with a rival below what the moments resolve."""
-    rivals = form.rivals(tried, scores, best) & uncertain & ~np.isnan(scores).any(axis=0)
+    and those with a rival that rounding cannot tell apart, or, with ``rows``, that lies below what the moments resolve.
+    """
+    blind = np.isnan(scores).any(axis=0)
+    doubtful = form.rivals(tried, scores, best) & uncertain & ~blind
+    scores, rivals, best = compare(form, tried, scores, best, doubtful)
+    if rows is None:
+        return scores, uncertain & (blind | rivals.any(axis=0))
     settled = recheck_scores(form, tried, scores, rivals, rows)
+    every = np.arange(len(best))
+    # what was told apart keeps its distance from the best, whose score is another now
+    settled += np.where(doubtful & ~rivals, (settled - scores)[best, every], 0.0)
     lost = rivals & (tried[:, None] + form.smallest() < form.resolution())
-    return settled, uncertain & (np.isnan(scores).any(axis=0) | lost.any(axis=0))
+    return settled, uncertain & (blind | lost.any(axis=0))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import gram, matmul
+from vestige.ridge._linalg import blas_alone, gram, matmul
 from vestige.ridge.checks import ArrayLike, RidgeError
 
 ROWS = 4096  # rows of one float32 product; longer sums are added up in float64
@@ -73,6 +73,7 @@ class Moments:
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=self.device)
 
+    @blas_alone()
     def update(
         self, X: ArrayLike, Y: ArrayLike, fold: ArrayLike, sample_weight: ArrayLike = None, mask: ArrayLike = None
     ) -> Moments:
@@ -190,6 +191,7 @@ class Moments:
         other.sy, other.yy, other.xy = self._zeros(k, t), self._zeros(k, t), self._zeros(k, d, t)
         return other
 
+    @blas_alone()
     def merge(self, other: Moments) -> Moments:
         """Add the rows that ``other`` has seen; ``other`` is left as it is.
 

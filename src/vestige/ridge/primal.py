@@ -16,18 +16,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.ridge._linalg import cholesky, cholesky_solve, eigh, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, eigh, matmul, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
 from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
 from vestige.ridge.rows import take
 from vestige.ridge.solution import Form
+from vestige.ridge.solving import Solver, corrected
 
 Floats = npt.NDArray[np.float64]
 Columns = slice | npt.NDArray[np.int64]
 
 TARGETS = 256  # targets worked on at a time
-CHOLESKY = 12  # one eigendecomposition costs about as much as this many Cholesky factors
 SUM_NOISE, SOLUTION_NOISE = 10.0, 1.0  # rounding errors allowed for, in units of the dtype's epsilon (`_rounding`)
 
 
@@ -130,12 +130,22 @@ class PrimalForm:
             self._kept[g, k] = found
         return found
 
+    def held(self, g: int, k: int) -> FoldFactor | None:
+        """The factor of fold k for group g, if it is held."""
+        return None if self._kept is None else self._kept.get((g, k))
+
     def projected(self, f: FoldFactor, cols: Columns) -> tuple[Tensor, Tensor]:
         """ZT = CT Q (c, d), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
         q = self._centre_y(self.others(f.fold), cols)
         C = self.m.covariance(self.others(f.fold), cols, f.p, q)[0]
         return matmul(C.to(self.m.dtype).T, f.Qt.T), q
 
+    def held_out(self, f: FoldFactor, cols: Columns, q: Tensor) -> tuple[Tensor, Tensor]:
+        """VT = C_kT Q (c, d) of the fold's own rows about the training means, and y2_k (c,)."""
+        C, y2 = self.m.covariance([f.fold], cols, f.p, q)
+        return matmul(C.to(self.m.dtype).T, f.Qt.T), y2
+
+    @blas_alone()
     def score(self, alphas: Floats) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
         m = self.m
@@ -161,8 +171,7 @@ class PrimalForm:
     def _validate(self, f: FoldFactor, cols: Columns, shrink: Tensor, parts: list[Stretch]) -> tuple[Tensor, Tensor]:
         """Validation MSE of one fold (A, c), and the rounding error that it may carry."""
         Zt, q = self.projected(f, cols)
-        C_k, y2 = self.m.covariance([f.fold], cols, f.p, q)
-        Vt = matmul(C_k.to(self.m.dtype).T, f.Qt.T)
+        Vt, y2 = self.held_out(f, cols, q)
         cross = matmul(shrink, Vt.double().mul_(Zt).T)
         square = quadratic_forms(f.H, Zt, parts)
         weight = self.m.weight[f.group, f.fold]
@@ -204,6 +213,7 @@ class PrimalForm:
         others = alphas[:, None] != alphas[best]
         return np.asarray(blind | (self.rivals(alphas, scores, best) & others & (scores > 0)).any(axis=0))
 
+    @blas_alone()
     def oof(self, alpha: Floats, X: Any, labels: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> None:
         """Predictions into ``out`` (n, t) for the rows X (n, d) of folds ``labels`` (n,), each from the other folds.
 
@@ -227,6 +237,7 @@ class PrimalForm:
                         x = measured_from(m.shift_x + f.p, matrix(take(X, block), "X", m.device), m.dtype)
                         out[np.ix_(block, np.arange(m.n_targets)[cols])] = to_numpy(matmul(x, B) + base)
 
+    @blas_alone()
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:
         """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
         m, folds = self.m, list(range(self.m.n_folds))
@@ -241,16 +252,31 @@ class PrimalForm:
         return intercept
 
     def solutions(
-        self, g: int, folds: list[int], alpha: Floats, targets: npt.NDArray[np.int64]
+        self,
+        g: int,
+        folds: list[int],
+        alpha: Floats,
+        targets: npt.NDArray[np.int64],
+        factor: FoldFactor | None = None,
     ) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, Tensor, Tensor]]:
         """Solutions from the rows of ``folds``, in float64, for targets (c,) of group g at alphas (c,).
 
-        Yields blocks: their places in ``targets``, the centres p (d,) and q (b,) measured from the shifts, and
-        coefficients (d, b).
+        ``factor``, if given, is that of the fold which ``folds`` leave out; its eigensystem then saves the
+        decompositions. Yields blocks: their places in ``targets``, the centres p (d,) and q (b,) measured from the
+        shifts, and coefficients (d, b).
         """
         p = self._centre_x(g, folds)
+        A = self._scatter(g, folds, p)
+        if factor is not None:
+            different, place = np.unique(targets, return_inverse=True)
+            q = self._centre_y(folds, different)
+            C = self.m.covariance(folds, different, p, q)[0][:, place]
+            B = corrected(factor.S, factor.Qt, A, torch.from_numpy(alpha).to(A.device), C)
+            if B is not None:
+                yield np.arange(len(targets)), p, q[place], B
+                return
         values = np.unique(alpha)
-        solver = _Solver(self._scatter(g, folds, p), self.eps, len(values))
+        solver = Solver(A, self.eps, len(values), self._smallest.get(g, 0.0))
         for value in values:
             solver.at(float(value))
             same = np.flatnonzero(alpha == value)
@@ -265,37 +291,3 @@ def tied(alphas: Floats, scores: Floats, noise: Floats, best: int) -> bool:
     total, error = scores.sum(1), noise.sum(1)
     rivals = (total - error < (total + error)[best]) & (alphas != alphas[best])
     return bool(rivals.any())
-
-
-class _Solver:
-    """Solves (A + alpha I) b = c in float64 for one alpha after another: by Cholesky, or in A's eigenbasis
-    where alphas are many or too small for A + alpha I to be safely definite."""
-
-    def __init__(self, A: Tensor, eps: float, n_alphas: int) -> None:
-        self.A, self.many = A, n_alphas > CHOLESKY
-        self.least = eps * float(A.norm())  # no eigenvalue exceeds the Frobenius norm: nothing is singular above this
-        self.basis: tuple[Tensor, Tensor] | None = None
-        self.cholesky: Tensor | None = None
-        self.shrink: Tensor | None = None
-        self.eps = eps
-
-    def at(self, alpha: float) -> None:
-        """Go to ``alpha``."""
-        self.cholesky = None
-        if not self.many and alpha > self.least:
-            shifted = self.A.clone()
-            shifted.diagonal().add_(alpha)
-            self.cholesky = cholesky(shifted)
-        if self.cholesky is None:
-            self.basis = self.basis or eigh(self.A.clone())
-            total = self.basis[0].clamp(min=0) + alpha
-            self.shrink = torch.where(total > self.eps * self.basis[0].max().clamp(min=0), 1 / total, 0.0)
-
-    def solve(self, C: Tensor) -> Tensor:
-        """b (d, c) for c (d, c)."""
-        if self.cholesky is not None:
-            return cholesky_solve(self.cholesky, C)
-        assert self.basis is not None
-        assert self.shrink is not None
-        Qt = self.basis[1]
-        return matmul(Qt.T, matmul(Qt, C).mul_(self.shrink[:, None]))

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import matmul
+from vestige.ridge._linalg import blas_alone, matmul
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from
 from vestige.ridge.primal import PrimalForm
 from vestige.ridge.rows import Chunk
 
 Floats = npt.NDArray[np.float64]
-CANDIDATES = 2048  # (target, alpha) pairs predicted in one pass over the rows
+CANDIDATES = 1024  # (target, alpha) pairs predicted in one pass over the rows
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def recheck(
 ) -> Floats:
     """Scores (A, t) in which those of ``pairs`` (A, t) are mean squared errors of explicit predictions.
 
-    The folds' solutions come from the moments in float64, predictions and errors are float64. ``rows`` is
+    The folds' solutions are those of the moments in float64; predictions and errors are float64. ``rows`` is
     read once for every `CANDIDATES` pairs.
     """
     scores = scores.copy()
@@ -51,20 +51,29 @@ def _explicit(form: PrimalForm, alpha: Floats, targets: npt.NDArray[np.int64], r
     m = form.m
     models = {k: _model(form, k, alpha, targets) for k in range(m.n_folds)}
     sse = torch.zeros(m.n_folds, len(targets), dtype=torch.float64, device=m.device)
-    for X, Y, fold, sample_weight, mask in rows:
-        x, y = checks.matrix(X, "X", m.device), checks.matrix(Y, "Y", m.device)
-        w = checks.weights(sample_weight, len(x))
-        w = (torch.ones(len(x), dtype=torch.float64) if w is None else w).to(m.device)
-        seen = checks.present(mask, *y.shape)
-        labels = checks.fold_labels(fold, len(x), m.n_folds)
-        for k, model in models.items():
-            for inside in column_blocks(np.flatnonzero(labels == k), ROWS):  # slices where a chunk is of one fold
-                predicted = matmul(measured_from(model.centre, x[inside], torch.float64), model.B)
-                error = (y[inside][:, targets].double() - model.base).sub_(predicted)
-                if seen is not None:
-                    error.masked_fill_(~seen[inside][:, targets].to(m.device), 0.0)
-                sse[k] += w[inside] @ error.square_()
+    for chunk in rows:
+        _add_errors(sse, m, models, targets, chunk)
     return _mean_over_folds(m, sse, targets)
+
+
+@blas_alone()
+def _add_errors(
+    sse: Tensor, m: Moments, models: dict[int, _Model], targets: npt.NDArray[np.int64], chunk: Chunk
+) -> None:
+    """Add the chunk's squared errors to ``sse`` (K, c)."""
+    X, Y, fold, sample_weight, mask = chunk
+    x, y = checks.matrix(X, "X", m.device), checks.matrix(Y, "Y", m.device)
+    w = checks.weights(sample_weight, len(x))
+    w = (torch.ones(len(x), dtype=torch.float64) if w is None else w).to(m.device)
+    seen = checks.present(mask, *y.shape)
+    labels = checks.fold_labels(fold, len(x), m.n_folds)
+    for k, model in models.items():
+        for inside in column_blocks(np.flatnonzero(labels == k), ROWS):  # slices where a chunk is of one fold
+            predicted = matmul(measured_from(model.centre, x[inside], torch.float64), model.B)
+            error = (y[inside][:, targets].double() - model.base).sub_(predicted)
+            if seen is not None:
+                error.masked_fill_(~seen[inside][:, targets].to(m.device), 0.0)
+            sse[k] += w[inside] @ error.square_()
 
 
 def _mean_over_folds(m: Moments, sse: Tensor, targets: npt.NDArray[np.int64]) -> Floats:
@@ -75,17 +84,19 @@ def _mean_over_folds(m: Moments, sse: Tensor, targets: npt.NDArray[np.int64]) ->
     return found
 
 
+@blas_alone()
 def _model(form: PrimalForm, k: int, alpha: Floats, targets: npt.NDArray[np.int64]) -> _Model:
     """The candidates' solutions without fold k; zero where the other folds know nothing."""
-    m, folds = form.m, form.others(k)
-    centre = m.shift_x
+    m = form.m
     B = torch.zeros(m.n_features, len(targets), dtype=torch.float64, device=m.device)
     base = torch.zeros(len(targets), dtype=torch.float64, device=m.device)
     for g in np.unique(m.group[targets]):
         if k not in form.folds(int(g)):
             continue
         mine = np.flatnonzero(m.group[targets] == g)
-        for places, p, q, solution in form.solutions(int(g), folds, alpha[mine], targets[mine]):
+        for places, p, q, solution in form.solutions(
+            int(g), form.others(k), alpha[mine], targets[mine], form.held(int(g), k)
+        ):
             B[:, mine[places]] = solution
             base[mine[places]] = m.shift_y[targets[mine[places]]] + q - p @ solution
-    return _Model(B, base, centre)
+    return _Model(B, base, m.shift_x)
