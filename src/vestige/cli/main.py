@@ -15,6 +15,7 @@ from vestige.cli import (
     demo,
     directions,
     layers,
+    portrait,
     probe,
     probe_attributes,
     probe_segmentation,
@@ -52,7 +53,7 @@ def _options(
     del version  # its callback has done it
 
 
-for group in (demo, layers, directions, compare, trained, report, cache):
+for group in (demo, layers, directions, compare, trained, portrait, report, cache):
     group.add_to(app)
 probe_segmentation.add_to(probe.app)
 probe_attributes.add_to(probe.app)

@@ -30,6 +30,7 @@ class Prediction:
         path: of the photograph.
         size: its width and height in pixels.
         box: ``(4,)`` that was looked at.
+        seen: ``(4,)``: what the network saw of it: the square about the box with its margin, or the whole picture.
         points: ``(K, 2)`` in pixels.
         names: of the points.
     """
@@ -37,6 +38,7 @@ class Prediction:
     path: Path
     size: tuple[int, int]
     box: Box
+    seen: Box
     points: Points
     names: tuple[str, ...]
 
@@ -73,11 +75,15 @@ def predict_images(
         VestigeError: where a photograph cannot be read or a box lies outside of it.
     """
     examples, sizes = _photographs(paths, boxes)
-    predicted = predict_points(method.model, example_views(examples, setup.box_margin), reader)
+    views = example_views(examples, setup.box_margin)
+    predicted = predict_points(method.model, views, reader)
     names = tuple(setup.markup.points)
+    looked_at = [
+        whole_picture(*size) if box is None else np.asarray(box) for size, box in zip(sizes, boxes, strict=True)
+    ]
     return [
-        Prediction(path, size, whole_picture(*size) if box is None else np.asarray(box), points, names)
-        for path, size, box, points in zip(paths, sizes, boxes, predicted.stages[-1], strict=True)
+        Prediction(*found, names)
+        for found in zip(paths, sizes, looked_at, views.boxes, predicted.stages[-1], strict=True)
     ]
 
 
@@ -88,14 +94,14 @@ class VectorPrediction:
     Attributes:
         path: of the photograph.
         size: its width and height in pixels.
-        box: ``(4,)`` that was looked at.
+        seen: ``(4,)``: what the network saw.
         values: ``(t,)``.
         task: what they are.
     """
 
     path: Path
     size: tuple[int, int]
-    box: Box
+    seen: Box
     values: Numbers
     task: VectorTask[Any]
 
@@ -104,7 +110,7 @@ class VectorPrediction:
         return {
             "image": str(self.path),
             "size": list(self.size),
-            "box": self.box.tolist(),
+            "box": self.seen.tolist(),
             **self.task.describe(self.values),
         }
 

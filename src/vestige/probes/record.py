@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -249,8 +249,13 @@ class Predictor:
     predict: Callable[[Sequence[Path], Sequence[Box | None], Reader], Sequence[Prediction | VectorPrediction]]
 
 
-def load_predictor(source: Run, category: str | None) -> Predictor:
+def load_predictor(source: Run, category: str | None, *, look_back: bool = True) -> Predictor:
     """What predicts on new photographs.
+
+    Args:
+        source: the run.
+        category: the class, where it has several.
+        look_back: whether points are looked for once more, closer, where the run does.
 
     Raises:
         VestigeError: where the run is unfinished, damaged, or has no such class.
@@ -260,18 +265,20 @@ def load_predictor(source: Run, category: str | None) -> Predictor:
     if task == "keypoints":
         probes = load_keypoint_probes(source.probe_folder)
         own = probes.of_class(category)
-        return _point_predictor(probes.setup.of_class(own.points), own.methods[-1])
+        return _point_predictor(probes.setup.of_class(own.points), own.methods[-1], look_back=look_back)
     if category is not None:
         raise VestigeError(f"--class {category}: {source.folder} has no classes")
     if task == "landmarks":
         setup, methods = load_methods(source.probe_folder)
-        return _point_predictor(setup, methods[-1])
+        return _point_predictor(setup, methods[-1], look_back=look_back)
     saved = load_vectors(source.probe_folder, ["ridge"])
     method = saved.method("ridge")
     return Predictor(method, partial(predict_vectors, open_vector_task(saved), method))
 
 
-def _point_predictor(setup: Setup, method: Method) -> Predictor:
+def _point_predictor(setup: Setup, method: Method, *, look_back: bool) -> Predictor:
+    if not look_back:
+        method = replace(method, model=replace(method.model, look_backs=()))
     return Predictor(method, partial(predict_images, setup, method))
 
 

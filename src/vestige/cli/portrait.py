@@ -1,0 +1,67 @@
+"""``vestige portrait``: everything that trained runs read out of one photograph, in one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import console, listening
+from vestige.errors import VestigeError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog="Example: vestige portrait face.jpg --run runs/demo/landmarks --run runs/demo/attributes "
+        "--box 60,40,220,230 -o portrait.png"
+    )(portrait)
+
+
+def portrait(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")],
+    run: Annotated[
+        list[Path], typer.Option("--run", metavar="RUN", help="A finished run of a probe; repeat for several.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture; its numbers go beside it as .json.")
+    ] = Path("portrait.png"),
+    box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The object's box in pixels. [default: the whole picture]")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="The object's class, where a run has several.")
+    ] = None,
+    device: o.Device = "auto",
+) -> None:
+    """What does one descriptor hold? Landmarks, classes, colours and attributes of one photograph in one picture.
+
+    Runs that were trained at the same layer and see the same square read the same numbers; the picture says whether
+    they do. Points are read without looking back.
+    """
+    from vestige.images import save_image
+    from vestige.probes.portrait import read_portrait
+    from vestige.probes.record import reader_of
+    from vestige.run import Run, write_json
+
+    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise VestigeError(f"-o {output}: expected a picture's name, as in -o portrait.png")
+    found_box = None if box is None else np.array(o.parse_box(box))
+    with listening() as listener:
+        listener.say(f"reading {image}")
+        found = read_portrait(
+            image,
+            [Run(folder) for folder in run],
+            lambda source: reader_of(source, device, listener.pictures),
+            found_box,
+            category,
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_image(found.picture(), output)
+    write_json(output.with_suffix(".json"), found.to_json())
+    if not found.shared:
+        console.print("the runs read different descriptors; the picture says which layer each one read")
+    typer.echo(f"{output} and {output.with_suffix('.json')}")
