@@ -21,6 +21,9 @@ from vestige.report.style import LIGHT, figure_pixels, themed
 SIDE = 3.4
 """Inches of a panel's side; a map with its classes takes two."""
 
+HEAD = 0.5
+"""Inches of the line above the panels."""
+
 COLUMNS = 4
 STRIPS = 9
 """Classes of which a map's responses are shown, those with the highest."""
@@ -83,23 +86,24 @@ def draw_portrait(pixels: Pixels, panels: Sequence[Panel], box: Box | None, shar
         box: ``(4,)`` of the object, where one was given.
         shared: the one descriptor that all of it was read from, or "": then every panel says its own.
     """
-    places, n_rows = _places(panels)
+    places, n_rows, n_columns = _places(panels)
     with themed(LIGHT):
-        figure = Figure(figsize=(COLUMNS * SIDE, n_rows * SIDE + 0.5), dpi=_DPI, facecolor=LIGHT.paper)
-        top = n_rows * SIDE / (n_rows * SIDE + 0.5)
-        grid = figure.add_gridspec(n_rows, COLUMNS, left=0, right=1, bottom=0, top=top, wspace=0, hspace=0)
+        figure = Figure(figsize=(n_columns * SIDE, n_rows * SIDE + HEAD), dpi=_DPI, facecolor=LIGHT.paper)
+        halves: Any = figure.subfigures(2, 1, height_ratios=[HEAD, n_rows * SIDE], hspace=0)
+        head, body = halves
         words = f"All of it read from one descriptor: {shared}" if shared else "Read from several descriptors"
-        figure.text(0.012, 1 - 0.3 / (n_rows * SIDE + 0.5), words, fontsize=13, color=LIGHT.ink, va="center")
-        _photograph(figure.add_subfigure(grid[0, 0]), pixels, box)
+        head.text(0.04 / n_columns, 0.45, words, fontsize=13, color=LIGHT.ink, va="center")
+        grid = body.add_gridspec(n_rows, n_columns, wspace=0, hspace=0)
+        _photograph(body.add_subfigure(grid[0, 0]), pixels, box)
         for panel, (row, column, span) in zip(panels, places, strict=True):
-            part = figure.add_subfigure(grid[row, column : column + span])
+            part = body.add_subfigure(grid[row, column : column + span])
             title = panel.title if shared else f"{panel.title}\n{panel.source}"
             _DRAW[type(panel)](part, panel, pixels, title)
         return figure_pixels(figure)
 
 
-def _places(panels: Sequence[Panel]) -> tuple[list[tuple[int, int, int]], int]:
-    """Row, column and width of each panel, after the photograph's; how many rows there are."""
+def _places(panels: Sequence[Panel]) -> tuple[list[tuple[int, int, int]], int, int]:
+    """Row, column and width of each panel, after the photograph's; how many rows and columns there are."""
     places, row, column = [], 0, 1
     for panel in panels:
         span = 2 if isinstance(panel, MapsPanel) else 1
@@ -107,7 +111,7 @@ def _places(panels: Sequence[Panel]) -> tuple[list[tuple[int, int, int]], int]:
             row, column = row + 1, 0
         places.append((row, column, span))
         column += span
-    return places, row + 1
+    return places, row + 1, max(column + span for _, column, span in places)
 
 
 def _axes(part: SubFigure, title: str) -> Axes:
@@ -177,7 +181,8 @@ def _draw_maps(part: SubFigure, panel: MapsPanel, pixels: Pixels, title: str) ->
 
 def _draw_readings(part: SubFigure, panel: ReadingsPanel, pixels: Pixels, title: str) -> None:  # noqa: ARG001
     _title(part, title)
-    draw_readings(part.add_axes((0.42, 0.1, 0.42, 0.75)), panel.readings, LIGHT)
+    height = min(0.72, 0.11 * len(panel.readings))
+    draw_readings(part.add_axes((0.45, 0.84 - height, 0.4, height)), panel.readings, LIGHT)
 
 
 _DRAW: dict[type[Panel], Any] = {
