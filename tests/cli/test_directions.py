@@ -9,9 +9,11 @@ from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.geometry import FACE_MARGIN
 from vestige.images import crop_resize
-from vestige.probes.directions import move
+from vestige.probes.direction_measures import pictures_along
+from vestige.probes.directions import Direction, move
 from vestige.probes.linear import l2_normalise, load_probes
 from vestige.probes.views import example_views
+from vestige.report.direction_run import read_direction_run
 from vestige.results import read_results
 from vestige.run import Run
 
@@ -91,6 +93,19 @@ def test_the_reconstructions_are_of_the_faces_shown(laid):
 
 def _colours(example, box):
     return crop_resize(example.image.read(), box, (SIZE, SIZE)).ravel() / 255
+
+
+def test_the_report_draws_the_same_pictures_as_were_read_again(run, laid):
+    arrays, read = laid[0], read_direction_run(Run(run))
+    ends = zip(DIRECTIONS, arrays["lambdas"][:, 0], arrays["lambdas"][:, -1], strict=True)
+    lambdas = [Direction(name, (), np.ones(1), low, high) for name, low, high in ends]
+    rows = arrays["picture_rows"]
+    bases, projections = arrays["reconstructions"], arrays["projections"][rows]
+    made = pictures_along(lambdas, bases, projections, arrays["changes"], STEPS, SIZE)
+    expected = np.stack([picture.read() for picture in made]).astype(int)
+    drawn = np.stack([step for row in rows for k in range(len(DIRECTIONS)) for step in read.along(k, int(row))])
+    assert np.abs(drawn - expected).max() <= 1
+    assert read.plain == [0, 2]
 
 
 def test_the_report_has_its_figures(vestige, run):
