@@ -71,6 +71,10 @@ def test_a_flat_picture_has_no_descriptor():
     assert not sift(np.full((40, 40, 3), 90, np.uint8), (20, 20), 5).any()
 
 
+def test_no_place_has_no_descriptor():
+    assert sift(PICTURE, np.zeros((0, 2)), 10).shape == (0, CHANNELS)
+
+
 @pytest.mark.parametrize("radius", [0, -3, np.nan, 1e9])
 def test_a_radius_that_is_none_is_refused(radius):
     with pytest.raises(VestigeError, match="radius"):

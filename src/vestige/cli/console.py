@@ -44,6 +44,10 @@ class Listener:
         """Pairs of pictures have been aligned."""
         self._count("pairs", done, total)
 
+    def parts(self, done: int, total: int) -> None:
+        """Parts of a step are done."""
+        self._count("", done, total)
+
     def _count(self, unit: str, done: int, total: int) -> None:
         if self._task is None:
             self._task = self.progress.add_task(self._what or unit, total=total, completed=done, rate="")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from vestige.cli import correspond_patches
+from vestige.cli import correspond_align, correspond_classify, correspond_detect, correspond_patches
 
 app = typer.Typer(help="Measure whether a network's features correspond.", no_args_is_help=True)
 
 correspond_patches.add_to(app)
+correspond_align.add_to(app)
+correspond_classify.add_to(app)
+correspond_detect.add_to(app)

@@ -56,5 +56,46 @@ class AlignOptions:
             raise VestigeError(f"--tolerance {self.tolerance}: expected a number above 0, below 1")
 
 
+CS = tuple(10.0**power for power in range(-8, 1))
+"""What is tried of the SVM's C where none is given."""
+
+LARGEST_C = 1e6
+
+RADII = (10.0, 20.0, 40.0, 80.0, 160.0)
+"""The paper's, of SIFT."""
+
+PAPER_C = 1e-6
+"""The paper's, for raw activations of the Caffe network and for SIFT."""
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """What a keypoint classification does; the defaults are the paper's where it says.
+
+    Attributes:
+        backbone: its spec.
+        layers: grid layers, names and globs; () for the last of every stride.
+        radii: of SIFT, in pixels of the pictures as they are seen; () for no SIFT.
+        cs: of the SVM; of several, each kind of feature takes the best by cross-validation on training pictures.
+        short_side: of the pictures, in pixels; 0 for their own size.
+        localise: test pictures in which responses are computed at every pixel about the keypoints; 0 for none.
+        seed: of the bootstrap and of the pictures that are localised in.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    layers: tuple[str, ...] = ()
+    radii: tuple[float, ...] = RADII
+    cs: tuple[float, ...] = CS
+    short_side: int = 0
+    localise: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.cs or not all(0 < c <= LARGEST_C for c in self.cs):
+            raise VestigeError(f"-C {_listed(self.cs)}: expected numbers above 0, up to {LARGEST_C:g}")
+        if self.short_side < 0 or self.localise < 0:
+            raise VestigeError("--short-side and --localise: expected 0 or more")
+
+
 def _listed(numbers: tuple[float, ...]) -> str:
     return ", ".join(f"{number:g}" for number in numbers)

@@ -1,12 +1,15 @@
-"""What an alignment leaves in its run folder."""
+"""What the measurements of correspondence leave in their run folders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from vestige.correspondence.accuracy import METRIC
 from vestige.correspondence.align import Alignment
+from vestige.correspondence.classify import Classification
 from vestige.correspondence.kept import Kept
 from vestige.datasets.dataset import describe_data
 from vestige.report import show
@@ -28,6 +31,18 @@ def save_alignment(found: Alignment, folder: str | Path, *, overwrite: bool = Fa
     return run
 
 
+def save_classification(found: Classification, folder: str | Path, *, overwrite: bool = False) -> Run:
+    """A run folder of a classification, with its figures and its report.
+
+    Raises:
+        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
+    """
+    run = start_run(Path(folder), overwrite=overwrite)
+    record_classification(run, found)
+    show(run)
+    return run
+
+
 def kept_in(run: Run) -> Kept:
     """Where a run keeps what is done until it is finished."""
     return Kept(run.folder / "partial")
@@ -41,26 +56,59 @@ def record_alignment(run: Run, found: Alignment, command: Sequence[str] = ()) ->
         found: what was measured.
         command: the words of the command line that asked for it, where one did.
     """
-    options = found.options
+    config = {
+        "metric": metric_of(found.options.alphas[0]),
+        "chosen": found.chosen,
+        "beta": dict(found.betas),
+        "neighbours_by": {"layer": found.read.layer.name, "readout": str(found.read.readout)},
+        "classes": sorted(set(found.arrays["classes"].tolist())),
+        "keypoints": list(found.test.markup.points) if found.test.markup else [],
+    }
     layers = [method.removeprefix("flow:") for method in found.betas if not method.startswith("flow:sift")]
+    return _record(run, "align", found, config, layers, command)
+
+
+def record_classification(run: Run, found: Classification, command: Sequence[str] = ()) -> Results:
+    """Write a classification into its started run, as :func:`record_alignment` does.
+
+    Args:
+        run: a started run.
+        found: what was measured.
+        command: the words of the command line that asked for it, where one did.
+    """
+    config = {
+        "metric": METRIC,
+        "best": list(found.best),
+        "c": dict(found.cs),
+        "classes": sorted(set(found.arrays["classes"].tolist())),
+        "keypoints": list(found.test.markup.points) if found.test.markup else [],
+    }
+    layers = [method.removeprefix("cell:") for method in found.cs if method.startswith("cell:")]
+    return _record(run, "classify", found, config, layers, command)
+
+
+def _record(
+    run: Run,
+    task: str,
+    found: Alignment | Classification,
+    config: Mapping[str, Any],
+    layers: Sequence[str],
+    command: Sequence[str],
+) -> Results:
     results = Results(
-        task="align",
+        task=task,
         config={
-            **asdict(options),
+            **asdict(found.options),
             "command": list(command),
             "extraction": asdict(found.extraction),
-            "metric": metric_of(options.alphas[0]),
-            "chosen": found.chosen,
-            "beta": dict(found.betas),
-            "neighbours_by": {"layer": found.read.layer.name, "readout": str(found.read.readout)},
-            "classes": sorted(set(found.arrays["classes"].tolist())),
-            "keypoints": list(found.test.markup.points) if found.test.markup else [],
+            **config,
         },
         data={"train": describe_data(found.train), "test": describe_data(found.test)},
         backbone={
-            "spec": options.backbone,
+            "spec": found.options.backbone,
             "weights_sha256": found.weights_sha256,
             "layer": ", ".join(layers),
+            "readout": "cells",
         },
         ridge={},
         rows=found.rows,

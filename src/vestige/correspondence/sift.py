@@ -46,6 +46,8 @@ def sift(picture: Pixels, places: ArrayLike, radius: float) -> NDArray[np.uint8]
     except ImportError as error:
         raise VestigeError("SIFT takes OpenCV: pip install 'opencv-python-headless<5', or leave SIFT out") from error
     at: Points = np.asarray(places, dtype=np.float64)
+    if not at.size:
+        return np.zeros((*at.shape[:-1], CHANNELS), dtype=np.uint8)
     size = radius / 3
     keypoints = [cv2.KeyPoint(x - 0.5, y - 0.5, size, 0.0, 0.0, 0) for x, y in at.reshape(-1, 2).tolist()]
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)

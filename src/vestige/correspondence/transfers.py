@@ -52,7 +52,7 @@ class Measured:
         rows: one per method, metric and subset.
         differences: for every pair and alpha, the difference of PCK and its p.
         arrays: of ``examples.npz``.
-        notes: the differences at the first alpha, in words.
+        notes: the differences from the nearest neighbour at the first alpha, in words.
     """
 
     rows: tuple[Row, ...]
@@ -116,7 +116,7 @@ def _differences(
             metric, p_metric = difference_metrics(alpha, b)
             rows.append(Row(a, metric, "all", found.mean, found.ci95, n))
             rows.append(Row(a, p_metric, "all", found.p, None, n))
-            if alpha == alphas[0]:
+            if alpha == alphas[0] and b == NEAREST:
                 low, high = found.ci95
                 p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
                 notes.append(

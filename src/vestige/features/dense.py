@@ -183,7 +183,7 @@ def _planned(
     known: dict[Size, Size] = {}
     for i, example in enumerate(examples):
         try:
-            sizes[i] = size = _resized(_own_size(example), short_side)
+            sizes[i] = size = resized(_own_size(example), short_side)
         except VestigeError as error:
             problems[i] = str(error)
             continue
@@ -208,7 +208,8 @@ def _own_size(example: Example) -> Size:
     return height, width
 
 
-def _resized(size: Size, short_side: int | None) -> Size:
+def resized(size: Size, short_side: int | None) -> Size:
+    """A picture's size with its shorter side so many pixels long; as it is where None."""
     if short_side is None:
         return size
     scale = short_side / min(size)

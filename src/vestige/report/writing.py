@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vestige.errors import VestigeError
+from vestige.report.align import align_parts
 from vestige.report.attributes import attribute_parts
 from vestige.report.blocks import Opening, Page, Section
+from vestige.report.classify import classify_parts
+from vestige.report.detect import detect_parts
 from vestige.report.directions import direction_parts
 from vestige.report.fields import field_parts
 from vestige.report.generic import generic_parts
@@ -30,6 +33,9 @@ TASKS: Mapping[str, Callable[[Sequence[Run]], Parts]] = {
     "segmentation": segmentation_parts,
     "patches": patch_parts,
     "fields": field_parts,
+    "align": align_parts,
+    "classify": classify_parts,
+    "detect": detect_parts,
     "attributes": attribute_parts,
     "directions": direction_parts,
 }

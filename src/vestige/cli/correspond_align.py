@@ -1,0 +1,103 @@
+"""``vestige correspond align``: keypoints carried from one instance of a class to another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import command_line, listening
+from vestige.cli.probe import finish
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: vestige correspond align cub:CUB --layer block7 --layer block10 -o runs/birds")(align)
+
+
+def align(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="A grid layer's name or a glob; repeat for several. [default: the deepest of at least 12 x 12 cells]",
+        ),
+    ] = None,
+    beta: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="B",
+            help="Weight of the deformation; repeat for several, of which training instances choose. "
+            "[default: 0.003, 0.01, 0.03, 0.1]",
+        ),
+    ] = None,
+    queries: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Training instances on which betas and layers are tried.")
+    ] = 40,
+    neighbours: Annotated[int, typer.Option(min=1, help="Neighbours that are aligned with each instance.")] = 25,
+    first: Annotated[
+        int, typer.Option(min=1, help="Of how many neighbours, the least deformed first, the median is taken.")
+    ] = 5,
+    neighbour_layer: Annotated[
+        str, typer.Option(metavar="NAME", help="The layer that finds neighbours. [default: the last]")
+    ] = "",
+    neighbour_readout: Annotated[
+        str, typer.Option(metavar="R", help="Its readout. [default: its mean over places, or its vector]")
+    ] = "",
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="A",
+            help="Of PCK, in longer sides of the box; repeat for several, betas and layers are chosen by the first. "
+            "[default: 0.1, 0.05, 0.025]",
+        ),
+    ] = None,
+    sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Align by SIFT at the same places, too.")] = True,
+    sift_radius: Annotated[
+        float, typer.Option(min=1.0, metavar="PX", help="Half the side of a descriptor's 4 x 4 bins, in input pixels.")
+    ] = 20.0,
+    tolerance: Annotated[float, typer.Option(metavar="T", help="Of a flow's energy, as a share of it.")] = 1e-3,
+    markup: o.MarkupFile = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the training instances tried, and of the bootstrap.")] = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    compiled: o.Compile = False,
+    store_dtype: o.StoreDtype = "float32",
+    batch_size: o.BatchSize = 32,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Do instances of a class fall into place? Flow from each to its neighbours, whose keypoints it takes over."""
+    from vestige.correspondence.align import align_instances
+    from vestige.correspondence.options import BETAS, AlignOptions
+    from vestige.correspondence.record import kept_in, record_alignment
+    from vestige.datasets.opening import open_train_test
+    from vestige.run import start_run
+
+    chosen = AlignOptions(
+        backbone=backbone,
+        layers=tuple(layer or ()),
+        neighbour_layer=neighbour_layer,
+        neighbour_readout=neighbour_readout,
+        neighbours=neighbours,
+        first=first,
+        betas=tuple(dict.fromkeys(beta or BETAS)),
+        queries=queries,
+        alphas=tuple(dict.fromkeys(alpha or (0.1, 0.05, 0.025))),
+        sift_radius=sift_radius if sift else 0.0,
+        tolerance=tolerance,
+        seed=seed,
+    )
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        found = align_instances(*data, chosen, reader, say=listener.say, progress=listener.pairs, kept=kept_in(run))
+        results = record_alignment(run, found, command_line())
+    finish(run, results)

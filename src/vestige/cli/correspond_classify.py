@@ -1,0 +1,90 @@
+"""``vestige correspond classify``: keypoints named by linear classifiers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vestige.cli import options as o
+from vestige.cli.console import command_line, listening
+from vestige.cli.probe import finish
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    example = "--layer block4 --layer block7 --layer block10 --localise 12 -o runs/named"
+    app.command(epilog=f"Example: vestige correspond classify cub:CUB {example}")(classify)
+
+
+def classify(
+    train: o.Train,
+    output: o.Out,
+    test: o.Test = None,
+    backbone: o.Backbone = "efficientnet_lite0",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="A grid layer's name or a glob; repeat for several. [default: the last of every stride]",
+        ),
+    ] = None,
+    c: Annotated[
+        list[float] | None,
+        typer.Option(
+            "-C",
+            metavar="C",
+            help="Of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
+            "[default: powers of ten from 1e-8 to 1]",
+        ),
+    ] = None,
+    radius: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--sift-radius",
+            min=1.0,
+            metavar="PX",
+            help="Half the side of SIFT's 4 x 4 bins, in pixels of the pictures; repeat for several. "
+            "[default: 10, 20, 40, 80, 160]",
+        ),
+    ] = None,
+    sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Classify by SIFT, too.")] = True,
+    short_side: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Pixels of every picture's shorter side; 0: as it is.")
+    ] = 0,
+    localise: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Test pictures in which to look for responses at every pixel."),
+    ] = 0,
+    markup: o.MarkupFile = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the pictures that are localised in.")] = 0,
+    strict: o.Strict = False,
+    device: o.Device = "auto",
+    precision: o.Precision = "float32",
+    store_dtype: o.StoreDtype = "float32",
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Which keypoint is it? Linear SVMs within each class on the feature at a keypoint, the network's and SIFT's."""
+    from vestige.correspondence.classify import classify_keypoints
+    from vestige.correspondence.options import CS, RADII, ClassifyOptions
+    from vestige.correspondence.record import kept_in, record_classification
+    from vestige.datasets.opening import open_train_test
+    from vestige.run import start_run
+
+    chosen = ClassifyOptions(
+        backbone=backbone,
+        layers=tuple(layer or ()),
+        radii=tuple(dict.fromkeys(radius or RADII)) if sift else (),
+        cs=tuple(dict.fromkeys(c or CS)),
+        short_side=short_side,
+        localise=localise,
+        seed=seed,
+    )
+    run = start_run(output, overwrite=overwrite)
+    with listening() as listener:
+        reader = o.reader_for(listener, device, precision, False, store_dtype, 1)
+        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+        found = classify_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept_in(run))
+        results = record_classification(run, found, command_line())
+    finish(run, results)

@@ -1,0 +1,120 @@
+"""A keypoint classification's run read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.metrics import Difference
+from vestige.report.measured_run import MeasuredRun
+from vestige.report.style import Theme
+from vestige.results import Row
+from vestige.run import Arrays, Run
+
+_CONFIG = ("best", "c", "classes", "keypoints")
+_ARRAYS = ("ids", "example", "classes", "keypoint")
+
+
+@dataclass(frozen=True)
+class ClassifyRun(MeasuredRun):
+    """A classification with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Arrays
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The network's methods."""
+        return tuple(method for method in self.methods if method.startswith("cell:"))
+
+    @property
+    def sifts(self) -> tuple[str, ...]:
+        """SIFT's methods."""
+        return tuple(method for method in self.methods if method.startswith("sift:"))
+
+    @property
+    def best_layer(self) -> str:
+        """The network's method that is best by cross-validation."""
+        return str(self.results.config["best"][0])
+
+    @property
+    def best_sift(self) -> str | None:
+        """SIFT's; None where there is none."""
+        best = self.results.config["best"]
+        return str(best[1]) if len(best) > 1 else None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.results.config["classes"])
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """The names of the markup's points."""
+        return tuple(self.results.config["keypoints"])
+
+    @property
+    def tried(self) -> Mapping[str, Mapping[float, float]]:
+        """By method: accuracy by cross-validation by C."""
+        found: dict[str, dict[float, float]] = {}
+        for row in self.results.sweep:
+            if row.metric == "cv_accuracy" and row.subset.startswith("C="):
+                found.setdefault(row.method, {})[float(row.subset.removeprefix("C="))] = row.value
+        return found
+
+    @property
+    def peaks(self) -> Mapping[str, NDArray[np.int8]]:
+        """By method ``(m, 2)``: the offsets of the highest responses; empty where none were sought."""
+        return {name.removeprefix("peak/"): array for name, array in self.arrays.items() if name.startswith("peak/")}
+
+    def label(self, method: str) -> str:
+        """A method's name for readers."""
+        kind, _, what = method.partition(":")
+        if kind == "sift":
+            return f"SIFT, radius {what} px"
+        return what if kind == "cell" else "Most frequent keypoint"
+
+    def colour(self, method: str, theme: Theme) -> str:
+        """A method's colour, of its place among those of its kind: later layers and larger radii take later ones."""
+        own = self.layers if method in self.layers else self.sifts
+        return theme.accents[own.index(method) % len(theme.accents)]
+
+    def swept(self, method: str, metric: str, subset: str = "all") -> Row | None:
+        """A row of the sweep; None where there is none."""
+        for row in self.results.sweep:
+            if (row.method, row.metric, row.subset) == (method, metric, subset):
+                return row
+        return None
+
+    @property
+    def difference_from_sift(self) -> Difference | None:
+        """The paired difference of the network's best and SIFT's best; None where there is no SIFT."""
+        found = self.swept(self.best_layer, f"accuracy - {self.best_sift}")
+        p = self.swept(self.best_layer, f"p of accuracy - {self.best_sift}")
+        if found is None or p is None or found.ci95 is None:
+            return None
+        return Difference(found.value, found.ci95, p.value)
+
+
+def read_classify_run(run: Run) -> ClassifyRun:
+    """Read a classification's folder.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read = ClassifyRun(run.name, run.results(), run.examples())
+    missing = [name for name in _CONFIG if name not in read.results.config]
+    if missing or not read.methods:
+        what = f"its config lacks {', '.join(missing)}" if missing else "holds no row of accuracy over all"
+        raise VestigeError(f"{run.results_path}: {what}; run it again with --overwrite")
+    lost = [name for name in (*_ARRAYS, f"prediction/{read.best_layer}") if name not in read.arrays]
+    if lost:
+        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    return read

@@ -1,0 +1,138 @@
+"""Responses at every pixel: against a network that is run on its own at every place."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vestige.backbones import Backbone, Preprocessing, ReceptiveField, receptive_fields
+from vestige.correspondence.kept import KEEP_NOTHING, Kept
+from vestige.correspondence.localise import REACH, SIDE, Peaks, cells_of_square, localise, peaks_of
+from vestige.correspondence.marks import Marks
+from vestige.correspondence.one_vs_all import Classifier
+from vestige.correspondence.options import ClassifyOptions
+from vestige.correspondence.sift import sift
+from vestige.example import Example
+from vestige.features.reader import Reader
+
+
+class Drawn:
+    """Pixels as a picture."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def read(self):
+        return self.pixels
+
+    def digest(self):
+        return str(hash(self.pixels.tobytes()))
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """Strides 2 and 4; unit i of ``late`` reads pixels 4 i - 3 to 4 i + 3."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 5, 3, 2, 1), nn.ReLU(), nn.Conv2d(5, 7, 3, 2, 1))
+    preprocessing = Preprocessing((48, 48), (120.0,) * 3, (60.0,) * 3)
+    return Backbone("drawn", network, preprocessing, {"early": "0", "late": "2"})
+
+
+@pytest.fixture(scope="module")
+def marks():
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 74, 3), dtype=np.uint8)
+    places = np.array([[30.2, 25.9], [41.7, 40.1], [5.0, 30.0]])  # the last square leaves the picture
+    empty = np.zeros(3, np.intp)
+    keypoint = np.array([0, 2, 0])
+    classes = np.array(["x"] * 3)
+    return Marks(
+        [Example("one", "one", Drawn(pixels))], empty, empty, keypoint, places, classes, classes, ("a", "b", "c")
+    )
+
+
+def classifier(d, seed):
+    generator = np.random.default_rng(seed)
+    return Classifier(np.array([0, 2]), generator.standard_normal((2, d)), generator.standard_normal(2))
+
+
+def test_peaks_are_where_the_network_responds_most_when_it_looks_there(backbone, marks):
+    classifiers = {
+        "cell:early": {"x": classifier(5, 1)},
+        "cell:late": {"x": classifier(7, 2)},
+        "sift:8": {"x": classifier(128, 3)},
+    }
+    fields = receptive_fields(backbone, ["early", "late"])
+    assert fields["late"].stride == (4, 4)
+    reader = Reader(_open={"drawn": backbone})
+    options = ClassifyOptions(backbone="drawn", localise=1)
+    told = []
+    found = localise(marks, classifiers, fields, reader, options, progress=lambda *t: told.append(t), kept=KEEP_NOTHING)
+    assert told == [(0, 1), (1, 1)]
+    assert found.marks.tolist() == [0, 1]
+    pixels = marks.pictures[0].image.read()
+    for m, row in enumerate(found.marks):
+        column, line = np.floor(marks.places[row]).astype(int)
+        which = int(marks.keypoint[row] == 2)
+        for name in ("early", "late"):
+            by_class = classifiers[f"cell:{name}"]["x"]
+            best = max(
+                (response(backbone, name, pixels, line + dy, column + dx) @ by_class.weights[which], -dy, -dx)
+                for dy in range(-REACH, REACH + 1)
+                for dx in range(-REACH, REACH + 1)
+            )
+            assert found.offsets[f"cell:{name}"][m].tolist() == [-best[2], -best[1]]
+        square = np.array([[(column + dx + 0.5, line + dy + 0.5) for dx in range(-10, 11)] for dy in range(-10, 11)])
+        scores = sift(pixels, square, 8).astype(float) @ classifiers["sift:8"]["x"].weights[which]
+        y, x = np.unravel_index(scores.argmax(), scores.shape)
+        assert found.offsets["sift:8"][m].tolist() == [x - REACH, y - REACH]
+
+
+def response(backbone, name, pixels, line, column):
+    """What a layer puts out for a patch whose middle pixel is given, computed by itself."""
+    reach = {"early": 1, "late": 3}[name]
+    patch = pixels[line - reach : line + reach + 1, column - reach : column + reach + 1]
+    x = torch.from_numpy((patch.astype(np.float32) - 120) / 60).permute(2, 0, 1)[None]
+    first, _, second = backbone.module
+    with torch.inference_mode():
+        x = nn.functional.conv2d(x, first.weight, first.bias, 2)
+        if name == "late":
+            x = nn.functional.conv2d(x.relu(), second.weight, second.bias, 2)
+    assert x.shape[2:] == (1, 1)
+    return x[0, :, 0, 0].double().numpy()
+
+
+def test_a_killed_search_goes_on(backbone, marks, tmp_path):
+    classifiers = {"cell:early": {"x": classifier(5, 1)}}
+    fields = receptive_fields(backbone, ["early"])
+    options = ClassifyOptions(backbone="drawn", localise=1)
+    readers = [Reader(_open={"drawn": backbone}) for _ in range(2)]
+    first, second = (
+        localise(marks, classifiers, fields, reader, options, progress=None, kept=Kept(tmp_path)) for reader in readers
+    )
+    np.testing.assert_array_equal(first.offsets["cell:early"], second.offsets["cell:early"])
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
+@pytest.mark.parametrize(("centre", "first"), [(7.5, 7), (8.0, 8), (-2.5, -3)])
+def test_every_pixel_of_a_square_is_seen_by_one_cell_at_one_shift(centre, first):
+    field = ReceptiveField((8, 4), (20, 20), (centre, centre), False)
+    place, grid = np.array([40.5, 50.5]), (14, 25)
+    counts = np.zeros((SIDE, SIDE), int)
+    for shift in np.ndindex(8, 4):
+        cells, window = cells_of_square(place, field, shift, grid)
+        counts[window[:, 0], window[:, 1]] += 1
+        np.testing.assert_array_equal(cells[:, 0] * 8 + first + shift[0], 50 - REACH + window[:, 0])
+        np.testing.assert_array_equal(cells[:, 1] * 4 + first + shift[1], 40 - REACH + window[:, 1])
+    assert (counts == 1).all()
+
+
+def test_peaks_on_the_border_are_told_apart():
+    responses = np.zeros((3, SIDE, SIDE))
+    responses[0, 3, 15] = responses[1, 0, 4] = responses[2, 10, 10] = 1
+    offsets = peaks_of(responses)
+    assert offsets.tolist() == [[5, -7], [-6, -10], [0, 0]]
+    rows = {row.metric: row for row in Peaks(np.arange(3), {"cell:a": offsets}).rows()}
+    assert rows["peaks_inside"].value == pytest.approx(2 / 3)
+    assert rows["peak_distance"].value == pytest.approx(np.hypot(5, 7) / 2)
+    assert Peaks(np.empty(0, int), {}).arrays() == {}
