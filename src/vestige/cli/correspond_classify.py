@@ -27,7 +27,7 @@ def classify(
         typer.Option(
             "--layer",
             metavar="NAME",
-            help="A grid layer's name or a glob; repeat for several. [default: the last of every stride]",
+            help="A grid layer's name or a glob; repeat for several. [default: the last of every stride up to 16]",
         ),
     ] = None,
     c: Annotated[

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.bench import Bench, Kind, Say, lay_bench
+from vestige.correspondence.bench import Bench, Kind, lay_bench
 from vestige.correspondence.betas import Choice, best_layer, choose_beta
 from vestige.correspondence.gallery import gallery
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.correspondence.landing import Aligner, Landings, Progress, agreed
 from vestige.correspondence.options import AlignOptions
+from vestige.correspondence.sides import Say, Sides
 from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, mean_points, measured
 from vestige.datasets.dataset import Dataset
 from vestige.features.extract import ExtractOptions
@@ -95,6 +96,7 @@ def align_instances(
     started = time.monotonic()
     options, reader = options or AlignOptions(), reader or Reader()
     bench = lay_bench(train, test, options, reader, say)
+    sides = bench.sides
     work = _Work(bench, options, say, progress, kept, workers)
     choices = [work.choose(kind) for kind in bench.kinds]
     chosen = best_layer(choices)
@@ -102,21 +104,21 @@ def align_instances(
     aligners = {method: work.aligner(choice) for method, choice in flows.items()}
     landed = {method: work.land(method, aligner) for method, aligner in aligners.items()}
     methods = {
-        MEAN: mean_points(bench.train, bench.test),
-        NEAREST: copied(bench.train, bench.neighbours, 1),
-        UNALIGNED: copied(bench.train, bench.neighbours, options.first),
+        MEAN: mean_points(sides.train, sides.test),
+        NEAREST: copied(sides.train, sides.neighbours, 1),
+        UNALIGNED: copied(sides.train, sides.neighbours, options.first),
         **{m: agreed(found.points, _stiffest_last(found), options.first) for m, found in landed.items()},
     }
     best = method_of(chosen, chosen)
-    found = measured(methods, bench.test, options.alphas, options.seed, _pairs(flows, best))
+    found = measured(methods, sides.test, options.alphas, options.seed, _pairs(flows, best))
     shown = {method: aligners[method] for method in (best, SIFT) if method in aligners}
     arrays = {
         **found.arrays,
-        "train_ids": np.array([example.id for example in bench.train.examples]),
-        "neighbours": bench.neighbours.rows.astype(np.int32),
-        "similarity": bench.neighbours.similarity.astype(np.float32),
+        "train_ids": np.array([example.id for example in sides.train.examples]),
+        "neighbours": sides.neighbours.rows.astype(np.int32),
+        "similarity": sides.neighbours.similarity.astype(np.float32),
         **{f"deformation/{m}": each.deformation.astype(np.float32) for m, each in landed.items()},
-        **gallery(bench.test, bench.train, shown, found.arrays[f"error/{best}"]),
+        **gallery(sides.test, sides.train, shown, found.arrays[f"error/{best}"]),
     }
     return Alignment(
         found.rows,
@@ -124,24 +126,24 @@ def align_instances(
         arrays,
         {method: choice.beta for method, choice in flows.items()},
         best,
-        bench.read,
+        sides.read,
         reader.backbone(options.backbone).weights_sha256,
         options,
         reader.options,
         time.monotonic() - started,
-        bench.train_data,
-        bench.test_data,
-        (*found.notes, *bench.notes, *_shortages(bench, methods[best]), *_edges(flows, options)),
+        sides.train_data,
+        sides.test_data,
+        (*found.notes, *bench.notes, *_shortages(sides, methods[best]), *_edges(flows, options)),
     )
 
 
 def method_of(choice: Choice, chosen: Choice) -> str:
-    """The name of a flow's method: ``flow:LAYER``, or ``flow:sift`` on the chosen layer's grid; SIFT on another grid
-    has that grid's size behind it."""
+    """The name of a flow's method: ``flow:LAYER``, or ``flow:sift`` on the chosen layer's grid; on another
+    grid its layer's name is put behind."""
     kind = choice.kind
     if not kind.sift:
         return f"flow:{kind.layer}"
-    return SIFT if kind.cells == chosen.kind.cells else f"{SIFT}-{kind.cells.shape[0]}x{kind.cells.shape[1]}"
+    return SIFT if kind.cells == chosen.kind.cells else f"{SIFT}-{kind.layer}"
 
 
 @dataclass(frozen=True)
@@ -162,19 +164,21 @@ class _Work:
             return Choice(kind, self.options.betas[0], {})
         betas = ", ".join(f"{beta:g}" for beta in self.options.betas)
         self.say(f"{_named(kind)}: beta {betas} on training instances")
-        return choose_beta(kind, self.bench, self.options, kept=self.kept, workers=self.workers, progress=self.progress)
+        return choose_beta(
+            kind, self.bench.sides, self.options, kept=self.kept, workers=self.workers, progress=self.progress
+        )
 
     def aligner(self, choice: Choice) -> Aligner:
         """Of the test instances."""
-        bench, kind = self.bench, choice.kind
-        return Aligner(kind.test, kind.train, bench.neighbours, bench.train, choice.beta, self.options.tolerance)
+        sides, kind = self.bench.sides, choice.kind
+        return Aligner(kind.test, kind.train, sides.neighbours, sides.train, choice.beta, self.options.tolerance)
 
     def land(self, method: str, aligner: Aligner) -> Landings:
         """All test instances."""
         started = time.process_time()
-        pairs = int((self.bench.neighbours.rows >= 0).sum())
+        pairs = int((self.bench.sides.neighbours.rows >= 0).sum())
         self.say(f"{method}: {pairs:,} pairs, beta {aligner.beta:g}")
-        found = aligner.land_all(range(len(self.bench.test)), self.workers, self.kept, self.progress)
+        found = aligner.land_all(range(len(self.bench.sides.test)), self.workers, self.kept, self.progress)
         took = 1000 * (time.process_time() - started) / max(pairs, 1)
         self.say(f"{method}: {took:.0f} ms of processor a pair")
         return found
@@ -206,13 +210,13 @@ def _tried(flows: Mapping[str, Choice], options: AlignOptions) -> list[Row]:
     ]
 
 
-def _shortages(bench: Bench, carried: NDArray[np.float64]) -> list[str]:
+def _shortages(sides: Sides, carried: NDArray[np.float64]) -> list[str]:
     """What neighbours could not give."""
     notes = []
-    lost = int((bench.test.visible & ~np.isfinite(carried).all(axis=-1)).sum())
+    lost = int((sides.test.visible & ~np.isfinite(carried).all(axis=-1)).sum())
     if lost:
         notes.append(f"{lost} visible keypoints are shown by no neighbour: they count as missed by every transfer.")
-    few = int((bench.neighbours.rows < 0).any(axis=1).sum())
+    few = int((sides.neighbours.rows < 0).any(axis=1).sum())
     if few:
         notes.append(f"{few} test instances have fewer neighbours of their class than were asked for.")
     return notes

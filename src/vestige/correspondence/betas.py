@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.bench import Bench, Kind
+from vestige.correspondence.bench import Kind
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.correspondence.landing import Aligner, Progress, agreed
 from vestige.correspondence.options import AlignOptions
+from vestige.correspondence.sides import Sides
 from vestige.correspondence.transfers import truth_of
 from vestige.geometry import from_unit
 from vestige.metrics import mean_known
@@ -40,31 +41,31 @@ class Choice:
 
 def choose_beta(
     kind: Kind,
-    bench: Bench,
+    sides: Sides,
     options: AlignOptions,
     *,
     kept: Kept = KEEP_NOTHING,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Choice:
-    """Carry keypoints between training instances of different groups at every beta; of equal betas the first.
+    """Carry keypoints between training instances of different folds at every beta; of equal betas the first.
 
     Args:
         kind: of feature.
-        bench: made ready.
+        sides: made ready.
         options: what to try, and on how many instances.
         kept: where to keep what is done.
         workers: threads.
         progress: told of every beta.
     """
-    rows = tried_rows(len(bench.train), options)
+    rows = tried_rows(len(sides.train), options)
     tried = {}
     for beta in options.betas:
-        aligner = Aligner(kind.train, kind.train, bench.train_neighbours, bench.train, beta, options.tolerance)
+        aligner = Aligner(kind.train, kind.train, sides.train_neighbours, sides.train, beta, options.tolerance)
         landed = aligner.land_all(rows.tolist(), workers, kept, progress)
         points = agreed(landed.points, np.argsort(landed.deformation, axis=1, kind="stable"), options.first)
-        truth = truth_of(bench.train.subset(rows))
-        distances = truth.distances(from_unit(points, bench.train.boxes[rows]))
+        truth = truth_of(sides.train.subset(rows))
+        distances = truth.distances(from_unit(points, sides.train.boxes[rows]))
         rates = [
             class_pck(distances[truth.classes == name], truth.visible[truth.classes == name], options.alphas[0])
             for name in np.unique(truth.classes)

@@ -34,6 +34,9 @@ Say = Callable[[str], None]
 
 FOLDS = 5
 
+LARGEST_STRIDE = 16
+"""Of the layers that are taken where none is named (the paper's conv5 has it)."""
+
 MAJORITY = "majority"
 
 
@@ -153,7 +156,7 @@ def classify_keypoints(
 
 
 def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveField]:
-    """The layers that are asked for, or the last of every stride, with where their cells are centred."""
+    """The layers that are asked for, or the last of every stride up to 16, with where their cells are centred."""
     backbone = reader.backbone(options.backbone)
     layers = backbone.layers(backbone.select(options.layers or ["all"]))
     fields = receptive_fields(backbone, [layer.name for layer in layers if layer.kind == "grid"])
@@ -166,9 +169,13 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
                     f"vestige layers {options.backbone} tells which have"
                 )
         return regular
-    last = {field.stride: name for name, field in regular.items()}
+    fine = {name: field for name, field in regular.items() if max(field.stride or (0,)) <= LARGEST_STRIDE}
+    last = {field.stride: name for name, field in fine.items()}
     if not last:
-        raise VestigeError(f"{options.backbone} has no layer whose cells have receptive fields of their own")
+        raise VestigeError(
+            f"{options.backbone} has no layer with a stride of at most {LARGEST_STRIDE}: name some with --layer; "
+            f"vestige layers {options.backbone} lists them"
+        )
     return {name: regular[name] for name in regular if name in last.values()}
 
 

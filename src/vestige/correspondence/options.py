@@ -74,7 +74,7 @@ class ClassifyOptions:
 
     Attributes:
         backbone: its spec.
-        layers: grid layers, names and globs; () for the last of every stride.
+        layers: grid layers, names and globs; () for the last of every stride up to 16.
         radii: of SIFT, in pixels of the pictures as they are seen; () for no SIFT.
         cs: of the SVM; of several, each kind of feature takes the best by cross-validation on training pictures.
         short_side: of the pictures, in pixels; 0 for their own size.

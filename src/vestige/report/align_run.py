@@ -95,7 +95,7 @@ class AlignRun(LandmarkRun):
     def label(self, method: str) -> str:
         """A method's name for readers."""
         if method.startswith("flow:sift-"):
-            return f"SIFT flow, {method.removeprefix('flow:sift-')}"
+            return f"SIFT flow at {method.removeprefix('flow:sift-')}"
         return LABELS.get(method) or f"{method.removeprefix('flow:')} flow"
 
     def beta(self, method: str) -> str:
