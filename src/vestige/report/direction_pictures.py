@@ -19,22 +19,26 @@ GAP, WIDE = 3, 14
 
 PAPER = 255
 
+FARTHER = 3.0
+"""How much wider than the range of lambda the overview goes a second time."""
+
 
 def overview(run: DirectionRun, name: str) -> Gallery:
     """Every plain direction with the face that is lowest on it and the one that is highest."""
     tiles = []
     for direction in run.plain:
-        ends = run.arrays["shown"][direction][[0, -1]].tolist()
-        lines = [moved_line(run, direction, row, first=row == ends[0]) for row in ends]
-        tiles.append(
-            Tile(below(lines, GAP), _caption(run, direction), f"Test faces moved along {run.moved[direction]}")
-        )
+        low, high = run.arrays["shown"][direction][[0, -1]].tolist()
+        own = [moved_line(run, direction, low, first=True), moved_line(run, direction, high)]
+        farther = [moved_line(run, direction, row, times=FARTHER) for row in (low, high)]
+        tiles.append(_tile(run, direction, below([below(own, GAP), below(farther, GAP)], WIDE)))
     caption = (
         "For each attribute the test face near the lower end of its direction and one near the upper. From left to "
-        "right: the photograph; its colours, regressed from the representation unmoved; the colours of f′ = f̃ + λw, "
-        "with λ from the low end of the training pictures’ range to the high one (the first paper’s Fig. 6); the "
-        "change from end to end, grey for none. Colours are linear in the representation, so this change is the same "
-        "for every face. Faces are taken at even steps of rank along the direction; nobody chose them."
+        "right: the photograph; its colours, regressed from the representation unmoved; the colours of f′ = f̃ + "
+        "λw, with λ from the low end of the training pictures’ range to the high one (the first paper’s Fig. 6); "
+        "the change from end to end, grey for none. The two lines below go as far again on either side: three times "
+        "the range, where no face is, which shows plainly what the range itself shows faintly. Colours are linear "
+        "in the representation, so the change is the same for every face. Faces are taken at even steps of rank "
+        "along the direction; nobody chose them."
     )
     return Gallery(name, tuple(tiles), caption, columns=1)
 
@@ -68,10 +72,10 @@ def _caption(run: DirectionRun, direction: int) -> str:
     return f"{name}: λ from {low} to {high}; colours change by up to {largest:.2f} (full contrast of the last picture)"
 
 
-def moved_line(run: DirectionRun, direction: int, row: int, *, first: bool) -> Pixels:
+def moved_line(run: DirectionRun, direction: int, row: int, *, first: bool = False, times: float = 1.0) -> Pixels:
     """A face: photograph, regressed unmoved, at every step, and (in the first line) the change from end to end."""
     change = run.change(direction)[0] if first else None
-    return _line([run.photograph(row), run.reconstruction(row)], run.along(direction, row), change)
+    return _line([run.photograph(row), run.reconstruction(row)], run.along(direction, row, times=times), change)
 
 
 def added_line(run: DirectionRun, direction: int, row: int) -> Pixels:

@@ -86,12 +86,21 @@ class DirectionRun(MeasuredRun):
         picture: Pixels = self.arrays["pictures"][self._place(row)]
         return crop_resize(picture, None, (self.size, self.size), "box")
 
-    def along(self, direction: int, row: int, *, photograph: bool = False) -> list[Pixels]:
-        """A face at every step of a direction: regressed back, or the same change added to its photograph."""
-        projection = self.arrays["projections"][row, direction]
+    def along(self, direction: int, row: int, *, photograph: bool = False, times: float = 1.0) -> list[Pixels]:
+        """A face at every step of a direction.
+
+        Args:
+            direction: which.
+            row: of the test face, one of those shown.
+            photograph: add the change to the photograph, instead of regressing back from the representation.
+            times: by how much the range of lambda is widened about its middle; colours are linear in it.
+        """
+        lambdas = self.arrays["lambdas"][direction]
+        middle = (lambdas[0] + lambdas[-1]) / 2
+        steps = middle + times * (lambdas - middle) - self.arrays["projections"][row, direction]
         change = self.arrays["changes"][direction].astype(np.float64)
         base = self.photograph(row).ravel() / 255 if photograph else self.arrays["reconstructions"][self._place(row)]
-        return [self._drawn(base + (value - projection) * change) for value in self.arrays["lambdas"][direction]]
+        return [self._drawn(base + step * change) for step in steps]
 
     def reconstruction(self, row: int) -> Pixels:
         """A face as it is regressed back unmoved."""
