@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from vestige.correspondence import flow
 from vestige.correspondence.grids import Cells, Grid, Grids
@@ -84,7 +85,7 @@ class Aligner:
             points[i, j, seen] = carried(field, self.sources.cells, self.others.unit[other, seen])
             deformation[i, j] = flow.deformation(field, self.beta)
 
-        with ThreadPoolExecutor(workers) as pool:
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:  # else threads wait for threads
             list(pool.map(one, pairs))
         return Landings(points, deformation)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.svm import Solution, fit_svm
 from vestige.metrics import Floats
@@ -58,7 +59,7 @@ def fit_path(columns: Columns, keypoint: NDArray[np.intp], cs: Sequence[float], 
             found[c] = before = fit_svm(columns, keypoint == k, c, before)
         return found
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:  # else threads wait for threads
         solved = list(pool.map(one, types.tolist()))
     return [
         Classifier(
