@@ -159,14 +159,15 @@ def mean_fields(
     ks, draw = checked_ks(ks), np.random.default_rng(seed)
     for database in library.databases:
         database.view.bounded()
-    examples, points = _seeds(library, examples, seeds, at, draw)
+    examples, whose = _pictures(library, examples, seeds, at, draw)
     own = library.own(examples)
-    pixels: list[Pixels] = []
+    asked = [library.cells(examples, layer) for layer in library.layers]
+    sizes = asked[0].sizes
+    points = _given(examples[0], sizes[0], at) if at else _drawn_points(library, whose, sizes, draw)
+    pixels = [seen(example, size, library.backbone) for example, size in zip(examples, sizes, strict=True)]
     chosen, searches = [], []
-    for database in library.databases:
+    for database, cells in zip(library.databases, asked, strict=True):
         say(f"neighbours in {database.view.layer}")
-        cells = library.cells(examples, database.view.layer)
-        pixels = pixels or [seen(e, s, library.backbone) for e, s in zip(examples, cells.sizes, strict=True)]
         rows = _rows(cells, database.view, points)
         found = library.ask(database, cells, rows, own, ks[-1], progress)
         chance = np.stack([_drawn(database, own[point.picture], ks[-1], draw) for point in points])
@@ -190,31 +191,24 @@ def mean_fields(
     return FieldRun(library, examples, points, ks, seed, fields, time.monotonic() - started)
 
 
-def _seeds(
+def _pictures(
     library: Library,
     examples: Sequence[Example],
     count: int,
     at: Sequence[tuple[float, float]],
     draw: np.random.Generator,
-) -> tuple[tuple[Example, ...], tuple[Seed, ...]]:
-    """The pictures of the seeds, each once, and the seeds."""
-    if at and len(examples) != 1:
-        raise VestigeError(f"points are of one picture: expected one, got {len(examples)}")
+) -> tuple[tuple[Example, ...], list[int]]:
+    """The pictures of the seeds, each once, and which of them each seed is in; no seeds where points are given."""
     if at:
-        height, width = examples[0].image.read().shape[:2]
-        for x, y in at:
-            if not (0 <= x < width and 0 <= y < height):
-                raise VestigeError(f"point {x:g},{y:g} lies outside {examples[0].id} of {width} x {height} pixels")
-        high, wide = _size(library, examples[0])
-        return tuple(examples), tuple(Seed(0, x * wide / width, y * high / height) for x, y in at)
+        if len(examples) != 1:
+            raise VestigeError(f"points are of one picture: expected one, got {len(examples)}")
+        return tuple(examples), []
     if count < 1:
         raise VestigeError(f"{count} seeds: expected at least 1")
     candidates = tuple(examples) or _readable(library)
-    every = np.tile(draw.permutation(len(candidates)), -(-count // len(candidates)))[:count]
-    taken = tuple(dict.fromkeys(every.tolist()))
-    pictures = tuple(candidates[i] for i in taken)
-    margin = np.array(min(database.view.bounded() for database in library.databases))
-    return pictures, tuple(_point(library, pictures, taken.index(i), margin, draw) for i in every.tolist())
+    every = np.tile(draw.permutation(len(candidates)), -(-count // len(candidates)))[:count].tolist()
+    taken = list(dict.fromkeys(every))
+    return tuple(candidates[i] for i in taken), [taken.index(i) for i in every]
 
 
 def _readable(library: Library) -> tuple[Example, ...]:
@@ -223,20 +217,27 @@ def _readable(library: Library) -> tuple[Example, ...]:
     return tuple(library.pool.examples[i] for i in range(len(shortest.sizes)) if i not in shortest.problems)
 
 
-def _point(
-    library: Library, pictures: Sequence[Example], which: int, field: NDArray[np.int64], draw: np.random.Generator
-) -> Seed:
-    """A point drawn from where the smallest field lies inside the picture, or the picture's centre."""
-    size = np.array(_size(library, pictures[which]))
-    low = np.minimum(field / 2, size / 2)
-    y, x = low + draw.random(2) * (size - 2 * low)
-    return Seed(which, float(x), float(y))
+def _given(example: Example, size: NDArray[np.int32], at: Sequence[tuple[float, float]]) -> tuple[Seed, ...]:
+    """Points in a picture's own pixels as seeds in those of the picture as it is seen, ``size`` (height, width)."""
+    height, width = example.image.read().shape[:2]
+    for x, y in at:
+        if not (0 <= x < width and 0 <= y < height):
+            raise VestigeError(f"point {x:g},{y:g} lies outside {example.id} of {width} x {height} pixels")
+    high, wide = size.tolist()
+    return tuple(Seed(0, x * wide / width, y * high / height) for x, y in at)
 
 
-def _size(library: Library, example: Example) -> tuple[int, int]:
-    """Height and width of a picture as the network sees it."""
-    cells = library.cells([example], library.layers[0])
-    return int(cells.sizes[0, 0]), int(cells.sizes[0, 1])
+def _drawn_points(
+    library: Library, whose: Sequence[int], sizes: NDArray[np.int32], draw: np.random.Generator
+) -> tuple[Seed, ...]:
+    """Points drawn from where the smallest field lies inside the picture, or the picture's centre."""
+    field = np.array(min(database.view.bounded() for database in library.databases))
+    seeds = []
+    for picture in whose:
+        low = np.minimum(field, sizes[picture]) / 2
+        y, x = low + draw.random(2) * (sizes[picture] - 2 * low)
+        seeds.append(Seed(picture, float(x), float(y)))
+    return tuple(seeds)
 
 
 def _rows(cells: DenseFeatures, view: View, points: Sequence[Seed]) -> NDArray[np.intp]:
