@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.propagation import Labelling, minimise
 from vestige.correspondence.warping import interpolate, transfer, warp
@@ -100,7 +101,7 @@ def align_many(
         except VestigeError as error:
             raise VestigeError(f"pair {number}: {error}") from error
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:  # else threads wait for threads
         found = list(pool.map(one, range(len(grids))))
     return np.stack([field for field, _ in found]), np.array([energy for _, energy in found])
 
