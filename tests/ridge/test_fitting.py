@@ -82,7 +82,7 @@ def test_automatic_alphas_follow_the_scale_and_widen_at_the_edge(form: Any) -> N
     noise = np.random.default_rng(5).normal(size=(80, 3))
     wide = fit_rows(X, noise, folds, form=form)
     assert len(wide.alphas) > len(found.alphas)
-    assert len(wide.alphas) <= 13 + 2 * 12
+    assert len(wide.alphas) <= 25 + 2 * 24
     assert wide.scores.shape == (len(wide.alphas), 3)
 
 

@@ -27,13 +27,14 @@ def test_equals_direct_products(dtype: torch.dtype, rtol: float, d: int, fall: f
     np.testing.assert_allclose(found / scale, want / scale, atol=rtol)
 
 
-def test_few_functions_serve_many_alphas() -> None:
-    S = torch.from_numpy(np.sort(1e4 / np.arange(1.0, 1025))).float()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_few_functions_serve_many_alphas(dtype: torch.dtype) -> None:
+    S = torch.from_numpy(np.sort(1e4 / np.arange(1.0, 1025))).to(dtype)
     few, many = (
         sum(len(p.basis) for p in stretches(S, shrinkage(S, torch.logspace(-1, 6, count, dtype=torch.float64))))
         for count in (10, 100)
     )
-    assert many < 1.7 * few
+    assert many < 1.8 * few
 
 
 def test_singular_directions_are_left_out() -> None:

@@ -46,6 +46,15 @@ def gram(x: Tensor) -> Tensor:
     return matmul(x.T, x)
 
 
+def add(total: Tensor, part: Tensor) -> None:
+    """``total += part`` of a narrower dtype. numpy widens it in small pieces, torch in a copy of the whole."""
+    if total.device.type == "cpu":
+        view = total.numpy()
+        view += part.numpy()
+    else:
+        total += part
+
+
 def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), ascending, and eigenvectors as rows ``Qt`` (d, d) of a symmetric matrix, which is overwritten.
 

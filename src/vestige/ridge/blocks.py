@@ -61,6 +61,7 @@ class TargetBlocks:
             if self._n_rows is None:
                 self._look(Y, mask, m.n_rows)
             m.update(X, Y[:, cols], fold, weight, None if mask is None else mask[:, cols])
+            del X, Y, mask  # before the next chunk is read
         if self._n_rows not in (None, m.n_rows):
             raise RidgeError(f"chunks gave {self._n_rows} rows when they were first read, and {m.n_rows} now")
         if self._n_rows is None and not self._masked:
@@ -94,8 +95,11 @@ class _Only:
     cols: slice
 
     def __iter__(self) -> Iterator[Chunk]:
-        for X, Y, fold, weight, mask in self.rows:
-            yield X, Y[:, self.cols], fold, weight, None if mask is None else mask[:, self.cols]
+        return map(self._part, self.rows)
+
+    def _part(self, chunk: Chunk) -> Chunk:
+        X, Y, fold, weight, mask = chunk
+        return X, Y[:, self.cols], fold, weight, None if mask is None else mask[:, self.cols]
 
 
 class SharedAlpha:

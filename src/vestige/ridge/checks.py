@@ -66,7 +66,7 @@ def matrix(values: ArrayLike, name: str, device: torch.device | str = "cpu") -> 
 
 def finite(tensor: Tensor, name: str, first_row: int = 0, first_column: int = 0) -> None:
     """Raise RidgeError naming the first row and column of ``tensor`` (n, columns) that is NaN or infinite."""
-    if torch.isfinite(tensor.sum(dtype=torch.float64)):
+    if torch.isfinite(tensor.sum()):  # one NaN or infinity would be in the sum
         return
     bad = torch.nonzero(~torch.isfinite(tensor))
     if not len(bad):  # finite numbers whose sum overflows

@@ -19,13 +19,14 @@ from vestige.ridge import checks
 from vestige.ridge._linalg import blas_alone, eigh, gram, matmul, to_numpy
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import column_blocks
-from vestige.ridge.quadratic import shrinkage
+from vestige.ridge.quadratic import Stretch, shrinkage, stretches
 from vestige.ridge.rows import Rows
 from vestige.ridge.solution import Form
 
 Floats = npt.NDArray[np.float64]
 TARGETS = 1024
-BLOCK_BYTES = 256 * 2**20
+BLOCK_BYTES = 256 * 2**20  # of the rows' columns that are worked on at a time
+PREDICTED_BYTES = 128 * 2**20  # of predictions at all alphas
 
 
 @dataclass(frozen=True)
@@ -152,21 +153,33 @@ class DualForm:
             for k in folds if len(folds) > 1 else ():
                 f = self.factor(g, int(k))
                 assert f is not None
-                for cols in column_blocks(columns, TARGETS):
-                    scores[:, cols] += self._validate(f, cols, alphas) / len(folds)
+                parts = stretches(f.S, shrinkage(f.S, torch.from_numpy(alphas).to(self.device)))
+                size = max(1, min(TARGETS, PREDICTED_BYTES // (8 * len(f.V) * (_rank(parts) + len(alphas)))))
+                for cols in column_blocks(columns, size):
+                    scores[:, cols] += self._validate(f, cols, parts) / len(folds)
         return scores
 
-    def _validate(self, f: DualFactor, cols: Any, alphas: Floats) -> Floats:
-        """Validation MSE (A, c) of one fold."""
+    def _validate(self, f: DualFactor, cols: Any, parts: list[Stretch]) -> Floats:
+        """Validation MSE (A, c) of one fold.
+
+        Within a stretch of the spectrum the alphas' functions are combinations of a few (`quadratic`): P multiplies
+        Z shrunk by those, and the products are combined.
+        """
         Z, q = self._projected(f, cols)
         seen = self.rows.seen
         known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
         y, P, w = (self.rows.Y[f.V][:, cols].double() - q)[known], f.P[known], self.rows.w[f.V][known]
-        w = w / w.sum()
-        out = np.empty((len(alphas), y.shape[1]))
-        for a, row in enumerate(shrinkage(f.S, torch.from_numpy(alphas).to(self.device))):
-            out[a] = to_numpy(w @ (y - matmul(P, Z * row[:, None])).square_())
-        return out
+        terms = torch.empty(_rank(parts), *y.shape, dtype=torch.float64, device=self.device)
+        row = 0
+        for part in parts:
+            few = len(part.basis)
+            shrunk = (Z[part.at, None] * part.basis.T[:, :, None]).flatten(1)  # (b, r c)
+            product = matmul(P[:, part.at], shrunk)
+            terms[row : row + few] = product.view(len(y), few, -1).transpose(0, 1)
+            row += few
+        mix = torch.cat([part.mix for part in parts], dim=1)
+        predicted = matmul(mix, terms.flatten(1)).view(len(mix), *y.shape)
+        return to_numpy(w / w.sum() @ predicted.sub_(y).square_())
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Targets (t,) without a usable fold; all of them, if an alpha is lost in the Gram matrix's rounding."""
@@ -220,3 +233,7 @@ class DualForm:
             if self.fit_intercept:
                 intercept = intercept - self.shift[cols] @ B.double()
         return to_numpy(intercept)
+
+
+def _rank(parts: list[Stretch]) -> int:
+    return sum(len(part.basis) for part in parts)

@@ -29,8 +29,6 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-GRID = 13  # alphas that the automatic grid starts with
-
 
 class _Form(Protocol):
     @property
@@ -118,7 +116,7 @@ def fit_rows(
         raise RidgeError(f"form {form!r}: expected auto, primal or dual")
     data = _rows(X, Y, folds, sample_weight, mask, device)
     n, d = X.shape
-    n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
+    n_alphas = len(grid.FIRST) if alphas is None else len(checks.regularisation(alphas))
     if form == "auto":
         form = choose_form(Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups)))
     kind = checks.product_dtype(dtype, X)
@@ -246,7 +244,7 @@ def fit_chunks(
         raise RidgeError("chunks can be read only once; give a list, or an object whose __iter__ starts afresh")
     if form not in ("auto", "primal", "dual"):
         raise RidgeError(f"form {form!r}: expected auto, primal or dual")
-    n_alphas = GRID if alphas is None else len(checks.regularisation(alphas))
+    n_alphas = len(grid.FIRST) if alphas is None else len(checks.regularisation(alphas))
     held: list[Chunk] = []
     primal = False
     for chunk in rechunked(chunks, ROWS):

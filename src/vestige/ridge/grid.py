@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-STEP = 10**0.5
-FIRST: Floats = STEP ** np.arange(-8.0, 5.0)  # 1e-4 ... 1e2, times the data's scale
-WIDEN = 4  # alphas a round: two decades
+STEP = 10**0.25
+FIRST: Floats = STEP ** np.arange(-16.0, 9.0)  # 1e-4 ... 1e2, times the data's scale
+WIDEN = 8  # alphas a round: two decades
 ROUNDS = 3  # so that the widest grid is 1e-10 ... 1e8
 
 

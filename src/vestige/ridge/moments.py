@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import blas_alone, gram, matmul
+from vestige.ridge._linalg import add, blas_alone, gram, matmul
 from vestige.ridge.checks import ArrayLike, RidgeError
 
 ROWS = 4096  # rows of one float32 product; longer sums are added up in float64
@@ -102,10 +102,11 @@ class Moments:
             raise RidgeError("a target is missing in rows where none was when they were read before")
         if seen is not None:
             self._split_groups(seen)
-        x, y = measured_from(self.shift_x, x, self.dtype), measured_from(self.shift_y, y, self.dtype)
         for k in np.unique(labels):
             for rows in column_blocks(np.flatnonzero(labels == k), ROWS):
-                self._add(int(k), x[rows], y[rows], *(None if v is None else v[rows] for v in (w, seen)))
+                xk = measured_from(self.shift_x, x[rows], self.dtype)
+                yk = measured_from(self.shift_y, y[rows], self.dtype)
+                self._add(int(k), xk, yk, *(None if v is None else v[rows] for v in (w, seen)))
         self.n_rows += len(x)
         return self
 
@@ -130,8 +131,8 @@ class Moments:
         """Measure from the first rows' mean, rounded to the products' dtype so that subtracting it is exact."""
         count = len(y) if seen is None else seen.sum(0).clamp(min=1)
         if not self._knows_x:
-            self.shift_x = (x.sum(0, dtype=torch.float64) / len(x)).to(self.dtype).double()
-        self.shift_y = (y.sum(0, dtype=torch.float64) / count).to(self.dtype).double()
+            self.shift_x = (_column_sums(x) / len(x)).to(self.dtype).double()
+        self.shift_y = (_column_sums(y) / count).to(self.dtype).double()
 
     def _add(self, k: int, x: Tensor, y: Tensor, w: Tensor | None, seen: Tensor | None) -> None:
         """Add centred rows of fold k, at most `ROWS` of them."""
@@ -147,14 +148,17 @@ class Moments:
             if not self._knows_x:
                 self.weight[g, k] += wg.sum()
                 self.sx[g, k] += matmul(xg.T, wg.sqrt().to(self.dtype)[:, None])[:, 0]
-                self.xx[g][k] += gram(xg)
+                add(self.xx[g][k], gram(xg))
             self._add_targets(k, xg, y[rows], wg, columns)
 
     def _add_targets(self, k: int, x: Tensor, y: Tensor, w: Tensor, columns: npt.NDArray[np.int64]) -> None:
         root = w.sqrt()
         for cols in column_blocks(columns, COLUMNS):
             part = y[:, cols].contiguous()
-            self.xy[k][:, cols] += matmul(x.T, part)
+            if isinstance(cols, slice):
+                add(self.xy[k][:, cols], matmul(x.T, part))
+            else:
+                self.xy[k][:, cols] += matmul(x.T, part)
             wide = part.double()
             self.sy[k][cols] += root @ wide
             self.yy[k][cols] += wide.square_().sum(0)
@@ -288,6 +292,14 @@ class Moments:
         for name, tensor in tensors.items():
             setattr(moments, name, tensor.to(moments.device))
         return moments
+
+
+def _column_sums(x: Tensor) -> Tensor:
+    """Sums (d,) float64 over the rows of x (n, d), which is widened in pieces."""
+    total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
+    for start in range(0, len(x), 256):
+        total += x[start : start + 256].sum(0, dtype=torch.float64)
+    return total
 
 
 def measured_from(origin: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:

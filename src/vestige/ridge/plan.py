@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vestige.ridge.grid import FIRST
 from vestige.ridge.solution import Form
 
 MEMORY = 4 * 2**30
@@ -11,6 +12,7 @@ MEMORY = 4 * 2**30
 LEAST_TARGETS = 1024
 """Targets of a block (`target_block`) that are worked on however little memory there is."""
 _FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`quadratic`)
+_DUAL_FUNCTIONS = 16.0  # the same in the float64 of the dual form
 _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
 
 
@@ -22,7 +24,7 @@ class Size:
     d: int
     t: int
     folds: int
-    alphas: int = 13
+    alphas: int = len(FIRST)
     groups: int = 1
 
 
@@ -37,7 +39,7 @@ def dual_operations(s: Size) -> float:
     """Floating-point operations of the dual form."""
     m, v = s.n * (1 - 1 / s.folds), s.n / s.folds
     factor = s.folds * (_EIGH * m**3 + 2.0 * v * m**2) + _EIGH * s.n**3
-    validate = s.folds * (2.0 * m**2 + 2.0 * s.alphas * v * m) * s.t
+    validate = s.folds * (2.0 * m**2 + 2.0 * min(s.alphas, _DUAL_FUNCTIONS) * v * m) * s.t
     return float(s.n) ** 2 * s.d + s.groups * factor + validate + 2.0 * s.n * (s.n + s.d) * s.t
 
 

@@ -53,6 +53,7 @@ def _explicit(form: PrimalForm, alpha: Floats, targets: npt.NDArray[np.int64], r
     sse = torch.zeros(m.n_folds, len(targets), dtype=torch.float64, device=m.device)
     for chunk in rows:
         _add_errors(sse, m, models, targets, chunk)
+        del chunk  # before the next one is read
     return _mean_over_folds(m, sse, targets)
 
 

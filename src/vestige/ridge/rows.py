@@ -67,16 +67,19 @@ def rechunked(chunks: Iterable[Any], size: int) -> Iterator[Chunk]:
         whole = _complete(chunk, number)
         if not len(whole[0]):
             continue
-        if held and _rows(held) + len(whole[0]) > size:
-            yield join(held)
-            held = []
+        if held and sum(len(part[0]) for part in held) + len(whole[0]) > size:
+            yield _joined(held)
         held.append(whole)
+        del chunk, whole  # only one copy of the rows is to live on while the next ones are read
     if held:
-        yield join(held)
+        yield _joined(held)
 
 
-def _rows(chunks: list[Chunk]) -> int:
-    return sum(len(chunk[0]) for chunk in chunks)
+def _joined(held: list[Chunk]) -> Chunk:
+    """One chunk of the held ones, which are let go of."""
+    whole = join(held)
+    held.clear()
+    return whole
 
 
 def _complete(chunk: Any, number: int) -> Chunk:
