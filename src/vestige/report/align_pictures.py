@@ -10,16 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from vestige.geometry import Points, to_unit
 from vestige.images import Pixels
 from vestige.report.align_run import AlignRun
 from vestige.report.blocks import Gallery, Tile
 from vestige.report.style import LIGHT, figure_pixels, themed
-
-PANEL = 190
-"""Pixels of a panel's side."""
 
 GAP = 5
 """Pixels between panels."""
@@ -51,79 +47,91 @@ def _sheet(run: AlignRun, k: int, methods: Sequence[str]) -> Tile:
     arrays = run.arrays
     row = int(run.examples.picture_rows[k])
     near = np.flatnonzero(arrays["neighbour_rows"][k] >= 0).tolist()
-    size = (len(near) + 1) * PANEL + len(near) * GAP, HEAD + (len(methods) + 1) * PANEL + len(methods) * GAP
     truth = to_unit(run.examples.truth[row], run.boxes[row])
     seen = run.examples.visible[row]
-    with themed(LIGHT):
-        figure = Figure(figsize=(size[0] / 100, size[1] / 100), dpi=100, facecolor="white")
-        rank = np.cumsum(seen | _shown(arrays["neighbour_points"][k]).any(axis=0)) - 1
-        panel = _Panels(figure, size, rank)
-        panel.draw(0, 0, arrays["pictures"][k], np.where(seen[:, None], truth, np.nan), "ground truth")
-        panel.head(0, "test instance")
+    picture = arrays["pictures"][k]
+    sheet = _Sheet(len(methods) + 1, len(near) + 1, picture.shape[0])
+    sheet.put(0, 0, picture, np.where(seen[:, None], truth, np.nan), "ground truth")
+    for j in near:
+        sheet.put(0, j + 1, arrays["neighbour_pictures"][k, j], arrays["neighbour_points"][k, j])
+    for i, method in enumerate(methods, start=1):
+        predicted = np.where(seen[:, None], to_unit(run.examples.predictions[method][row], run.boxes[row]), np.nan)
+        sheet.put(i, 0, picture, predicted, run.label(method))
+        sheet.join(i, 0, truth, predicted)
         for j in near:
-            panel.draw(0, j + 1, arrays["neighbour_pictures"][k, j], arrays["neighbour_points"][k, j])
-            panel.head(j + 1, f"neighbour {j + 1}")
-        for i, method in enumerate(methods, start=1):
-            predicted = to_unit(run.examples.predictions[method][row], run.boxes[row])
-            ax = panel.draw(i, 0, arrays["pictures"][k], np.where(seen[:, None], predicted, np.nan), run.label(method))
-            _lines(ax, predicted, truth, seen)
-            for j in near:
-                panel.draw(i, j + 1, arrays[f"warped/{method}"][k, j], arrays[f"landed/{method}"][k, j])
-        pixels = figure_pixels(figure)
+            sheet.put(i, j + 1, arrays[f"warped/{method}"][k, j], arrays[f"landed/{method}"][k, j])
+    heads = ["test instance", *(f"neighbour {j + 1}" for j in near)]
     name = str(run.examples.ids[row])
     off = ", ".join(f"{run.label(method)} {run.examples.errors[method][row]:.3f}" for method in methods)
     alt = f"{name}, its nearest neighbours, and these warped by " + " and by ".join(map(run.label, methods))
-    return Tile(pixels, f"{name}: mean distance in longer sides of the box, {off}", alt)
+    return Tile(sheet.drawn(heads), f"{name}: mean distance in longer sides of the box, {off}", alt)
 
 
-class _Panels:
-    """Pictures on a grid of panels, with points in colours of their own."""
+class _Sheet:
+    """Pictures side by side, with keypoints in colours and shapes of their own.
 
-    def __init__(self, figure: Figure, size: tuple[int, int], rank: NDArray[np.intp]) -> None:
-        self._figure = figure
-        self._size = size
-        self._rank = rank
+    Args:
+        rows, columns: of pictures.
+        side: of each in pixels.
+    """
 
-    def draw(self, row: int, column: int, picture: Pixels, points: Points, heading: str = "") -> Axes:
-        """One panel; points ``(K, 2)`` in unit coordinates, NaN where there is none; words at its lower edge."""
-        width, height = self._size
-        left, top = column * (PANEL + GAP), HEAD + row * (PANEL + GAP)
-        ax = self._figure.add_axes(
-            (left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height), xlim=(0, 1), ylim=(1, 0)
-        )
-        ax.imshow(picture, extent=(0, 1, 1, 0), interpolation="bicubic", aspect="auto")
-        ax.set(xlim=(0, 1), ylim=(1, 0))
-        ax.axis("off")
-        count = int(self._rank.max(initial=0)) + 1
-        for k in np.flatnonzero(_shown(points)):
-            place = int(self._rank[k])
+    def __init__(self, rows: int, columns: int, side: int) -> None:
+        self._step = side + GAP
+        self._side = side
+        height, width = HEAD + rows * self._step - GAP, columns * self._step - GAP
+        self._pixels = np.full((height, width, 3), 255, dtype=np.uint8)
+        self._points: list[Points] = []
+        self._lines: list[Points] = []
+        self._words: list[tuple[float, float, str]] = []
+
+    def put(self, row: int, column: int, picture: Pixels, points: Points, words: str = "") -> None:
+        """One picture; points ``(K, 2)`` in unit coordinates, NaN where there is none; words at its lower edge."""
+        left, top = self._corner(row, column)
+        self._pixels[top : top + self._side, left : left + self._side] = picture
+        self._points.append(points * self._side + (left, top))
+        if words:
+            self._words.append((left + 0.03 * self._side, top + 0.965 * self._side, words))
+
+    def join(self, row: int, column: int, first: Points, second: Points) -> None:
+        """Lines between points ``(K, 2)`` of one picture."""
+        segments = np.stack([first, second], axis=1) * self._side + self._corner(row, column)
+        self._lines += list(segments[np.isfinite(segments).all(axis=(1, 2))])
+
+    def drawn(self, heads: Sequence[str]) -> Pixels:
+        """The sheet as pixels, with the columns' names above."""
+        height, width = self._pixels.shape[:2]
+        with themed(LIGHT):
+            figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+            ax = figure.add_axes((0, 0, 1, 1))
+            ax.imshow(self._pixels, extent=(0, width, height, 0), interpolation="none")
+            ax.axis("off")
+            ax.add_collection(LineCollection(self._lines, colors="#ffffff", linewidths=1.1, alpha=0.9))
+            self._mark(ax)
+            for x, y, text in self._words:
+                words = ax.text(x, y, text, color="#ffffff", fontsize=9.5, va="bottom", ha="left")
+                words.set_path_effects([effects.withStroke(linewidth=2.2, foreground="#101010")])
+            for column, text in enumerate(heads):
+                ax.text(column * self._step, HEAD / 2, text, fontsize=9.5, va="center", ha="left")
+            return figure_pixels(figure)
+
+    def _mark(self, ax: Axes) -> None:
+        """Every keypoint that is somewhere on the sheet in a colour and shape of its own."""
+        points = np.stack(self._points)
+        places = np.flatnonzero(np.isfinite(points).all(axis=-1).any(axis=0)).tolist()
+        for place, k in enumerate(places):
             ax.plot(
-                *points[k],
+                points[:, k, 0],
+                points[:, k, 1],
+                linestyle="none",
                 marker=_MARKERS[place % len(_MARKERS)],
                 markersize=5.2,
-                markerfacecolor=_colour(place, count),
+                markerfacecolor=_colour(place, len(places)),
                 markeredgecolor="#101010",
                 markeredgewidth=0.6,
             )
-        if heading:
-            words = ax.text(0.03, 0.965, heading, color="#ffffff", fontsize=9.5, va="bottom", ha="left")
-            words.set_path_effects([effects.withStroke(linewidth=2.2, foreground="#101010")])
-        return ax
 
-    def head(self, column: int, text: str) -> None:
-        """A column's name, in the strip above."""
-        width, height = self._size
-        self._figure.text(column * (PANEL + GAP) / width, 1 - HEAD / 2 / height, text, fontsize=9.5, va="center")
-
-
-def _shown(points: Points) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(points).all(axis=-1))
-
-
-def _lines(ax: Axes, predicted: Points, truth: Points, seen: NDArray[np.bool_]) -> None:
-    both = seen & _shown(predicted)
-    segments = np.stack([truth, predicted], axis=1)[both]
-    ax.add_collection(LineCollection(list(segments), colors="#ffffff", linewidths=1.1, alpha=0.9, zorder=1.5))
+    def _corner(self, row: int, column: int) -> tuple[int, int]:
+        return column * self._step, HEAD + row * self._step
 
 
 def _colour(place: int, count: int) -> tuple[float, float, float]:
