@@ -5,7 +5,7 @@ import pytest
 
 from vestige.errors import VestigeError
 from vestige.results import Results, Row, read_results
-from vestige.run import Run, start_run
+from vestige.run import Run, check_run_folder, start_run
 
 ROW = Row("ridge", "nme_inter_ocular", "all", 0.07, (0.06, 0.08), 330)
 
@@ -49,6 +49,25 @@ def test_a_finished_run_is_only_replaced_when_asked(tmp_path):
     assert (run.folder / "mine.txt").read_text() == "kept"
 
 
+def test_a_folder_is_checked_and_left_as_it_was(tmp_path):
+    check_run_folder(tmp_path / "a" / "run")
+    assert not (tmp_path / "a").exists()
+    run = start_run(tmp_path / "run")
+    run.write_results(results())
+    check_run_folder(run.folder, overwrite=True)
+    assert run.finished
+    with pytest.raises(VestigeError, match="--overwrite"):
+        check_run_folder(run.folder)
+
+
+@pytest.mark.parametrize("name", ["file", "file/run", "x" * 300])
+def test_what_cannot_hold_a_run_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(VestigeError, match="cannot be the folder of a run"):
+        check_run_folder(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_an_unfinished_run_is_taken_up(tmp_path):
     start_run(tmp_path / "run").write_examples({"ids": np.array(["a"])})
     assert not start_run(tmp_path / "run").examples_path.exists()
@@ -66,5 +85,5 @@ def test_what_is_no_run_is_told_so(tmp_path):
     with pytest.raises(VestigeError, match="no finished run"):
         Run(tmp_path).results()
     (tmp_path / "file").write_text("")
-    with pytest.raises(VestigeError, match="cannot be made"):
+    with pytest.raises(VestigeError, match="cannot be the folder"):
         start_run(tmp_path / "file")

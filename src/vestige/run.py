@@ -6,8 +6,10 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -100,17 +102,44 @@ class Run:
         write_json(self.results_path, results.to_json())
 
 
+def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse, before anything is computed, a folder that no run can be written into; nothing is left there.
+
+    Raises:
+        VestigeError: where the folder holds a finished run and ``overwrite`` is off, or cannot be made and written.
+    """
+    try:
+        if Run(folder).finished and not overwrite:
+            raise VestigeError(f"{folder}: holds a finished run; choose another -o, or add --overwrite to replace it")
+        _try_writing(folder)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _try_writing(folder: Path) -> None:
+    """Make a folder and a file in it, and take both away again."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    finally:
+        for path in new:
+            with suppress(OSError):
+                path.rmdir()
+
+
 def start_run(folder: Path, *, overwrite: bool = False) -> Run:
     """A folder made ready for a run: what an earlier one left is removed only with ``overwrite``.
 
-    A folder with an unfinished run is taken up again. Files that are no part of a run are never touched.
+    Called when all is measured, so that a run that fails leaves no folder and takes nothing from an earlier one. What
+    an unfinished run left is replaced. Files that are no part of a run are never touched.
 
     Raises:
-        VestigeError: where the folder holds a finished run and ``overwrite`` is off, or cannot be made.
+        VestigeError: as :func:`check_run_folder`.
     """
+    check_run_folder(folder, overwrite=overwrite)
     run = Run(folder)
-    if run.finished and not overwrite:
-        raise VestigeError(f"{folder}: holds a finished run; choose another -o, or add --overwrite to replace it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (run.results_path, run.examples_path, run.report_path, run.folder / "config.json"):
@@ -119,8 +148,14 @@ def start_run(folder: Path, *, overwrite: bool = False) -> Run:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(exist_ok=True)
     except OSError as error:
-        raise VestigeError(f"{folder}: cannot be made the folder of a run: {error}") from error
+        raise _unusable(folder, error) from error
     return run
+
+
+def _unusable(folder: Path, error: OSError) -> VestigeError:
+    return VestigeError(
+        f"-o {folder}: cannot be the folder of a run: {error.strerror or error}; choose a folder that can be written"
+    )
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -173,6 +173,7 @@ def test_mistakes_end_in_one_message(vestige, arguments, message, data):
     _, error, told = said.partition("error: ")
     assert error
     assert message in told
+    assert not (data / "x").exists()
 
 
 def test_check_tells_of_the_bad_file(vestige, data, tmp_path):

@@ -4,16 +4,16 @@ import shlex
 import subprocess
 import sys
 
-import click
 import pytest
 import typer.main
 
+from vestige.cli.help import examples
 from vestige.cli.main import app
 
 
 def commands(group, words=()):
     for name, command in group.commands.items():
-        if isinstance(command, click.Group) or hasattr(command, "commands"):
+        if hasattr(command, "commands"):
             yield from commands(command, (*words, name))
         else:
             yield (*words, name), command
@@ -22,14 +22,56 @@ def commands(group, words=()):
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
+def groups(group, words=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield (*words, name), command
+            yield from groups(command, (*words, name))
+
+
+GROUPS = {(): typer.main.get_command(app), **dict(groups(typer.main.get_command(app)))}
+
+
+def typed(epilog):
+    """The words of each vestige command at the end of a help."""
+    lines = epilog.replace("\\\n", " ").removeprefix("Example: ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.split()[0] == "vestige"]
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_ends_in_an_example_whose_options_there_are(vestige, words):
     out, _ = vestige(*words, "--help")
-    assert "Example: vestige" in " ".join(out.split())
-    command = COMMANDS[words]
-    example = shlex.split(command.epilog.removeprefix("Example: vestige "))
+    *before, last = typed(COMMANDS[words].epilog)
+    assert f"vestige {' '.join(words)}" in out
+    assert tuple(last[: len(words)]) == words
+    for example in (*before, last):
+        name = tuple(example[:2]) if tuple(example[:2]) in COMMANDS else tuple(example[:1])
+        COMMANDS[name].make_context("vestige", example[len(name) :])  # raises where an option does not fit
+
+
+@pytest.mark.parametrize("words", GROUPS, ids=" ".join)
+def test_a_group_has_an_example_and_tells_of_its_commands_in_full(vestige, words):
+    out, _ = vestige(*words, "--help")
+    (example,) = typed(GROUPS[words].epilog)
     assert tuple(example[: len(words)]) == words
-    command.make_context("vestige", example[len(words) :])  # raises where an option or an argument does not fit
+    assert f"vestige {' '.join(words)}" in out
+    assert "..." not in out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_option_can_be_read_at_80_columns(vestige, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out, _ = vestige(*words, "--help")
+    options = [name for option in COMMANDS[words].params for name in option.opts if name.startswith("-")]
+    assert options
+    assert [name for name in options if name not in out] == []
+
+
+def test_a_long_example_goes_over_several_lines_that_a_shell_takes_for_one():
+    command = "vestige probe landmarks " + "x" * 40 + " --test " + "y" * 30 + " --layer block7 -o runs/faces"
+    told = examples(command)
+    assert all(len(line) <= 78 for line in told.splitlines())
+    assert typed(told) == [command.split()[1:]]
 
 
 def test_the_command_line_starts_without_the_libraries_that_it_works_with():

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from vestige.cli.help import examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige cache --prune --older-than 30")(cache)
+    app.command(epilog=examples("vestige cache", "vestige cache --prune --older-than 30"))(cache)
 
 
 def cache(

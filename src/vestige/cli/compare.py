@@ -9,6 +9,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.help import examples
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
 
@@ -16,9 +17,11 @@ from vestige.geometry import FACE_MARGIN
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        epilog="Example: vestige compare synthetic:faces,n=120,seed=1 --test synthetic:faces,n=60,seed=2 "
-        "--backbone efficientnet_lite0 --backbone efficientnet_lite0@random:0 --layer block4 --layer block10 "
-        "-o runs/compare"
+        epilog=examples(
+            "vestige compare synthetic:faces,n=120,seed=1 --test synthetic:faces,n=60,seed=2 "
+            "--backbone efficientnet_lite0 --backbone efficientnet_lite0@random:0 --layer block4 --layer block10 "
+            "-o runs/compare"
+        )
     )(compare)
 
 
@@ -37,11 +40,13 @@ def compare(
     ] = None,
     mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
     box_margin: Annotated[
-        float, typer.Option(min=0.0, help="Share of a box's side added on every side.")
+        float, typer.Option(min=0.0, metavar="X", help="Share of a box's side added on every side.")
     ] = FACE_MARGIN,
     normaliser: Annotated[
         str | None,
-        typer.Option(help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"),
+        typer.Option(
+            metavar="NAME", help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"
+        ),
     ] = None,
     markup: o.MarkupFile = None,
     seed: o.Seed = 0,
@@ -62,9 +67,11 @@ def compare(
     from vestige.probes.landmarks import LandmarkOptions
     from vestige.report.comparison import DOCUMENT, save_comparison
     from vestige.report.comparison_page import write_comparison, write_comparison_figures
+    from vestige.run import check_run_folder
 
     if (output / DOCUMENT).is_file() and not overwrite:
         raise VestigeError(f"{output}: holds a finished comparison; choose another -o, or add --overwrite")
+    check_run_folder(output, overwrite=overwrite)
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)
     options = CompareOptions(
         tuple(backbone or ("efficientnet_lite0", "efficientnet_lite0@random:0")),
@@ -72,7 +79,6 @@ def compare(
         tuple(readout or ("auto", "gap")),
         probe,
     )
-    output.mkdir(parents=True, exist_ok=True)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))

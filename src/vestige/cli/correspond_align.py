@@ -8,12 +8,18 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.help import examples
 from vestige.cli.probe import finish
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige correspond align cub:CUB --layer block7 --layer block10 -o runs/birds")(align)
+    app.command(
+        epilog=examples(
+            "vestige correspond align synthetic:objects,n=60,seed=1 --test synthetic:objects,n=30,seed=2 "
+            "--layer block7 -o runs/aligned"
+        )
+    )(align)
 
 
 def align(
@@ -40,9 +46,12 @@ def align(
     queries: Annotated[
         int, typer.Option(min=1, metavar="N", help="Training instances on which betas and layers are tried.")
     ] = 40,
-    neighbours: Annotated[int, typer.Option(min=1, help="Neighbours that are aligned with each instance.")] = 25,
+    neighbours: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Neighbours that are aligned with each instance.")
+    ] = 25,
     first: Annotated[
-        int, typer.Option(min=1, help="Of how many neighbours, the least deformed first, the median is taken.")
+        int,
+        typer.Option(min=1, metavar="N", help="Of how many neighbours, the least deformed first, the median is taken."),
     ] = 5,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds neighbours. [default: the last]")
@@ -64,7 +73,9 @@ def align(
     ] = 20.0,
     tolerance: Annotated[float, typer.Option(metavar="T", help="Of a flow's energy, as a share of it.")] = 1e-3,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the training instances tried, and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of the training instances tried, and of the bootstrap.")
+    ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",
@@ -78,7 +89,7 @@ def align(
     from vestige.correspondence.options import BETAS, AlignOptions
     from vestige.correspondence.record import kept_in, record_alignment
     from vestige.datasets.opening import open_train_test
-    from vestige.run import start_run
+    from vestige.run import Run, check_run_folder, start_run
 
     chosen = AlignOptions(
         backbone=backbone,
@@ -94,10 +105,12 @@ def align(
         tolerance=tolerance,
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
+    kept = kept_in(Run(output))
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = align_instances(*data, chosen, reader, say=listener.say, progress=listener.pairs, kept=kept_in(run))
+        found = align_instances(*data, chosen, reader, say=listener.say, progress=listener.pairs, kept=kept)
+        run = start_run(output, overwrite=overwrite)
         results = record_alignment(run, found, command_line())
     finish(run, results)

@@ -8,13 +8,18 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.help import examples
 from vestige.cli.probe import finish
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    example = "--layer block4 --layer block7 --layer block10 --localise 12 -o runs/named"
-    app.command(epilog=f"Example: vestige correspond classify cub:CUB {example}")(classify)
+    app.command(
+        epilog=examples(
+            "vestige correspond classify synthetic:objects,n=60,seed=1 --test synthetic:objects,n=30,seed=2 "
+            "--layer block4 --layer block10 --localise 4 -o runs/named"
+        )
+    )(classify)
 
 
 def classify(
@@ -58,7 +63,9 @@ def classify(
         typer.Option(min=0, metavar="N", help="Test pictures in which to look for responses at every pixel."),
     ] = 0,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the pictures that are localised in.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of the bootstrap, and of the pictures that are localised in.")
+    ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",
@@ -70,7 +77,7 @@ def classify(
     from vestige.correspondence.options import CS, RADII, ClassifyOptions
     from vestige.correspondence.record import kept_in, record_classification
     from vestige.datasets.opening import open_train_test
-    from vestige.run import start_run
+    from vestige.run import Run, check_run_folder, start_run
 
     chosen = ClassifyOptions(
         backbone=backbone,
@@ -81,10 +88,12 @@ def classify(
         localise=localise,
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
+    kept = kept_in(Run(output))
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, False, store_dtype, 1)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = classify_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept_in(run))
+        found = classify_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept)
+        run = start_run(output, overwrite=overwrite)
         results = record_classification(run, found, command_line())
     finish(run, results)

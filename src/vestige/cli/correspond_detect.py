@@ -9,13 +9,17 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_results
 from vestige.cli.correspond_patches import bar
+from vestige.cli.help import examples
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige correspond detect cub:CUB --layer block7 --layer block10 -o runs/parts")(
-        detect
-    )
+    app.command(
+        epilog=examples(
+            "vestige correspond detect synthetic:objects,n=60,seed=1,category=bird "
+            "--test synthetic:objects,n=30,seed=2,category=bird --layer block7 --size 224 -o runs/parts"
+        )
+    )(detect)
 
 
 def detect(
@@ -49,7 +53,7 @@ def detect(
     batch: Annotated[
         int, typer.Option(min=1, metavar="N", help="Negatives that a round adds to a detector at most.")
     ] = 5000,
-    eta: Annotated[float, typer.Option(min=0.0, max=1.0, help="Weight of the prior.")] = 0.1,
+    eta: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Weight of the prior.")] = 0.1,
     sigma: Annotated[float, typer.Option(metavar="PX", help="Of the prior, in pixels of the square.")] = 22.0,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds the prior's neighbour. [default: the last grid]")
@@ -68,7 +72,7 @@ def detect(
     sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Detect by dense SIFT, too.")] = True,
     sift_bin: Annotated[int, typer.Option(min=1, metavar="PX", help="Bin, and step, of dense SIFT.")] = 8,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first negatives, and of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first negatives, and of the bootstrap.")] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",
@@ -80,7 +84,7 @@ def detect(
     from vestige.correspondence.detect_record import record_detection
     from vestige.datasets.opening import open_train_test
     from vestige.report import show
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     chosen = DetectOptions(
         backbone=backbone,
@@ -100,11 +104,12 @@ def detect(
         alphas=tuple(dict.fromkeys(alpha or (0.1, 0.05, 0.025))),
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, False, "float32", 32)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener))
+        run = start_run(output, overwrite=overwrite)
         results = record_detection(run, found, command_line())
     print_results(results, str(results.config["metric"]))
     show(run)

@@ -11,6 +11,7 @@ from rich.progress import TaskID
 
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, listening, print_results
+from vestige.cli.help import PHOTOGRAPH, examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -39,14 +40,20 @@ ShortSide = Annotated[
 PatchCount = Annotated[
     int, typer.Option("--patches", min=1, metavar="N", help="Patches of each layer at which the database is full.")
 ]
-DrawSeed = Annotated[int, typer.Option("--seed", min=0, help="Of draws and bootstrap.")]
+DrawSeed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws and bootstrap.")]
+
+
+_DATA = "--database synthetic:faces,n=100,seed=1 --layer block4 --layer block7"
+FIELDS = f"vestige correspond fields {_DATA} -k 10 -k 100 -o runs/fields"
+"""The example of ``fields``, and of the group."""
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    data = "--database folder:photos --layer block4 --layer block7"
-    app.command(epilog=f"Example: vestige correspond patches cat.jpg {data} -k 1 -k 5 -o runs/cat")(patches)
-    app.command(epilog=f"Example: vestige correspond fields {data} -k 10 -k 100 -o runs/fields")(fields)
+    app.command(epilog=examples(PHOTOGRAPH, f"vestige correspond patches face.png {_DATA} -k 1 -k 5 -o runs/patches"))(
+        patches
+    )
+    app.command(epilog=examples(FIELDS))(fields)
 
 
 def patches(
@@ -72,14 +79,15 @@ def patches(
     from vestige.correspondence.patches import replace_patches
     from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     examples = open_pictures(images)
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
         found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=bar(listener))
+        run = start_run(output, overwrite=overwrite)
         results = record_patches(run, found, command_line())
     _end(run, results)
 
@@ -96,7 +104,7 @@ def fields(
         list[str] | None,
         typer.Option("--at", metavar="X,Y", help="A seed, in pixels of the one --image; repeat for several."),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds to draw, without --at.")] = 6,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds to draw, without --at.")] = 6,
     k: Annotated[
         list[int] | None,
         typer.Option("-k", min=1, metavar="K", help="Neighbours to average; repeat for several. [default: 10, 100]"),
@@ -115,11 +123,11 @@ def fields(
     from vestige.correspondence.patch_record import record_fields
     from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     examples = open_pictures(image) if image else ()
     points = [_point(text) for text in at or ()]
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
@@ -133,6 +141,7 @@ def fields(
             say=listener.say,
             progress=bar(listener),
         )
+        run = start_run(output, overwrite=overwrite)
         results = record_fields(run, found, command_line())
     _end(run, results)
 

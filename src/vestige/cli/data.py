@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vestige.cli import options as o
+from vestige.cli.help import examples
 
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
 
@@ -17,7 +18,7 @@ def _group() -> None:
     """Keeps `data` a group while it has one command."""
 
 
-@app.command(name="check", epilog="Example: vestige data check synthetic:faces,n=24 -o sheet.png")
+@app.command(name="check", epilog=examples("vestige data check synthetic:faces,n=24 -o sheet.png"))
 def check_command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="Data, as kind:PATH[,key=value].")],
     output: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, console, listening, print_results
+from vestige.cli.help import examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FEW_LAYERS = ("block4", "block10")
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige demo -o runs/demo")(demo)
+    app.command(epilog=examples("vestige demo -o runs/demo"))(demo)
 
 
 def demo(
@@ -44,11 +45,12 @@ def demo(
     from vestige.features.reader import Reader
     from vestige.probes.record import record
     from vestige.report import show, write_overview
-    from vestige.run import Run, start_run
+    from vestige.run import Run, check_run_folder, start_run
 
     page = output / "report.html"
     if page.is_file() and not overwrite:
         raise VestigeError(f"{output}: holds a finished demo; choose another -o, or add --overwrite to replace it")
+    check_run_folder(output, overwrite=True)
     page.unlink(missing_ok=True)
     runs = []
     with listening() as listener:
@@ -57,8 +59,9 @@ def demo(
             run = Run(output / task)
             if overwrite or not run.finished:
                 console.print(f"[bold]{task}[/]")
+                found = probe(*open_train_test(*specs), reader, listener.say)
                 made = start_run(run.folder, overwrite=overwrite)
-                results = record(made, probe(*open_train_test(*specs), reader, listener.say), command_line())
+                results = record(made, found, command_line())
                 print_results(results, str(results.config["metric"]))
                 show(made)
             runs.append(run)

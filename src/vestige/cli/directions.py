@@ -10,6 +10,7 @@ from rich.table import Table
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_table
+from vestige.cli.help import examples
 from vestige.cli.probe import BoxMargin
 from vestige.cli.probe_attributes import CentralShare, Least, Names
 from vestige.geometry import FACE_MARGIN
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        epilog="Example: vestige directions synthetic:faces,n=600,seed=1 --test synthetic:faces,n=100,seed=2 "
-        "--attribute glasses --attribute beard --attribute yaw --layer block10 -o runs/directions"
+        epilog=examples(
+            "vestige directions synthetic:faces,n=600,seed=1 --test synthetic:faces,n=100,seed=2 "
+            "--attribute glasses --attribute beard --attribute yaw --layer block10 -o runs/directions"
+        )
     )(directions)
 
 
@@ -42,15 +45,19 @@ def directions(
             help="Make each direction once more, orthogonal to this attribute's; repeat for several.",
         ),
     ] = None,
-    size: Annotated[int, typer.Option(help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
-    steps: Annotated[int, typer.Option(help="Pictures along each direction.")] = 7,
+    size: Annotated[int, typer.Option(metavar="N", help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
+    steps: Annotated[int, typer.Option(metavar="N", help="Pictures along each direction.")] = 7,
     quantile: Annotated[
-        float, typer.Option(help="Of the training pictures' projections, from which to 1 less which lambda goes.")
+        float,
+        typer.Option(
+            metavar="X", help="Of the training pictures' projections, from which to 1 less which lambda goes."
+        ),
     ] = 0.01,
-    stretch: Annotated[float, typer.Option(help="Widen that range about its middle.")] = 1.0,
-    faces: Annotated[int, typer.Option(help="Test faces shown for each direction.")] = 4,
+    stretch: Annotated[float, typer.Option(metavar="X", help="Widen that range about its middle.")] = 1.0,
+    faces: Annotated[int, typer.Option(metavar="N", help="Test faces shown for each direction.")] = 4,
     reencode: Annotated[
-        int, typer.Option(min=0, help="Test faces whose reconstructions are read through the network again.")
+        int,
+        typer.Option(min=0, metavar="N", help="Test faces whose reconstructions are read through the network again."),
     ] = 48,
     least: Least = 10,
     crop: CentralShare = 0.6,
@@ -71,7 +78,7 @@ def directions(
     from vestige.probes.direction_probe import DirectionOptions, probe_directions
     from vestige.probes.record import record
     from vestige.report import show
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     others = tuple(dict.fromkeys(orthogonal_to or ()))
     chosen = DirectionOptions(
@@ -88,13 +95,15 @@ def directions(
         reencoded=reencode,
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         names = [*attribute, *others] if attribute else []
         task, notes = attributes_of(*data, names, least=least, box_margin=box_margin, crop=crop)
-        results = record(run, probe_directions(task, *data, chosen, reader, listener.say, notes), command_line())
+        probe = probe_directions(task, *data, chosen, reader, listener.say, notes)
+        run = start_run(output, overwrite=overwrite)
+        results = record(run, probe, command_line())
     print_table(_table(results), results)
     show(run)
     typer.echo(f"report: {run.report_path}")

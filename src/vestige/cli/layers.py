@@ -10,6 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from vestige.cli.help import examples
+
 if TYPE_CHECKING:
     from vestige.backbones import Backbone, Layer
     from vestige.backbones.receptive import ReceptiveField
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige layers efficientnet_lite0 --layer 'block*'")(layers)
+    app.command(epilog=examples("vestige layers efficientnet_lite0 --layer 'block*'"))(layers)
 
 
 def layers(

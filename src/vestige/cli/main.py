@@ -11,6 +11,7 @@ from vestige.cli import (
     cache,
     compare,
     correspond,
+    correspond_patches,
     data,
     demo,
     directions,
@@ -24,16 +25,18 @@ from vestige.cli import (
     trained,
 )
 from vestige.cli.console import console
+from vestige.cli.help import FACES_RUN, Group, examples
 from vestige.errors import VestigeError
 from vestige.version import __version__
 
 app = typer.Typer(
     name="vestige",
     help="Measure what a vision network's representation still knows about where things are.",
-    epilog="Start with: vestige demo",
+    epilog=examples("vestige demo"),
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut long names off
     pretty_exceptions_enable=False,
 )
 
@@ -57,10 +60,13 @@ for group in (demo, layers, directions, compare, trained, portrait, report, cach
     group.add_to(app)
 probe_segmentation.add_to(probe.app)
 probe_attributes.add_to(probe.app)
-app.add_typer(probe.app, name="probe")
-app.add_typer(correspond.app, name="correspond")
-app.add_typer(data.app, name="data")
-app.add_typer(reproduce.app, name="reproduce")
+for name, commands, example in (
+    ("probe", probe.app, FACES_RUN),
+    ("correspond", correspond.app, correspond_patches.FIELDS),
+    ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
+    ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
+):
+    app.add_typer(commands, name=name, cls=Group, epilog=examples(example))
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ VectorReadouts = Annotated[
         "[default: auto:4096, flat but pooled to at most as many numbers as the paper has]",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of folds and bootstrap.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of folds and bootstrap.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first data set with bad files instead of going on without them.")
 ]
@@ -59,11 +59,11 @@ MarkupFile = Annotated[
         "--markup", metavar="FILE", help="What the points mean (JSON), for points that vestige does not know."
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")]
 Precision = Annotated[PrecisionName, typer.Option("--precision", help="What the network computes in.")]
 Compile = Annotated[bool, typer.Option("--compile/--no-compile", help="Run the network through torch.compile.")]
 StoreDtype = Annotated[StoreDtypeName, typer.Option("--store-dtype", help="What features are kept as.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures per forward pass.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Pictures per forward pass.")]
 
 
 def reader_for(

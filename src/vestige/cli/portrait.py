@@ -10,14 +10,20 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import console, listening
+from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
 from vestige.errors import VestigeError
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        epilog="Example: vestige portrait face.jpg --run runs/demo/landmarks --run runs/demo/attributes "
-        "--box 60,40,220,230 -o portrait.png"
+        epilog=examples(
+            FACES_RUN,
+            "vestige probe attributes synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
+            "--attribute glasses --attribute yaw --layer block7 --untrained 1 -o runs/attributes",
+            PHOTOGRAPH,
+            "vestige portrait face.png --run runs/faces --run runs/attributes --box 170,50,280,190 -o portrait.png",
+        )
     )(portrait)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_results
+from vestige.cli.help import examples
 from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 
 if TYPE_CHECKING:
@@ -19,24 +20,31 @@ app = typer.Typer(help="Train linear probes on a network's features and measure 
 
 
 LookBack = Annotated[bool, typer.Option("--look-back/--no-look-back", help="Look again, closer, at every part.")]
-LookBacks = Annotated[int, typer.Option("--look-backs", min=1, help="How many times to look back.")]
+LookBacks = Annotated[int, typer.Option("--look-backs", min=1, metavar="N", help="How many times to look back.")]
 MarginQuantile = Annotated[
     float,
     typer.Option(
         "--margin-quantile",
         min=0.0,
         max=1.0,
+        metavar="X",
         help="Of a part's out-of-fold error, by which its box is enlarged (1: the paper).",
     ),
 ]
 Mirror = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")]
-BoxMargin = Annotated[float, typer.Option("--box-margin", min=0.0, help="Share of a box's side added on every side.")]
-Untrained = Annotated[int, typer.Option("--untrained", min=0, help="How many random networks to compare with.")]
+BoxMargin = Annotated[
+    float, typer.Option("--box-margin", min=0.0, metavar="X", help="Share of a box's side added on every side.")
+]
+Untrained = Annotated[
+    int, typer.Option("--untrained", min=0, metavar="N", help="How many random networks to compare with.")
+]
 
 
 @app.command(
-    epilog="Example: vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
-    "--layer block7 --layer block10 -o runs/faces"
+    epilog=examples(
+        "vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
+        "--layer block7 --layer block10 -o runs/faces"
+    )
 )
 def landmarks(
     train: o.Train,
@@ -53,7 +61,8 @@ def landmarks(
     normaliser: Annotated[
         str | None,
         typer.Option(
-            help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]"
+            metavar="NAME",
+            help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]",
         ),
     ] = None,
     untrained: Untrained = 3,
@@ -71,7 +80,7 @@ def landmarks(
     from vestige.datasets.opening import open_train_test
     from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
     from vestige.probes.record import record
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     chosen = LandmarkOptions(
         backbone=backbone,
@@ -85,18 +94,21 @@ def landmarks(
         untrained_seeds=untrained,
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
+        run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())
     finish(run, results)
 
 
 @app.command(
-    epilog="Example: vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
-    "--layer block7 --layer block10 -o runs/objects"
+    epilog=examples(
+        "vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
+        "--layer block7 --layer block10 -o runs/objects"
+    )
 )
 def keypoints(
     train: o.Train,
@@ -133,7 +145,7 @@ def keypoints(
     from vestige.datasets.opening import open_train_test
     from vestige.probes.keypoints import KeypointOptions, probe_keypoints
     from vestige.probes.record import record
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     chosen = KeypointOptions(
         backbone=backbone,
@@ -147,18 +159,21 @@ def keypoints(
         untrained_seeds=untrained,
         seed=seed,
     )
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_keypoints(*data, chosen, reader, listener.say)
+        run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())
     finish(run, results)
 
 
 @app.command(
-    epilog="Example: vestige probe pixels synthetic:faces,n=300,seed=1 --test synthetic:faces,n=100,seed=2 "
-    "--layer block4 --layer block10 -o runs/pixels"
+    epilog=examples(
+        "vestige probe pixels synthetic:faces,n=300,seed=1 --test synthetic:faces,n=100,seed=2 "
+        "--layer block4 --layer block10 -o runs/pixels"
+    )
 )
 def pixels(
     train: o.Train,
@@ -167,13 +182,16 @@ def pixels(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: o.Layers = None,
     readout: o.VectorReadouts = None,
-    size: Annotated[int, typer.Option(help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
+    size: Annotated[int, typer.Option(metavar="N", help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
     mirror: Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")] = False,
     crops: Annotated[
         bool, typer.Option("--crops", help="See the square about each example's box, not the whole picture squashed.")
     ] = False,
     box_margin: Annotated[
-        float, typer.Option("--box-margin", min=0.0, help="With --crops: share of a box's side added on every side.")
+        float,
+        typer.Option(
+            "--box-margin", min=0.0, metavar="X", help="With --crops: share of a box's side added on every side."
+        ),
     ] = FACE_MARGIN,
     untrained: Untrained = 3,
     seed: o.Seed = 0,
@@ -190,15 +208,17 @@ def pixels(
     from vestige.probes.pixels import Pixelwise
     from vestige.probes.record import record
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
     task = Pixelwise(size, mirror, crops, box_margin if crops else 0.0)
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         chosen = vector_options(backbone, layer, readout, untrained, seed)
-        results = record(run, probe_vectors(task, *data, chosen, reader, listener.say), command_line())
+        probe = probe_vectors(task, *data, chosen, reader, listener.say)
+        run = start_run(output, overwrite=overwrite)
+        results = record(run, probe, command_line())
     finish(run, results)
 
 

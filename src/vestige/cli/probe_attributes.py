@@ -8,6 +8,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.help import examples
 from vestige.cli.probe import BoxMargin, Untrained, finish, vector_options
 from vestige.geometry import FACE_MARGIN
 
@@ -20,20 +21,27 @@ Names = Annotated[
 Least = Annotated[
     int,
     typer.Option(
-        "--least", min=1, help="Examples of each value, in training and in test data, that an unnamed attribute needs."
+        "--least",
+        min=1,
+        metavar="N",
+        help="Examples of each value, in training and in test data, that an unnamed attribute needs.",
     ),
 ]
 CentralShare = Annotated[
     float,
-    typer.Option("--crop", help="Of a picture without box: see the central share of its width and height. 1: whole."),
+    typer.Option(
+        "--crop", metavar="X", help="Of a picture without box: see the central share of its width and height. 1: whole."
+    ),
 ]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        epilog="Example: vestige probe attributes synthetic:faces,n=400,seed=1 --test synthetic:faces,n=150,seed=2 "
-        "--attribute glasses --attribute beard --attribute yaw --layer block7 --layer block10 -o runs/attributes"
+        epilog=examples(
+            "vestige probe attributes synthetic:faces,n=400,seed=1 --test synthetic:faces,n=150,seed=2 "
+            "--attribute glasses --attribute beard --attribute yaw --layer block7 --layer block10 -o runs/attributes"
+        )
     )(attributes)
 
 
@@ -71,9 +79,9 @@ def attributes(
     from vestige.probes.attributes import attributes_of
     from vestige.probes.record import record
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
@@ -82,5 +90,6 @@ def attributes(
         )
         chosen = vector_options(backbone, layer, readout, untrained, seed)
         probe = probe_vectors(task, *data, chosen, reader, listener.say, notes)
+        run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())
     finish(run, results)

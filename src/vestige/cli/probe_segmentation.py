@@ -8,14 +8,17 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.help import examples
 from vestige.cli.probe import Untrained, finish, vector_options
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command(
-        epilog="Example: vestige probe segmentation synthetic:objects,n=300,seed=1 "
-        "--test synthetic:objects,n=100,seed=2 --layer block7 --layer block10 --augment 4 -o runs/segmentation"
+        epilog=examples(
+            "vestige probe segmentation synthetic:objects,n=300,seed=1 "
+            "--test synthetic:objects,n=100,seed=2 --layer block7 --layer block10 --augment 4 -o runs/segmentation"
+        )
     )(segmentation)
 
 
@@ -26,12 +29,18 @@ def segmentation(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: o.Layers = None,
     readout: o.VectorReadouts = None,
-    grid: Annotated[int, typer.Option(help="Cells a side of the map (the paper: 30).")] = 30,
+    grid: Annotated[int, typer.Option(metavar="N", help="Cells a side of the map (the paper: 30).")] = 30,
     augment: Annotated[
-        int, typer.Option(help="Copies of each training picture: itself, and crops of it, mirrored or not; 1: none.")
+        int,
+        typer.Option(
+            metavar="N", help="Copies of each training picture: itself, and crops of it, mirrored or not; 1: none."
+        ),
     ] = 10,
     smallest_crop: Annotated[
-        float, typer.Option("--smallest-crop", help="The least side of such a crop, as a share of the picture's.")
+        float,
+        typer.Option(
+            "--smallest-crop", metavar="X", help="The least side of such a crop, as a share of the picture's."
+        ),
     ] = 0.6,
     untrained: Untrained = 3,
     seed: o.Seed = 0,
@@ -48,13 +57,15 @@ def segmentation(
     from vestige.probes.record import record
     from vestige.probes.segmentation import segmentation_of
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import start_run
+    from vestige.run import check_run_folder, start_run
 
-    run = start_run(output, overwrite=overwrite)
+    check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         task = segmentation_of(data[0], grid, augment, smallest_crop, seed)
         chosen = vector_options(backbone, layer, readout, untrained, seed)
-        results = record(run, probe_vectors(task, *data, chosen, reader, listener.say), command_line())
+        probe = probe_vectors(task, *data, chosen, reader, listener.say)
+        run = start_run(output, overwrite=overwrite)
+        results = record(run, probe, command_line())
     finish(run, results)

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.help import EVALUATION, FACES_RUN, examples
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: vestige report runs/demo/landmarks runs/other -o both.html")(report)
+    app.command(epilog=examples(FACES_RUN, EVALUATION, "vestige report runs/faces runs/other -o both.html"))(report)
 
 
 def report(

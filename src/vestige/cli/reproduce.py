@@ -16,7 +16,7 @@ from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
-    from vestige.report.reproduction import Exhibit, Experiment, Network
+    from vestige.report.reproduction import Afterwards, Exhibit, Experiment, Network, Place
     from vestige.run import Run
 
 Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable[[str], None], Sequence[str]], None]
@@ -59,18 +59,18 @@ def persistent_evidence(
     device: o.Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Tables 1-3 and figures 2-6 of "Persistent Evidence of Local Image Properties in Generic ConvNets".
+    """Tables 1-3 and figures 1-6 of "Persistent Evidence of Local Image Properties in Generic ConvNets".
 
     One run for each experiment whose data are given; those that are finished are kept, so it can be stopped and
     started, and data can be added later. The paper's own network is caffe:caffenet@bvlc_reference_caffenet.caffemodel.
     """
-    from vestige.probes.reproduction import EXPERIMENTS
+    from vestige.probes.reproduction import EXPERIMENTS, PORTRAITS
     from vestige.report.persistent_evidence import EXHIBITS, PAPER
     from vestige.report.reproduction import Network
 
     network = Network(backbone, tuple(layer or ()), tuple(readout or ()), untrained, seed)
-    asked = Asked(PAPER, _chosen(EXHIBITS, table, figure), EXPERIMENTS, _given(data, EXPERIMENTS), network)
-    reproduce(asked, output, device, dry_run=dry_run)
+    chosen, given = _chosen(EXHIBITS, table, figure), _given(data, EXPERIMENTS, PORTRAITS)
+    reproduce(Asked(PAPER, chosen, EXPERIMENTS, given, network, PORTRAITS), output, device, dry_run=dry_run)
 
 
 @app.command(
@@ -87,13 +87,16 @@ def do_convnets_learn_correspondence(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", metavar="NAME", help="Grid layers; repeat for several (the paper: conv1 to conv5)."),
+        typer.Option("--layer", metavar="NAME", help="Grid layers; repeat for several. [default: the paper's]"),
     ] = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Tables and figures of "Do Convnets Learn Correspondence?", as for the first paper."""
+    """Tables 1-4 and figures 1-6 of "Do Convnets Learn Correspondence?", as for the first paper.
+
+    Without --layer: the paper's layers where the network has them, else the deepest fine enough, by experiment.
+    """
     from vestige.correspondence.reproduction import EXPERIMENTS
     from vestige.report.learn_correspondence import EXHIBITS, PAPER
     from vestige.report.reproduction import Network
@@ -105,13 +108,33 @@ def do_convnets_learn_correspondence(
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be reproduced: exhibits of a paper, its experiments, the data that were given, the network."""
+    """What is to be reproduced.
+
+    Attributes:
+        paper: its name.
+        exhibits: its tables and figures.
+        experiments: of the paper.
+        given: specs by place.
+        network: to be read.
+        afterwards: what is made of the runs.
+    """
 
     paper: str
     exhibits: Sequence[Exhibit]
     experiments: Sequence[Experiment[Perform]]
     given: Mapping[str, str]
     network: Network
+    afterwards: Sequence[Afterwards] = ()
+
+    @property
+    def made_of_runs(self) -> list[Afterwards]:
+        """What is made of the runs for the exhibits."""
+        names = [exhibit.name for exhibit in self.exhibits]
+        return [each for each in self.afterwards if each.exhibit in names]
+
+    def specs(self, experiment: Experiment[Perform]) -> tuple[str, str | None]:
+        """Of the experiment's training and test data."""
+        return self.given[experiment.train.name], self.given.get(experiment.test.name)
 
     def needed(self) -> list[Experiment[Perform]]:
         """The experiments that the exhibits are made of."""
@@ -128,7 +151,7 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
 
     experiments = asked.needed()
     if dry_run:
-        _check(experiments, asked.given)
+        _check(asked)
         return
     ready = [experiment for experiment in experiments if experiment.is_ready(asked.given)]
     if experiments and not ready:
@@ -138,6 +161,7 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
         reader = Reader(ExtractOptions(device=device), progress=listener.pictures)
         for experiment in ready:
             runs[experiment.name] = _run(experiment, asked, reader, listener, output)
+        _make(asked, runs, output, device, listener)
     missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
     write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, output / "report.html")
     for sentence in missing:
@@ -154,7 +178,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
     from vestige.run import Run, start_run, write_json
 
     run, note = Run(output / experiment.name), output / f"{experiment.name}.json"
-    specs = asked.given[experiment.train.name], asked.given.get(experiment.test.name)
+    specs = asked.specs(experiment)
     told = {"data": list(specs), "network": json.loads(json.dumps(asdict(asked.network)))}
     if run.finished:
         if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != told:
@@ -167,6 +191,17 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
     experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
     show(made)
     return made
+
+
+def _make(asked: Asked, runs: Mapping[str, Run], output: Path, device: str, listener: Listener) -> None:
+    """Make what is made of the runs that an exhibit is shown with."""
+    for each in asked.made_of_runs:
+        (exhibit,) = (exhibit for exhibit in asked.exhibits if exhibit.name == each.exhibit)
+        here = {name: runs[name] for name in exhibit.experiments if name in runs}
+        specs = {e.name: asked.specs(e) for e in asked.experiments if e.name in here}
+        if here:
+            given = asked.given.get(each.place.name)
+            each.make(here, specs, given, output / each.place.name, device, listener.say)
 
 
 def _chosen(exhibits: Sequence[Exhibit], tables: list[int] | None, figures: list[int] | None) -> list[Exhibit]:
@@ -182,13 +217,16 @@ def _chosen(exhibits: Sequence[Exhibit], tables: list[int] | None, figures: list
     return chosen
 
 
-def _given(data: list[str] | None, experiments: Sequence[Experiment[Perform]]) -> dict[str, str]:
+def _given(
+    data: list[str] | None, experiments: Sequence[Experiment[Perform]], afterwards: Sequence[Afterwards] = ()
+) -> dict[str, str]:
     """``PLACE=SPEC`` by place.
 
     Raises:
         VestigeError: where a text is none, or names no place.
     """
-    places = list(dict.fromkeys(place.name for experiment in experiments for place in experiment.places))
+    own = [place.name for experiment in experiments for place in experiment.places]
+    places = list(dict.fromkeys((*own, *(each.place.name for each in afterwards))))
     given = {}
     for text in data or ():
         name, equals, spec = text.partition("=")
@@ -198,25 +236,43 @@ def _given(data: list[str] | None, experiments: Sequence[Experiment[Perform]]) -
     return given
 
 
-def _check(experiments: Sequence[Experiment[Perform]], given: Mapping[str, str]) -> None:
-    """Say of every place what belongs there, what was given, and what is found in it."""
-    from vestige.datasets.opening import open_dataset
+def _check(asked: Asked) -> None:
+    """Say of every experiment what is made of it, and of its places what belongs there, is given, and is found in it.
 
-    wrong = []
-    for experiment in experiments:
-        typer.echo(f"\n{experiment.name}")
+    Raises:
+        VestigeError: where something that was given cannot be used.
+    """
+    checked: dict[str, bool] = {}
+    for experiment in asked.needed():
+        shown = [exhibit.name for exhibit in asked.exhibits if experiment.name in exhibit.experiments]
+        typer.echo(f"\n{experiment.name}: {', '.join(shown)}")
         for place in experiment.places:
-            typer.echo(f"  {place.name}: {place.what}\n    from {place.source}")
-            if place.name not in given:
-                typer.echo(f"    not given; as in --data {place.name}={place.example}")
-                continue
-            try:
-                found = open_dataset(given[place.name])
-                typer.echo(f"    {given[place.name]}: {len(found)} examples, {len(found.skipped)} left out")
-            except VestigeError as error:
-                wrong.append(place.name)
-                typer.echo(f"    {given[place.name]}: {error}")
-        if experiment.is_ready(given) and not {place.name for place in experiment.places} & set(wrong):
+            _check_place(place, asked.given, checked)
+        if experiment.is_ready(asked.given) and all(checked[place.name] for place in experiment.places):
             typer.echo("  ready")
+    for each in asked.made_of_runs:
+        typer.echo(f"\nmade of those that read it: {each.exhibit}")
+        _check_place(each.place, asked.given, checked)
+    wrong = [name for name, fine in checked.items() if not fine]
     if wrong:
         raise VestigeError(f"{', '.join(wrong)}: cannot be used as given; see above")
+
+
+def _check_place(place: Place, given: Mapping[str, str], checked: dict[str, bool]) -> None:
+    """Say it of one place, once, and note in ``checked`` whether what was given, if anything, can be used."""
+    from vestige.datasets.opening import open_dataset
+
+    if place.name in checked:
+        typer.echo(f"  {place.name}: as above")
+        return
+    checked[place.name] = True
+    typer.echo(f"  {place.name}: {place.what}\n    from {place.source}")
+    if place.name not in given:
+        typer.echo(f"    not given; as in --data {place.name}={place.example}")
+        return
+    try:
+        found = open_dataset(given[place.name])
+        typer.echo(f"    {given[place.name]}: {len(found)} examples, {len(found.skipped)} left out")
+    except VestigeError as error:
+        checked[place.name] = False
+        typer.echo(f"    {given[place.name]}: {error}")

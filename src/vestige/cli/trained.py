@@ -11,6 +11,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, console, listening, print_results
+from vestige.cli.help import EVALUATION, FACES_RUN, PHOTOGRAPH, examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog="Example: vestige evaluate runs/demo/landmarks synthetic:faces,n=50,seed=9 -o runs/other")(
-        evaluate
-    )
-    app.command(epilog="Example: vestige predict runs/demo/landmarks portrait.jpg --box 60,40,220,230 -o predictions")(
-        predict
-    )
+    app.command(epilog=examples(FACES_RUN, EVALUATION))(evaluate)
+    prediction = "vestige predict runs/faces face.png --box 170,50,280,190 -o predictions"
+    app.command(epilog=examples(FACES_RUN, PHOTOGRAPH, prediction))(predict)
 
 
 def evaluate(
@@ -39,19 +37,20 @@ def evaluate(
     from vestige.datasets.opening import open_dataset
     from vestige.probes.record import check_probe, evaluate_run, reader_of, record_evaluation
     from vestige.report import show
-    from vestige.run import Run, start_run
+    from vestige.run import Run, check_run_folder, start_run
 
     started = time.monotonic()
     source = Run(run)
     check_probe(source)  # before anything is made
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
+    check_run_folder(output, overwrite=overwrite)
     test = open_dataset(data, strict=strict)
-    made = start_run(output, overwrite=overwrite)
     with listening() as listener:
         reader = reader_of(source, device, listener.pictures)
         listener.say(f"{run} on {data}")
         evaluation = evaluate_run(source, test, reader)
+    made = start_run(output, overwrite=overwrite)
     results = record_evaluation(source, made, test, evaluation, time.monotonic() - started, command_line())
     print_results(results, str(results.config["metric"]))
     show(made)

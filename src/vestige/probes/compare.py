@@ -22,6 +22,7 @@ from vestige.metrics import interval
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
+from vestige.report.text import count
 from vestige.results import now
 from vestige.run import write_json
 from vestige.version import __version__
@@ -72,18 +73,18 @@ def compare_landmarks(
     setup, notes, _ = settle(train, options.probe)
     bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror)
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
+    asked = {backbone: _reads(reader, backbone, options) for backbone in options.backbones}
     measured = _Measured(folder / "measured", bench_key)
     measured.folder.mkdir(parents=True, exist_ok=True)
     say("baselines: mean and RGB")
     baselines = _baselines(bench, rgb, reader)
     entries: list[Entry] = []
     skipped: list[Skipped] = []
-    for backbone in options.backbones:
-        asked, refused = _reads(reader, backbone, options)
+    for backbone, (reads, refused) in asked.items():
         skipped += refused
-        say(f"{backbone}: {len(asked)} layers and readouts")
-        entries += _measure_backbone(bench, backbone, asked, measured)
-        notes += filter(None, [_default_note(backbone, asked)])
+        say(f"{backbone}: {count(len(reads), 'layer')} and readouts")
+        entries += _measure_backbone(bench, backbone, reads, measured)
+        notes += filter(None, [_default_note(backbone, reads)])
     metric = bench.test_truth.metric
     return Comparison(
         task="landmarks",
