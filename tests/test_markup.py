@@ -150,7 +150,10 @@ def test_a_markup_survives_being_written(name: str) -> None:
         ('{"points": ["a", "b"], "eyes": [[], ["a"]]}', "expected a list of points"),
         ('{"points": ["a", "b"], "eye_corners": ["a"]}', "expected two points"),
         ('{"points": ["a", "b"], "parts": ["a"]}', '"parts": expected an object'),
-        ('{"points": ["a", "b"], "mirrors": []}', 'unknown entry "mirrors"; expected eye_corners, eyes'),
+        (
+            '{"points": ["a", "b"], "mirrors": []}',
+            'unknown entry "mirrors"; did you mean mirror? expected one of eye_corners, eyes',
+        ),
     ],
 )
 def test_a_wrong_file_says_what_was_expected(tmp_path: Path, document: str, message: str) -> None:

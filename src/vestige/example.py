@@ -43,6 +43,7 @@ class Example:
         mask: class indices ``(H, W)``, or None.
         category: the class of the object, where the data set has several.
         attributes: named numbers (0/1 for binary ones); a missing one has no entry.
+        source: the spec of its data set, for people to read; empty where it is of none.
     """
 
     id: str
@@ -54,3 +55,4 @@ class Example:
     mask: Picture | None = None
     category: str = ""
     attributes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    source: str = ""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 
 SHIPPED = ("face68", "helen194", "cub15", "coco17", "voc")
 """The markups in the package, by name (``vestige/markups/NAME.json``)."""
@@ -134,7 +134,7 @@ def markup_from_json(document: Any, where: str) -> Markup:
         raise VestigeError(f'{where}: expected a JSON object with "points", a list of names')
     unknown = sorted(set(document) - _KEYS)
     if unknown:
-        raise VestigeError(f'{where}: unknown entry "{unknown[0]}"; expected {", ".join(sorted(_KEYS))}')
+        raise VestigeError(f'{where}: unknown entry "{unknown[0]}"; {choice(unknown[0], sorted(_KEYS))}')
     points = tuple(document["points"])
     index = _Index(where, {name: k for k, name in enumerate(points)})
     if len(index.names) != len(points):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 
 Precision = Literal["float32", "bfloat16", "float16"]
 """What a network computes in."""
@@ -77,8 +77,7 @@ def check_options(text: str, options: Collection[str], known: Collection[str]) -
     """Refuse options that are not known, naming the known ones."""
     for key in options:
         if key not in known:
-            choice = ", ".join(sorted(known)) or "none"
-            raise VestigeError(f"{text!r}: unknown option {key!r}; the options here are: {choice}")
+            raise VestigeError(f"{text!r}: unknown option {key!r}; {choice(key, sorted(known))}")
 
 
 def parse_data_spec(text: str) -> DataSpec:

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -345,3 +345,24 @@ def test_ones_own_mistakes_are_told(own: str, function: str, match: str) -> None
         open_backbone(own + function)
     with pytest.raises(VestigeError, match="'no_such_module' cannot be imported"):
         open_backbone("python:no_such_module:f")
+
+
+@pytest.mark.parametrize(
+    ("spec", "near"),
+    [
+        ("cafenet@random:0", "caffe:caffenet"),
+        ("tim:resnet18", "timm:resnet18"),
+        ("facebook/dinov2-small", "hf:facebook/dinov2-small"),
+        ("resnett18", "torchvision:resnet18 or timm:resnet18"),
+        ("vit_b", "torchvision:vit_b_16"),
+    ],
+)
+def test_a_network_that_lacks_its_kind_is_recognised(spec: str, near: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = {
+        "torchvision.models": SimpleNamespace(list_models=lambda module: ["alexnet", "resnet18", "vit_b_16"]),  # noqa: ARG005
+        "timm": SimpleNamespace(list_models=lambda: ["resnet18", "vit_small_patch16_224"]),
+    }
+    monkeypatch.setattr("vestige.backbones.opening.import_library", lambda name, _: libraries[name])
+    with pytest.raises(VestigeError) as said:
+        open_backbone(spec)
+    assert f"did you mean {near}?" in str(said.value)

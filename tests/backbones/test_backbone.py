@@ -220,7 +220,7 @@ def test_preprocessing_takes_channels_mean_and_scale_in_their_order() -> None:
 
 
 def test_unknown_backbones_are_told() -> None:
-    with pytest.raises(VestigeError, match="did you mean efficientnet_lite0"):
+    with pytest.raises(VestigeError, match=r"did you mean efficientnet_lite0\?"):
         open_backbone("efficientnet_lite1")
     with pytest.raises(VestigeError, match="unknown option 'mean'"):
         open_backbone("efficientnet_lite0,mean=x")

@@ -182,9 +182,14 @@ def test_check_tells_of_the_bad_file(vestige, data, tmp_path):
     assert Image.open(tmp_path / "sheet.png").size[0] > 300
 
 
-def test_cache_lists_and_prunes(vestige):
+@pytest.mark.usefixtures("run")
+def test_cache_lists_and_prunes(vestige, data, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     out, _ = vestige("cache")
+    (group,) = (part for part in out.split("\n\n") if part.startswith(f"300w:{data}/test\nthrough rgb:46\n"))
+    assert group.split()[-7:-4] == ["rgb", "flat", "20"]
     assert "block4" in out
-    assert "rgb:46" in out
+    lines = [line for line in out.splitlines() if line.startswith("  ")]
+    assert max(map(len, lines)) <= 80
     out, _ = vestige("cache", "--prune", "--older-than", 1)
     assert "removed 0 stores" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,8 @@ def test_nothing_usable_is_an_error_that_shows_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("fodler:photos", "did you mean folder:photos"),
-        ("zip:photos", "there are: .*300w.*folder.*synthetic"),
+        ("fodler:photos", "did you mean folder\\?"),
+        ("zip:photos", "expected one of .*300w.*folder.*synthetic"),
         ("folder", "is no data spec"),
         ("folder:/nowhere/at/all", "does not exist; expected a folder"),
         ("folder:{photos}/00.png", "is a file; expected a folder"),
@@ -159,8 +160,14 @@ def test_equal_names_of_different_pictures_are_no_overlap(photos: Path, write_pi
 
 
 def test_without_a_split_of_its_own_test_data_must_be_given(photos: Path) -> None:
-    with pytest.raises(VestigeError, match=r"has no split of its own.*fold=1-4/5"):
-        open_train_test(f"folder:{photos}")
+    for train in (f"folder:{photos}", f"folder:{photos},fold=2/5", "synthetic:objects,n=9,seed=4,size=32,category=car"):
+        with pytest.raises(VestigeError, match="has no split of its own") as said:
+            open_train_test(train)
+        told = shlex.split(str(said.value).partition("as in ")[2])
+        assert told[1] == "--test"
+        first, second = open_train_test(told[0], told[2])  # what the message says to do works as it stands
+        assert len(first)
+        assert len(second)
 
 
 def test_a_markup_must_fit_the_points() -> None:

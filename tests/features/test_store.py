@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -275,3 +276,13 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     assert cache_root() == tmp_path
     monkeypatch.delenv("VESTIGE_CACHE")
     assert cache_root() == Path.home() / ".cache" / "vestige"
+
+
+def test_the_data_that_a_store_is_of_is_told_and_plays_no_part_in_its_key(tmp_path):
+    plain, sourced = described(), replace(described(), source="folder:mine")
+    assert plain.key == sourced.key
+    assert "source" not in plain.metadata()
+    filled(tmp_path, sourced)
+    (info,) = list_stores(tmp_path)
+    assert info.source == "folder:mine"
+    assert Features(tmp_path / plain.key).description == sourced

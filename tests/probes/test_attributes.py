@@ -185,7 +185,7 @@ MISTAKES = {
     "no attributes": (lambda: choose_attributes(dataset([{}]), dataset([{}])), "made:faces: has no attributes"),
     "misspelt": (
         lambda: choose_attributes(faces(40, 2), faces(40, 2), ["glases"]),
-        "--attribute glases: there is none; did you mean glasses? made:faces has glasses, yaw",
+        "--attribute glases: made:faces has none; did you mean glasses? expected one of glasses, yaw",
     ),
     "all": (lambda: choose_attributes(faces(9, 2, all=1.0), faces(9, 2)), "an attribute is named 'all'"),
     "nothing left": (

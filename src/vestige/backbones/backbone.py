@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.watching import read_outputs, run_order, tensor_of
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, near_names
 
 Kind = Literal["vector", "grid", "tokens"]
 
@@ -125,8 +124,7 @@ class Backbone:
         if pattern in dict(self.module.named_modules()):
             why = "takes no part in the forward pass, or puts out no vector, grid or tokens"
             return VestigeError(f"{self.spec}: layer {pattern!r} cannot be read: it {why}")
-        near = get_close_matches(pattern, self.paths, n=3, cutoff=0.4)
-        near = near or get_close_matches(pattern, self._readable, n=3, cutoff=0.4)
+        near = near_names(pattern, self.paths, n=3) or near_names(pattern, self._readable, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(self.paths)}"
         return VestigeError(f"{self.spec} has no layer {pattern!r}; {hint}")
 

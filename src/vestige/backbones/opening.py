@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
+from vestige.backbones.adapting import import_library
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe import open_caffe
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
@@ -13,7 +14,7 @@ from vestige.backbones.own_network import open_own_network
 from vestige.backbones.rgb import open_rgb
 from vestige.backbones.timm_networks import open_timm
 from vestige.backbones.torchvision_networks import open_torchvision
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, near_names
 from vestige.spec import BackboneSpec, parse_backbone_spec
 
 _OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
@@ -35,10 +36,38 @@ def open_backbone(spec: str) -> Backbone:
         VestigeError: where there is no such backbone, or its weights cannot be read.
     """
     parsed = parse_backbone_spec(spec)
-    key = f"{parsed.kind}:" if parsed.kind else parsed.name
-    opener = _OPENERS.get(key)
+    opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name)
     if opener is None:
-        near = get_close_matches(key, _OPENERS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_OPENERS)}"
-        raise VestigeError(f"{spec!r}: no such backbone; {hint}")
+        near = _near(parsed)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        kinds = ", ".join(key for key in _OPENERS if key.endswith(":"))
+        raise VestigeError(
+            f"{spec!r}: no such backbone; {hint}expected efficientnet_lite0, or a name after one of {kinds} as in "
+            "torchvision:resnet50"
+        )
     return opener(parsed)
+
+
+def _near(spec: BackboneSpec) -> list[str]:
+    """Backbones that a name or a kind which is none may stand for."""
+    if spec.kind:
+        return [f"{key}{spec.name}" for key in near_names(f"{spec.kind}:", _OPENERS) if key.endswith(":")]
+    if "/" in spec.name:
+        return [f"hf:{spec.name}"]
+    own = near_names(spec.name, (key for key in _OPENERS if not key.endswith(":")))
+    return own or [f"{kind}:{name}" for kind, names in _named(spec) for name in _alike(spec.name, names)]
+
+
+def _alike(name: str, names: Sequence[str]) -> Sequence[str]:
+    """The first network whose name goes on as this one begins, or one that is spelt nearly so."""
+    return [each for each in names if each.startswith(name)][:1] or near_names(name, names, alike=0.8)
+
+
+def _named(spec: BackboneSpec) -> Iterator[tuple[str, Sequence[str]]]:
+    """The networks that have names, by kind; of the libraries that can be imported here."""
+    yield "caffe", ("caffenet", "alexnet")
+    with suppress(VestigeError):
+        models = import_library("torchvision.models", spec)
+        yield "torchvision", models.list_models(module=models)
+    with suppress(VestigeError):
+        yield "timm", import_library("timm", spec).list_models()

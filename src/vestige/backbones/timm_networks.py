@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from torch import nn
@@ -10,7 +9,7 @@ from torch import nn
 from vestige.backbones.adapting import adapt, build, byte_scale, import_library, whole_number
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, near_names
 from vestige.spec import BackboneSpec, check_options
 
 _INTERPOLATION: dict[str, Literal["bilinear", "bicubic", "lanczos"]] = {"bicubic": "bicubic", "lanczos": "lanczos"}
@@ -27,7 +26,7 @@ def open_timm(spec: BackboneSpec) -> Backbone:
     check_options(spec.text, spec.options, ("classes",))
     timm = import_library("timm", spec)
     if not timm.is_model(spec.name.split(".")[0]):
-        near = get_close_matches(spec.name, timm.list_models(), n=3)
+        near = near_names(spec.name, timm.list_models(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
         raise VestigeError(f"{spec.text!r}: timm has no network {spec.name!r}; {hint}")
     options = {"num_classes": whole_number(spec, "classes", 0)} if "classes" in spec.options else {}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from vestige.backbones.adapting import adapt, build, byte_scale, import_library, token_counts, whole_number
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, near_names
 from vestige.spec import BackboneSpec, check_options
 
 _INCEPTION = ("googlenet", "inception_v3")
@@ -26,7 +25,7 @@ def open_torchvision(spec: BackboneSpec) -> Backbone:
     models = import_library("torchvision.models", spec)
     names = models.list_models(module=models)
     if spec.name not in names:
-        near = get_close_matches(spec.name, names, n=3)
+        near = near_names(spec.name, names, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see https://pytorch.org/vision/stable/models.html"
         raise VestigeError(f"{spec.text!r}: torchvision has no classification network {spec.name!r}; {hint}")
     defaults = models.get_model_weights(spec.name).DEFAULT

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from vestige.cli.console import console
 from vestige.cli.help import examples
 from vestige.errors import VestigeError
 
@@ -35,8 +35,9 @@ def cache(
     everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What features are stored, and how large; with --prune, remove some. No run ever removes one."""
+    """What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."""
     from vestige.features import cache_root, list_stores, prune
+    from vestige.report.text import count
 
     if not remove:
         stores = list_stores()
@@ -55,7 +56,7 @@ def cache(
         unfinished=unfinished,
         everything=everything,
     )
-    typer.echo(f"removed {len(pruned.removed)} stores, {decimal(pruned.bytes)}")
+    typer.echo(f"removed {count(len(pruned.removed), 'store')}, {decimal(pruned.bytes)}")
     if pruned.in_use:
         typer.echo(f"left {len(pruned.in_use)} that a run is using")
 
@@ -66,18 +67,26 @@ def _to_json(info: StoreInfo) -> dict[str, Any]:
 
 
 def _list(stores: list[StoreInfo]) -> None:
+    """The stores by the data and the network that they are of, those used last first; fits into 80 columns."""
     from vestige.features import cache_root
+    from vestige.report.text import count
 
-    table = Table(title=f"{cache_root()}", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("backbone", "layer", "rows", "numbers", "size", "last used", ""):
-        right = name in ("rows", "numbers", "size")
-        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    typer.echo(f"{cache_root()}: {count(len(stores), 'store')}, {decimal(sum(info.bytes for info in stores))}")
+    groups: dict[tuple[str, str], list[StoreInfo]] = {}
     for info in stores:
-        used = datetime.datetime.fromtimestamp(info.used).astimezone().strftime("%Y-%m-%d %H:%M")
-        rows = f"{info.rows}" if info.rows == info.n else f"{info.rows} of {info.n}"
-        state = "" if info.state == "complete" else info.state
-        table.add_row(
-            info.backbone, f"{info.layer} {info.readout}", rows, str(info.d), decimal(info.bytes), used, state
-        )
-    Console().print(table)
-    typer.echo(f"{len(stores)} stores, {decimal(sum(info.bytes for info in stores))}")
+        groups.setdefault((info.source, info.backbone), []).append(info)
+    for (source, backbone), group in groups.items():
+        typer.echo(f"\n{source or '(data not known)'}\nthrough {backbone or '(network not known)'}")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in ("  layer", "readout", "rows", "numbers", "size", "last used", ""):
+            table.add_column(name, justify="right" if name in ("rows", "numbers", "size") else "left", overflow="fold")
+        for info in group:
+            table.add_row(*_cells(info))
+        Console(width=None if console.is_terminal else 120, highlight=False).print(table)
+
+
+def _cells(info: StoreInfo) -> tuple[str, ...]:
+    used = datetime.datetime.fromtimestamp(info.used).astimezone().strftime("%Y-%m-%d %H:%M")
+    rows = f"{info.rows}" if info.rows == info.n else f"{info.rows} of {info.n}"
+    state = "" if info.state == "complete" else info.state
+    return f"  {info.layer}", info.readout, rows, str(info.d), decimal(info.bytes), used, state

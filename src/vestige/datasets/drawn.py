@@ -27,7 +27,7 @@ from vestige.datasets.synthetic import (
     draw_face,
     draw_object,
 )
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
@@ -83,7 +83,8 @@ def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG0
     """
     if spec.path not in ("faces", "objects"):
         raise VestigeError(
-            f"{spec.text!r}: there is no generator {spec.path!r}; expected synthetic:faces or synthetic:objects"
+            f"{spec.text!r}: there is no generator {spec.path!r}; {choice(spec.path, ('faces', 'objects'))}, as in "
+            "synthetic:faces"
         )
     n, seed, size, start = (
         spec.integer(key, default) for key, default in (("n", 800), ("seed", 0), ("size", 224), ("start", 0))
@@ -97,8 +98,7 @@ def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG0
         return _faces(spec, [Recipe("faces", seed, index, size) for index in indices])
     category, border = spec.options.get("category", ""), spec.integer("void", 0)
     if category and category not in OBJECT_KEYPOINTS:
-        choice = ", ".join(OBJECT_KEYPOINTS)
-        raise VestigeError(f"{spec.text!r}: there is no category {category!r}; expected one of {choice}")
+        raise VestigeError(f"{spec.text!r}: there is no category {category!r}; {choice(category, OBJECT_KEYPOINTS)}")
     return _objects(spec, [Recipe("objects", seed, index, size, category, border) for index in indices])
 
 

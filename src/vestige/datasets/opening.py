@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from vestige.datasets.coco import load_coco
 from vestige.datasets.cub import load_cub
@@ -18,7 +18,7 @@ from vestige.datasets.lfw import load_lfw
 from vestige.datasets.reading import Problems
 from vestige.datasets.voc_keypoints import load_voc_keypoints
 from vestige.datasets.voc_segmentation import load_voc_segmentation
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.markup import Markup
 from vestige.spec import DataSpec, parse_data_spec
@@ -88,6 +88,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
     if "fold" in parsed.options:
         kept = keep_fold(dataset, parsed.options["fold"])
         dataset = replace(dataset, examples=tuple(dataset.examples[i] for i in kept))
+    dataset = replace(dataset, examples=tuple(replace(example, source=spec) for example in dataset))
     if not dataset.examples:
         raise VestigeError(_listing(f"{spec!r}: no usable examples", skipped))
     return dataset if markup is None else _with_markup(dataset, markup)
@@ -119,9 +120,7 @@ def open_train_test(
 def _kind_of(spec: DataSpec) -> Kind:
     kind = KINDS.get(spec.kind)
     if kind is None:
-        near = difflib.get_close_matches(spec.kind.lower(), KINDS, n=1)
-        hint = f"did you mean {near[0]}:{spec.path}? " if near else ""
-        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {hint}there are: {', '.join(sorted(KINDS))}")
+        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {choice(spec.kind, sorted(KINDS))}")
     return kind
 
 
@@ -130,13 +129,23 @@ def _own_split(train: str) -> tuple[str, str]:
     splits = _kind_of(parsed).splits
     if splits is None:
         raise VestigeError(
-            f"{train!r} has no split of its own: give the test data with --test, as in --test {parsed.kind}:TESTDIR, "
-            f"or part it with '{train},fold=1-4/5' and --test '{train},fold=5/5'"
+            f"{train!r} has no split of its own: give the test data with --test, as in {_test_for(parsed)}"
         )
     given = [split for split in splits if split in parsed.options]
     if given:
         raise VestigeError(f"{train!r} is only the {given[0]} part: give the test data with --test, or leave it out")
     return f"{train},{splits[0]}", f"{train},{splits[1]}"
+
+
+def _test_for(train: DataSpec) -> str:
+    """How a command goes on that has no test data yet: with the options that give it some."""
+    options = [
+        f"{key}={value}" if value else key for key, value in train.options.items() if key not in ("fold", "seed")
+    ]
+    spec = ",".join((f"{train.kind}:{train.path}", *options))
+    if train.kind == "synthetic":
+        return f"{quote(train.text)} --test {quote(spec)},seed={train.integer('seed', 0) + 1}"
+    return f"{quote(spec)},fold=1-4/5 --test {quote(spec)},fold=5/5"
 
 
 def _sorted_by_id(dataset: Dataset, problems: Problems) -> tuple[Example, ...]:

@@ -23,7 +23,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.claims import Claims
 from vestige.features.extract import ExtractOptions, Progress, exact_arithmetic, keys_of, made, not_finite, untold
-from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256
+from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter, stored
 from vestige.images import Crop, ImageFile, Pixels, crop_resize, image_size
@@ -147,6 +147,7 @@ def extract_dense(
         d=described.shape[0],
         dtype=options.store_dtype,
         chunk_rows=min(CHUNK_ROWS, len(plan.cells)),
+        source=source_of(examples),
     )
     root = cache_root() if cache is None else Path(cache)
     with ExitStack() as locks:

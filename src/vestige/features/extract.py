@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from vestige.backbones import Backbone, Layer, prepared
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.features.claims import Claims
 from vestige.features.decode import PixelBatch, read_batches
-from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256
+from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.readout import Readout
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter, stored
@@ -63,7 +63,7 @@ class ExtractOptions:
             ("store_dtype", self.store_dtype, get_args(StoreDtype)),
         ):
             if value not in known:
-                raise VestigeError(f"{name} {value!r}: expected one of {', '.join(known)}")
+                raise VestigeError(f"{name} {value!r}: {choice(value, known)}")
         if not 1 <= self.batch <= CHUNK_ROWS:
             raise VestigeError(f"batch {self.batch}: expected 1 to {CHUNK_ROWS} pictures")
         if self.workers < 1:
@@ -163,6 +163,7 @@ def _describe(
     names = tuple(dict.fromkeys(name for name, _ in reads))
     layers = {layer.name: layer for layer in backbone.layers(names)}
     pictures = pictures_sha256(keys_of(crops))
+    source = source_of(crop.example for crop in crops)
     described = []
     for name, readout in reads:
         description = Description(
@@ -179,6 +180,7 @@ def _describe(
             d=readout.size(layers[name]),
             dtype=dtype,
             chunk_rows=min(CHUNK_ROWS, len(crops)),
+            source=source,
         )
         described.append(_Read(layers[name], readout, description))
     return described

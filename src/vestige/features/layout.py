@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
+from vestige.example import Example
 
 SCHEMA = 1
 """Of the store: raised where older stores must not be read."""
@@ -53,6 +54,7 @@ class Description:
         d: numbers per row.
         dtype: ``float32`` or ``float16``, on disk.
         chunk_rows: rows per chunk.
+        source: the data sets that the pictures are of, for people to read; not part of the key.
     """
 
     kind: str
@@ -68,12 +70,13 @@ class Description:
     d: int
     dtype: str
     chunk_rows: int
+    source: str = ""
 
     @property
     def key(self) -> str:
-        """The name of the store: sha256 over everything but the spec."""
+        """The name of the store: sha256 over everything but the specs of backbone and data."""
         identity = asdict(self) | {"schema": SCHEMA}
-        del identity["backbone"]
+        del identity["backbone"], identity["source"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -97,6 +100,9 @@ class Description:
 
     def metadata(self) -> str:
         """The text of ``zarr.json``: Zarr v3, https://zarr-specs.readthedocs.io/en/latest/v3/core."""
+        told = {"schema": SCHEMA, **asdict(self)}
+        if not self.source:  # as in stores of before there was one
+            del told["source"]
         return json.dumps(
             {
                 "zarr_format": 3,
@@ -108,7 +114,7 @@ class Description:
                 "fill_value": 0.0,
                 "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
                 "dimension_names": ["row", "feature"],
-                "attributes": {"vestige": {"schema": SCHEMA, **asdict(self)}},
+                "attributes": {"vestige": told},
             },
             indent=1,
         )
@@ -212,6 +218,11 @@ def disk_errors(store: Path) -> Iterator[None]:
             f"{store}: cannot be written: {reason}; what is finished is kept and the next run goes on from there. "
             "Free some space (vestige cache shows what is stored), or put the cache on another disk with VESTIGE_CACHE"
         ) from error
+
+
+def source_of(examples: Iterable[Example]) -> str:
+    """The data sets that examples are of, as a store's description tells it."""
+    return " + ".join(dict.fromkeys(example.source for example in examples if example.source))
 
 
 def pictures_sha256(keys: Iterator[str]) -> str:

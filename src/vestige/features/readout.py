@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from vestige.backbones import Layer
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, near_names
 
 Name = Literal["vector", "flat", "gap", "grid", "cls", "tokens"]
 
@@ -120,7 +120,8 @@ def parse_readout(text: str) -> Readout:
     for known in get_args(Name):
         if name == known != "grid" and not colon:
             return Readout(known)
-    raise VestigeError(f"no readout {text!r}; {_EXPECTED}")
+    hint = "".join(f"did you mean {near}? " for near in near_names(name, get_args(Name)))
+    raise VestigeError(f"no readout {text!r}; {hint}{_EXPECTED}")
 
 
 def default_readout(layer: Layer, largest: int = LARGEST_DEFAULT) -> Readout:

@@ -169,7 +169,7 @@ class StoreInfo:
     Attributes:
         path: its directory, named by its key.
         state: ``complete``, ``unfinished`` or ``damaged``.
-        backbone, layer, readout, n, d: as in its description; empty or 0 where that is damaged.
+        backbone, layer, readout, n, d, source: as in its description; empty or 0 where that is damaged.
         rows: how many are there.
         bytes: on disk.
         used: when it was last used, in seconds since 1970.
@@ -185,6 +185,7 @@ class StoreInfo:
     n: int = 0
     d: int = 0
     rows: int = 0
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -221,6 +222,7 @@ def _info(store: Path) -> StoreInfo:
         about.n,
         about.d,
         sum(len(about.rows(chunk)) for chunk in there),
+        about.source,
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.metrics import Floats
 
@@ -71,9 +70,7 @@ def choose_attributes(
         raise VestigeError(f"{train.spec}: an attribute is named 'all', which stands for all of them; rename it")
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise VestigeError(f"--attribute {name}: there is none; {hint}{train.spec} has {', '.join(known)}")
+            raise VestigeError(f"--attribute {name}: {train.spec} has none; {choice(name, known)}")
     chosen: list[Attribute] = []
     rare: list[str] = []
     for name in dict.fromkeys(names or known):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
@@ -161,7 +161,7 @@ def probe_directions(
     colours = Pixelwise(options.size)
     for name in (*options.moved, *options.orthogonal_to):
         if name not in task.names:
-            raise VestigeError(f"attribute {name}: is not among those read, {', '.join(task.names)}")
+            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, task.names)}")
     options = replace(options, moved=options.moved or task.names)
     task.check(train)
     task.check(test)

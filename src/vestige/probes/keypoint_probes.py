@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.markup import Markup, markup_from_json
 from vestige.probes.classes import PointClass, class_markup
 from vestige.probes.methods import Method, Setup, load_methods, save_methods
@@ -71,8 +71,10 @@ class KeypointProbes:
         names = [probe.points.name for probe in self.classes]
         if name is None and len(names) == 1:
             return self.classes[0]
+        if name is None:
+            raise VestigeError(f"--class is not given: the run has regressors for {', '.join(names)}; name one")
         if name not in names:
-            raise VestigeError(f"--class {name or 'is not given'}: the run has regressors for {', '.join(names)}")
+            raise VestigeError(f"--class {name}: the run has no regressors for it; {choice(name, names)}")
         return self.classes[names.index(name)]
 
 

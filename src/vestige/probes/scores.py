@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.geometry import Box, Points
 from vestige.markup import Markup
@@ -92,7 +92,7 @@ def _normaliser(points: Points, visible: NDArray[np.bool_], boxes: Box, markup: 
         "eye-corners": None if corners is None else ((corners[0],), (corners[1],)),
     }
     if name not in sets:
-        raise VestigeError(f"--normaliser {name}: expected one of {', '.join(NORMALISERS)}")
+        raise VestigeError(f"--normaliser {name}: {choice(name, NORMALISERS)}")
     eyes = sets[name]
     if eyes is None:
         raise VestigeError(f"--normaliser {name}: markup {markup.name!r} does not say which points that takes; use box")

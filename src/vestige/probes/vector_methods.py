@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.probes.linear import LinearProbe, load_probes, save_probes
 from vestige.run import write_json
 
@@ -62,7 +62,7 @@ class SavedVectors:
         for method in self.methods:
             if method.name == name:
                 return method
-        raise VestigeError(f"the run has no method {name!r}; it has {', '.join(m.name for m in self.methods)}")
+        raise VestigeError(f"the run has no method {name!r}; {choice(name, [m.name for m in self.methods])}")
 
 
 def save_vectors(folder: Path, saved: SavedVectors) -> None:
