@@ -1,21 +1,24 @@
 """A portrait of a drawn face by runs of several tasks, through the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vestige.datasets.opening import open_dataset
+from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.geometry import FACE_MARGIN, square_about
 from vestige.probes.attributes import attributes_of
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.record import record
+from vestige.probes.reproduction import portrait, sitting
 from vestige.probes.segmentation import segmentation_of
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
-from vestige.run import start_run
+from vestige.run import Run, start_run
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,39 @@ def test_all_four_share_the_whole_picture(vestige, runs, photograph, tmp_path):
     found = json.loads((tmp_path / "p.json").read_text())
     assert found["one_descriptor"]
     assert found["box"] is None
+
+
+def test_a_reproduction_makes_its_portrait_of_the_square_that_the_landmarks_see(vestige, runs, photograph, tmp_path):
+    finished = {
+        "landmarks-helen": Run(runs / "landmarks"),
+        **{name: Run(runs / name) for name in ("pixels", "segmentation")},
+    }
+    portrait(finished, {}, "synthetic:faces,n=1,seed=5,size=160", tmp_path / "portrait", "cpu", print)
+    found = json.loads((tmp_path / "portrait" / "portrait.json").read_text())
+    assert found["one_descriptor"]
+    assert [reading["task"] for reading in found["readings"]] == ["landmarks", "pixels", "segmentation"]
+    assert found["photograph"] == "face-5-000000"
+    assert Image.open(tmp_path / "portrait" / "portrait.png").width > 1000
+    image, box = photograph
+    vestige("portrait", image, *named(runs, "landmarks"), "--box", box, "-o", tmp_path / "p.png")
+    (whole,) = json.loads((tmp_path / "p.json").read_text())["readings"]
+    x0, y0, x1, _ = whole["seen"]
+    scale = found["size"][0] / (x1 - x0)
+    expected = [((point["x"] - x0) * scale, (point["y"] - y0) * scale) for point in whole["points"]]
+    points = [(point["x"], point["y"]) for point in found["readings"][0]["points"]]
+    assert np.abs(np.subtract(points, expected)).max() < 0.02 * found["size"][0]  # it is resized twice
+
+
+def test_who_sits_is_read_by_those_who_know_its_class(runs):
+    face = open_dataset("synthetic:faces,n=1,seed=5,size=160")[0]
+    finished = {"landmarks-lfpw": Run(runs / "landmarks"), "pixels": Run(runs / "pixels")}
+    assert [run.name for run in sitting(face, finished).runs] == ["landmarks", "pixels"]
+    bird = replace(face, category="bird")
+    whole = sitting(bird, finished)
+    assert [run.name for run in whole.runs] == ["pixels"]
+    assert whole.pixels.shape == (160, 160, 3)
+    with pytest.raises(VestigeError, match="no run reads its class 'bird'"):
+        sitting(bird, {"landmarks-lfpw": Run(runs / "landmarks")})
 
 
 MISTAKES = {

@@ -1,6 +1,7 @@
 """A paper's tables and figures through the command line, on drawn objects in the place of its data."""
 
 import csv
+import json
 
 import pytest
 
@@ -8,7 +9,7 @@ from vestige.results import read_results
 
 TRAIN, TEST = "synthetic:objects,n=60,seed=1,size=96", "synthetic:objects,n=20,seed=2,size=96"
 GIVEN = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}"]
-OPTIONS = ["--table", 2, "--figure", 2, *GIVEN, "--layer", "block4", "--untrained", 0]
+OPTIONS = ["--table", 2, "--figure", 1, "--figure", 2, *GIVEN, "--layer", "block4", "--untrained", 0]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,12 @@ def test_the_page_has_what_was_asked_for_and_says_what_is_missing(made):
     assert 'href="keypoints/report.html"' in page
 
 
+def test_the_portrait_is_made_of_the_runs_that_are_there(made):
+    found = json.loads((made / "portrait" / "portrait.json").read_text())
+    assert [reading["task"] for reading in found["readings"]] == ["keypoints"]
+    assert "Figure 1: everything read out of one photograph" in (made / "report.html").read_text()
+
+
 def test_a_finished_run_is_kept_and_another_network_refused(vestige, made):
     before = (made / "keypoints" / "results.json").stat().st_mtime_ns
     vestige("reproduce", "persistent-evidence", *OPTIONS, "-o", made)
@@ -73,6 +80,16 @@ def test_mistakes_are_told(vestige, tmp_path, options, expected):
     assert expected in " ".join(said.split())
 
 
+def test_a_dry_run_of_the_second_paper_names_each_place_once_and_what_is_made_of_it(vestige):
+    given = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}", "--data", f"voc-cats={TRAIN}"]
+    said = str(vestige("reproduce", "do-convnets-learn-correspondence", "--dry-run", *given))
+    assert said.count("60 examples, 0 left out") == 2
+    assert said.count("voc-keypoints: as above") == 2
+    assert said.count("  ready") == 3  # the cats have no split of their own
+    for line in ("classify: table 3", "detect: table 4, figure 6", "classify-cats: figure 4, figure 5"):
+        assert line in said
+
+
 def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 1, "-o", tmp_path)
     _, *rows = list(csv.reader((tmp_path / "table-1.csv").open()))
@@ -81,7 +98,8 @@ def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
 
 
 def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path):
-    given = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}"]
+    train, test = (f"synthetic:objects,category=car,n={n},seed={n},size=64" for n in (12, 3))
+    given = ["--data", f"voc-keypoints={train}", "--data", f"voc-keypoints-test={test}"]
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 2, *given, "--layer", "block7", "-o", tmp_path)
     head, *rows = list(csv.reader((tmp_path / "table-2-a.csv").open()))
     labels = [row[1] for row in rows if row[0] == "Measured here"]

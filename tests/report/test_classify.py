@@ -6,8 +6,10 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.report import write_figures, write_report
 from vestige.report.classify import accuracy_tables, difference_table
-from vestige.report.classify_charts import confusion, peak_methods, peak_types
+from vestige.report.classify_charts import confusion, peak_methods, peak_shares, peak_types
 from vestige.report.classify_run import read_classify_run
+from vestige.report.learn_correspondence import EXHIBITS
+from vestige.report.page import figure_png
 from vestige.results import Results, Row
 from vestige.run import start_run
 
@@ -35,7 +37,8 @@ def make_run(folder, classes=("bird",), n=60, sift=True, peaks=True):
             continue
         arrays[f"prediction/{method}"] = np.where(generator.random(n) < value, keypoint, generator.integers(0, 4, n))
         sweep += [Row(method, "cv_accuracy", f"C={c:g}", value - c, None, 50) for c in (0.001, 0.1)]
-        sweep.append(Row(method, "accuracy", "C=1e-06", value / 2, (0.01, 0.9), 12))
+        own = [f" {name}" for name in classes]  # as `reproduce` adds them
+        sweep += [Row(method, "accuracy", f"C=1e-06{name}", value / 2, (0.01, 0.9), 12) for name in ("", *own)]
         cs[method] = 0.001
         if peaks and method != "sift:10":
             arrays[f"peak/{method}"] = generator.integers(-10, 11, (20, 2)).astype(np.int8)
@@ -101,6 +104,48 @@ def test_confusions_are_shares_of_what_there_is(tmp_path):
     for i in range(4):
         for j in range(4):
             assert shares[i, j] == pytest.approx(np.mean(told[truth == i] == j))
+
+
+def test_table_3_has_both_cs_below_the_published(tmp_path):
+    run = make_run(tmp_path / "run", classes=("bird", "cat"))
+    (exhibit,) = (exhibit for exhibit in EXHIBITS if exhibit.name == "table 3")
+    (table,) = exhibit.blocks({"classify": run})
+    assert table.columns[1] == "aero"
+    bird, boat, mean = (table.columns.index(name) for name in ("bird", "boat", "mean"))
+    published, at_paper_c, at_own_c, without = table.groups
+    assert [group.heading for group in table.groups[1:]] == [
+        "Measured here, C = 1e-06",
+        "Measured here, C by cross-validation",
+        "Measured here, without looking",
+    ]
+    assert [row[0].text for row in at_paper_c.rows] == ["SIFT, radius 10 px", "SIFT, radius 20 px", "near", "far"]
+    far = at_paper_c.rows[-1]
+    assert (far[bird].text, far[boat].text, far[mean].text) == ("30", "–", "30")
+    assert far[bird].small == "1–90"
+    assert at_own_c.rows[-1][0].small == "C = 0.001"
+    assert at_own_c.rows[-1][mean].text == "60"
+    assert [row[0].text for row in without.rows] == ["Most frequent keypoint"]
+    assert len(published.rows) == 10
+
+
+def test_figures_4_and_5_are_the_runs_own(tmp_path):
+    run = make_run(tmp_path / "run")
+    drawn = {exhibit.name: exhibit.blocks({"classify-cats": run}) for exhibit in EXHIBITS[-3:-1]}
+    assert [block.name for blocks in drawn.values() for block in blocks] == ["peaks", "accuracy-against-c"]
+    assert all(figure_png(block).startswith(b"\x89PNG") for blocks in drawn.values() for block in blocks)
+    without = make_run(tmp_path / "other", peaks=False)
+    assert EXHIBITS[-3].blocks({"classify-cats": without}) == ()
+
+
+def test_shares_of_peaks_have_intervals_over_examples(tmp_path):
+    run = read_classify_run(make_run(tmp_path / "run"))
+    found, offsets = peak_shares(run, "cell:far"), run.peaks["cell:far"].astype(float)
+    inside = np.abs(offsets).max(axis=1) < 10
+    assert found.n == 20
+    assert found.inside == pytest.approx(inside.mean())
+    assert found.distance == pytest.approx(np.linalg.norm(offsets[inside], axis=1).mean())
+    assert found.inside_ci95[0] < found.inside < found.inside_ci95[1]
+    assert found.distance_ci95[0] < found.distance < found.distance_ci95[1]
 
 
 def test_peaks_are_of_the_keypoints_that_were_seen_most(tmp_path):

@@ -7,6 +7,7 @@ from vestige.errors import VestigeError
 from vestige.report.blocks import Gallery
 from vestige.report.detect import detect_parts, pck_tables
 from vestige.report.detect_run import read_detect_run
+from vestige.report.learn_correspondence import EXHIBITS
 from vestige.report.page import figure_png
 from vestige.results import Results, Row
 from vestige.run import start_run
@@ -113,6 +114,27 @@ def test_the_page_says_what_was_found_and_shows_it(tmp_path, kinds):
         assert figure_png(figure).startswith(b"\x89PNG")
     words = {section.title for section in sections}
     assert {"What each part is worth", "Prior and detectors"} <= words
+
+
+def test_table_4_and_figure_6_are_in_the_papers_layout(tmp_path):
+    run = make_run(tmp_path / "run")
+    exhibits = {exhibit.name: exhibit for exhibit in EXHIBITS}
+    (table,) = exhibits["table 4"].blocks({"detect": run})
+    published, measured = table.groups
+    assert [row[0].text for row in published.rows] == ["SIFT", "SIFT+prior", "conv5", "conv5+prior"]
+    assert [row[0].text for row in measured.rows] == [
+        *("SIFT", "SIFT + prior", "SIFT + prior, tuned"),
+        *("block4", "block4 + prior", "block4 + prior, tuned"),
+        *("block7", "block7 + prior", "block7 + prior, tuned"),
+        *("nearest-neighbour transfer", "mean of the class"),
+    ]
+    bird, boat, mean = (table.columns.index(name) for name in ("bird", "boat", "mean"))
+    sift = measured.rows[0]
+    value = run.results().row("detect:sift", "pck@0.1").value
+    assert (sift[bird].text, sift[boat].text, sift[mean].text) == (f"{100 * value:.1f}", "–", f"{100 * value:.1f}")
+    assert sift[mean].small == "20.0–70.0"
+    (gallery,) = exhibits["figure 6"].blocks({"detect": run})
+    assert gallery.name == "detections"
 
 
 def test_what_folds_tried_is_told(tmp_path):

@@ -136,10 +136,26 @@ class Asked:
         """Of the experiment's training and test data."""
         return self.given[experiment.train.name], self.given.get(experiment.test.name)
 
+    def is_ready(self, experiment: Experiment[Perform]) -> bool:
+        """Whether the experiment has its data: what it is tested on, too, unless the set carries a split."""
+        if not experiment.is_ready(self.given):
+            return False
+        train, test = self.specs(experiment)
+        return test is not None or _carries_split(train)
+
     def needed(self) -> list[Experiment[Perform]]:
         """The experiments that the exhibits are made of."""
         wanted = {name for exhibit in self.exhibits for name in exhibit.experiments}
         return [experiment for experiment in self.experiments if experiment.name in wanted]
+
+
+def _carries_split(spec: str) -> bool:
+    """Whether a data set brings its own test part; an unknown kind is left to those who open it."""
+    from vestige.datasets.opening import KINDS
+    from vestige.spec import parse_data_spec
+
+    kind = KINDS.get(parse_data_spec(spec).kind)
+    return kind is None or kind.splits is not None
 
 
 def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None:
@@ -153,7 +169,7 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
     if dry_run:
         _check(asked)
         return
-    ready = [experiment for experiment in experiments if experiment.is_ready(asked.given)]
+    ready = [experiment for experiment in experiments if asked.is_ready(experiment)]
     if experiments and not ready:
         raise VestigeError("no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where")
     runs = {}
@@ -248,10 +264,10 @@ def _check(asked: Asked) -> None:
         typer.echo(f"\n{experiment.name}: {', '.join(shown)}")
         for place in experiment.places:
             _check_place(place, asked.given, checked)
-        if experiment.is_ready(asked.given) and all(checked[place.name] for place in experiment.places):
+        if asked.is_ready(experiment) and all(checked[place.name] for place in experiment.places):
             typer.echo("  ready")
     for each in asked.made_of_runs:
-        typer.echo(f"\nmade of those that read it: {each.exhibit}")
+        typer.echo(f"\nmade of the above: {each.exhibit}")
         _check_place(each.place, asked.given, checked)
     wrong = [name for name, fine in checked.items() if not fine]
     if wrong:

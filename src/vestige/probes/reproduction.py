@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.opening import open_train_test
+from vestige.datasets.opening import open_dataset, open_train_test
+from vestige.errors import VestigeError
+from vestige.example import Example
 from vestige.features.reader import Reader
+from vestige.geometry import square_about
+from vestige.images import Pixels, crop_resize, save_image
 from vestige.probes.attributes import attributes_of
 from vestige.probes.direction_probe import DirectionOptions, probe_directions
+from vestige.probes.keypoint_probes import load_keypoint_probes
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, Say, probe_landmarks
+from vestige.probes.methods import load_methods
 from vestige.probes.pixels import Pixelwise
-from vestige.probes.record import Probe, record
+from vestige.probes.portrait import read_portrait
+from vestige.probes.record import Probe, reader_of, record
 from vestige.probes.segmentation import segmentation_of
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
-from vestige.report.reproduction import Experiment, Network, Place
-from vestige.run import Run
+from vestige.report.persistent_evidence import PORTRAIT
+from vestige.report.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
+from vestige.run import Run, write_json
 
 PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
@@ -107,6 +116,105 @@ def vector_options(network: Network) -> VectorOptions:
         untrained_seeds=network.untrained_seeds,
         seed=network.seed,
     )
+
+
+LARGEST_PHOTOGRAPH = 640
+"""Pixels of a portrait's longer side, at most."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What Fig. 1 is made of.
+
+    Attributes:
+        pixels: ``(H, W, 3)`` of the photograph: the square that the points' network sees, or the whole picture.
+        runs: whose regressors read it, the points' first.
+        category: the object's class, where keypoints are read.
+    """
+
+    pixels: Pixels
+    runs: tuple[Run, ...]
+    category: str | None
+
+
+def sitting(example: Example, runs: Runs) -> Sitting:
+    """Who reads a photograph: keypoints of its class or a face's landmarks, then colours and classes.
+
+    It is cut to the square about its box that the points' network was trained on, so that all of them can read the
+    whole of it: one descriptor.
+
+    Args:
+        example: the photograph.
+        runs: finished, by experiment.
+
+    Raises:
+        VestigeError: where the photograph cannot be read, or no run reads it.
+    """
+    points, category, margin = _points_run(example, runs)
+    named = [name for name in (points, "pixels", "segmentation") if name in runs]
+    if not named:
+        raise VestigeError(f"{example.id}: no run reads its class {example.category!r}; choose another --data portrait")
+    pixels = example.image.read()
+    box = None if example.box is None or not points else square_about(example.box, margin)
+    width, height = (pixels.shape[1], pixels.shape[0]) if box is None else (box[2:] - box[:2]).tolist()
+    scale = min(1.0, LARGEST_PHOTOGRAPH / max(width, height))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return Sitting(crop_resize(pixels, box, size, "bicubic"), tuple(runs[name] for name in named), category)
+
+
+def _points_run(example: Example, runs: Runs) -> tuple[str, str | None, float]:
+    """The experiment whose points are read ("" for none), the class it is asked for, and the margin it saw."""
+    faces = next((name for name in runs if name.startswith("landmarks-")), "")
+    if "keypoints" in runs:
+        probes = load_keypoint_probes(runs["keypoints"].probe_folder)
+        classes = [probe.points.name for probe in probes.classes]
+        if example.category in classes:
+            return "keypoints", example.category, probes.setup.box_margin
+        if not faces and not example.category and len(classes) == 1:
+            return "keypoints", classes[0], probes.setup.box_margin
+    if faces and not example.category:
+        return faces, None, load_methods(runs[faces].probe_folder)[0].box_margin
+    return "", None, 0.0
+
+
+def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: Path, device: str, say: Say) -> None:
+    """Fig. 1: write ``portrait.png`` and ``portrait.json``, and the photograph as it was read.
+
+    Args:
+        runs: finished, by experiment.
+        specs: of their data.
+        given: of a data set whose first picture is taken; None for the first test picture of the first run.
+        folder: to write into.
+        device: that features are computed on.
+        say: told what is being done.
+
+    Raises:
+        VestigeError: where the photograph cannot be read, or no run reads it.
+    """
+    first = open_dataset(given)[0] if given else open_train_test(*specs[next(iter(runs))])[1][0]
+    say(f"portrait of {first.id}")
+    chosen = sitting(first, runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "photograph.png"
+    save_image(chosen.pixels, path)
+    found = read_portrait(path, chosen.runs, lambda run: reader_of(run, device), None, chosen.category)
+    save_image(found.picture(), folder / PORTRAIT.name)
+    write_json(folder / PORTRAIT.with_suffix(".json").name, {"photograph": first.id, **found.to_json()})
+
+
+PORTRAITS = (
+    Afterwards(
+        "figure 1",
+        Place(
+            "portrait",
+            "the photograph of Fig. 1: the first of a set, a face or an object of a class whose keypoints are read",
+            "folder:/data/portrait",
+            "your own; may be left out: the first test picture of the first experiment is taken",
+        ),
+        portrait,
+    ),
+)
+"""What is made of the runs."""
 
 
 def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:

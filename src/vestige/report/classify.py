@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
 from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
-from vestige.report.classify_charts import confused, draw_confusions, draw_cs, draw_peaks, peak_types
+from vestige.report.classify_charts import (
+    PeakShares,
+    confused,
+    draw_confusions,
+    draw_cs,
+    draw_peaks,
+    peak_shares,
+    peak_types,
+)
 from vestige.report.classify_run import ClassifyRun, read_classify_run
 from vestige.report.differences import difference_cells
 from vestige.report.keypoints import NONE
@@ -27,7 +36,7 @@ def classify_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
     sections = [
         Section("Keypoints named", "accuracy", tuple(table for run in read for table in accuracy_tables(run))),
         Section("The network against SIFT", "worth", tuple(t for run in read if (t := difference_table(run)))),
-        Section("The SVMs’ C", "c", tuple(chart for run in read if (chart := _c_chart(run)))),
+        Section("The SVMs’ C", "c", tuple(chart for run in read if (chart := c_chart(run)))),
         Section("What is taken for what", "confusions", tuple(c for run in read if (c := _confusion_chart(run)))),
         Section("Where the responses are highest", "peaks", tuple(b for run in read for b in _peak_blocks(run))),
     ]
@@ -159,7 +168,8 @@ def difference_table(run: ClassifyRun) -> Table | None:
     )
 
 
-def _c_chart(run: ClassifyRun) -> Chart | None:
+def c_chart(run: ClassifyRun) -> Chart | None:
+    """Fig. 5; None where a single C was given."""
     if not run.tried:
         return None
     return Chart(
@@ -183,32 +193,38 @@ def _confusion_chart(run: ClassifyRun) -> Chart | None:
     )
 
 
-def _peak_blocks(run: ClassifyRun) -> tuple[Block, ...]:
-    if not run.peaks or not len(peak_types(run)):
-        return ()
-    chart = Chart(
+def peak_chart(run: ClassifyRun, types: Sequence[int] = ()) -> Chart | None:
+    """Fig. 4, of some keypoints, or of those that were seen most; None where no peaks were sought or found."""
+    shown = tuple(types) or tuple(peak_types(run).tolist())
+    if not run.peaks or not shown:
+        return None
+    which = "" if types else " The keypoints that were seen most."
+    return Chart(
         "peaks",
-        partial(draw_peaks, run),
+        partial(draw_peaks, run, shown),
         "Where responses are highest about a keypoint",
         "Places of the highest response of a keypoint’s own classifier within 21 x 21 pixels of it, computed at every "
-        "pixel (Fig. 4); those on the border are left out. Cross: the keypoint. The keypoints that were seen most.",
+        "pixel (Fig. 4); those on the border are left out, below each panel how many of all remain. Cross: the "
+        f"keypoint.{which}",
     )
-    rows = []
-    for method in run.peaks:
-        inside, distance = run.swept(method, "peaks_inside"), run.swept(method, "peak_distance")
-        if inside is not None:
-            rows.append(
-                (
-                    Cell(run.label(method)),
-                    Cell(f"{inside.n:,}"),
-                    Cell(percent(inside.value)),
-                    NONE if distance is None else Cell(f"{distance.value:.1f}"),
-                )
-            )
+
+
+def _peak_blocks(run: ClassifyRun) -> tuple[Block, ...]:
+    chart = peak_chart(run)
+    if chart is None:
+        return ()
+    rows = tuple(_peak_cells(run.label(method), peak_shares(run, method)) for method in run.peaks)
     table = Table(
         caption=f"{run.name}: peaks about all keypoints",
         columns=("Feature", "Keypoints", "Not on the border", "Mean distance in pixels"),
-        groups=(RowGroup(tuple(rows)),),
-        note="Peaks without a place of their own would leave 82 % off the border, 7.3 pixels from the keypoint.",
+        groups=(RowGroup(rows),),
+        note="Peaks at random places would be off the border in 82 %, and those 7.3 pixels from the keypoint in the "
+        "mean. Small figures: 95 % bootstrap intervals over test examples.",
     )
     return chart, table
+
+
+def _peak_cells(label: str, found: PeakShares) -> tuple[Cell, ...]:
+    low, high = found.distance_ci95
+    away = NONE if math.isnan(found.distance) else Cell(f"{found.distance:.1f}", f"{low:.1f}–{high:.1f}")
+    return Cell(label), Cell(f"{found.n:,}"), Cell(percent(found.inside), percent_range(found.inside_ci95)), away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats
+from vestige.metrics import Bootstrap, Floats, interval
 from vestige.report.classify_run import ClassifyRun
 from vestige.report.style import PAGE_WIDTH, Theme, label_right, panels
 
@@ -88,11 +89,54 @@ def draw_confusions(run: ClassifyRun, theme: Theme) -> Figure:
     return figure
 
 
-def peak_types(run: ClassifyRun) -> NDArray[np.intp]:
-    """The keypoints about which most peaks were sought, the most frequent first."""
+def peak_types(run: ClassifyRun, count: int = SHOWN_TYPES) -> NDArray[np.intp]:
+    """The ``count`` keypoints about which most peaks were sought, the most frequent first; () where none were."""
+    if not run.peaks:
+        return np.empty(0, np.intp)
     found = run.arrays["keypoint"][run.arrays["peak_marks"].astype(np.intp)]
     types, counts = np.unique(found, return_counts=True)
-    return types[np.argsort(-counts, kind="stable")][:SHOWN_TYPES].astype(np.intp)
+    return types[np.argsort(-counts, kind="stable")][:count].astype(np.intp)
+
+
+def off_border(offsets: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """``(m, 2) -> (m,)``: whether a peak is not on its square's border."""
+    return np.asarray((np.abs(offsets) < REACH).all(axis=1))
+
+
+@dataclass(frozen=True)
+class PeakShares:
+    """What a method's peaks about all keypoints come to, with 95 % bootstrap intervals over test examples.
+
+    Attributes:
+        n: keypoints.
+        inside: the share of peaks off the border.
+        distance: mean of those from the keypoint in pixels; NaN where there are none.
+        inside_ci95, distance_ci95: their intervals.
+    """
+
+    n: int
+    inside: float
+    inside_ci95: tuple[float, float]
+    distance: float
+    distance_ci95: tuple[float, float]
+
+
+def peak_shares(run: ClassifyRun, method: str) -> PeakShares:
+    """The peaks of a method that has some."""
+    offsets = run.peaks[method]
+    examples, place = np.unique(run.arrays["example"][run.arrays["peak_marks"].astype(np.intp)], return_inverse=True)
+    inside = off_border(offsets)
+    far = np.where(inside, np.linalg.norm(offsets.astype(np.float64), axis=1), 0.0)
+    hits, sums, counts = (np.bincount(place, values, len(examples)) for values in (inside, far, np.ones(len(far))))
+    bootstrap = Bootstrap.draw(len(examples), int(run.results.config.get("seed", 0)))
+    none = (np.nan, np.nan)
+    return PeakShares(
+        len(offsets),
+        float(inside.mean()),
+        interval(bootstrap.ratios(hits, counts)),
+        float(sums.sum() / hits.sum()) if inside.any() else np.nan,
+        interval(bootstrap.ratios(sums, hits)) if inside.any() else none,
+    )
 
 
 def peak_methods(run: ClassifyRun) -> Sequence[str]:
@@ -102,14 +146,14 @@ def peak_methods(run: ClassifyRun) -> Sequence[str]:
     return [*layers[-(SHOWN_METHODS - len(others)) :], *others]
 
 
-def draw_peaks(run: ClassifyRun, theme: Theme) -> Figure:
+def draw_peaks(run: ClassifyRun, types: Sequence[int], theme: Theme) -> Figure:
     """A histogram for every keypoint (rows) and feature (columns)."""
-    types, methods = peak_types(run), peak_methods(run)
+    methods = peak_methods(run)
     marks = run.arrays["keypoint"][run.arrays["peak_marks"].astype(np.intp)]
     side = min(2.0, PAGE_WIDTH / len(methods))
     figure = Figure(figsize=(side * len(methods) + 0.4, side * len(types) + 0.3), layout="constrained")
     grid = figure.subplots(len(types), len(methods), squeeze=False)
-    for i, keypoint in enumerate(types.tolist()):
+    for i, keypoint in enumerate(types):
         for j, method in enumerate(methods):
             offsets = run.peaks[method][marks == keypoint]
             _peak_panel(grid[i, j], offsets, theme)
@@ -121,7 +165,7 @@ def draw_peaks(run: ClassifyRun, theme: Theme) -> Figure:
 
 
 def _peak_panel(ax: Axes, offsets: NDArray[np.int8], theme: Theme) -> None:
-    inside = offsets[(np.abs(offsets) < REACH).all(axis=1)].astype(int)
+    inside = offsets[off_border(offsets)].astype(int)
     counts = np.zeros((2 * REACH + 1, 2 * REACH + 1))
     np.add.at(counts, (inside[:, 1] + REACH, inside[:, 0] + REACH), 1)
     edge = REACH + 0.5
@@ -129,6 +173,8 @@ def _peak_panel(ax: Axes, offsets: NDArray[np.int8], theme: Theme) -> None:
     ax.plot([0], [0], "+", color=theme.methods["look-back"], markersize=9, markeredgewidth=1.4)
     ax.set_xticks([])
     ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=theme.muted, linewidth=0.6)
     ax.set_xlabel(f"{len(inside)} of {len(offsets)}", fontsize=7.5, color=theme.muted)
 
 

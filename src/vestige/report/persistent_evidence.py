@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
-from vestige.report.blocks import Block
+from vestige.images import ImageFile
+from vestige.report.blocks import Block, Gallery, Tile
 from vestige.report.published import Column, paper
 from vestige.report.reproduction import Exhibit, Measured, Runs, beside_published, figure_of, row_of
 from vestige.results import Row
@@ -12,6 +14,9 @@ from vestige.results import Row
 PAPER = "persistent-evidence"
 FACES = ("helen", "lfpw", "ibug")
 """The paper's data sets of faces, as its Table 1 has them."""
+
+PORTRAIT = Path("portrait") / "portrait.png"
+"""Fig. 1, beside the runs' folders."""
 
 METHODS = {
     "mean": "Dataset Bias",
@@ -66,6 +71,17 @@ def _segmentation(runs: Runs) -> tuple[Block, ...]:
     return (beside_published(paper(PAPER).table("segmentation"), measured, 2, note),)
 
 
+def _portrait(runs: Runs) -> tuple[Block, ...]:
+    """Fig. 1, where it was made."""
+    path = next(iter(runs.values())).folder.parent / PORTRAIT
+    if not path.is_file():
+        return ()
+    said = "One photograph, and what the runs’ linear maps read out of it"
+    tile = Tile(ImageFile(path).read(), "", f"{said}: points, colours, classes.")
+    caption = f"{said}; the line above the panels says whether out of one descriptor. The numbers are in portrait.json."
+    return (Gallery("portrait", (tile,), caption, 1),)
+
+
 def _figure(name: str, runs: Runs) -> tuple[Block, ...]:
     return figure_of(list(runs.values()), name)
 
@@ -76,6 +92,12 @@ EXHIBITS = (
     Exhibit("table 1", "facial landmarks", _LANDMARKS, _faces),
     Exhibit("table 2", "object keypoints", ("keypoints",), _keypoints),
     Exhibit("table 3", "semantic segmentation", ("segmentation",), _segmentation),
+    Exhibit(
+        "figure 1",
+        "everything read out of one photograph",
+        (*_LANDMARKS, "keypoints", "segmentation", "pixels"),
+        _portrait,
+    ),
     Exhibit("figure 2a", "error by part of the face", _LANDMARKS, partial(_figure, "error-by-part")),
     Exhibit("figure 2b", "PCK against alpha", ("keypoints",), partial(_figure, "pck-against-alpha")),
     Exhibit("figure 3", "ground truth, ridge, look-back", ("landmarks-helen",), partial(_figure, "triplets")),
@@ -83,4 +105,4 @@ EXHIBITS = (
     Exhibit("figure 5", "probabilities of classes", ("segmentation",), partial(_figure, "class-maps")),
     Exhibit("figure 6", "moving along semantic directions", ("directions",), partial(_figure, "directions")),
 )
-"""Figure 1 is made by ``vestige portrait`` from the runs of landmarks, segmentation and pixels."""
+"""The paper's, tables first."""

@@ -104,10 +104,11 @@ def draw_portrait(pixels: Pixels, panels: Sequence[Panel], box: Box | None, shar
 
 def _places(panels: Sequence[Panel]) -> tuple[list[tuple[int, int, int]], int, int]:
     """Row, column and width of each panel, after the photograph's; how many rows and columns there are."""
+    spans = [2 if isinstance(panel, MapsPanel) else 1 for panel in panels]
+    n_columns = 3 if COLUMNS < 1 + sum(spans) <= 6 else COLUMNS  # two rows of three rather than four and the rest
     places, row, column = [], 0, 1
-    for panel in panels:
-        span = 2 if isinstance(panel, MapsPanel) else 1
-        if column + span > COLUMNS:
+    for span in spans:
+        if column + span > n_columns:
             row, column = row + 1, 0
         places.append((row, column, span))
         column += span
@@ -115,16 +116,16 @@ def _places(panels: Sequence[Panel]) -> tuple[list[tuple[int, int, int]], int, i
 
 
 def _axes(part: SubFigure, title: str) -> Axes:
-    ax = part.add_axes((0.04, 0.03, 0.92, 0.82))
+    ax = part.add_axes((0.04, 0.03, 0.92, 0.82), anchor="NW")
     _title(part, title)
     ax.axis("off")
     return ax
 
 
-def _title(part: SubFigure, title: str) -> None:
+def _title(part: SubFigure, title: str, left: float = 0.04) -> None:
     head, _, source = title.partition("\n")
-    part.text(0.04, 0.945, head, fontsize=11, color=LIGHT.ink, va="center")
-    part.text(0.04, 0.885, source, fontsize=8, color=LIGHT.muted, va="center")
+    part.text(left, 0.945, head, fontsize=11, color=LIGHT.ink, va="center")
+    part.text(left, 0.885, source, fontsize=8, color=LIGHT.muted, va="center")
 
 
 def _photograph(part: SubFigure, pixels: Pixels, box: Box | None) -> None:
@@ -160,10 +161,10 @@ def _draw_colours(part: SubFigure, panel: ColoursPanel, pixels: Pixels, title: s
 
 def _draw_maps(part: SubFigure, panel: MapsPanel, pixels: Pixels, title: str) -> None:
     """The map over the photograph, and the responses of the strongest classes on one scale."""
-    _title(part, title)
+    _title(part, title, 0.02)
     seen = _seen(pixels, panel)
     size = seen.shape[0], seen.shape[1]
-    ax = part.add_axes((0.02, 0.03, 0.46, 0.82))
+    ax = part.add_axes((0.02, 0.03, 0.46, 0.82), anchor="NW")
     ax.axis("off")
     ax.imshow(over(seen, map_of(panel.responses, size), panel.colours), interpolation="bicubic")
     strongest = panel.responses.max(axis=(0, 1))

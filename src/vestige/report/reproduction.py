@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -94,6 +94,26 @@ class Experiment(Generic[Perform]):
         return "; ".join(f"--data {p.name}={p.example} ({p.what}, from {p.source})" for p in places)
 
 
+Specs = tuple[str, str | None]
+"""Of training and test data; None where the set carries its own split."""
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """What is made of the finished runs before the page.
+
+    Attributes:
+        exhibit: the figure that it belongs to.
+        place: of what it needs besides the runs; it may be left out.
+        make: from runs and their specs by experiment, what was given for the place, the folder to write into, the
+            device and a listener; writes its files.
+    """
+
+    exhibit: str
+    place: Place
+    make: Callable[[Runs, Mapping[str, Specs], str | None, Path, str, Callable[[str], None]], None]
+
+
 @dataclass(frozen=True)
 class Exhibit:
     """A table or a figure of a paper.
@@ -125,11 +145,15 @@ class Measured:
         label: of the row.
         find: a column to the measured Row; None where there is none.
         scale: 100 where the paper prints percent.
+        small: what is said beside the label.
+        group: the heading that it stands under with the others of its kind.
     """
 
     label: str
     find: Callable[[Column], Row | None]
     scale: float = 1.0
+    small: str = ""
+    group: str = "Measured here"
 
 
 def beside_published(table: PublishedTable, measured: Sequence[Measured], decimals: int, note: str) -> Table:
@@ -137,14 +161,15 @@ def beside_published(table: PublishedTable, measured: Sequence[Measured], decima
     published = [
         (Cell(row.label, row.reference), *(_published(value, decimals) for value in row.values)) for row in table.rows
     ]
-    own = [
-        (Cell(row.label), *(_measured(row.find(column), row.scale, decimals) for column in table.columns))
-        for row in measured
-    ]
-    groups = [RowGroup(tuple(published), "Published"), RowGroup(tuple(own), "Measured here")]
+    own: dict[str, list[tuple[Cell, ...]]] = {}
+    for row in measured:
+        cells = (_measured(row.find(column), row.scale, decimals) for column in table.columns)
+        own.setdefault(row.group, []).append((Cell(row.label, row.small), *cells))
+    groups = [RowGroup(tuple(published), "Published")]
+    groups += [RowGroup(tuple(rows), heading) for heading, rows in own.items()]
     columns = ("", *(column.name for column in table.columns))
     said = f"{table.number}: {table.caption}"
-    return Table(said, columns, tuple(group for group in groups if group.rows), f"{note} Units: {table.units}.")
+    return Table(said, columns, tuple(groups), f"{note} Units: {table.units}.")
 
 
 def _published(value: float | None, decimals: int) -> Cell:
@@ -175,6 +200,12 @@ def row_of(results: Results | None, method: str, metric: str, subset: str = "all
         return results.row(method, metric, subset)
     except KeyError:
         return None
+
+
+def swept_row_of(results: Results | None, method: str, metric: str, subset: str = "all") -> Row | None:
+    """A row of a run's sweep, or None where there is no run or no such row."""
+    rows = () if results is None else results.sweep
+    return next((row for row in rows if (row.method, row.metric, row.subset) == (method, metric, subset)), None)
 
 
 def write_reproduction(
@@ -240,8 +271,3 @@ def as_csv(table: Table) -> str:
             cells = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row]
             writer.writerow([group.heading, *cells])
     return stream.getvalue()
-
-
-def renamed(block: Block, caption: str) -> Block:
-    """A chart or gallery under the paper's caption."""
-    return replace(block, caption=caption) if isinstance(block, Chart | Gallery) else block
