@@ -1,18 +1,25 @@
 """The page over several tasks."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from vestige.errors import VestigeError
+from vestige.report.ahead import ahead, ahead_sentence
 from vestige.report.blocks import Gallery, Link, Table
 from vestige.report.overview import overview_page, write_overview
 from vestige.results import Results, Row
-from vestige.run import start_run
+from vestige.run import Run, start_run
+
+VALUES = {"mean": 0.5, "ridge": 0.75}
 
 
-def plain_run(folder):
+def plain_run(folder, metric="score", values=VALUES, at_boundary=0.0):
     run = start_run(folder)
-    rows = (Row("mean", "score", "all", 0.5, (0.4, 0.6), 9), Row("ridge", "score", "all", 0.75, (0.7, 0.8), 9))
-    run.write_results(Results("sounds", {"metric": "score"}, {}, {"spec": "a-network"}, {}, rows, seconds=30.0))
+    rows = tuple(Row(method, metric, "all", value, (value - 0.1, value + 0.1), 9) for method, value in values.items())
+    ridge = {"at_boundary": at_boundary}
+    run.write_results(Results("sounds", {"metric": metric}, {}, {"spec": "a-network"}, ridge, rows, seconds=30.0))
     return run
 
 
@@ -37,3 +44,41 @@ def test_the_page_is_written_beside_the_runs(tmp_path):
 def test_nothing_to_tell_is_refused(tmp_path):
     with pytest.raises(VestigeError, match="no run"):
         write_overview([], tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        ("auc", {"ridge": 0.8, "rgb": 0.7, "untrained": 0.9}, ["untrained"]),
+        ("mae", {"ridge": 0.8, "rgb": 0.7, "untrained": 0.9}, ["rgb"]),
+        ("nme_box", {"ridge": 0.8, "look-back": 0.5, "untrained": 0.7, "rgb": 0.6}, ["untrained", "rgb"]),
+        ("miou", {"ridge": 0.3, "ridge+M": 0.5, "untrained": 0.4, "untrained+M": 0.45, "rgb": 0.6}, []),
+        ("miou", {"ridge": 0.6, "ridge+M": 0.5, "untrained": 0.4, "untrained+M": 0.55}, ["untrained+M"]),
+        ("auc", {"flow:block7": 0.6, "untrained": 0.7}, []),
+    ],
+)
+def test_like_is_compared_with_like(tmp_path, metric, values, expected):
+    assert [row.method for row in ahead(plain_run(tmp_path / "run", metric, values).results())] == expected
+
+
+def test_the_page_names_what_is_ahead_without_training_and_alphas_at_the_edge(tmp_path):
+    behind = plain_run(tmp_path / "sounds", "mae", {"ridge": 0.3, "untrained": 0.2}, at_boundary=0.4)
+    page = overview_page([behind, plain_run(tmp_path / "others")], tmp_path)
+    (opening,) = page.openings
+    assert "In sounds something without this training is ahead" in opening.detail
+    assert len(page.notes) == 1
+    assert page.notes[0].startswith("sounds: 40")
+    assert ahead_sentence(behind.results(), str) == (
+        " Better without this training: the same network with random weights reaches 0.2."
+    )
+
+
+def test_what_is_ahead_stands_beside_the_number(reported_run, tmp_path):
+    shutil.copytree(reported_run.folder, tmp_path / "landmarks")
+    run = Run(tmp_path / "landmarks")
+    results = run.results()
+    better = [replace(row, value=0.01) if row.method == "untrained" else row for row in results.rows]
+    run.write_results(replace(results, rows=tuple(better)))
+    (opening,) = overview_page([run], tmp_path).openings
+    (number,) = opening.numbers
+    assert number.label.startswith("landmarks, nme_inter_ocular; ahead of it: Untrained network 1.0")

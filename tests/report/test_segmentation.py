@@ -116,6 +116,13 @@ def test_page_and_figures(tmp_path):
     run = make_run(tmp_path / "run", VOC)
     openings, sections = segmentation_parts([run])
     assert "mean IoU of 60.0" in openings[0].headline
+    names = [number.label for number in openings[0].numbers]  # like beside like
+    assert names == [
+        "Class prior of the cell",
+        "Pixels (RGB), with M",
+        "Untrained network, with M",
+        "Network + ridge, with M",
+    ]
     assert [section.anchor for section in sections] == ["accuracy", "classes", "layers", "pictures"]
     write_report([run, make_run(tmp_path / "two")], tmp_path / "page.html")
     assert "nan" not in (tmp_path / "page.html").read_text(encoding="utf-8").split()

@@ -155,6 +155,7 @@ def _library(
 ) -> Library:
     from vestige.correspondence.retrieval import open_library
     from vestige.datasets.opening import open_dataset
+    from vestige.report.text import count
 
     data = [open_dataset(spec, strict=strict) for spec in dict.fromkeys(databases)]
     told = bar(listener)
@@ -162,8 +163,8 @@ def _library(
         data, options, extraction, say=listener.say, progress=lambda _layer, done, total: told(done, total)
     )
     for each in library.databases:
-        name, of = each.view.layer, f"{each.pictures:,} pictures, {each.bytes / 1e6:,.0f} MB"
-        listener.progress.console.print(f"  {name}: {each.patches:,} patches of {of}", highlight=False)
+        name, of = each.view.layer, f"{count(each.pictures, 'picture')}, {each.bytes / 1e6:,.0f} MB"
+        listener.progress.console.print(f"  {name}: {count(each.patches, 'patch', 'patches')} of {of}", highlight=False)
     return library
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vestige.cli import options as o
+from vestige.cli.console import listening
 from vestige.cli.help import examples
 
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
@@ -33,6 +35,9 @@ def check_command(
     from vestige.images import save_image
 
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
-    typer.echo(str(check(dataset)))
+    seen = itertools.count(1)
+    with listening() as listener:
+        found = check(dataset, lambda: listener.pictures(spec, next(seen), len(dataset)))
+    typer.echo(str(found))
     save_image(contact_sheet(dataset), output)
     typer.echo(f"contact sheet: {output}")

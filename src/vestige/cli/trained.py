@@ -74,6 +74,7 @@ def predict(
     image pixels."""
     from vestige.images import ImageFile, save_image
     from vestige.probes.record import check_weights, load_predictor, reader_of
+    from vestige.report.text import count
     from vestige.run import Run, write_json
 
     Run(run).results()  # refuses what is no finished run
@@ -94,4 +95,4 @@ def predict(
         name = prediction.path.stem
         save_image(prediction.picture(ImageFile(prediction.path).read()), output / f"{name}.png")
     write_json(output / "predictions.json", {"predictions": [p.to_json() for p in predictions]})
-    typer.echo(f"{len(predictions)} pictures and predictions.json in {output}")
+    typer.echo(f"{count(len(predictions), 'picture')} and predictions.json in {output}")

@@ -26,6 +26,7 @@ from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, m
 from vestige.datasets.dataset import Dataset
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
+from vestige.report.text import count
 from vestige.results import Row
 from vestige.scores import metric_of
 
@@ -177,7 +178,7 @@ class _Work:
         """All test instances."""
         started = time.process_time()
         pairs = int((self.bench.sides.neighbours.rows >= 0).sum())
-        self.say(f"{method}: {pairs:,} pairs, beta {aligner.beta:g}")
+        self.say(f"{method}: {count(pairs, 'pair')}, beta {aligner.beta:g}")
         found = aligner.land_all(range(len(self.bench.sides.test)), self.workers, self.kept, self.progress)
         took = 1000 * (time.process_time() - started) / max(pairs, 1)
         self.say(f"{method}: {took:.0f} ms of processor a pair")

@@ -113,7 +113,7 @@ class CheckReport:
     def __str__(self) -> str:
         """The report as lines of text."""
         groups = f", {self.groups} groups" if self.groups < self.n else ""
-        lines = [f"{self.spec}: {self.n} examples{groups}"]
+        lines = [f"{self.spec}: {self.n} example{'s' * (self.n != 1)}{groups}"]
         for name, spread in (("widths", self.widths), ("heights", self.heights), ("box sides", self.box_sides)):
             if spread is not None:
                 lines.append(f"{name}: {spread.low:.0f} to {spread.high:.0f} pixels, median {spread.median:.0f}")

@@ -35,6 +35,7 @@ from vestige.probes.pixels import Pixelwise
 from vestige.probes.vector_probe import Fitted, VectorBench, lay_vector_bench
 from vestige.probes.vectors import rows_of_scores
 from vestige.probes.views import fold_labels
+from vestige.report.text import count
 from vestige.results import Row
 from vestige.run import write_json
 
@@ -170,7 +171,7 @@ def probe_directions(
     rgb = f"rgb:{options.size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
     bench = lay_vector_bench(task, train, test, options.seed, reader)
-    say(f"{options.backbone}: attributes from {len(reads)} layers")
+    say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
     best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
     say(f"colours from {best.source.layer}")
     laid = _lay(bench, best, colours, options)

@@ -30,6 +30,7 @@ from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.lookback import LookBack
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import PointModel, fit_look_back
+from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.scores import class_pck, keypoint_rows, metric_of
 from vestige.spec import parse_backbone_spec
@@ -185,7 +186,7 @@ def probe_keypoints(
         for points, candidates in fitted.items():
             methods[points].append(Method("untrained", PointModel(candidates[best].fit.probe), seed))
 
-    say(f"{options.backbone}: {len(reads)} layers")
+    say(f"{options.backbone}: {count(len(reads), 'layer')}")
     fitted = _fit(benches, options.backbone, reads)
     rows += sweep.rows("ridge", fitted, None)
     best = sweep.best(fitted)

@@ -24,6 +24,7 @@ from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.fit import Fit
 from vestige.probes.methods import Method, Setup, save_methods
 from vestige.probes.points import PointModel, fit_look_back
+from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
 
@@ -164,7 +165,7 @@ def probe_landmarks(
         sweep += _sweep_rows("untrained", bench, candidates, seed)
         methods.append(Method("untrained", PointModel(best_of(candidates).fit.probe), seed))
 
-    say(f"{options.backbone}: {len(reads)} layers")
+    say(f"{options.backbone}: {count(len(reads), 'layer')}")
     candidates = bench.fit(options.backbone, reads)
     sweep += _sweep_rows("ridge", bench, candidates, None)
     best = best_of(candidates)

@@ -25,6 +25,7 @@ from vestige.probes.linear import LinearProbe, Source, mean_probe
 from vestige.probes.vector_methods import SavedVectors, VectorMethod, save_vectors
 from vestige.probes.vectors import Encoded, VectorTask, rows_of_scores
 from vestige.probes.views import Views, fold_labels
+from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
 
@@ -151,7 +152,7 @@ def probe_vectors(
         sweep += rows
         methods.append(untrained)
 
-    say(f"{options.backbone}: {len(reads)} layers")
+    say(f"{options.backbone}: {count(len(reads), 'layer')}")
     best, rows = bench.sweep(options.backbone, reads, "ridge", None)
     sweep += rows
     methods.append(bench.method("ridge", best))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.metrics import Floats
+from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.style import LIGHT, figure_pixels, themed
 from vestige.report.text import count, signed
@@ -101,7 +102,8 @@ def _opening(run: AttributeRun) -> Opening:
         f"A linear map reads {count(len(run.attributes), 'attribute')} from {backbone.get('layer')} of "
         f"{backbone.get('spec')}: {METRICS[run.metric]} {signed(ridge.value)}."
     )
-    return vector_opening(run, headline, f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.")
+    detail = f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.{ahead_sentence(run.results, signed)}"
+    return vector_opening(run, headline, detail)
 
 
 def _tables(run: AttributeRun, *, named: bool) -> list[Table]:

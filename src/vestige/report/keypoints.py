@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.metrics import Floats, longer_side, mean_known, pck_by_type, point_errors
+from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
 from vestige.report.landmark_pictures import triplet, typical_pictures
 from vestige.report.landmark_run import LandmarkRun, read_landmark_run
@@ -77,6 +78,7 @@ def _opening(run: LandmarkRun) -> Opening:
     said = f"Mean over keypoint types and classes, on {count(best.n, 'test example')}."
     if mean is not None:
         said += f" The mean shape alone finds {percent(mean.value)}."
+    said += ahead_sentence(run.results, percent)
     rows = [row for method in run.methods if (row := run.find(method)) is not None]
     return Opening(
         run.name,

@@ -27,7 +27,7 @@ from vestige.report.landmark_tables import error_table, published_for, run_diffe
 from vestige.report.landmark_words import opening
 from vestige.report.layers import draw_layers, has_layers, layer_order
 from vestige.report.measured_run import label
-from vestige.report.text import listed
+from vestige.report.text import count, listed
 from vestige.run import Run
 
 Runs = Sequence[LandmarkRun]
@@ -94,7 +94,8 @@ def _layers(runs: Runs) -> Section | None:
     if not runs:
         return None
     said = "; ".join(
-        f"{run.name}: {len(layer_order(run))} layers, {run.results.backbone.get('layer')} chosen" for run in runs
+        f"{run.name}: {count(len(layer_order(run)), 'layer')}, {run.results.backbone.get('layer')} chosen"
+        for run in runs
     )
     chart = Chart(
         name="error-against-layer",

@@ -8,8 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vestige.errors import VestigeError
+from vestige.report.ahead import SECOND_MAP, ahead
 from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening, Page, Prose, RowGroup, Section, Table
+from vestige.report.measured_run import label
 from vestige.report.page import save_page
+from vestige.report.provenance import edge_note
+from vestige.report.text import count, duration, listed
 from vestige.report.writing import parts_of
 from vestige.run import Run
 
@@ -50,12 +54,14 @@ def overview_page(runs: Sequence[Run], folder: Path) -> Page:
     opening = Opening(
         "overview",
         f"What {' and '.join(networks)} still knows about where things are.",
-        f"Linear maps from one layer each, measured on pictures that they were not trained on. {len(runs)} tasks, "
-        f"{seconds / 60:.1f} minutes.",
+        "Linear maps from one layer each, measured on pictures that they were not trained on. "
+        f"{count(len(runs), 'task')}, {duration(seconds)}.{_without_training(runs)}",
         numbers,
     )
     sections = tuple(_section(run, own, blocks, folder) for run, own, blocks in told)
-    return Page("vestige: an overview", "vestige · overview", (opening,), sections, "Made by vestige from run folders.")
+    notes = [f"{run.results().task}: {note}" for run in runs if (note := edge_note(run.results())) is not None]
+    footer = "Made by vestige from run folders."
+    return Page("vestige: an overview", "vestige · overview", (opening,), sections, footer, tuple(notes))
 
 
 def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
@@ -68,11 +74,23 @@ def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
     return openings[0], tuple(shown)
 
 
+def _without_training(runs: Sequence[Run]) -> str:
+    """Which tasks are done better without the network's training, with a space before it; empty where none is."""
+    tasks = [results.task for run in runs if ahead(results := run.results())]
+    if not tasks:
+        return ""
+    return f" In {listed(tasks)} something without this training is ahead: it stands beside the network’s number."
+
+
 def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
-    """The network's own number, under the task's name and metric."""
+    """The network's own number, under the task's name and metric; then what is ahead of it without training."""
     results = run.results()
     strong = [number for number in opening.numbers if number.tone == "strong"][:1]
-    return tuple(replace(number, label=f"{results.task}, {results.config.get('metric')}", tone="") for number in strong)
+    before = [label(row.method.removesuffix(SECOND_MAP)) for row in ahead(results)]
+    others = [f"{n.label} {n.value}" for n in opening.numbers if any(n.label.startswith(name) for name in before)]
+    task = f"{results.task}, {results.config.get('metric')}"
+    said = f"{task}; ahead of it: {listed(others)}" if others else task
+    return tuple(replace(number, label=said, tone="") for number in strong)
 
 
 def _section(run: Run, opening: Opening, pictures: Sequence[Block], folder: Path) -> Section:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.images import Pixels, crop_resize
+from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.choosing import typical
 from vestige.report.differences import difference_table
 from vestige.report.published import paper
-from vestige.report.text import count, listed, signed
+from vestige.report.text import count, signed
 from vestige.report.vector_run import VectorRun, layers_section, methods_table, read_vector_run, vector_opening
 from vestige.run import Run
 
@@ -21,12 +22,6 @@ PANEL = 184
 """Pixels of a panel's side: 46 enlarged fourfold."""
 
 GAP = 4
-
-_NAMES = {
-    "untrained": "from the same network with random weights, which errs",
-    "rgb": "from the picture made small itself, where a linear map errs",
-}
-"""What the baselines are read from, for a sentence."""
 
 
 def pixel_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
@@ -77,11 +72,7 @@ def _opening(run: VectorRun) -> Opening:
     detail = f"Mean absolute error of colour values in [0, 1], over {count(ridge.n, 'test picture')}."
     if mean is not None:
         detail += f" The mean picture errs by {signed(mean.value)}."
-    others = [row for method in ("untrained", "rgb") if (row := run.find(method)) is not None]
-    better = [row for row in others if row.value < ridge.value]
-    if better:
-        named = listed([f"{_NAMES[row.method]} by {signed(row.value)}" for row in better])
-        detail += f" Colours are read better without this training: {named}."
+    detail += ahead_sentence(run.results, signed)
     return vector_opening(run, headline, detail)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from vestige.report.ahead import ahead_sentence, rivals
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
 from vestige.report.choosing import typical
 from vestige.report.published import PublishedTable, paper
@@ -56,8 +57,8 @@ def _opening(run: SegmentationRun) -> Opening:
     )
     if mean is not None:
         detail += f" The class prior of each cell alone reaches {percent(mean.value)}."
-    shown = [m for m in ("mean", "rgb", "untrained", "ridge", run.best) if run.find(m) is not None]
-    rows = [row for method in dict.fromkeys(shown) if (row := run.find(method)) is not None]
+    detail += ahead_sentence(run.results, percent)
+    rows = [row for m in ("mean", *reversed(rivals(run.results)), run.best) if (row := run.find(m)) is not None]
     return Opening(run.name, headline, detail, tuple(_key_number(run, row) for row in rows))
 
 

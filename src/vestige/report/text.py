@@ -37,9 +37,9 @@ def p_value(p: float) -> str:
     return f"<{NARROW}0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def count(n: int, noun: str) -> str:
-    """A count with its noun: ``1 face``, ``1,240 faces``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+def count(n: int, noun: str, nouns: str = "") -> str:
+    """A count with its noun, whose plural ends in s unless it is given: ``1 face``, ``1,240 faces``, ``2 patches``."""
+    return f"{n:,} {noun if n == 1 else nouns or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from vestige.metrics import Floats
 from vestige.report.blocks import Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
 from vestige.report.layers import draw_layers, has_layers, layer_order
 from vestige.report.measured_run import MeasuredRun
-from vestige.report.text import signed, value_range
+from vestige.report.text import count, signed, value_range
 from vestige.results import Row
 from vestige.run import Run
 
@@ -112,7 +112,8 @@ def layers_section(runs: Sequence[VectorRun], what: str) -> Section | None:
     if not swept:
         return None
     said = "; ".join(
-        f"{run.name}: {len(layer_order(run))} layers, {run.results.backbone.get('layer')} chosen" for run in swept
+        f"{run.name}: {count(len(layer_order(run)), 'layer')}, {run.results.backbone.get('layer')} chosen"
+        for run in swept
     )
     chart = Chart(
         name="metric-against-layer",
