@@ -22,6 +22,7 @@ from vestige.report.keypoints import ALPHAS, NONE, pck_curve
 from vestige.report.published import paper
 from vestige.report.style import LIGHT, Theme, decimal_axis, figure_pixels, label_right, panels, themed
 from vestige.report.text import count, listed, percent, percent_range
+from vestige.results import Row
 from vestige.run import Run
 
 PAPER = "do-convnets-learn-correspondence"
@@ -43,7 +44,7 @@ def detect_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sectio
         Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
         Section("What each part is worth", "worth", tuple(difference_table(run) for run in read if run.pairs())),
         Section("What it looks like", "pictures", tuple(block for run in read for block in pictures(run))),
-        Section("How far off the others are", "curve", (_curve_chart(read),)),
+        Section("At every tolerance", "curve", (_curve_chart(read),)),
         Section("Prior and detectors", "prior", tuple(table for run in read for table in choice_tables(run))),
     ]
     return tuple(map(_opening, read)), tuple(section for section in sections if section.blocks)
@@ -89,7 +90,7 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
             columns=("Method", *metrics),
             groups=(RowGroup(rows),),
             note="Tuned: eta and sigma of the prior chosen on training folds. Small figures: 95 % bootstrap intervals "
-            "over test instances.",
+            f"over test instances.{unsettled_note(run)}",
         )
     ]
     if len(run.classes) > 1:
@@ -101,12 +102,25 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
     return tuple(tables)
 
 
+def unsettled_note(run: DetectRun) -> str:
+    """A sentence, after a space, on the detectors that hard negatives would still change; "" where there are none."""
+    said = [
+        f"{run.label(f'detect:{kind}')} {found['detectors'] - found['settled']} of {found['detectors']} "
+        f"({found['left']:,} negatives)"
+        for kind, found in run.kinds.items()
+        if found["settled"] < found["detectors"]
+    ]
+    return f" Detectors that negatives left out would still change: {listed(said)}." if said else ""
+
+
 def _table_of(run: DetectRun, caption: str, what: str, subsets: Sequence[str]) -> Table:
-    rows = tuple(
-        (Cell(subset), *(_measured(run, method, run.metric, subset) for method in run.main_methods))
-        for subset in subsets
-    )
-    return Table(caption, (what, *map(run.label, run.main_methods)), (RowGroup(rows),))
+    rows = []
+    for subset in subsets:
+        found = [run.find(method, run.metric, subset) for method in run.main_methods]
+        best = max((row.value for row in found if row), default=0.0)
+        rows.append((Cell(subset), *(_share(row, strong=row is not None and row.value == best) for row in found)))
+    heads = (what, *map(run.label, run.main_methods))
+    return Table(caption, heads, (RowGroup(tuple(rows)),), "The best of each row stands out.")
 
 
 def published_table(run: DetectRun) -> Table | None:
@@ -117,13 +131,12 @@ def published_table(run: DetectRun) -> Table | None:
     known = [name for name in run.classes if name in columns]
     if run.metric != table.metric or not known:
         return None
-    names = [*known, *(["all"] if set(columns) - {"all"} <= set(run.classes) else [])]
     rows = tuple(
         (
-            Cell("mean of classes" if name == "all" else name),
+            Cell("mean of twenty classes" if name == "all" else name),
             *(_published(row.values[columns[name]]) for row in table.rows),
         )
-        for name in names
+        for name in (*known, "all")
     )
     return Table(
         caption=f"Published: {table.number} of {source.short}, {run.metric} in percent",
@@ -137,12 +150,15 @@ def _published(value: float | None) -> Cell:
     return NONE if value is None else Cell(f"{value:.1f}", tone="published")
 
 
-def _measured(run: DetectRun, method: str, metric: str, subset: str = "all") -> Cell:
-    row = run.find(method, metric, subset)
+def _measured(run: DetectRun, method: str, metric: str) -> Cell:
+    return _share(run.find(method, metric), strong=method == run.best)
+
+
+def _share(row: Row | None, *, strong: bool) -> Cell:
     if row is None:
         return NONE
     interval = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", interval, "strong" if method == run.best else "")
+    return Cell(f"{100 * row.value:.1f}", interval, "strong" if strong else "")
 
 
 def difference_table(run: DetectRun) -> Table:
@@ -248,9 +264,10 @@ def pictures(run: DetectRun) -> tuple[Gallery, ...]:
     tiles = tuple(_tile(run, k, methods) for k in range(len(run.examples.picture_rows)))
     if not tiles:
         return ()
+    put = "put" if len(methods) > 1 else "puts"
     caption = (
         "The test instance, its box squashed to a square, with its visible keypoints, a colour and a shape each: where "
-        f"they are, and where {listed([run.label(method) for method in methods])} puts them. Taken at even steps of "
+        f"they are, and where {listed([run.label(method) for method in methods])} {put} them. Taken at even steps of "
         "the error, from small to large; nobody chose them."
     )
     return (Gallery("detections", tiles, caption, columns=1 if len(methods) > 1 else 2),)

@@ -11,6 +11,7 @@ from vestige.report.blocks import Block, Cell, RowGroup, Table
 from vestige.report.classify import c_chart, peak_chart
 from vestige.report.classify_charts import PAPER_C, peak_types
 from vestige.report.classify_run import ClassifyRun, read_classify_run
+from vestige.report.detect import unsettled_note
 from vestige.report.detect_run import CHOSEN, PRIOR, DetectRun, read_detect_run
 from vestige.report.published import Column, paper
 from vestige.report.reproduction import (
@@ -113,7 +114,7 @@ def _prediction(runs: Runs) -> tuple[Block, ...]:
     measured = [Measured(_detector(run, method), partial(_found, run, method), 100) for method in _detectors(run)]
     note = (
         "PCK at alpha = 0.1, mean over keypoint types. The prior: eta 0.1 and sigma 22 pixels as the paper’s; tuned: "
-        "chosen on training folds. Small figures: 95 % bootstrap interval over test instances."
+        f"chosen on training folds. Small figures: 95 % bootstrap interval over test instances.{unsettled_note(run)}"
     )
     return (beside_published(paper(PAPER).table("keypoint-prediction"), measured, 1, note),)
 
