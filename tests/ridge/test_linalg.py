@@ -1,26 +1,51 @@
-"""How the engine uses threads."""
+"""The work that is dealt out to threads."""
 
 from __future__ import annotations
+
+import threading
 
 import pytest
 import torch
 
-from vestige.ridge._linalg import blas_alone
+from vestige.ridge import _linalg
+
+CPU = torch.device("cpu")
 
 
-def test_torch_has_one_thread_only_inside() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_linalg, "_cores", lambda: 2)
 
-    @blas_alone()
-    def inside() -> int:
-        return torch.get_num_threads()
 
-    try:
-        assert inside() == 1
-        assert torch.get_num_threads() == 3
-        with pytest.raises(ValueError, match="stop"), blas_alone():
-            raise ValueError("stop")
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.usefixtures("two_cores")
+def test_each_gives_results_in_the_items_order() -> None:
+    meet = threading.Barrier(2, timeout=20)  # passed only if two items are worked on at once
+
+    def work(item: int) -> int:
+        if item < 2:
+            meet.wait()
+        return item * item
+
+    assert _linalg.each(work, range(7), CPU) == [0, 1, 4, 9, 16, 25, 36]
+    assert _linalg.each(work, [], CPU) == []
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_each_leaves_the_blas_its_threads_and_errors_come_through() -> None:
+    before = [library["num_threads"] for library in _linalg._blas().info()]
+    inside: list[int] = []
+
+    def work(item: int) -> None:
+        inside.extend(library["num_threads"] for library in _linalg._blas().info())
+        if item == 1:
+            raise ValueError("item 1")
+
+    with pytest.raises(ValueError, match="item 1"):
+        _linalg.each(work, [0, 1], CPU)
+    assert set(inside) == {1}
+    assert [library["num_threads"] for library in _linalg._blas().info()] == before
+
+
+def test_each_on_a_device_is_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_linalg, "ThreadPoolExecutor", None)
+    assert _linalg.each(str, [1, 2], torch.device("meta")) == ["1", "2"]

@@ -7,14 +7,21 @@ behind torch. On any other device they go to torch. All functions take and retur
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.linalg
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+WORKERS = 8  # of `each`, at most: every one has temporaries of its own
 
 
 @contextmanager
@@ -32,6 +39,31 @@ def blas_alone() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
+    """``work`` on every item, in their order; on the CPU by several threads, among which the BLAS's are dealt out.
+
+    What lies between two products, adding and scaling, then has all cores as well. ``work`` must not write where the
+    work on another item reads or writes.
+    """
+    cores = _cores() if device.type == "cpu" and len(items) > 1 else 1
+    workers = min(cores, len(items), WORKERS)
+    if workers < 2:
+        return [work(item) for item in items]
+    with _blas().limit(limits=cores // workers), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, items))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The libraries behind numpy and scipy, which are found once: looking for them takes milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _cores() -> int:
+    """The threads of a product."""
+    return max((library["num_threads"] for library in _blas().info()), default=1)
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:

@@ -142,6 +142,11 @@ class SharedAlpha:
         noise = np.stack([self._noise[a] for a in alphas.tolist()])
         return np.asarray(blind | tied(alphas, scores[:, ~blind], noise[:, ~blind], int(best[0])))
 
+    def forget(self) -> None:
+        """Let go of the factors that are held."""
+        if self.kept is not None:
+            self.kept.clear()
+
     def solve(self, alpha: Floats, coef: npt.NDArray[np.float64]) -> Floats:
         """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""
         intercept = np.empty(len(alpha))

@@ -8,12 +8,13 @@ without cancellation, so every rounding error is in proportion to D, and no long
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from vestige.ridge._linalg import blas_alone, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, each, matmul, to_numpy
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.primal import SOLUTION_NOISE, SUM_NOISE, FoldFactor, PrimalForm
 from vestige.ridge.quadratic import shrinkage
@@ -22,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-PAIRS = 512  # differences worked on at a time
+PAIRS = 128  # differences worked on at a time
 ROUNDS = 2  # comparisons with the best alpha so far: the second is for targets for which the first found a better one
 
 
@@ -80,14 +81,15 @@ def _differences(form: PrimalForm, pairs: _Pairs) -> tuple[Floats, Floats]:
         mine, folds = np.flatnonzero(groups == g), form.folds(int(g))
         for k in folds:
             f = form.factor(int(g), k)
-            for at in np.array_split(mine, -(-len(mine) // PAIRS)):
-                parts = _of_fold(form, f, pairs[at], len(folds))
-                gap[at] += parts[0] / len(folds)
-                error[at] += parts[1] / len(folds)
+            blocks = np.array_split(mine, -(-len(mine) // PAIRS))
+            parts = each(partial(_of_fold, form, f, len(folds)), [pairs[at] for at in blocks], form.m.device)
+            for at, (difference, rounding) in zip(blocks, parts, strict=True):
+                gap[at] += difference / len(folds)
+                error[at] += rounding / len(folds)
     return gap, error
 
 
-def _of_fold(form: PrimalForm, f: FoldFactor, pairs: _Pairs, n_folds: int) -> tuple[Floats, Floats]:
+def _of_fold(form: PrimalForm, f: FoldFactor, n_folds: int, pairs: _Pairs) -> tuple[Floats, Floats]:
     """`_differences` (c,) of one of ``n_folds`` folds.
 
     The errors are those of `PrimalForm._rounding`, for the difference: B is moved by rounding of Z and of the

@@ -8,6 +8,7 @@ Z = UT (y - mean y): every alpha costs one product, residuals are explicit, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import blas_alone, eigh, gram, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, each, eigh, gram, matmul, to_numpy
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.quadratic import Stretch, shrinkage, stretches
@@ -124,6 +125,10 @@ class DualForm:
             self._kept[g, k] = found
         return self._kept[g, k]
 
+    def forget(self) -> None:
+        """Let go of the factors that are held: the solution from all rows needs none."""
+        self._kept.clear()
+
     def _factor(self, g: int, k: int) -> DualFactor | None:
         inside = torch.from_numpy(self.rows.labels == k).to(self.device)
         known = self._group_rows()[g][1]
@@ -155,11 +160,12 @@ class DualForm:
                 assert f is not None
                 parts = stretches(f.S, shrinkage(f.S, torch.from_numpy(alphas).to(self.device)))
                 size = max(1, min(TARGETS, PREDICTED_BYTES // (8 * len(f.V) * (_rank(parts) + len(alphas)))))
-                for cols in column_blocks(columns, size):
-                    scores[:, cols] += self._validate(f, cols, parts) / len(folds)
+                blocks = column_blocks(columns, size)
+                for cols, mse in zip(blocks, each(partial(self._validate, f, parts), blocks, self.device), strict=True):
+                    scores[:, cols] += mse / len(folds)
         return scores
 
-    def _validate(self, f: DualFactor, cols: Any, parts: list[Stretch]) -> Floats:
+    def _validate(self, f: DualFactor, parts: list[Stretch], cols: Any) -> Floats:
         """Validation MSE (A, c) of one fold.
 
         Within a stretch of the spectrum the alphas' functions are combinations of a few (`quadratic`): P multiplies

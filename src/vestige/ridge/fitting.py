@@ -36,6 +36,7 @@ class _Form(Protocol):
     def scale(self) -> float: ...
     def score(self, alphas: Floats) -> Floats: ...
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]: ...
+    def forget(self) -> None: ...
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats: ...
 
 
@@ -208,7 +209,8 @@ def _fit_blocks(
         scale = form.scale() if scale is None else scale
         settle = partial(_settle, form, blocks.only(cols) if recheck else None)
         oof = None if out is None else partial(predict, form, cols)
-        found.append(_finish(form, alphas, per_target, coef[cols], oof, settle, scale))
+        more = cols is not blocks.columns[-1]
+        found.append(_finish(form, alphas, per_target, coef[cols], oof, settle, scale, keep=more))
         del form, settle, oof  # lest their moments live on beside the next block's
     return beside(found, coef, out)
 
@@ -289,10 +291,11 @@ def _finish(
     predict: Callable[[Floats], npt.NDArray[Any]] | None = None,
     settle: Callable[[Floats, Floats, Places, Bools], tuple[Floats, Bools]] | None = None,
     scale: float | None = None,
+    keep: bool = False,
 ) -> RidgeSolution:
     """Search, choose, solve; ``settle`` gives better scores where it matters, ``predict`` out-of-fold predictions.
 
-    ``scale`` is that of an automatic grid; None for the form's own.
+    ``scale`` is that of an automatic grid; None for the form's own. ``keep`` leaves the folds' factors to another form.
     """
     if alphas is None:
         tried, scores = grid.search(form.score, form.scale() if scale is None else scale, per_target)
@@ -306,6 +309,8 @@ def _finish(
         best = grid.choose(scores, per_target, tried)
     alpha = tried[best]
     oof = None if predict is None else predict(alpha)
+    if not keep:
+        form.forget()
     intercept = form.solve(alpha, coef)
     boundary = grid.at_boundary(tried, best)
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import add, blas_alone, gram, matmul
+from vestige.ridge._linalg import add, blas_alone, each, gram, matmul
 from vestige.ridge.checks import ArrayLike, RidgeError
 
 ROWS = 4096  # rows of one float32 product; longer sums are added up in float64
-COLUMNS = 1024  # targets of one product: bounds the temporaries
+COLUMNS = 512  # targets of one product: bounds the temporaries
 _TENSORS = ("shift_x", "shift_y", "weight", "sx", "xx", "sy", "yy", "xy", "group")
 
 
@@ -105,8 +105,7 @@ class Moments:
         for k in np.unique(labels):
             for rows in column_blocks(np.flatnonzero(labels == k), ROWS):
                 xk = measured_from(self.shift_x, x[rows], self.dtype)
-                yk = measured_from(self.shift_y, y[rows], self.dtype)
-                self._add(int(k), xk, yk, *(None if v is None else v[rows] for v in (w, seen)))
+                self._add(int(k), xk, y[rows], *(None if v is None else v[rows] for v in (w, seen)))
         self.n_rows += len(x)
         return self
 
@@ -135,12 +134,11 @@ class Moments:
         self.shift_y = (_column_sums(y) / count).to(self.dtype).double()
 
     def _add(self, k: int, x: Tensor, y: Tensor, w: Tensor | None, seen: Tensor | None) -> None:
-        """Add centred rows of fold k, at most `ROWS` of them."""
+        """Add rows of fold k, at most `ROWS` of them; x is centred."""
         if w is None:
             w = torch.ones(len(x), dtype=torch.float64, device=self.device)
         else:
-            root = w.sqrt().to(self.dtype)[:, None]
-            x, y = x * root, y * root
+            x = x * w.sqrt().to(self.dtype)[:, None]
         for g in range(len(self.xx)):
             columns = np.flatnonzero(self.group == g)
             rows = slice(None) if seen is None else seen[:, columns[0]]
@@ -153,8 +151,9 @@ class Moments:
 
     def _add_targets(self, k: int, x: Tensor, y: Tensor, w: Tensor, columns: npt.NDArray[np.int64]) -> None:
         root = w.sqrt()
-        for cols in column_blocks(columns, COLUMNS):
-            part = y[:, cols].contiguous()
+
+        def add_block(cols: slice | npt.NDArray[np.int64]) -> None:
+            part = measured_from(self.shift_y[cols], y[:, cols], self.dtype).mul_(root.to(self.dtype)[:, None])
             if isinstance(cols, slice):
                 add(self.xy[k][:, cols], matmul(x.T, part))
             else:
@@ -162,6 +161,8 @@ class Moments:
             wide = part.double()
             self.sy[k][cols] += root @ wide
             self.yy[k][cols] += wide.square_().sum(0)
+
+        each(add_block, column_blocks(columns, COLUMNS), self.device)
 
     def _split_groups(self, seen: Tensor) -> None:
         """Refine the groups until no two targets of a group differ in ``seen`` (n, t)."""
@@ -305,7 +306,8 @@ def _column_sums(x: Tensor) -> Tensor:
 def measured_from(origin: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
     """x - origin in ``dtype``, subtracted in the wider of the two dtypes."""
     wide = torch.promote_types(x.dtype, dtype)
-    return (x.to(wide) - origin.to(wide)).to(dtype)
+    origin = origin.to(wide)
+    return (x - origin if x.dtype == wide else x.to(wide).sub_(origin)).to(dtype)
 
 
 def recentre(xx: Tensor, sx: Tensor, weight: Tensor | float, p: Tensor) -> Tensor:

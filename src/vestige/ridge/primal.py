@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.ridge._linalg import blas_alone, eigh, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, each, eigh, matmul, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
 from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
@@ -134,6 +135,11 @@ class PrimalForm:
         """The factor of fold k for group g, if it is held."""
         return None if self._kept is None else self._kept.get((g, k))
 
+    def forget(self) -> None:
+        """Let go of the factors that are held: the solution from all rows needs none."""
+        if self._kept is not None:
+            self._kept.clear()
+
     def projected(self, f: FoldFactor, cols: Columns) -> tuple[Tensor, Tensor]:
         """ZT = CT Q (c, d), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
         q = self._centre_y(self.others(f.fold), cols)
@@ -161,14 +167,15 @@ class PrimalForm:
                 self._smallest[g] = min(float(f.S[0]), self._smallest.get(g, np.inf))
                 shrink = shrinkage(f.S, grid)
                 parts = stretches(f.S, shrink)
-                for cols in column_blocks(columns, TARGETS):
-                    mse, error = self._validate(f, cols, shrink, parts)
-                    scores[:, cols] += to_numpy(mse) / len(folds)
-                    noise[:, cols] += to_numpy(error) / len(folds)
+                blocks = column_blocks(columns, TARGETS)
+                validate = partial(self._validate, f, shrink, parts)
+                for cols, (mse, error) in zip(blocks, each(validate, blocks, m.device), strict=True):
+                    scores[:, cols] += mse / len(folds)
+                    noise[:, cols] += error / len(folds)
         self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
         return scores
 
-    def _validate(self, f: FoldFactor, cols: Columns, shrink: Tensor, parts: list[Stretch]) -> tuple[Tensor, Tensor]:
+    def _validate(self, f: FoldFactor, shrink: Tensor, parts: list[Stretch], cols: Columns) -> tuple[Floats, Floats]:
         """Validation MSE of one fold (A, c), and the rounding error that it may carry."""
         Zt, q = self.projected(f, cols)
         Vt, y2 = self.held_out(f, cols, q)
@@ -176,7 +183,7 @@ class PrimalForm:
         square = quadratic_forms(f.H, Zt, parts)
         weight = self.m.weight[f.group, f.fold]
         sse = (y2 - 2 * cross + square).clamp(min=0)
-        return sse / weight, self._rounding(f, Zt, shrink, sse, y2) / weight
+        return to_numpy(sse / weight), to_numpy(self._rounding(f, Zt, shrink, sse, y2) / weight)
 
     def _rounding(self, f: FoldFactor, Zt: Tensor, shrink: Tensor, sse: Tensor, y2: Tensor) -> Tensor:
         """Estimate (A, c) of the rounding error in ``sse`` (A, c).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import checks
-from vestige.ridge._linalg import blas_alone, matmul
-from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from
+from vestige.ridge._linalg import blas_alone, each, matmul
+from vestige.ridge.moments import Moments, column_blocks, measured_from
 from vestige.ridge.primal import PrimalForm
 from vestige.ridge.rows import Chunk
 
 Floats = npt.NDArray[np.float64]
+BLOCK = 1024  # rows predicted at a time
 CANDIDATES = 1024  # (target, alpha) pairs predicted in one pass over the rows
 
 
@@ -69,12 +71,28 @@ def _add_errors(
     seen = checks.present(mask, *y.shape)
     labels = checks.fold_labels(fold, len(x), m.n_folds)
     for k, model in models.items():
-        for inside in column_blocks(np.flatnonzero(labels == k), ROWS):  # slices where a chunk is of one fold
-            predicted = matmul(measured_from(model.centre, x[inside], torch.float64), model.B)
-            error = (y[inside][:, targets].double() - model.base).sub_(predicted)
-            if seen is not None:
-                error.masked_fill_(~seen[inside][:, targets].to(m.device), 0.0)
-            sse[k] += w[inside] @ error.square_()
+        predict = partial(_squared_errors, x, y, w, seen, model, targets)
+        blocks = column_blocks(np.flatnonzero(labels == k), BLOCK)  # slices where a chunk is of one fold
+        for part in each(predict, blocks, m.device):
+            sse[k] += part
+
+
+def _squared_errors(
+    x: Tensor,
+    y: Tensor,
+    w: Tensor,
+    seen: Tensor | None,
+    model: _Model,
+    targets: npt.NDArray[np.int64],
+    inside: slice | npt.NDArray[np.int64],
+) -> Tensor:
+    """The sum (c,) of squared errors over the rows ``inside``."""
+    predicted = matmul(measured_from(model.centre, x[inside], torch.float64), model.B)
+    error = (y[inside][:, targets].double() - model.base).sub_(predicted)
+    if seen is not None:
+        error.masked_fill_(~seen[inside][:, targets].to(x.device), 0.0)
+    total: Tensor = w[inside] @ error.square_()
+    return total
 
 
 def _mean_over_folds(m: Moments, sse: Tensor, targets: npt.NDArray[np.int64]) -> Floats:

@@ -10,7 +10,7 @@ from vestige.ridge.quadratic import shrinkage
 
 CHOLESKY = 12  # one eigendecomposition costs about as much as this many Cholesky factors
 CORRECTIONS = 8
-SETTLED = 1e-10  # a solution stands when its last correction changed it by no more than this share
+SETTLED = 1e-8  # a solution stands when its last correction was no larger a share: the next one is far smaller
 
 
 class Solver:
