@@ -6,11 +6,11 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from vestige.report.blocks import Block, Cell, Chart, Gallery, Link, Opening, Page, Prose, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Gallery, Link, Opening, Page, RowGroup, Section, Table
 from vestige.report.page import save_page
 from vestige.report.published import Column, Paper, PublishedTable
 from vestige.report.writing import parts_of
@@ -18,6 +18,11 @@ from vestige.results import Results, Row
 from vestige.run import Run, write_text
 
 NONE = Cell("–", tone="quiet")
+PUBLISHED = "Published"
+
+WIDEST = 7
+"""Columns of numbers that a page shows side by side, with their intervals."""
+
 Runs = Mapping[str, Run]
 """The finished runs by the name of their experiment."""
 
@@ -165,7 +170,7 @@ def beside_published(table: PublishedTable, measured: Sequence[Measured], decima
     for row in measured:
         cells = (_measured(row.find(column), row.scale, decimals) for column in table.columns)
         own.setdefault(row.group, []).append((Cell(row.label, row.small), *cells))
-    groups = [RowGroup(tuple(published), "Published")]
+    groups = [RowGroup(tuple(published), PUBLISHED)]
     groups += [RowGroup(tuple(rows), heading) for heading, rows in own.items()]
     columns = ("", *(column.name for column in table.columns))
     said = f"{table.number}: {table.caption}"
@@ -181,6 +186,37 @@ def _measured(row: Row | None, scale: float, decimals: int) -> Cell:
         return NONE
     ends = "" if row.ci95 is None else f"{scale * row.ci95[0]:.{decimals}f}–{scale * row.ci95[1]:.{decimals}f}"
     return Cell(f"{scale * row.value:.{decimals}f}", ends)
+
+
+def for_page(table: Table) -> tuple[Table, ...]:
+    """A table as a page has room for it: of many columns those with a measurement, in parts side by side."""
+    n = len(table.columns)
+    if n <= WIDEST + 1 or all(group.heading != PUBLISHED for group in table.groups):
+        return (table,)
+    own = [row for group in table.groups if group.heading != PUBLISHED for row in group.rows]
+    kept = [k for k in range(1, n) if any(row[k] != NONE for row in own)] or list(range(1, n))
+    note = table.note
+    if len(kept) < n - 1:
+        note += " Columns that nothing was measured for are left out (the CSV has all); a measured mean is of the classes that the data have."
+    parts = [kept[start : start + WIDEST] for start in range(0, len(kept), WIDEST)]
+    several = len(parts) > 1
+    return tuple(
+        replace(
+            _columns_of(table, part),
+            caption=f"{table.caption} ({number} of {len(parts)})" if several else table.caption,
+            note=note if number == len(parts) else "",
+        )
+        for number, part in enumerate(parts, start=1)
+    )
+
+
+def _columns_of(table: Table, columns: Sequence[int]) -> Table:
+    """The first column and some others."""
+    chosen = (0, *columns)
+    groups = tuple(
+        replace(group, rows=tuple(tuple(row[k] for k in chosen) for row in group.rows)) for group in table.groups
+    )
+    return replace(table, columns=tuple(table.columns[k] for k in chosen), groups=groups)
 
 
 def figure_of(runs: Sequence[Run], name: str) -> tuple[Block, ...]:
@@ -228,9 +264,11 @@ def write_reproduction(
         here = {name: runs[name] for name in exhibit.experiments if name in runs}
         blocks = exhibit.blocks(here) if here or not exhibit.experiments else ()
         if blocks:
-            sections.append(
-                Section(f"{exhibit.name.capitalize()}: {exhibit.title}", exhibit.name.replace(" ", "-"), blocks)
+            shown = tuple(
+                part for block in blocks for part in (for_page(block) if isinstance(block, Table) else (block,))
             )
+            title = f"{exhibit.name.capitalize()}: {exhibit.title}"
+            sections.append(Section(title, exhibit.name.replace(" ", "-"), shown))
             _write_tables(exhibit, blocks, path.parent)
     links = tuple(
         Link(f"{name}: the whole report", Path(os.path.relpath(run.report_path, path.parent)).as_posix())
@@ -239,14 +277,34 @@ def write_reproduction(
     used = list(dict.fromkeys(_network(run.results()) for run in runs.values()))
     opening = Opening(
         source.short,
-        f"{source.title}: its tables and figures, measured again.",
+        f"{source.title if source.title.endswith('?') else f'{source.title}.'} Its tables and figures, measured again.",
         f"Network and layer: {'; '.join(used) or 'none yet'}. Published numbers are set apart; they were measured "
         "by the authors, with their network and their copies of the data.",
     )
-    sections.append(Section("The runs", "runs", (Prose("Every number comes from one of these runs."), *links)))
+    if runs:
+        sections.append(Section("The runs", "runs", (_data_table(runs), *links)))
     save_page(
         Page(f"vestige: {source.title}", "vestige · reproduction", (opening,), tuple(sections), "", tuple(missing)),
         path,
+    )
+
+
+def _data_table(runs: Runs) -> Table:
+    """What each run was measured on."""
+    described = {name: run.results() for name, run in runs.items()}
+    rows = tuple(
+        (
+            Cell(name),
+            Cell("; ".join(f"{role}: {data.get('spec')} ({data.get('n'):,})" for role, data in results.data.items())),
+            Cell(_network(results)),
+        )
+        for name, results in described.items()
+    )
+    return Table(
+        "Every measured number comes from one of these runs",
+        ("Run", "Data (examples)", "Network"),
+        (RowGroup(rows),),
+        numeric=False,
     )
 
 
