@@ -197,7 +197,10 @@ def for_page(table: Table) -> tuple[Table, ...]:
     kept = [k for k in range(1, n) if any(row[k] != NONE for row in own)] or list(range(1, n))
     note = table.note
     if len(kept) < n - 1:
-        note += " Columns that nothing was measured for are left out (the CSV has all); a measured mean is of the classes that the data have."
+        note += (
+            " Columns that nothing was measured for are left out (the CSV has all); a measured mean is of the classes "
+            "that the data have."
+        )
     parts = [kept[start : start + WIDEST] for start in range(0, len(kept), WIDEST)]
     several = len(parts) > 1
     return tuple(
