@@ -21,6 +21,8 @@ Pixels = NDArray[np.uint8]
 
 _ORIENTATION = 0x0112  # EXIF's tag
 
+_ENDINGS = (".png", ".jpg", ".jpeg")
+
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -46,7 +48,7 @@ class ImageFile:
                 turned = image if _upright(image) else ImageOps.exif_transpose(image)
                 return np.asarray(turned if turned.mode == "RGB" else turned.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise VestigeError(f"{self.path}: cannot be read as an image: {error}") from error
+            raise VestigeError(f"{self.path}: cannot be read as an image: {_reason(error)}") from error
 
     def digest(self) -> str:
         """sha256 of the file."""
@@ -59,6 +61,11 @@ class ImageFile:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise VestigeError(f"{self.path}: cannot be read: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the path that the message has already."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _upright(image: Image.Image) -> bool:
@@ -76,7 +83,7 @@ def image_size(path: Path) -> tuple[int, int]:
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VestigeError(f"{path}: cannot be read as an image: {error}") from error
+        raise VestigeError(f"{path}: cannot be read as an image: {_reason(error)}") from error
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -173,6 +180,27 @@ def draw_points(pixels: Pixels, points: ArrayLike, colour: tuple[int, int, int] 
     return blended.round().astype(np.uint8)
 
 
+def check_image_path(path: Path) -> None:
+    """Refuse, before anything is computed, a file that no picture can be written into.
+
+    Raises:
+        VestigeError: where its ending is not that of a PNG or a JPEG, or it is a folder.
+    """
+    if path.suffix.lower() not in _ENDINGS:
+        raise VestigeError(f"{path}: expected a picture's name, which ends in {', '.join(_ENDINGS)}")
+    if path.is_dir():
+        raise VestigeError(f"{path}: is a folder; expected a picture's name")
+
+
 def save_image(pixels: Pixels, path: Path) -> None:
-    """Write a picture as PNG or JPEG, by the file's ending."""
-    Image.fromarray(pixels).save(path, quality=92)
+    """Write a picture as PNG or JPEG, by the file's ending; its folder is made where it is missing.
+
+    Raises:
+        VestigeError: where it cannot be written.
+    """
+    check_image_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, quality=92)
+    except OSError as error:
+        raise VestigeError(f"{path}: the picture cannot be written: {_reason(error)}") from error

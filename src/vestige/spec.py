@@ -89,9 +89,10 @@ def parse_data_spec(text: str) -> DataSpec:
     kind, colon, rest = text.partition(":")
     path, *options = rest.split(",")
     if not colon or not kind or not path:
+        place = text if text and not colon else "/data/photos"
         raise VestigeError(
-            f"{text!r} is no data spec: expected kind:PATH[,key=value], as in 300w:/data/helen, "
-            "folder:/data/photos or synthetic:faces,n=800"
+            f"{text!r} is no data spec: expected kind:PATH[,key=value], as in 300w:{place} (pictures with .pts files), "
+            f"folder:{place} (pictures alone) or synthetic:faces,n=800"
         )
     return DataSpec(text, kind, path, _parse_options(text, options))
 

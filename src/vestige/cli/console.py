@@ -80,12 +80,14 @@ def listening() -> Iterator[Listener]:
 
 def print_results(results: Results, metric: str) -> None:
     """The table of methods on standard output: the main metric with its interval, then the other metrics over all."""
-    others = list(dict.fromkeys(row.metric for row in results.rows if row.subset == "all" and row.metric != metric))
+    metrics = dict.fromkeys(row.metric for row in results.rows if row.subset == "all")
+    others = [name for name in metrics if name != metric and not name.endswith("_difference")]  # the report has those
     read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
     title = f"{results.task}: {metric}, test n = {results.data['test']['n']}\n{read}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("method", metric, "95 % CI", *others):
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    for name in ("method", "value", "95 % CI", *others):
+        heading = name.replace("@", "\n@")  # narrow enough for 80 columns
+        table.add_column(heading, justify="left" if name == "method" else "right", no_wrap=True, vertical="bottom")
     overall = {(row.method, row.metric): row for row in results.rows if row.subset == "all"}
     for method in results.methods():
         main = overall.get((method, metric))

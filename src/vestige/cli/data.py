@@ -32,8 +32,9 @@ def check_command(
     """Counts, sizes, problems, and a contact sheet."""
     from vestige.datasets.check import check, contact_sheet
     from vestige.datasets.opening import open_dataset
-    from vestige.images import save_image
+    from vestige.images import check_image_path, save_image
 
+    check_image_path(output)
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     seen = itertools.count(1)
     with listening() as listener:

@@ -69,6 +69,13 @@ for name, commands, example in (
     app.add_typer(commands, name=name, cls=Group, epilog=examples(example))
 
 
+_USERS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EMFILE),
+}
+"""Errors of the system that are the user's to mend: disks that are full or closed, files where folders are wanted."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake and a full or closed disk end in one message and status 2."""
     try:
@@ -76,9 +83,9 @@ def main() -> None:
     except VestigeError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in _USERS:
             raise
-        _stop(f"{error.filename or 'output'}: {error.strerror}; what was finished is kept, run the command again")
+        _stop(f"{error.filename or 'output'}: {error.strerror}; what was finished is kept, mend it and run again")
 
 
 def _stop(message: str) -> None:

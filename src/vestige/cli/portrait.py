@@ -11,7 +11,6 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import console, listening
 from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
-from vestige.errors import VestigeError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,13 +47,12 @@ def portrait(
     Runs that were trained at the same layer and see the same square read the same numbers; the picture says whether
     they do. Points are read without looking back.
     """
-    from vestige.images import save_image
+    from vestige.images import check_image_path, save_image
     from vestige.probes.portrait import read_portrait
     from vestige.probes.record import reader_of
     from vestige.run import Run, write_json
 
-    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise VestigeError(f"-o {output}: expected a picture's name, as in -o portrait.png")
+    check_image_path(output)
     found_box = None if box is None else np.array(o.parse_box(box))
     with listening() as listener:
         listener.say(f"reading {image}")
@@ -65,7 +63,6 @@ def portrait(
             found_box,
             category,
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
     save_image(found.picture(), output)
     write_json(output.with_suffix(".json"), found.to_json())
     if not found.shared:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.geometry import FACE_MARGIN
@@ -24,6 +24,7 @@ from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.fit import Fit
 from vestige.probes.methods import Method, Setup, save_methods
 from vestige.probes.points import PointModel, fit_look_back
+from vestige.probes.scores import NORMALISERS
 from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
@@ -64,6 +65,10 @@ class LandmarkOptions:
     rgb_size: int = 46
     untrained_seeds: int = 3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.normaliser not in (None, *NORMALISERS):
+            raise VestigeError(f"--normaliser {self.normaliser}: {choice(str(self.normaliser), NORMALISERS)}")
 
 
 @dataclass(frozen=True)
