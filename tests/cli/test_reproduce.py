@@ -1,6 +1,7 @@
 """A paper's tables and figures through the command line, on drawn objects in the place of its data."""
 
 import csv
+import html
 import json
 
 import pytest
@@ -41,6 +42,10 @@ def test_the_page_has_what_was_asked_for_and_says_what_is_missing(made):
     assert "Table 1" not in page
     assert "landmarks-helen is not there" in page  # figure 2a is made from it
     assert 'href="keypoints/report.html"' in page
+    notes = read_results(made / "keypoints" / "results.json").notes
+    assert notes
+    assert all(note in html.unescape(page) for note in notes)
+    assert TRAIN in page
 
 
 def test_the_portrait_is_made_of_the_runs_that_are_there(made):

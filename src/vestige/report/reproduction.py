@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from vestige.report.blocks import Block, Cell, Chart, Gallery, Link, Opening, Page, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Facts, Gallery, Link, Opening, Page, RowGroup, Section, Table
 from vestige.report.page import save_page
 from vestige.report.published import Column, Paper, PublishedTable
 from vestige.report.writing import parts_of
@@ -285,11 +285,17 @@ def write_reproduction(
         "by the authors, with their network and their copies of the data.",
     )
     if runs:
-        sections.append(Section("The runs", "runs", (_data_table(runs), *links)))
+        sections.append(Section("The runs", "runs", (_data_table(runs), *_notes(runs), *links)))
     save_page(
         Page(f"vestige: {source.title}", "vestige · reproduction", (opening,), tuple(sections), "", tuple(missing)),
         path,
     )
+
+
+def _notes(runs: Runs) -> tuple[Facts, ...]:
+    """What the runs say must be known of their numbers."""
+    notes = tuple((name, note) for name, run in runs.items() for note in run.results().notes)
+    return (Facts("What to know of their numbers", notes),) if notes else ()
 
 
 def _data_table(runs: Runs) -> Table:
