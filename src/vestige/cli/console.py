@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -80,28 +80,66 @@ def listening() -> Iterator[Listener]:
 
 def print_results(results: Results, metric: str) -> None:
     """The table of methods on standard output: the main metric with its interval, then the other metrics over all."""
-    metrics = dict.fromkeys(row.metric for row in results.rows if row.subset == "all")
-    others = [name for name in metrics if name != metric and not name.endswith("_difference")]  # the report has those
     read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
     title = f"{results.task}: {metric}, test n = {results.data['test']['n']}\n{read}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for name in ("method", "value", "95 % CI", *others):
-        heading = name.replace("@", "\n@")  # narrow enough for 80 columns
-        table.add_column(heading, justify="left" if name == "method" else "right", no_wrap=True, vertical="bottom")
+    methods, *columns = _columns(results, metric)
+    out = _out()
+    for group in _fitting(methods, columns, out.width):
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+        for heading, *_ in (methods, *group):
+            justify: JustifyMethod = "left" if heading == methods[0] else "right"
+            table.add_column(heading, justify=justify, no_wrap=True, vertical="bottom")
+        for cells in zip(methods[1:], *(column[1:] for column in group), strict=True):
+            table.add_row(*cells)
+        out.print(table)
+        title = ""
+    _print_left_out(results)
+
+
+def _columns(results: Results, metric: str) -> list[list[str]]:
+    """The columns of the table of methods, each its heading and its cells."""
     overall = {(row.method, row.metric): row for row in results.rows if row.subset == "all"}
-    for method in results.methods():
-        main = overall.get((method, metric))
-        if main is not None:
-            interval = "" if main.ci95 is None else f"{main.ci95[0]:.4f}-{main.ci95[1]:.4f}"
-            cells = [f"{overall[method, other].value:.3f}" if (method, other) in overall else "" for other in others]
-            table.add_row(method, f"{main.value:.4f}", interval, *cells)
-    print_table(table, results)
+    main = [row for method in results.methods() if (row := overall.get((method, metric))) is not None]
+    metrics = dict.fromkeys(row.metric for row in results.rows if row.subset == "all")
+    columns = [
+        ["method", *(row.method for row in main)],
+        ["value", *(f"{row.value:.4f}" for row in main)],
+        ["95 % CI", *("" if row.ci95 is None else f"{row.ci95[0]:.4f}-{row.ci95[1]:.4f}" for row in main)],
+    ]
+    for other in metrics:
+        if other != metric and not other.endswith("_difference"):  # the report has those
+            found = [overall.get((row.method, other)) for row in main]
+            columns.append([other.replace("@", "\n@"), *("" if row is None else f"{row.value:.3f}" for row in found)])
+    return columns
+
+
+def _fitting(first: list[str], columns: list[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns in groups that fit beside the first one, so that none is cut off."""
+    groups: list[list[list[str]]] = [[]]
+    room = free = width - 2 - _width(first)
+    for column in columns:
+        if _width(column) > free and groups[-1]:
+            groups.append([])
+            free = room
+        groups[-1].append(column)
+        free -= _width(column)
+    return groups
+
+
+def _width(column: list[str]) -> int:
+    """What a column takes on the screen, with the space beside it."""
+    return 3 + max(len(line) for cell in column for line in cell.split("\n"))
 
 
 def print_table(table: Table, results: Results) -> None:
     """A table of results on standard output; what was left out of the data on standard error."""
-    Console(width=None if console.is_terminal else 120).print(table)
+    _out().print(table)
     _print_left_out(results)
+
+
+def _out() -> Console:
+    """Standard output, as wide as the terminal; wide enough for anything where there is none."""
+    return Console(width=None if console.is_terminal else 120)
 
 
 def _print_left_out(results: Results) -> None:
