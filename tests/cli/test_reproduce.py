@@ -8,7 +8,7 @@ import pytest
 
 from vestige.results import read_results
 
-TRAIN, TEST = "synthetic:objects,n=60,seed=1,size=96", "synthetic:objects,n=20,seed=2,size=96"
+TRAIN, TEST = "synthetic:objects,n=40,seed=1,size=96", "synthetic:objects,n=14,seed=2,size=96"
 GIVEN = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}"]
 OPTIONS = ["--table", 2, "--figure", 1, "--figure", 2, *GIVEN, "--layer", "block4", "--untrained", 0]
 
@@ -64,7 +64,7 @@ def test_a_finished_run_is_kept_and_another_network_refused(vestige, made):
 
 def test_a_dry_run_tells_what_belongs_where_and_writes_nothing(vestige, tmp_path):
     said = str(vestige("reproduce", "persistent-evidence", "--dry-run", *GIVEN, "-o", tmp_path / "paper"))
-    assert "60 examples, 0 left out" in said
+    assert "40 examples, 0 left out" in said
     assert said.count("  ready") == 1
     assert "--data imagenet=folder:/data/imagenet/val-first-49000" in said
     assert not (tmp_path / "paper").exists()
@@ -88,7 +88,7 @@ def test_mistakes_are_told(vestige, tmp_path, options, expected):
 def test_a_dry_run_of_the_second_paper_names_each_place_once_and_what_is_made_of_it(vestige):
     given = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}", "--data", f"voc-cats={TRAIN}"]
     said = str(vestige("reproduce", "do-convnets-learn-correspondence", "--dry-run", *given))
-    assert said.count("60 examples, 0 left out") == 2
+    assert said.count("40 examples, 0 left out") == 2
     assert said.count("voc-keypoints: as above") == 2
     assert said.count("  ready") == 3  # the cats have no split of their own
     for line in ("classify: table 3", "detect: table 4, figure 6", "classify-cats: figure 4, figure 5"):
