@@ -20,7 +20,7 @@ def test_equals_direct_products(dtype: torch.dtype, rtol: float, d: int, fall: f
     H = torch.from_numpy(root @ root.T)
     Z = torch.from_numpy(rng.normal(size=(5, d))) * S.double().sqrt()
     shrink = shrinkage(S, alphas)
-    found = quadratic_forms(H.to(dtype), Z.to(dtype), stretches(S, shrink))
+    found = quadratic_forms(H.to(dtype), Z.to(dtype), stretches(S, shrink, dtype))
     B = Z[None] * shrink[:, None]
     want = torch.einsum("ati,ij,atj->at", B, H, B)
     scale = want.max()  # that of the smallest alpha: the errors are in units of the target
@@ -31,7 +31,7 @@ def test_equals_direct_products(dtype: torch.dtype, rtol: float, d: int, fall: f
 def test_few_functions_serve_many_alphas(dtype: torch.dtype) -> None:
     S = torch.from_numpy(np.sort(1e4 / np.arange(1.0, 1025))).to(dtype)
     few, many = (
-        sum(len(p.basis) for p in stretches(S, shrinkage(S, torch.logspace(-1, 6, count, dtype=torch.float64))))
+        sum(len(p.basis) for p in stretches(S, shrinkage(S, torch.logspace(-1, 6, count, dtype=torch.float64)), dtype))
         for count in (10, 100)
     )
     assert many < 1.8 * few

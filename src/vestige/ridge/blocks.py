@@ -125,8 +125,9 @@ class SharedAlpha:
         """Mean non-zero eigenvalue of the scatter of the rows in which the first block's first target is known."""
         return next(self._forms())[1].scale()
 
-    def score(self, alphas: Floats) -> Floats:
+    def score(self, alphas: Floats, only: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+        assert only is None  # all targets have a part in one alpha
         scores = np.empty((len(alphas), self.blocks.n_targets))
         noise = np.empty_like(scores)
         for cols, form in self._forms():

@@ -3,11 +3,12 @@
 For fold k, with the other folds' rows T centred about their mean and scaled by the roots of their weights,
 K_TT = U S UT. The prediction of fold k's rows V at alpha is mean y + P (Z / (S + alpha)) with P = K_VT U and
 Z = UT (y - mean y): every alpha costs one product, residuals are explicit, and d enters only in the Gram matrix.
+Float32 does for most of these products: what it cannot tell apart is looked at again in float64.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,12 @@ from vestige.ridge.rows import Rows
 from vestige.ridge.solution import Form
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 TARGETS = 1024
 BLOCK_BYTES = 256 * 2**20  # of the rows' columns that are worked on at a time
 PREDICTED_BYTES = 128 * 2**20  # of predictions at all alphas
+PAIRS = 512  # of target and alpha, scored again at a time
+NOISE = 10.0  # rounding errors of sums allowed for, in units of the dtype's epsilon
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,23 @@ class DualForm:
 
     name: Form = "dual"
 
-    def __init__(self, rows: Rows, dtype: torch.dtype, fit_intercept: bool = True, keep: bool = False) -> None:
-        """``dtype`` is that of the products over features; all else is float64. Float32 loses alphas that are small
-        beside the largest eigenvalue.
+    def __init__(
+        self,
+        rows: Rows,
+        dtype: torch.dtype,
+        fit_intercept: bool = True,
+        keep: bool = False,
+        scoring: torch.dtype = torch.float64,
+    ) -> None:
+        """``dtype`` is that of the products over features. Float32 loses alphas that are small beside the largest
+        eigenvalue.
 
-        ``keep`` holds the folds' factors, about n^2 (K - 1 + 1 / K) numbers for each group.
+        ``scoring`` is that of the products which score alphas; all else is float64. `settle` mends float32's scores
+        where they matter. ``keep`` holds the folds' factors, about n^2 (K - 1 + 1 / K) numbers for each group.
         """
         self.rows, self.dtype, self.fit_intercept, self.keep = rows, dtype, fit_intercept, keep
+        self.scoring = scoring
+        self._noise: dict[float, Floats] = {}
         self.device = rows.Y.device
         self.K, self.shift = self._gram()
         self._kept: dict[tuple[int, int], DualFactor | None] = {}
@@ -145,37 +159,55 @@ class DualForm:
         """Z = UT (y - q) (m, c) and the training mean q (c,)."""
         y = self.rows.Y[f.T][:, cols].double()
         q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
-        return matmul(f.Ut, (y - q).mul_(f.root[:, None])), q
+        return matmul(f.Ut, (y - q).mul_(f.root[:, None]).to(f.Ut.dtype)), q
+
+    def _usable(self, known: Tensor) -> list[int]:
+        """The folds of rows ``known``; none if they are all of one."""
+        folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
+        return [int(k) for k in folds] if len(folds) > 1 else []
 
     @blas_alone()
-    def score(self, alphas: Floats) -> Floats:
-        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+    def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold.
+
+        With ``only`` (t,), those targets are scored; the others' scores are infinite.
+        """
         scores = np.full((len(alphas), self.rows.Y.shape[1]), np.nan)
+        noise = np.zeros_like(scores)
+        if only is not None:
+            scores[:, ~only] = np.inf
         for g, (columns, known) in enumerate(self._group_rows()):
-            folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
-            if len(folds) > 1:
+            folds = self._usable(known)
+            columns = columns if only is None else columns[only[columns]]
+            if not len(columns):
+                continue
+            if folds:
                 scores[:, columns] = 0.0
-            for k in folds if len(folds) > 1 else ():
-                f = self.factor(g, int(k))
+            for k in folds:
+                f = self.factor(g, k)
                 assert f is not None
-                parts = stretches(f.S, shrinkage(f.S, torch.from_numpy(alphas).to(self.device)))
+                shrink = shrinkage(f.S, torch.from_numpy(alphas).to(self.device))
+                parts = stretches(f.S, shrink, self.scoring)
+                f = replace(f, Ut=f.Ut.to(self.scoring), P=f.P.to(self.scoring))
                 size = max(1, min(TARGETS, PREDICTED_BYTES // (8 * len(f.V) * (_rank(parts) + len(alphas)))))
                 blocks = column_blocks(columns, size)
-                for cols, mse in zip(blocks, each(partial(self._validate, f, parts), blocks, self.device), strict=True):
+                validate = partial(self._validate, f, shrink, parts)
+                for cols, (mse, error) in zip(blocks, each(validate, blocks, self.device), strict=True):
                     scores[:, cols] += mse / len(folds)
+                    noise[:, cols] += error / len(folds)
+        self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
         return scores
 
-    def _validate(self, f: DualFactor, parts: list[Stretch], cols: Any) -> Floats:
-        """Validation MSE (A, c) of one fold.
+    def _validate(self, f: DualFactor, shrink: Tensor, parts: list[Stretch], cols: Any) -> tuple[Floats, Floats]:
+        """Validation MSE (A, c) of one fold, and the rounding error that it may carry.
 
         Within a stretch of the spectrum the alphas' functions are combinations of a few (`quadratic`): P multiplies
         Z shrunk by those, and the products are combined.
         """
         Z, q = self._projected(f, cols)
-        seen = self.rows.seen
-        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
-        y, P, w = (self.rows.Y[f.V][:, cols].double() - q)[known], f.P[known], self.rows.w[f.V][known]
-        terms = torch.empty(_rank(parts), *y.shape, dtype=torch.float64, device=self.device)
+        y, known = self._held_out(f, cols, q)
+        P = f.P[known]
+        terms = torch.empty(_rank(parts), *y.shape, dtype=P.dtype, device=self.device)
         row = 0
         for part in parts:
             few = len(part.basis)
@@ -183,11 +215,65 @@ class DualForm:
             product = matmul(P[:, part.at], shrunk)
             terms[row : row + few] = product.view(len(y), few, -1).transpose(0, 1)
             row += few
-        mix = torch.cat([part.mix for part in parts], dim=1)
+        mix = torch.cat([part.mix for part in parts], dim=1).to(P.dtype)
         predicted = matmul(mix, terms.flatten(1)).view(len(mix), *y.shape)
-        return to_numpy(w / w.sum() @ predicted.sub_(y).square_())
+        share = self.rows.w[f.V][known]
+        share = (share / share.sum()).to(P.dtype)
+        mse = (share @ predicted.sub_(y.to(P.dtype)).square_()).double()
+        return to_numpy(mse), to_numpy(
+            self._rounding(Z, share @ P.square(), shrink, mse, share @ y.to(P.dtype).square())
+        )
 
-    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def _held_out(self, f: DualFactor, cols: Any, q: Tensor) -> tuple[Tensor, Any]:
+        """y - q (v, c) of the fold's rows in which the targets are known, and which of its rows those are."""
+        seen = self.rows.seen
+        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
+        return (self.rows.Y[f.V][:, cols].double() - q)[known], known
+
+    def _rounding(self, Z: Tensor, P2: Tensor, shrink: Tensor, mse: Tensor, y2: Tensor) -> Tensor:
+        """Estimate (A, c) of the rounding error in ``mse`` (A, c).
+
+        The sums are rounded, by eps times their terms. So is Z, by eps |Z| spread over the m directions, which moves
+        the prediction by that times |P / (S + alpha)|; P2 (m,) is the mean over rows of P's squares.
+        """
+        eps = torch.finfo(Z.dtype).eps
+        moved = eps * len(Z) ** -0.5 * (shrink.square() @ P2.double()).sqrt()[:, None] * Z.norm(dim=0).double()
+        error: Tensor = NOISE * eps * (y2.double() + mse) + (2 * mse.sqrt() + moved) * moved
+        return error
+
+    def _rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
+        """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
+        noise = np.stack([self._noise[a] for a in alphas.tolist()])
+        return np.asarray(scores - noise <= (scores + noise)[best, np.arange(scores.shape[1])])
+
+    @blas_alone()
+    def settle(
+        self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64], uncertain: Bools
+    ) -> tuple[Floats, Bools]:
+        """Scores (A, t) of which the rivals' are of products in float64; ``uncertain`` (t,) as it is."""
+        rivals = self._rivals(alphas, scores, best)
+        rivals[:, rivals.sum(axis=0) < 2] = False
+        scores = scores.copy()
+        for g, (columns, known) in enumerate(self._group_rows()):
+            folds = self._usable(known)
+            target, at = np.nonzero(rivals[:, columns].T)
+            for some in np.array_split(np.arange(len(target)), -(-len(target) // PAIRS)) if len(target) else ():
+                cols, alpha = columns[target[some]], torch.from_numpy(alphas[at[some]]).to(self.device)
+                scores[at[some], cols] = sum(self._exact(g, k, cols, alpha) for k in folds) / len(folds)
+        return scores, uncertain
+
+    def _exact(self, g: int, k: int, cols: npt.NDArray[np.int64], alpha: Tensor) -> Floats:
+        """Validation MSE (c,) of one fold for targets (c,) at alphas (c,), in float64."""
+        f = self.factor(g, k)
+        assert f is not None
+        different, place = np.unique(cols, return_inverse=True)
+        Z, q = self._projected(f, different)
+        y, known = self._held_out(f, different, q)
+        predicted = matmul(f.P[known], Z[:, place] * shrinkage(f.S, alpha).T)
+        w = self.rows.w[f.V][known]
+        return to_numpy(w / w.sum() @ predicted.sub_(y[:, place]).square_())
+
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """Targets (t,) without a usable fold; all of them, if an alpha is lost in the Gram matrix's rounding."""
         floor = 8 * torch.finfo(self.dtype).eps * float(self.K.diagonal().sum())
         blind = np.isnan(scores[best, np.arange(scores.shape[1])])
@@ -198,15 +284,20 @@ class DualForm:
         """Predictions into ``out`` (n, t) of all rows, each from the other folds; NaN where those know nothing."""
         for g, (columns, _) in enumerate(self._group_rows()):
             for k in np.unique(self.rows.labels):
-                f = self.factor(g, int(k))
-                for cols in column_blocks(columns, TARGETS):
-                    at = np.ix_(np.flatnonzero(self.rows.labels == k), np.arange(len(alpha))[cols])
-                    out[at] = np.nan if f is None else to_numpy(self._predict(f, cols, alpha))
+                f, rows = self.factor(g, int(k)), np.flatnonzero(self.rows.labels == k)
+                if f is None:
+                    out[np.ix_(rows, columns)] = np.nan
+                    continue
+                blocks = column_blocks(columns, TARGETS)
+                for cols, predicted in zip(
+                    blocks, each(partial(self._predict, f, alpha), blocks, self.device), strict=True
+                ):
+                    out[np.ix_(rows, np.arange(len(alpha))[cols])] = predicted
 
-    def _predict(self, f: DualFactor, cols: Any, alpha: Floats) -> Tensor:
+    def _predict(self, f: DualFactor, alpha: Floats, cols: Any) -> npt.NDArray[Any]:
         Z, q = self._projected(f, cols)
         shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(self.device)).T
-        return matmul(f.P, Z * shrink) + q
+        return to_numpy(matmul(f.P, Z * shrink) + q)
 
     @blas_alone()
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats:
@@ -219,15 +310,24 @@ class DualForm:
             root, share = self._share(T)
             S, Ut = eigh(self._centred(T, T, share).mul_(root[:, None]).mul_(root))
             f = DualFactor(T, T, S.clamp_(min=0), Ut, Ut, root, share)
-            for cols in column_blocks(columns, TARGETS):
-                Z, means[cols] = self._projected(f, cols)
-                shrink = shrinkage(S, torch.from_numpy(alpha[cols]).to(self.device)).T
-                a = matmul(Ut.T, Z * shrink).mul_(root[:, None])
-                if self.fit_intercept:
-                    a -= share[:, None] * a.sum(0)
-                    means[cols] -= share @ matmul(self.K[T][:, T], a)
+            mean = share @ self.K[T][:, T]  # of the inner products with all rows
+            blocks = column_blocks(columns, TARGETS)
+            for cols, (a, q) in zip(
+                blocks, each(partial(self._rows_of, f, alpha, mean), blocks, self.device), strict=True
+            ):
                 A[T[:, None], torch.arange(t, device=self.device)[cols]] = a
+                means[cols] = q
         return self._to_features(A, means, coef)
+
+    def _rows_of(self, f: DualFactor, alpha: Floats, mean: Tensor, cols: Any) -> tuple[Tensor, Tensor]:
+        """What each row adds to the coefficients, (n, c), and the intercepts (c,) at the shift."""
+        Z, q = self._projected(f, cols)
+        shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(self.device)).T
+        a = matmul(f.Ut.T, Z * shrink).mul_(f.root[:, None])
+        if self.fit_intercept:
+            a -= f.share[:, None] * a.sum(0)
+            q = q - mean @ a
+        return a, q
 
     def _to_features(self, A: Tensor, intercept: Tensor, coef: npt.NDArray[Any]) -> Floats:
         """coef = XT A, block of columns by block; the intercept moves from the shift to the origin."""

@@ -34,7 +34,7 @@ class _Form(Protocol):
     @property
     def name(self) -> Form: ...
     def scale(self) -> float: ...
-    def score(self, alphas: Floats) -> Floats: ...
+    def score(self, alphas: Floats, only: Bools | None = None) -> Floats: ...
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]: ...
     def forget(self) -> None: ...
     def solve(self, alpha: Floats, coef: npt.NDArray[Any]) -> Floats: ...
@@ -165,7 +165,9 @@ def _fit_dual(
     return_oof: bool,
     coef_path: str | Path | None,
 ) -> RidgeSolution:
-    dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None)
+    # one alpha for all is decided by sums over targets: no target of its own could be looked at again
+    scoring = dtype if per_target else torch.float64
+    dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None, scoring=scoring)
 
     def predict(alpha: Floats) -> npt.NDArray[Any]:
         out = np.empty(tuple(data.Y.shape), _numpy_dtype(dtype))
@@ -173,7 +175,8 @@ def _fit_dual(
         return out
 
     coef = _coefficients((data.Y.shape[1], data.X.shape[1]), dtype, coef_path)
-    return _finish(dual, alphas, per_target, coef, predict if return_oof else None)
+    settle = dual.settle if scoring == torch.float32 else None
+    return _finish(dual, alphas, per_target, coef, predict if return_oof else None, settle)
 
 
 def _fit_blocks(
@@ -304,7 +307,7 @@ def _finish(
         scores = form.score(tried)
     best = grid.choose(scores, per_target, tried)
     uncertain = form.uncertain(tried, scores, best)
-    if settle is not None and per_target and uncertain.any():
+    if settle is not None and per_target:
         scores, uncertain = settle(tried, scores, best, uncertain)
         best = grid.choose(scores, per_target, tried)
     alpha = tried[best]
@@ -313,6 +316,7 @@ def _finish(
         form.forget()
     intercept = form.solve(alpha, coef)
     boundary = grid.at_boundary(tried, best)
+    scores[np.isinf(scores)] = np.nan
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
 
 
@@ -327,6 +331,8 @@ def _settle(
     """Better scores (A, t) for the uncertain targets, and those (t,) which remain so: targets that no fold can judge,
     and those with a rival that rounding cannot tell apart, or, with ``rows``, that lies below what the moments resolve.
     """
+    if not uncertain.any():
+        return scores, uncertain
     blind = np.isnan(scores).any(axis=0)
     doubtful = form.rivals(tried, scores, best) & uncertain & ~blind
     scores, rivals, best = compare(form, tried, scores, best, doubtful)
@@ -335,7 +341,7 @@ def _settle(
     settled = recheck_scores(form, tried, scores, rivals, rows)
     every = np.arange(len(best))
     # what was told apart keeps its distance from the best, whose score is another now
-    settled += np.where(doubtful & ~rivals, (settled - scores)[best, every], 0.0)
+    settled += np.where(doubtful & ~rivals, (settled[best, every] - scores[best, every]), 0.0)
     lost = rivals & (tried[:, None] + form.smallest() < form.resolution())
     return settled, uncertain & (blind | lost.any(axis=0))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 STEP = 10**0.25
 FIRST: Floats = STEP ** np.arange(-16.0, 9.0)  # 1e-4 ... 1e2, times the data's scale
@@ -15,22 +16,30 @@ WIDEN = 8  # alphas a round: two decades
 ROUNDS = 3  # so that the widest grid is 1e-10 ... 1e8
 
 
-def search(score: Callable[[Floats], Floats], scale: float, per_target: bool) -> tuple[Floats, Floats]:
+class Score(Protocol):
+    """Scores (A, t) of alphas (A,); with ``only`` (t,) those of some targets, infinite for the others."""
+
+    def __call__(self, alphas: Floats, only: Bools | None = None) -> Floats: ...
+
+
+def search(score: Score, scale: float, per_target: bool) -> tuple[Floats, Floats]:
     """Score an automatic grid, wider for as long as (and in the direction where) an optimum sits on its edge.
 
-    ``score`` maps alphas (A,) to scores (A, t); ``scale`` is the mean eigenvalue of the training scatter.
-    Returns the alphas (A,), ascending, and their scores (A, t).
+    ``scale`` is the mean eigenvalue of the training scatter. Returns the alphas (A,), ascending, and their scores
+    (A, t): infinite for targets at alphas to which the grid was widened for others.
     """
     alphas = FIRST * (scale if scale > 0 else 1.0)
     scores = score(alphas)
     for down in (True, False):
         for _ in range(ROUNDS):
-            best = choose(scores, per_target)
-            if not np.any(best == (0 if down else len(alphas) - 1)):
+            edge = choose(scores, per_target) == (0 if down else len(alphas) - 1)
+            edge &= ~np.isnan(scores).any(axis=0)
+            if not edge.any():
                 break
+            only = edge if per_target else None
             steps: Floats = STEP ** np.arange(1.0, WIDEN + 1)
             more = np.sort(alphas[0] / steps) if down else alphas[-1] * steps
-            parts = [(more, score(more)), (alphas, scores)]
+            parts = [(more, score(more, only)), (alphas, scores)]
             parts = parts if down else parts[::-1]
             alphas = np.concatenate([part[0] for part in parts])
             scores = np.concatenate([part[1] for part in parts])

@@ -26,6 +26,7 @@ from vestige.ridge.solution import Form
 from vestige.ridge.solving import Solver, corrected
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 Columns = slice | npt.NDArray[np.int64]
 
 TARGETS = 256  # targets worked on at a time
@@ -152,21 +153,28 @@ class PrimalForm:
         return matmul(C.to(self.m.dtype).T, f.Qt.T), y2
 
     @blas_alone()
-    def score(self, alphas: Floats) -> Floats:
-        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold."""
+    def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold.
+
+        With ``only`` (t,), those targets are scored; the others' scores are infinite.
+        """
         m = self.m
         scores = np.full((len(alphas), m.n_targets), np.nan)
         noise = np.zeros_like(scores)
+        if only is not None:
+            scores[:, ~only] = np.inf
         grid = torch.from_numpy(alphas).to(m.device)
         for g in range(len(m.xx)):
-            columns, folds = np.flatnonzero(m.group == g), self.folds(g)
+            columns, folds = np.flatnonzero((m.group == g) & (True if only is None else only)), self.folds(g)
+            if not len(columns):
+                continue
             if folds:
                 scores[:, columns] = 0.0
             for k in folds:
                 f = self.factor(g, k)
                 self._smallest[g] = min(float(f.S[0]), self._smallest.get(g, np.inf))
                 shrink = shrinkage(f.S, grid)
-                parts = stretches(f.S, shrink)
+                parts = stretches(f.S, shrink, m.dtype)
                 blocks = column_blocks(columns, TARGETS)
                 validate = partial(self._validate, f, shrink, parts)
                 for cols, (mse, error) in zip(blocks, each(validate, blocks, m.device), strict=True):
@@ -203,13 +211,13 @@ class PrimalForm:
         """The rounding error (A, t) that the scores of ``alphas`` (A,), which `score` has given, may carry."""
         return np.stack([self._noise[a] for a in alphas.tolist()])
 
-    def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
         noise = self.noise(alphas)
         high = (scores + noise)[best, np.arange(scores.shape[1])]
         return np.asarray(scores - noise <= high)
 
-    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """Targets (t,) whose alpha rounding may have decided: it has rivals, or no fold is of use.
 
         With one alpha for all, the sums over targets decide.

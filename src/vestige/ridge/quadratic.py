@@ -42,13 +42,13 @@ class Stretch:
     mix: Tensor
 
 
-def stretches(S: Tensor, shrink: Tensor) -> list[Stretch]:
-    """The stretches of a spectrum S (d,), ascending, for the functions ``shrink`` (A, d).
+def stretches(S: Tensor, shrink: Tensor, dtype: torch.dtype) -> list[Stretch]:
+    """The stretches of a spectrum S (d,), ascending, for the functions ``shrink`` (A, d) and products in ``dtype``.
 
     A function's error is weighted by s: that is its error in units of the target, for a direction that
-    explains all of it. Kept are as many functions as rounding, in S's dtype and in the SVD itself, lets through.
+    explains all of it. Kept are as many functions as rounding, in the products and in the SVD itself, lets through.
     """
-    eps, svd_eps = torch.finfo(S.dtype).eps, torch.finfo(torch.float64).eps
+    eps, svd_eps = torch.finfo(dtype).eps, torch.finfo(torch.float64).eps
     weight = S.double().clamp(min=max(float(S.max()) * eps, torch.finfo(torch.float32).tiny))
     size = min(BLOCK, max(64, len(S) // 4))
     found = []
@@ -56,7 +56,7 @@ def stretches(S: Tensor, shrink: Tensor) -> list[Stretch]:
         at = slice(start, min(start + size, len(S)))
         U, s, Vt = torch.linalg.svd(shrink[:, at] * weight[at], full_matrices=False)
         rank = max(1, int((s > max(2 * eps, 4 * svd_eps * float(s[0]))).sum()))
-        found.append(Stretch(at, (Vt[:rank] / weight[at]).to(S.dtype), U[:, :rank] * s[:rank]))
+        found.append(Stretch(at, (Vt[:rank] / weight[at]).to(dtype), U[:, :rank] * s[:rank]))
     return found
 
 

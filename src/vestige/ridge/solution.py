@@ -24,8 +24,7 @@ class RidgeSolution:
         alpha: (t,) the chosen alpha of every target, eq. 2's lambda.
         alphas: (A,) all alphas that were tried; ascending if the grid was automatic.
         scores: (A, t) mean over folds of the (weighted) validation mean squared error. NaN for a target without a
-            usable fold, and where a block of targets was not tried at an alpha to which another's automatic grid was
-            widened.
+            usable fold, and at alphas to which the automatic grid was widened for other targets.
         at_boundary: share of the targets whose alpha is the smallest or largest that was tried.
         form: "primal" (d x d) or "dual" (n x n).
         uncertain: (t,) True where rounding may have decided the alpha: scores tie within the error of the

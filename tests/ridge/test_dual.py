@@ -1,0 +1,83 @@
+"""The dual form's float32 scores against its own in float64, and what is looked at again."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from vestige.ridge import fit_rows
+from vestige.ridge.dual import DualForm
+from vestige.ridge.grid import choose
+from vestige.ridge.rows import Rows
+
+ALPHAS = 10.0 ** np.arange(-4.0, 5.0, 0.5)
+
+
+def problem(masked: bool = False, weighted: bool = False) -> Rows:
+    rng = np.random.default_rng(3)
+    X = (rng.standard_normal((60, 200)) * np.arange(1, 201) ** -0.7 + 0.3).astype(np.float32)
+    Y = X @ rng.standard_normal((200, 40)) + np.logspace(-3, 2, 40) * rng.standard_normal((60, 40))
+    seen = torch.from_numpy(rng.random((60, 1)) < 0.8).expand(60, 40) if masked else None
+    w = rng.uniform(0.1, 3, 60) if weighted else np.ones(60)
+    return Rows(X, torch.from_numpy(Y), np.arange(60) % 4, torch.from_numpy(w), seen)
+
+
+def scored(rows: Rows, scoring: torch.dtype) -> tuple[DualForm, npt.NDArray[np.float64]]:
+    form = DualForm(rows, torch.float64, scoring=scoring)
+    return form, form.score(ALPHAS)
+
+
+@pytest.mark.parametrize(("masked", "weighted"), [(False, False), (True, False), (False, True)])
+def test_float32_scores_err_by_no_more_than_they_say(masked: bool, weighted: bool) -> None:
+    rows = problem(masked, weighted)
+    form, quick = scored(rows, torch.float32)
+    exact = scored(rows, torch.float64)[1]
+    noise = np.stack([form._noise[a] for a in ALPHAS.tolist()])
+    assert (np.abs(quick - exact) <= noise).all()
+    assert (np.abs(quick - exact) > 0).any()  # they are not the same products
+    middle = noise[len(ALPHAS) // 2] / exact[len(ALPHAS) // 2]
+    assert middle.max() < 1e-3  # and it says little
+
+
+@pytest.mark.parametrize(("masked", "weighted"), [(False, False), (True, False), (False, True)])
+def test_settled_rivals_have_the_scores_of_float64(
+    masked: bool, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = problem(masked, weighted)
+    form, quick = scored(rows, torch.float32)
+    exact = scored(rows, torch.float64)[1]
+    rivals = np.random.default_rng(0).random(quick.shape) < 0.5
+    rivals[:, rivals.sum(axis=0) < 2] = False
+    monkeypatch.setattr(form, "_rivals", lambda *_: rivals.copy())
+    settled, _ = form.settle(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
+    np.testing.assert_allclose(settled[rivals], exact[rivals], rtol=1e-9)
+    np.testing.assert_array_equal(settled[~rivals], quick[~rivals])
+
+
+def test_float32_features_get_the_alphas_of_float64() -> None:
+    rows = problem()
+    X = np.asarray(rows.X)
+    quick, exact = (fit_rows(x, rows.Y, rows.labels, ALPHAS, form="dual") for x in (X, X.astype(np.float64)))
+    assert quick.coef.dtype == np.float32
+    np.testing.assert_array_equal(quick.alpha, exact.alpha)
+    np.testing.assert_allclose(quick.coef, exact.coef, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["primal", "dual"])
+def test_the_grid_is_widened_for_those_at_its_edge_alone(form: str) -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((80, 30))
+    Y = np.column_stack([X @ rng.standard_normal(30) + rng.standard_normal(80), rng.standard_normal(80)])
+    Y[:, 1] -= X @ np.linalg.lstsq(X, Y[:, 1], rcond=None)[0]  # nothing to find: the larger alpha, the better
+    found = fit_rows(X, Y, np.arange(80) % 4, form=form)  # type: ignore[arg-type]
+    assert len(found.alphas) > 25
+    wide = np.isnan(found.scores)
+    assert wide[:, 0].any()
+    assert not wide[:25, 0].any()
+    assert not wide[:, 1].any()
+    assert found.alpha[1] == found.alphas[-1]
+    tried = fit_rows(X, Y, np.arange(80) % 4, found.alphas, form=form)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.alpha, tried.alpha)
+    np.testing.assert_allclose(np.where(wide, tried.scores, found.scores), tried.scores, rtol=1e-7)
