@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "vestige correspond align synthetic:objects,n=60,seed=1 --test synthetic:objects,n=30,seed=2 "
-            "--layer block7 -o runs/aligned"
+            "--layer block7 --queries 10 --no-sift -o runs/aligned"
         )
     )(align)
 
