@@ -42,18 +42,17 @@ def test_float32_scores_err_by_no_more_than_they_say(masked: bool, weighted: boo
 
 
 @pytest.mark.parametrize(("masked", "weighted"), [(False, False), (True, False), (False, True)])
-def test_settled_rivals_have_the_scores_of_float64(
+def test_doubtful_targets_get_the_scores_of_float64(
     masked: bool, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = problem(masked, weighted)
     form, quick = scored(rows, torch.float32)
     exact = scored(rows, torch.float64)[1]
-    rivals = np.random.default_rng(0).random(quick.shape) < 0.5
-    rivals[:, rivals.sum(axis=0) < 2] = False
-    monkeypatch.setattr(form, "_rivals", lambda *_: rivals.copy())
+    doubtful = np.random.default_rng(0).random(40) < 0.5
+    monkeypatch.setattr(form, "_rivals", lambda *_: np.broadcast_to(doubtful, quick.shape))
     settled, _ = form.settle(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
-    np.testing.assert_allclose(settled[rivals], exact[rivals], rtol=1e-9)
-    np.testing.assert_array_equal(settled[~rivals], quick[~rivals])
+    np.testing.assert_allclose(settled[:, doubtful], exact[:, doubtful], rtol=1e-9)
+    np.testing.assert_array_equal(settled[:, ~doubtful], quick[:, ~doubtful])
 
 
 def test_float32_features_get_the_alphas_of_float64() -> None:

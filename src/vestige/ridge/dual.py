@@ -30,7 +30,6 @@ Bools = npt.NDArray[np.bool_]
 TARGETS = 1024
 BLOCK_BYTES = 256 * 2**20  # of the rows' columns that are worked on at a time
 PREDICTED_BYTES = 128 * 2**20  # of predictions at all alphas
-PAIRS = 512  # of target and alpha, scored again at a time
 NOISE = 10.0  # rounding errors of sums allowed for, in units of the dtype's epsilon
 
 
@@ -161,42 +160,41 @@ class DualForm:
         q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
         return matmul(f.Ut, (y - q).mul_(f.root[:, None]).to(f.Ut.dtype)), q
 
-    def _usable(self, known: Tensor) -> list[int]:
-        """The folds of rows ``known``; none if they are all of one."""
-        folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
-        return [int(k) for k in folds] if len(folds) > 1 else []
-
-    @blas_alone()
     def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold.
 
         With ``only`` (t,), those targets are scored; the others' scores are infinite.
         """
+        scores, noise = self._scored(alphas, only, self.scoring)
+        self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
+        return scores
+
+    @blas_alone()
+    def _scored(self, alphas: Floats, only: Bools | None, scoring: torch.dtype) -> tuple[Floats, Floats]:
+        """Scores (A, t) from products in ``scoring``, and the rounding error that they may carry."""
         scores = np.full((len(alphas), self.rows.Y.shape[1]), np.nan)
         noise = np.zeros_like(scores)
         if only is not None:
             scores[:, ~only] = np.inf
         for g, (columns, known) in enumerate(self._group_rows()):
-            folds = self._usable(known)
             columns = columns if only is None else columns[only[columns]]
-            if not len(columns):
+            folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
+            if len(folds) < 2 or not len(columns):
                 continue
-            if folds:
-                scores[:, columns] = 0.0
+            scores[:, columns] = 0.0
             for k in folds:
-                f = self.factor(g, k)
+                f = self.factor(g, int(k))
                 assert f is not None
                 shrink = shrinkage(f.S, torch.from_numpy(alphas).to(self.device))
-                parts = stretches(f.S, shrink, self.scoring)
-                f = replace(f, Ut=f.Ut.to(self.scoring), P=f.P.to(self.scoring))
+                parts = stretches(f.S, shrink, scoring)
+                f = replace(f, Ut=f.Ut.to(scoring), P=f.P.to(scoring))
                 size = max(1, min(TARGETS, PREDICTED_BYTES // (8 * len(f.V) * (_rank(parts) + len(alphas)))))
                 blocks = column_blocks(columns, size)
                 validate = partial(self._validate, f, shrink, parts)
                 for cols, (mse, error) in zip(blocks, each(validate, blocks, self.device), strict=True):
                     scores[:, cols] += mse / len(folds)
                     noise[:, cols] += error / len(folds)
-        self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
-        return scores
+        return scores, noise
 
     def _validate(self, f: DualFactor, shrink: Tensor, parts: list[Stretch], cols: Any) -> tuple[Floats, Floats]:
         """Validation MSE (A, c) of one fold, and the rounding error that it may carry.
@@ -205,8 +203,9 @@ class DualForm:
         Z shrunk by those, and the products are combined.
         """
         Z, q = self._projected(f, cols)
-        y, known = self._held_out(f, cols, q)
-        P = f.P[known]
+        seen = self.rows.seen
+        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
+        y, P, w = (self.rows.Y[f.V][:, cols].double() - q)[known].to(Z.dtype), f.P[known], self.rows.w[f.V][known]
         terms = torch.empty(_rank(parts), *y.shape, dtype=P.dtype, device=self.device)
         row = 0
         for part in parts:
@@ -217,18 +216,9 @@ class DualForm:
             row += few
         mix = torch.cat([part.mix for part in parts], dim=1).to(P.dtype)
         predicted = matmul(mix, terms.flatten(1)).view(len(mix), *y.shape)
-        share = self.rows.w[f.V][known]
-        share = (share / share.sum()).to(P.dtype)
-        mse = (share @ predicted.sub_(y.to(P.dtype)).square_()).double()
-        return to_numpy(mse), to_numpy(
-            self._rounding(Z, share @ P.square(), shrink, mse, share @ y.to(P.dtype).square())
-        )
-
-    def _held_out(self, f: DualFactor, cols: Any, q: Tensor) -> tuple[Tensor, Any]:
-        """y - q (v, c) of the fold's rows in which the targets are known, and which of its rows those are."""
-        seen = self.rows.seen
-        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
-        return (self.rows.Y[f.V][:, cols].double() - q)[known], known
+        share = (w / w.sum()).to(P.dtype)
+        mse = (share @ predicted.sub_(y).square_()).double()
+        return to_numpy(mse), to_numpy(self._rounding(Z, share @ P.square(), shrink, mse, share @ y.square()))
 
     def _rounding(self, Z: Tensor, P2: Tensor, shrink: Tensor, mse: Tensor, y2: Tensor) -> Tensor:
         """Estimate (A, c) of the rounding error in ``mse`` (A, c).
@@ -246,32 +236,16 @@ class DualForm:
         noise = np.stack([self._noise[a] for a in alphas.tolist()])
         return np.asarray(scores - noise <= (scores + noise)[best, np.arange(scores.shape[1])])
 
-    @blas_alone()
     def settle(
         self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64], uncertain: Bools
     ) -> tuple[Floats, Bools]:
-        """Scores (A, t) of which the rivals' are of products in float64; ``uncertain`` (t,) as it is."""
-        rivals = self._rivals(alphas, scores, best)
-        rivals[:, rivals.sum(axis=0) < 2] = False
-        scores = scores.copy()
-        for g, (columns, known) in enumerate(self._group_rows()):
-            folds = self._usable(known)
-            target, at = np.nonzero(rivals[:, columns].T)
-            for some in np.array_split(np.arange(len(target)), -(-len(target) // PAIRS)) if len(target) else ():
-                cols, alpha = columns[target[some]], torch.from_numpy(alphas[at[some]]).to(self.device)
-                scores[at[some], cols] = sum(self._exact(g, k, cols, alpha) for k in folds) / len(folds)
+        """Scores (A, t) in float64 for the targets with rivals; ``uncertain`` (t,) as it is."""
+        rivals = self._rivals(alphas, scores, best) & (scores > 0)
+        doubtful = rivals.sum(axis=0) > 1
+        if doubtful.any():
+            exact = self._scored(alphas, doubtful, torch.float64)[0]
+            scores = np.where(doubtful & np.isfinite(scores), exact, scores)
         return scores, uncertain
-
-    def _exact(self, g: int, k: int, cols: npt.NDArray[np.int64], alpha: Tensor) -> Floats:
-        """Validation MSE (c,) of one fold for targets (c,) at alphas (c,), in float64."""
-        f = self.factor(g, k)
-        assert f is not None
-        different, place = np.unique(cols, return_inverse=True)
-        Z, q = self._projected(f, different)
-        y, known = self._held_out(f, different, q)
-        predicted = matmul(f.P[known], Z[:, place] * shrinkage(f.S, alpha).T)
-        w = self.rows.w[f.V][known]
-        return to_numpy(w / w.sum() @ predicted.sub_(y[:, place]).square_())
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """Targets (t,) without a usable fold; all of them, if an alpha is lost in the Gram matrix's rounding."""
