@@ -49,10 +49,26 @@ def test_doubtful_targets_get_the_scores_of_float64(
     form, quick = scored(rows, torch.float32)
     exact = scored(rows, torch.float64)[1]
     doubtful = np.random.default_rng(0).random(40) < 0.5
-    monkeypatch.setattr(form, "_rivals", lambda *_: np.broadcast_to(doubtful, quick.shape))
+    weaker = ALPHAS[:, None] < ALPHAS[-1]
+    monkeypatch.setattr(form, "_rivals", lambda *_: doubtful & weaker)
     settled, _ = form.settle(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
     np.testing.assert_allclose(settled[:, doubtful], exact[:, doubtful], rtol=1e-9)
     np.testing.assert_array_equal(settled[:, ~doubtful], quick[:, ~doubtful])
+
+
+def test_targets_that_nothing_foretells_get_the_strongest_alpha_without_another_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = problem()
+    noise = torch.from_numpy(np.random.default_rng(8).standard_normal((60, 5)))
+    rows = Rows(rows.X, noise, rows.labels, rows.w, None)
+    form = DualForm(rows, torch.float64, scoring=torch.float32)
+    alphas = 10.0 ** np.arange(12, 15)
+    scores = form.score(alphas)
+    monkeypatch.setattr(form, "_scored", None)
+    settled, _ = form.settle(alphas, scores, np.zeros(5, int), np.zeros(5, bool))
+    np.testing.assert_array_equal(choose(settled, True), 2)
+    np.testing.assert_allclose(settled, scores, rtol=1e-6)
 
 
 def test_float32_features_get_the_alphas_of_float64() -> None:

@@ -239,9 +239,18 @@ class DualForm:
     def settle(
         self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64], uncertain: Bools
     ) -> tuple[Floats, Bools]:
-        """Scores (A, t) in float64 for the targets with rivals; ``uncertain`` (t,) as it is."""
+        """Scores (A, t) in which those of targets with rivals are of float64; ``uncertain`` (t,) as it is.
+
+        Where the strongest alpha is a rival, nothing foretells the target better than its mean does: scores at ever
+        stronger alphas come ever closer to the mean's. The strongest is then taken, without another look.
+        """
+        every = np.arange(scores.shape[1])
         rivals = self._rivals(alphas, scores, best) & (scores > 0)
-        doubtful = rivals.sum(axis=0) > 1
+        strongest = np.where(np.isfinite(scores), alphas[:, None], -np.inf).argmax(axis=0)
+        idle = rivals[strongest, every]
+        scores = scores.copy()
+        scores[strongest[idle], every[idle]] = np.nextafter(scores[best[idle], every[idle]], -np.inf)
+        doubtful = (rivals.sum(axis=0) > 1) & ~idle
         if doubtful.any():
             exact = self._scored(alphas, doubtful, torch.float64)[0]
             scores = np.where(doubtful & np.isfinite(scores), exact, scores)
