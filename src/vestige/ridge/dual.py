@@ -156,7 +156,7 @@ class DualForm:
 
     def _projected(self, f: DualFactor, cols: Any) -> tuple[Tensor, Tensor]:
         """Z = UT (y - q) (m, c) and the training mean q (c,)."""
-        y = self.rows.Y[f.T][:, cols].double()
+        y = self.rows.Y[:, cols][f.T].double()
         q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
         return matmul(f.Ut, (y - q).mul_(f.root[:, None]).to(f.Ut.dtype)), q
 
@@ -205,7 +205,7 @@ class DualForm:
         Z, q = self._projected(f, cols)
         seen = self.rows.seen
         known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
-        y, P, w = (self.rows.Y[f.V][:, cols].double() - q)[known].to(Z.dtype), f.P[known], self.rows.w[f.V][known]
+        y, P, w = (self.rows.Y[:, cols][f.V].double() - q)[known].to(Z.dtype), f.P[known], self.rows.w[f.V][known]
         terms = torch.empty(_rank(parts), *y.shape, dtype=P.dtype, device=self.device)
         row = 0
         for part in parts:
