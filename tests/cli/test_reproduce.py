@@ -108,7 +108,8 @@ def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 2, *given, "--layer", "block7", "-o", tmp_path)
     head, *rows = list(csv.reader((tmp_path / "table-2-a.csv").open()))
     labels = [row[1] for row in rows if row[0] == "Measured here"]
-    assert "flow:block7" in labels
-    assert "nearest-neighbour transfer" in labels
+    assert labels == ["block7 flow", "SIFT flow", "nearest-neighbour transfer", "mean of the class"]
+    alphas = list(csv.reader((tmp_path / "table-2-b.csv").open()))
+    assert alphas[1] == ["Published", "conv4 flow", "24.9", "11.8", "4.08"]
     assert head[2] == "aero"
     assert [row[1] for row in rows if row[0] == "Published"] == ["conv4 flow", "SIFT flow", "NN transfer"]

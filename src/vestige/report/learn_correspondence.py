@@ -54,7 +54,8 @@ def _receptive(_runs: Runs) -> tuple[Block, ...]:
 
 def _transfer(runs: Runs) -> tuple[Block, ...]:
     results = _only(runs).results()
-    names = [name for name in results.methods() if name.startswith("flow:") or name in METHODS]
+    flows = [name for name in results.methods() if name.startswith("flow:")]
+    names = [*flows, *(name for name in METHODS if name in results.methods())]
 
     def by_class(method: str, column: Column) -> Row | None:
         return row_of(results, method, "pck@0.1", column.match)
@@ -64,13 +65,21 @@ def _transfer(runs: Runs) -> tuple[Block, ...]:
 
     def measured(find: object) -> list[Measured]:
         assert callable(find)
-        return [Measured(METHODS.get(name, name), partial(find, name), 100) for name in names]
+        return [Measured(METHODS.get(name) or _flow(name), partial(find, name), 100) for name in names]
 
     note = "Small figures: 95 % bootstrap interval over test instances."
     return (
         beside_published(paper(PAPER).table("keypoint-transfer"), measured(by_class), 1, note),
-        beside_published(paper(PAPER).table("keypoint-transfer-alpha"), measured(by_alpha), 2, note),
+        beside_published(paper(PAPER).table("keypoint-transfer-alpha"), measured(by_alpha), (1, 1, 2), note),
     )
+
+
+def _flow(method: str) -> str:
+    """A flow's name as the paper has it: ``conv4 flow``, ``SIFT flow``; of SIFT on another layer's grid, that too."""
+    kind, _, grid = method.removeprefix("flow:").partition("sift-")
+    if grid:
+        return f"SIFT flow at {grid}"
+    return "SIFT flow" if kind == "sift" else f"{kind} flow"
 
 
 def _classification(runs: Runs) -> tuple[Block, ...]:

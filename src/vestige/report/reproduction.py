@@ -161,14 +161,15 @@ class Measured:
     group: str = "Measured here"
 
 
-def beside_published(table: PublishedTable, measured: Sequence[Measured], decimals: int, note: str) -> Table:
-    """The paper's table, its rows first, with the measured rows below."""
-    published = [
-        (Cell(row.label, row.reference), *(_published(value, decimals) for value in row.values)) for row in table.rows
-    ]
+def beside_published(
+    table: PublishedTable, measured: Sequence[Measured], decimals: int | Sequence[int], note: str
+) -> Table:
+    """The paper's table, its rows first, with the measured rows below; ``decimals`` of all columns, or of each."""
+    digits = [decimals] * len(table.columns) if isinstance(decimals, int) else decimals
+    published = [(Cell(row.label, row.reference), *map(_published, row.values, digits)) for row in table.rows]
     own: dict[str, list[tuple[Cell, ...]]] = {}
     for row in measured:
-        cells = (_measured(row.find(column), row.scale, decimals) for column in table.columns)
+        cells = (_measured(row.find(c), row.scale, each) for c, each in zip(table.columns, digits, strict=True))
         own.setdefault(row.group, []).append((Cell(row.label, row.small), *cells))
     groups = [RowGroup(tuple(published), PUBLISHED)]
     groups += [RowGroup(tuple(rows), heading) for heading, rows in own.items()]
