@@ -46,7 +46,7 @@ def detect(
     c: Annotated[
         list[float] | None,
         typer.Option(
-            "-C", "--c", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"
+            "-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining.")] = 5,

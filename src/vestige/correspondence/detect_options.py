@@ -61,7 +61,7 @@ class DetectOptions:
 
     def __post_init__(self) -> None:
         _check("--alpha", self.alphas, all(0 < each <= 1 for each in self.alphas), "shares above 0, up to 1")
-        _check("--c", self.cs, all(0 < each < 1e9 for each in self.cs), "numbers above 0")
+        _check("-C", self.cs, all(0 < each < 1e9 for each in self.cs), "numbers above 0")
         _check("--eta", (self.eta, *self.etas), all(0 <= e <= 1 for e in (self.eta, *self.etas)), "numbers in [0, 1]")
         sigmas = (self.sigma, *self.sigmas)
         _check("--sigma", sigmas, all(0 < each < 1e6 for each in sigmas), "pixels above 0")
