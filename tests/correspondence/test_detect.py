@@ -225,7 +225,7 @@ def test_keypoints_without_examples_are_told(data, reader):
     [
         ({"eta": 1.5}, "--eta"),
         ({"sigma": 0.0}, "--sigma"),
-        ({"cs": (0.0,)}, "--c 0: expected"),
+        ({"cs": (0.0,)}, "-C 0: expected"),
         ({"alphas": ()}, "--alpha"),
         ({"size": 8}, "--size 8"),
         ({"folds": 1}, "--folds 1"),
