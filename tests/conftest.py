@@ -1,4 +1,8 @@
-"""What every test shares: a cache of its own, and no hurry for hypothesis on a busy machine."""
+"""What every test shares: a cache of its own, one thread, and no hurry for hypothesis on a busy machine."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; pytest's workers have the other cores
 
 import pytest
 from hypothesis import HealthCheck, settings
