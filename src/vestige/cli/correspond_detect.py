@@ -45,9 +45,7 @@ def detect(
     ] = None,
     c: Annotated[
         list[float] | None,
-        typer.Option(
-            "-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"
-        ),
+        typer.Option("-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining.")] = 5,
     batch: Annotated[

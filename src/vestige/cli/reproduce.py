@@ -12,6 +12,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, console, listening
+from vestige.cli.help import examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which data bel
 
 @app.command(
     name="persistent-evidence",
-    epilog="Example: vestige reproduce persistent-evidence --table 2 "
-    "--data voc-keypoints=synthetic:objects,n=80,seed=1 "
-    "--data voc-keypoints-test=synthetic:objects,n=40,seed=2 --layer block10 -o runs/paper",
+    epilog=examples(
+        "vestige reproduce persistent-evidence --dry-run",
+        "vestige reproduce persistent-evidence --table 2 --data voc-keypoints=synthetic:objects,n=80,seed=1 "
+        "--data voc-keypoints-test=synthetic:objects,n=40,seed=2 --layer block10 -o runs/paper",
+    ),
 )
 def persistent_evidence(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
@@ -54,7 +57,9 @@ def persistent_evidence(
         typer.Option("--layer", metavar="NAME", help="[default: fc6 where the network has it, as the paper, else all]"),
     ] = None,
     readout: o.Readouts = None,
-    untrained: Annotated[int, typer.Option("--untrained", min=0, help="Random networks beside it; none: 0.")] = 1,
+    untrained: Annotated[
+        int, typer.Option("--untrained", min=0, metavar="N", help="Random networks beside it; none: 0.")
+    ] = 1,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     dry_run: DryRun = False,
@@ -75,7 +80,7 @@ def persistent_evidence(
 
 @app.command(
     name="do-convnets-learn-correspondence",
-    epilog="Example: vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2",
+    epilog=examples("vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2"),
 )
 def do_convnets_learn_correspondence(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
