@@ -92,6 +92,8 @@ def test_explicit_alphas_are_neither_scaled_nor_widened() -> None:
     assert found.alphas.tolist() == [5.0, 1e-9]
     assert found.at_boundary == 1.0
     assert fit_rows(X, Y, folds, [5.0]).at_boundary == 0.0
+    same = np.column_stack([Y[:, 0], np.full(len(Y), 3.0)])
+    assert fit_rows(X, same, folds, [5.0, 1e-9]).at_boundary == 0.5  # the constant target has no best alpha
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -12,7 +12,7 @@ from vestige.report.text import duration, percent
 from vestige.results import Results
 
 NO_REGULARISATION = 1e-10
-"""The least alpha over the largest, below which the least counts as none."""
+"""The least alpha over the largest, below which the least counts as none, and the largest as all."""
 
 EDGE_SHARE = 0.05
 """The share of targets on the grid's edge from which a page says so at its head."""
@@ -124,17 +124,14 @@ def edge_note(results: Results) -> str | None:
     share = float(results.ridge.get("at_boundary") or 0.0)
     if share <= EDGE_SHARE:
         return None
+    alphas: list[float] = results.ridge.get("alphas") or [1.0]
     edge = f"{percent(share, 0)} of ridge’s targets chose an alpha on the edge of the grid"
-    if _next_to_none(results.ridge):
-        return f"{edge}, one that is next to none: these pictures ask for no regularisation."
-    return f"{edge}: the best one may lie beyond it."
-
-
-def _next_to_none(ridge: Mapping[str, Any]) -> bool:
-    """Whether most targets chose the least alpha of a grid that reaches down to where it makes no difference."""
-    alphas: list[float] = ridge.get("alphas") or []
-    chosen: list[float] = ridge.get("chosen") or []  # least, median, largest
-    return len(alphas) > 1 and len(chosen) == 3 and chosen[1] <= min(alphas) < NO_REGULARISATION * max(alphas)
+    if min(alphas) >= NO_REGULARISATION * max(alphas):
+        return f"{edge}: the best one may lie beyond it."
+    return (
+        f"{edge}, which is so wide that there is nothing beyond: they are read best without regularisation, or nothing "
+        "foretells them better than their mean."
+    )
 
 
 def repeat_section(runs: Sequence[Named]) -> Section:

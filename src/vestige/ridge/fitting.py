@@ -315,7 +315,7 @@ def _finish(
     if not keep:
         form.forget()
     intercept = form.solve(alpha, coef)
-    boundary = grid.at_boundary(tried, best)
+    boundary = grid.at_boundary(tried, scores, best)
     scores[np.isinf(scores)] = np.nan
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
 

@@ -60,9 +60,13 @@ def choose(scores: Floats, per_target: bool, alphas: Floats | None = None) -> np
     return np.full(scores.shape[1], int(np.argmin(total)), dtype=np.int64)
 
 
-def at_boundary(alphas: Floats, best: npt.NDArray[np.int64]) -> float:
-    """Share of the targets whose alpha is the smallest or largest tried; 0 if only one was."""
+def at_boundary(alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> float:
+    """Share of the targets whose alpha is the smallest or largest tried; 0 if only one was.
+
+    A target that is the same in all rows has the same score at all alphas: it is not counted as one at the edge.
+    """
     if alphas.min() == alphas.max():
         return 0.0
     chosen = alphas[best]
-    return float(np.mean((chosen == alphas.min()) | (chosen == alphas.max())))
+    varies = ~(np.where(np.isinf(scores), scores[best, np.arange(len(best))], scores) == scores[0]).all(axis=0)
+    return float(np.mean(varies & ((chosen == alphas.min()) | (chosen == alphas.max()))))
