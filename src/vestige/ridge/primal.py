@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Columns = slice | npt.NDArray[np.int64]
 
-TARGETS = 256  # targets worked on at a time
+TARGETS = 256  # targets worked on at a time in float32, half of that in float64
 SUM_NOISE, SOLUTION_NOISE = 10.0, 1.0  # rounding errors allowed for, in units of the dtype's epsilon (`_rounding`)
 
 
@@ -175,7 +175,7 @@ class PrimalForm:
                 self._smallest[g] = min(float(f.S[0]), self._smallest.get(g, np.inf))
                 shrink = shrinkage(f.S, grid)
                 parts = stretches(f.S, shrink, m.dtype)
-                blocks = column_blocks(columns, TARGETS)
+                blocks = column_blocks(columns, TARGETS * 4 // m.dtype.itemsize)
                 validate = partial(self._validate, f, shrink, parts)
                 for cols, (mse, error) in zip(blocks, each(validate, blocks, m.device), strict=True):
                     scores[:, cols] += mse / len(folds)
