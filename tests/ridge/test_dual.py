@@ -50,7 +50,7 @@ def test_doubtful_targets_get_the_scores_of_float64(
     exact = scored(rows, torch.float64)[1]
     doubtful = np.random.default_rng(0).random(40) < 0.5
     weaker = ALPHAS[:, None] < ALPHAS[-1]
-    monkeypatch.setattr(form, "_rivals", lambda *_: doubtful & weaker)
+    monkeypatch.setattr(form, "rivals", lambda *_: doubtful & weaker)
     settled, _ = form.settle(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
     np.testing.assert_allclose(settled[:, doubtful], exact[:, doubtful], rtol=1e-9)
     np.testing.assert_array_equal(settled[:, ~doubtful], quick[:, ~doubtful])

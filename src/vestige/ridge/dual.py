@@ -9,7 +9,7 @@ Float32 does for most of these products: what it cannot tell apart is looked at 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.ridge import checks
+from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone, each, eigh, gram, matmul, to_numpy
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import column_blocks
@@ -72,12 +72,13 @@ class DualForm:
         self.device = rows.Y.device
         self.K, self.shift = self._gram()
         self._kept: dict[tuple[int, int], DualFactor | None] = {}
-        for columns, known in self._group_rows():
+        for columns, known in self._group_rows:
             if not float(rows.w[known].sum()) > 0:
                 raise RidgeError(f"target {columns[0]} has no row with a weight above zero; drop the target")
         if len(np.unique(rows.labels[to_numpy(rows.w) > 0])) < 2:
             raise RidgeError("all rows are in one fold; cross-validation needs at least two")
 
+    @cached_property
     def _group_rows(self) -> list[tuple[npt.NDArray[np.int64], Tensor]]:
         """For each group its targets and the rows in which they are known."""
         every = torch.arange(len(self.rows.Y), device=self.device)
@@ -144,7 +145,7 @@ class DualForm:
 
     def _factor(self, g: int, k: int) -> DualFactor | None:
         inside = torch.from_numpy(self.rows.labels == k).to(self.device)
-        known = self._group_rows()[g][1]
+        known = self._group_rows[g][1]
         T, V = known[~inside[known] & (self.rows.w[known] > 0)], torch.nonzero(inside)[:, 0]
         if not len(T):
             return None
@@ -176,7 +177,7 @@ class DualForm:
         noise = np.zeros_like(scores)
         if only is not None:
             scores[:, ~only] = np.inf
-        for g, (columns, known) in enumerate(self._group_rows()):
+        for g, (columns, known) in enumerate(self._group_rows):
             columns = columns if only is None else columns[only[columns]]
             folds = np.unique(self.rows.labels[to_numpy(known[self.rows.w[known] > 0])])
             if len(folds) < 2 or not len(columns):
@@ -187,7 +188,8 @@ class DualForm:
                 assert f is not None
                 shrink = shrinkage(f.S, torch.from_numpy(alphas).to(self.device))
                 parts = stretches(f.S, shrink, scoring)
-                f = replace(f, Ut=f.Ut.to(scoring), P=f.P.to(scoring))
+                seen = slice(None) if self.rows.seen is None else self.rows.seen[f.V, columns[0]]
+                f = replace(f, V=f.V[seen], Ut=f.Ut.to(scoring), P=f.P.to(scoring)[seen])
                 size = max(1, min(TARGETS, PREDICTED_BYTES // (8 * len(f.V) * (_rank(parts) + len(alphas)))))
                 blocks = column_blocks(columns, size)
                 validate = partial(self._validate, f, shrink, parts)
@@ -197,15 +199,13 @@ class DualForm:
         return scores, noise
 
     def _validate(self, f: DualFactor, shrink: Tensor, parts: list[Stretch], cols: Any) -> tuple[Floats, Floats]:
-        """Validation MSE (A, c) of one fold, and the rounding error that it may carry.
+        """Validation MSE (A, c) of one fold, whose rows V all know the targets, and its possible rounding error.
 
         Within a stretch of the spectrum the alphas' functions are combinations of a few (`quadratic`): P multiplies
         Z shrunk by those, and the products are combined.
         """
         Z, q = self._projected(f, cols)
-        seen = self.rows.seen
-        known = slice(None) if seen is None else seen[f.V, np.arange(seen.shape[1])[cols][0]]
-        y, P, w = (self.rows.Y[:, cols][f.V].double() - q)[known].to(Z.dtype), f.P[known], self.rows.w[f.V][known]
+        y, P, w = (self.rows.Y[:, cols][f.V].double() - q).to(Z.dtype), f.P, self.rows.w[f.V]
         terms = torch.empty(_rank(parts), *y.shape, dtype=P.dtype, device=self.device)
         row = 0
         for part in parts:
@@ -231,10 +231,9 @@ class DualForm:
         error: Tensor = NOISE * eps * (y2.double() + mse) + (2 * mse.sqrt() + moved) * moved
         return error
 
-    def _rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
+    def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
-        noise = np.stack([self._noise[a] for a in alphas.tolist()])
-        return np.asarray(scores - noise <= (scores + noise)[best, np.arange(scores.shape[1])])
+        return grid.rivals(scores, np.stack([self._noise[a] for a in alphas.tolist()]), best)
 
     def settle(
         self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64], uncertain: Bools
@@ -245,7 +244,7 @@ class DualForm:
         stronger alphas come ever closer to the mean's. The strongest is then taken, without another look.
         """
         every = np.arange(scores.shape[1])
-        rivals = self._rivals(alphas, scores, best) & (scores > 0)
+        rivals = self.rivals(alphas, scores, best) & (scores > 0)
         strongest = np.where(np.isfinite(scores), alphas[:, None], -np.inf).argmax(axis=0)
         idle = rivals[strongest, every]
         scores = scores.copy()
@@ -265,7 +264,7 @@ class DualForm:
     @blas_alone()
     def oof(self, alpha: Floats, out: npt.NDArray[Any]) -> None:
         """Predictions into ``out`` (n, t) of all rows, each from the other folds; NaN where those know nothing."""
-        for g, (columns, _) in enumerate(self._group_rows()):
+        for g, (columns, _) in enumerate(self._group_rows):
             for k in np.unique(self.rows.labels):
                 f, rows = self.factor(g, int(k)), np.flatnonzero(self.rows.labels == k)
                 if f is None:
@@ -288,7 +287,7 @@ class DualForm:
         n, t = self.rows.Y.shape
         A = torch.zeros(n, t, dtype=torch.float64, device=self.device)
         means = torch.zeros(t, dtype=torch.float64, device=self.device)
-        for columns, known in self._group_rows():
+        for columns, known in self._group_rows:
             T = known[self.rows.w[known] > 0]
             root, share = self._share(T)
             S, Ut = eigh(self._centred(T, T, share).mul_(root[:, None]).mul_(root))

@@ -105,7 +105,7 @@ def fit_rows(
             `RidgeSolution.uncertain`.
         dtype: of the large products and of the coefficients, "float32" or "float64". If not given, coefficients are
             float32 unless X is float64 or of wide integers; the primal form multiplies in that dtype, the dual form
-            in float64.
+            in float64 but where it scores alphas (`DualForm`).
         device: "cpu" or a CUDA device.
         memory: bytes that the primal form may use beyond data and solution. Where the moments of all targets need more,
             the targets are taken in blocks, and X is read once for each.

@@ -60,6 +60,11 @@ def choose(scores: Floats, per_target: bool, alphas: Floats | None = None) -> np
     return np.full(scores.shape[1], int(np.argmin(total)), dtype=np.int64)
 
 
+def rivals(scores: Floats, noise: Floats, best: npt.NDArray[np.int64]) -> Bools:
+    """The alphas (A, t), the ``best`` (t,) among them, whose scores are the lowest to within their errors ``noise``."""
+    return np.asarray(scores - noise <= (scores + noise)[best, np.arange(scores.shape[1])])
+
+
 def at_boundary(alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> float:
     """Share of the targets whose alpha is the smallest or largest tried; 0 if only one was.
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vestige.ridge import grid
 from vestige.ridge._linalg import blas_alone, each, eigh, matmul, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
@@ -163,7 +164,7 @@ class PrimalForm:
         noise = np.zeros_like(scores)
         if only is not None:
             scores[:, ~only] = np.inf
-        grid = torch.from_numpy(alphas).to(m.device)
+        tried = torch.from_numpy(alphas).to(m.device)
         for g in range(len(m.xx)):
             columns, folds = np.flatnonzero((m.group == g) & (True if only is None else only)), self.folds(g)
             if not len(columns):
@@ -173,7 +174,7 @@ class PrimalForm:
             for k in folds:
                 f = self.factor(g, k)
                 self._smallest[g] = min(float(f.S[0]), self._smallest.get(g, np.inf))
-                shrink = shrinkage(f.S, grid)
+                shrink = shrinkage(f.S, tried)
                 parts = stretches(f.S, shrink, m.dtype)
                 blocks = column_blocks(columns, TARGETS * 4 // m.dtype.itemsize)
                 validate = partial(self._validate, f, shrink, parts)
@@ -213,9 +214,7 @@ class PrimalForm:
 
     def rivals(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
-        noise = self.noise(alphas)
-        high = (scores + noise)[best, np.arange(scores.shape[1])]
-        return np.asarray(scores - noise <= high)
+        return grid.rivals(scores, self.noise(alphas), best)
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """Targets (t,) whose alpha rounding may have decided: it has rivals, or no fold is of use.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ class Rows:
     w: Tensor
     seen: Tensor | None
 
-    @property
+    @cached_property
     def groups(self) -> list[npt.NDArray[np.int64]]:
         """The targets, grouped by equal mask."""
         if self.seen is None:
