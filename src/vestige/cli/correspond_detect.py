@@ -79,7 +79,7 @@ def detect(
     """Which cells look like a keypoint? A linear SVM for each, with hard negatives and a prior from a neighbour."""
     from vestige.correspondence.detect import detect_keypoints
     from vestige.correspondence.detect_options import DetectOptions
-    from vestige.correspondence.detect_record import record_detection
+    from vestige.correspondence.record import record_detection
     from vestige.datasets.opening import open_train_test
     from vestige.report import show
     from vestige.run import check_run_folder, start_run

@@ -10,6 +10,7 @@ from typing import Any
 from vestige.correspondence.accuracy import METRIC
 from vestige.correspondence.align import Alignment
 from vestige.correspondence.classify import Classification
+from vestige.correspondence.detect import Detection
 from vestige.correspondence.kept import Kept
 from vestige.datasets.dataset import describe_data
 from vestige.report import show
@@ -43,6 +44,18 @@ def save_classification(found: Classification, folder: str | Path, *, overwrite:
     return run
 
 
+def save_detection(found: Detection, folder: str | Path, *, overwrite: bool = False) -> Run:
+    """A run folder of a detection, with its figures and its report.
+
+    Raises:
+        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
+    """
+    run = start_run(Path(folder), overwrite=overwrite)
+    record_detection(run, found)
+    show(run)
+    return run
+
+
 def kept_in(run: Run) -> Kept:
     """Where a run keeps what is done until it is finished."""
     return Kept(run.folder / "partial")
@@ -61,11 +74,9 @@ def record_alignment(run: Run, found: Alignment, command: Sequence[str] = ()) ->
         "chosen": found.chosen,
         "beta": dict(found.betas),
         "neighbours_by": {"layer": found.read.layer.name, "readout": str(found.read.readout)},
-        "classes": sorted(set(found.arrays["classes"].tolist())),
-        "keypoints": list(found.test.markup.points) if found.test.markup else [],
     }
     layers = [method.removeprefix("flow:") for method in found.betas if not method.startswith("flow:sift")]
-    return _record(run, "align", found, config, layers, command)
+    return _record(run, "align", found, config, (", ".join(layers), "cells"), command)
 
 
 def record_classification(run: Run, found: Classification, command: Sequence[str] = ()) -> Results:
@@ -80,21 +91,39 @@ def record_classification(run: Run, found: Classification, command: Sequence[str
         "metric": METRIC,
         "best": list(found.best),
         "c": dict(found.cs),
-        "classes": sorted(set(found.arrays["classes"].tolist())),
-        "keypoints": list(found.test.markup.points) if found.test.markup else [],
     }
     layers = [method.removeprefix("cell:") for method in found.cs if method.startswith("cell:")]
-    return _record(run, "classify", found, config, layers, command)
+    return _record(run, "classify", found, config, (", ".join(layers), "cells"), command)
+
+
+def record_detection(run: Run, found: Detection, command: Sequence[str] = ()) -> Results:
+    """Write a detection into its started run, as :func:`record_alignment` does.
+
+    Args:
+        run: a started run.
+        found: what was measured.
+        command: the words of the command line that asked for it, where one did.
+    """
+    config = {
+        "metric": metric_of(found.options.alphas[0]),
+        "chosen": found.chosen,
+        "kinds": {name: dict(kind) for name, kind in found.kinds.items()},
+        "neighbours_by": {"layer": found.read.layer.name, "readout": str(found.read.readout)},
+    }
+    side = 2 * found.options.reach + 1
+    return _record(run, "detect", found, config, (found.chosen, f"cells, {side} x {side}"), command)
 
 
 def _record(
     run: Run,
     task: str,
-    found: Alignment | Classification,
+    found: Alignment | Classification | Detection,
     config: Mapping[str, Any],
-    layers: Sequence[str],
+    read: tuple[str, str],
     command: Sequence[str],
 ) -> Results:
+    """Write what all have in common, and ``config``; ``read`` is the layer and readout."""
+    layer, readout = read
     results = Results(
         task=task,
         config={
@@ -102,13 +131,15 @@ def _record(
             "command": list(command),
             "extraction": asdict(found.extraction),
             **config,
+            "classes": sorted(set(found.arrays["classes"].tolist())),
+            "keypoints": list(found.test.markup.points) if found.test.markup else [],
         },
         data={"train": describe_data(found.train), "test": describe_data(found.test)},
         backbone={
             "spec": found.options.backbone,
             "weights_sha256": found.weights_sha256,
-            "layer": ", ".join(layers),
-            "readout": "cells",
+            "layer": layer,
+            "readout": readout,
         },
         ridge={},
         rows=found.rows,

@@ -10,12 +10,11 @@ from vestige.correspondence.align import align_instances
 from vestige.correspondence.classify import LARGEST_STRIDE, Classification, classify_keypoints
 from vestige.correspondence.detect import Detection, detect_keypoints
 from vestige.correspondence.detect_options import DetectOptions
-from vestige.correspondence.detect_record import record_detection
 from vestige.correspondence.fields import mean_fields
 from vestige.correspondence.options import CS, PAPER_C, AlignOptions, ClassifyOptions
 from vestige.correspondence.patch_record import record_fields, record_patches
 from vestige.correspondence.patches import replace_patches
-from vestige.correspondence.record import kept_in, record_alignment, record_classification
+from vestige.correspondence.record import kept_in, record_alignment, record_classification, record_detection
 from vestige.correspondence.retrieval import DatabaseOptions, Library, open_library
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
