@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vestige.errors import VestigeError
-from vestige.geometry import Box
 from vestige.metrics import Difference
-from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.instance_run import InstanceRun, check_whole
+from vestige.report.landmark_run import read_landmark_run
 from vestige.report.style import DASHES, Theme
-from vestige.results import Row
-from vestige.run import Arrays, Run
+from vestige.run import Run
 
 LABELS = {
     "mean": "Mean place",
@@ -32,14 +27,8 @@ _ARRAYS = ("boxes", "classes", "neighbour_rows", "neighbour_pictures", "neighbou
 
 
 @dataclass(frozen=True)
-class AlignRun(LandmarkRun):
-    """An alignment with its results and examples.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Arrays
+class AlignRun(InstanceRun):
+    """An alignment with its results and examples."""
 
     @property
     def chosen(self) -> str:
@@ -55,26 +44,6 @@ class AlignRun(LandmarkRun):
     def best(self) -> str:
         """The same: what pictures and curves are about."""
         return self.chosen
-
-    @property
-    def boxes(self) -> Box:
-        """``(N, 4)`` in pixels."""
-        return self.arrays["boxes"].astype(np.float64)
-
-    @property
-    def class_names(self) -> NDArray[np.str_]:
-        """``(N,)``: each instance's class."""
-        return self.arrays["classes"].astype(str)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes."""
-        return tuple(self.results.config["classes"])
-
-    @cached_property
-    def subsets(self) -> tuple[str, ...]:
-        """What the main metric was measured on."""
-        return tuple(dict.fromkeys(row.subset for row in self.results.rows if row.metric == self.metric))
 
     @cached_property
     def main_methods(self) -> tuple[str, ...]:
@@ -117,17 +86,6 @@ class AlignRun(LandmarkRun):
         """A method's line style."""
         return DASHES.get(_COLOURS.get(method, ""), "-")
 
-    def row(self, method: str) -> Row:
-        """A method's row of the main metric over all.
-
-        Raises:
-            VestigeError: where the run has none.
-        """
-        row = self.find(method)
-        if row is None:
-            raise VestigeError(f"{self.name}: results.json has no row of {method}, {self.metric}; run it again")
-        return row
-
     def paired(self, method: str, other: str) -> Difference | None:
         """The paired difference of two methods at the main metric, from the sweep; None where it is not there."""
         value = p = None
@@ -148,10 +106,5 @@ def read_align_run(run: Run) -> AlignRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read, arrays = read_landmark_run(run), run.examples()
-    missing = [name for name in _CONFIG if name not in read.results.config]
-    if missing:
-        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
-    lost = [name for name in _ARRAYS if name not in arrays]
-    if lost:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    check_whole(run, read.results, arrays, _CONFIG, _ARRAYS)
     return AlignRun(read.name, read.results, read.examples, read.parts, arrays)

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vestige.errors import VestigeError
-from vestige.geometry import Box
 from vestige.metrics import Difference
-from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.instance_run import InstanceRun, check_whole
+from vestige.report.landmark_run import read_landmark_run
 from vestige.report.style import DASHES, Theme
 from vestige.results import Row
-from vestige.run import Arrays, Run
+from vestige.run import Run
 
 PRIOR, CHOSEN = "+prior", "+prior-cv"
 """How the methods with a prior end: with the given eta and sigma, and with those of training folds."""
@@ -30,14 +26,8 @@ _COLOURS = {"mean": "mean", "nearest-neighbour": "rgb"}
 
 
 @dataclass(frozen=True)
-class DetectRun(LandmarkRun):
-    """A detection with its results and examples.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Arrays
+class DetectRun(InstanceRun):
+    """A detection with its results and examples."""
 
     @property
     def layer(self) -> str:
@@ -54,26 +44,6 @@ class DetectRun(LandmarkRun):
         """By kind of feature: C, eta and sigma of training folds, and how the mining ended."""
         kinds: Mapping[str, Mapping[str, Any]] = self.results.config["kinds"]
         return kinds
-
-    @property
-    def boxes(self) -> Box:
-        """``(N, 4)`` in pixels."""
-        return self.arrays["boxes"].astype(np.float64)
-
-    @property
-    def class_names(self) -> NDArray[np.str_]:
-        """``(N,)``: each instance's class."""
-        return self.arrays["classes"].astype(str)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes."""
-        return tuple(self.results.config["classes"])
-
-    @cached_property
-    def subsets(self) -> tuple[str, ...]:
-        """What the main metric was measured on."""
-        return tuple(dict.fromkeys(row.subset for row in self.results.rows if row.metric == self.metric))
 
     @cached_property
     def main_methods(self) -> tuple[str, ...]:
@@ -104,17 +74,6 @@ class DetectRun(LandmarkRun):
         if method in _COLOURS:
             return DASHES[_COLOURS[method]]
         return next(dash for end, (_, dash) in _ENDS.items() if method.endswith(end))
-
-    def row(self, method: str) -> Row:
-        """A method's row of the main metric over all.
-
-        Raises:
-            VestigeError: where the run has none.
-        """
-        row = self.find(method)
-        if row is None:
-            raise VestigeError(f"{self.name}: results.json has no row of {method}, {self.metric}; run it again")
-        return row
 
     @cached_property
     def tried(self) -> Mapping[str, Mapping[tuple[float, float], float]]:
@@ -152,10 +111,5 @@ def read_detect_run(run: Run) -> DetectRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read, arrays = read_landmark_run(run), run.examples()
-    missing = [name for name in _CONFIG if name not in read.results.config]
-    if missing:
-        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
-    lost = [name for name in _ARRAYS if name not in arrays]
-    if lost:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    check_whole(run, read.results, arrays, _CONFIG, _ARRAYS)
     return DetectRun(read.name, read.results, read.examples, read.parts, arrays)

@@ -1,0 +1,72 @@
+"""What runs that carry or detect keypoints share: instances of classes, their boxes, and PCK as the main metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.errors import VestigeError
+from vestige.geometry import Box
+from vestige.report.landmark_run import LandmarkRun
+from vestige.results import Results, Row
+from vestige.run import Arrays, Run
+
+
+@dataclass(frozen=True)
+class InstanceRun(LandmarkRun):
+    """A run over instances of classes with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Arrays
+
+    @property
+    def boxes(self) -> Box:
+        """``(N, 4)`` in pixels."""
+        return self.arrays["boxes"].astype(np.float64)
+
+    @property
+    def class_names(self) -> NDArray[np.str_]:
+        """``(N,)``: each instance's class."""
+        return self.arrays["classes"].astype(str)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.results.config["classes"])
+
+    @cached_property
+    def subsets(self) -> tuple[str, ...]:
+        """What the main metric was measured on."""
+        return tuple(dict.fromkeys(row.subset for row in self.results.rows if row.metric == self.metric))
+
+    def row(self, method: str) -> Row:
+        """A method's row of the main metric over all.
+
+        Raises:
+            VestigeError: where the run has none.
+        """
+        row = self.find(method)
+        if row is None:
+            raise VestigeError(f"{self.name}: results.json has no row of {method}, {self.metric}; run it again")
+        return row
+
+
+def check_whole(run: Run, results: Results, arrays: Arrays, config: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a run that lacks entries of its config, or arrays, by name.
+
+    Raises:
+        VestigeError: naming them.
+    """
+    missing = [name for name in config if name not in results.config]
+    if missing:
+        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
+    lost = [name for name in names if name not in arrays]
+    if lost:
+        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
