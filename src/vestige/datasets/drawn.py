@@ -12,6 +12,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -165,7 +166,7 @@ def generator_version() -> str:
 
     Part of every drawing's digest, so that features of an older drawing are never taken for those of a newer one.
     """
-    total = hashlib.sha256(f"{metadata.version('skia-python')} {np.__version__}".encode())
+    total = hashlib.sha256(f"{metadata.version('skia-python')} {cv2.__version__} {np.__version__}".encode())
     sources = resources.files("vestige.datasets.synthetic").iterdir()
     for source in sorted((s for s in sources if s.name.endswith(".py")), key=lambda s: s.name):
         total.update(source.read_bytes())

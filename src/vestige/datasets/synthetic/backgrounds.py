@@ -6,8 +6,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 import skia
+from numpy.typing import NDArray
 
 from vestige.datasets.synthetic.canvas import Canvas
 from vestige.errors import VestigeError
@@ -42,15 +44,14 @@ def draw_background(canvas: Canvas, rng: np.random.Generator, blur: tuple[float,
     paint = skia.Paint(ColorFilter=_grade(rng))
     # Reducing and enlarging again is several times faster than a Gaussian and looks the same behind a subject.
     reduced = max(8, round(canvas.size / max(1.0, 1.0 * sigma)))
-    surface = skia.Surface(reduced, reduced)
+    pixels = np.empty((reduced, reduced, 4), np.uint8)
+    surface = skia.Surface(pixels, skia.ColorType.kRGBA_8888_ColorType)
     if rng.random() < 0.5:
         surface.getCanvas().translate(reduced, 0)
         surface.getCanvas().scale(-1, 1)
     sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
     surface.getCanvas().drawImageRect(photograph, source, skia.Rect.MakeWH(reduced, reduced), sampling, paint)
-    smooth = skia.SamplingOptions(_b_spline())
-    whole = skia.Rect.MakeWH(canvas.size, canvas.size)
-    canvas.image.drawImageRect(surface.makeImageSnapshot(), whole, smooth)
+    canvas.paste(_enlarge(pixels, canvas.size))
 
 
 def _grade(rng: np.random.Generator) -> skia.ColorFilter:
@@ -64,11 +65,12 @@ def _grade(rng: np.random.Generator) -> skia.ColorFilter:
     return skia.ColorFilters.Matrix([v for row in [*rows, [0.0, 0.0, 0.0, 1.0, 0.0]] for v in row])
 
 
-def _b_spline() -> skia.CubicResampler:
-    """The cubic filter that blurs most and shows no grid."""
-    cubic = skia.CubicResampler.Mitchell()
-    cubic.B, cubic.C = 1.0, 0.0
-    return cubic
+def _enlarge(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The picture at ``size`` pixels a side: linear between pixels, then smoothed over one, so that no grid shows."""
+    cell = size / len(image)
+    wide = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    box = 2 * round((cell - 1) / 2) + 1
+    return np.asarray(cv2.blur(wide, (box, box), borderType=cv2.BORDER_REPLICATE) if box > 1 else wide, np.uint8)
 
 
 @cache

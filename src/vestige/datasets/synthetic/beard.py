@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vestige.datasets.synthetic.canvas import Canvas, mix, strands, stroke
+from vestige.datasets.synthetic.canvas import Canvas, hairs, mix, strands
 from vestige.datasets.synthetic.head import Head
 from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
@@ -31,4 +31,4 @@ def draw_beard(canvas: Canvas, head: Head, light: Light, look: Look, rng: np.ran
     tone = light.shade(mix(look.hair, (0.1, 0.07, 0.05), 0.2), head.to_camera(np.array([0.0, 0.2, 0.98])))
     for k, gain in enumerate((0.6, 1.0, 1.5)):
         colour = np.clip(tone * gain + 0.015 * gain, 0, 1)
-        canvas.image.drawPath(strands(lines[k::3]), stroke(colour, (0.020 - 0.004 * k) * head.unit, 0.55))
+        canvas.image.drawPath(strands(lines[k::3]), hairs(colour, (0.020 - 0.004 * k) * head.unit, 0.55))

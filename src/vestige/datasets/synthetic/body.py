@@ -65,8 +65,9 @@ def draw_neck(canvas: Canvas, head: Head, light: Light, look: Look, torso: Torso
     canvas.stamp(path, CLASS["skin"])
     canvas.clip(path)
     drop = np.array([-0.14 * light.direction[0], 0.20]) * unit
-    shadow = polygon(head.silhouette + drop)
-    canvas.image.drawPath(shadow, fill(mix(look.skin, (0.12, 0.03, 0.03), 0.6), 0.75, 0.11 * unit, _MULTIPLY))
+    canvas.image.translate(*drop.tolist())
+    canvas.image.drawPath(head.outline, fill(mix(look.skin, (0.12, 0.03, 0.03), 0.6), 0.75, 0.11 * unit, _MULTIPLY))
+    canvas.image.translate(*(-drop).tolist())
     tendons = skia.Path()
     for side in (-1, 1):
         line = spline([torso.at(side * 0.45, -0.8), torso.at(side * 0.32, -0.2), torso.at(side * 0.10, 0.22)])

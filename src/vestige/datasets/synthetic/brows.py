@@ -9,12 +9,12 @@ from vestige.datasets.synthetic.canvas import (
     Canvas,
     Floats,
     fill,
+    hairs,
     mix,
     polygon,
     ribbon,
     spline,
     strands,
-    stroke,
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head
@@ -36,7 +36,7 @@ def draw_brows(canvas: Canvas, head: Head, look: Look, rng: np.random.Generator)
     canvas.image.drawPath(both, fill(hair, 0.20 + 0.2 * look.makeup))
     canvas.stamp(both, CLASS["brow"])
     lines = np.concatenate([_hairs(band, unit, rng) for band in bands])
-    canvas.image.drawPath(strands(lines), stroke(hair * 0.7, 0.011 * unit, 0.6))
+    canvas.image.drawPath(strands(lines), hairs(hair * 0.7, 0.011 * unit, 0.6))
 
 
 def _band(head: Head, points: Floats, below: int) -> Floats:

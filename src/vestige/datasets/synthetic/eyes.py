@@ -9,6 +9,7 @@ from vestige.datasets.synthetic.canvas import (
     Canvas,
     Floats,
     fill,
+    hairs,
     mix,
     polygon,
     radial_gradient,
@@ -101,4 +102,4 @@ def _draw_lashes(canvas: Canvas, head: Head, look: Look, side: int, up: Floats, 
     outer = outwards[1:-1, None]
     length = (0.022 + 0.022 * outer * (0.4 + look.makeup)) * (1.1 - 0.6 * look.masculine)
     tips = upper[1:-1] + (up * length + side * (outer - 0.35) * [0.035, 0.0]) * unit
-    canvas.image.drawPath(strands(np.stack([upper[1:-1], tips], axis=1)), stroke(lash, 0.008 * unit, 0.6))
+    canvas.image.drawPath(strands(np.stack([upper[1:-1], tips], axis=1)), hairs(lash, 0.008 * unit, 0.6))

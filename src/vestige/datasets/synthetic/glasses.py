@@ -46,7 +46,7 @@ def draw_glasses(canvas: Canvas, head: Head, light: Light, look: Look) -> None:
         )
     )
     canvas.image.save()
-    canvas.image.clipPath(polygon(head.silhouette), skia.ClipOp.kIntersect, True)
+    canvas.image.clipPath(head.outline, skia.ClipOp.kIntersect, True)
     for lens in lenses:
         drop = lens + np.array([-0.05 * light.direction[0], 0.06]) * unit
         canvas.image.drawPath(

@@ -13,12 +13,12 @@ from vestige.datasets.synthetic.canvas import (
     Canvas,
     Floats,
     fill,
+    hairs,
     polygon,
     radial_gradient,
     shaded,
     spline,
     strands,
-    stroke,
 )
 from vestige.datasets.synthetic.classes import CLASS
 from vestige.datasets.synthetic.head import Head, ellipsoid_outline
@@ -149,7 +149,7 @@ class Hair:
 
     def _draw_shadow_on_face(self, canvas: Canvas, path: skia.Path) -> None:
         canvas.image.save()
-        canvas.image.clipPath(polygon(self._head.silhouette), skia.ClipOp.kIntersect, True)
+        canvas.image.clipPath(self._head.outline, skia.ClipOp.kIntersect, True)
         drop = -0.10 * self._light.direction[:2] * self._head.unit
         canvas.image.translate(float(drop[0]), float(drop[1]))
         canvas.image.drawPath(path, fill((0.14, 0.06, 0.04), 0.5, 0.06 * self._head.unit))
@@ -169,11 +169,11 @@ class Hair:
             some = lines[(level >= low) & (level < high)]
             gain = min(max((low + high) / 2, 0.4), 1.6)
             tone = np.clip(self._tone * gain + 0.012 * gain, 0, 1)
-            canvas.image.drawPath(strands(some), stroke(tone, (0.040 - 0.018 * gain) * unit, 0.6))
+            canvas.image.drawPath(strands(some), hairs(tone, (0.040 - 0.018 * gain) * unit, 0.6))
         if self._look.hair_style not in ("buzz", "curly"):
             shine = lines[level > 0.9][:, lines.shape[1] // 2 - 1 : lines.shape[1] // 2 + 1]
             bright = np.clip(self._tone * 1.7 + 0.07 * self._light.key, 0, 1)
-            canvas.image.drawPath(strands(shine), stroke(bright, 0.028 * unit, 0.22))
+            canvas.image.drawPath(strands(shine), hairs(bright, 0.028 * unit, 0.22))
         canvas.image.restore()
 
     def _wave(self, lines: Floats, samples: int) -> Floats:
@@ -230,7 +230,7 @@ class Hair:
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         root = at - out * rng.uniform(0.0, 0.035, (70, 1)) * unit
         tip = at + out * rng.uniform(0.05, 0.14, (70, 1)) * unit + rng.normal(0, 0.03 * unit, (70, 2))
-        canvas.image.drawPath(strands(np.stack([root, tip], 1)), stroke(self._tone * 0.75, 0.014 * unit, 0.5))
+        canvas.image.drawPath(strands(np.stack([root, tip], 1)), hairs(self._tone * 0.75, 0.014 * unit, 0.5))
         if self._look.hair_style == "buzz":
             return
         ends = self._cap[rng.integers(len(self._cap), size=26)]
@@ -241,7 +241,7 @@ class Hair:
         stray = np.stack(
             [upper - 0.1 * unit * away, upper + lift * unit * away, upper + (0.5 * lift * away + side) * unit], 1
         )
-        canvas.image.drawPath(strands(stray), stroke(self._tone, 0.010 * unit, 0.5))
+        canvas.image.drawPath(strands(stray), hairs(self._tone, 0.010 * unit, 0.5))
 
     def _draw_fall(self, canvas: Canvas) -> None:
         """Long hair behind neck and shoulders."""

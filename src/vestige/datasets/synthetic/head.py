@@ -10,14 +10,15 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import skia
 from numpy.typing import ArrayLike, NDArray
 
-from vestige.datasets.synthetic.canvas import Floats
+from vestige.datasets.synthetic.canvas import Floats, polygon
 from vestige.datasets.synthetic.identity import Expression, Person, Shape
 from vestige.datasets.synthetic.solids import Camera
 
-ROWS, COLUMNS = 121, 97  # of the surface grid that carries the skin's texture
-_MESH_STEP = 4  # every fourth node is a vertex of the drawn mesh
+ROWS, COLUMNS = 105, 97  # of the surface grid that carries the skin's texture
+_CROWN = 16  # rows at the top that are finer than the picture needs
 _FRONT = 0.98  # z of the face's front plane at the middle line
 
 
@@ -133,6 +134,11 @@ class Head:
         right = self._upright_grid[rows, across.argmax(1)]
         return np.asarray(np.concatenate([left, right[::-1]]) @ self._roll.T + self._offset)
 
+    @cached_property
+    def outline(self) -> skia.Path:
+        """`silhouette` as a path; not to be changed."""
+        return polygon(self.silhouette)
+
     def contour(self, y: ArrayLike, side: int) -> Floats:
         """Pixels (N, 2) of the visible contour at heights y on one side (-1: the picture's left, 1: its right).
 
@@ -173,9 +179,9 @@ class Head:
 
 
 def mesh_indices() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Grid rows and columns that are vertices of the drawn mesh, first and last included."""
-    rows, columns = (np.unique(np.append(np.arange(0, n, _MESH_STEP), n - 1)) for n in (ROWS, COLUMNS))
-    return rows, columns
+    """Grid rows and columns that are vertices of the drawn mesh: every fourth, at the crown every eighth row."""
+    rows = np.concatenate([np.arange(0, _CROWN, 8), np.arange(_CROWN, ROWS, 4)])
+    return rows, np.arange(0, COLUMNS, 4)
 
 
 def _rotation(yaw: float, pitch: float) -> Floats:

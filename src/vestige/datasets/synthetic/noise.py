@@ -1,4 +1,4 @@
-"""One fixed noise picture that gives skin, coats and wear their mottling."""
+"""Noise that is drawn once: the mottling of skin, coats and wear, and that of a camera."""
 
 from __future__ import annotations
 
@@ -17,3 +17,21 @@ def noise_picture(size: int = 384) -> NDArray[np.float32]:
     noise = np.fft.irfft2(spectrum, (size, size))
     noise -= noise.mean()
     return np.asarray(noise / noise.std(), np.float32)
+
+
+def white_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """Independent standard normals (height, width): a window of a fixed picture, since new ones take their time.
+
+    A picture too large for two windows that differ everywhere gets its own.
+    """
+    fixed = _white_noise()
+    rows, columns = (side - length for side, length in zip(fixed.shape, (height, width), strict=True))
+    if min(rows, columns) < min(height, width):
+        return rng.standard_normal((height, width), np.float32)
+    i, j = rng.integers(0, rows), rng.integers(0, columns)
+    return fixed[i : i + height, j : j + width]
+
+
+@cache
+def _white_noise(size: int = 640) -> NDArray[np.float32]:
+    return np.random.default_rng(224).standard_normal((size, size), np.float32)

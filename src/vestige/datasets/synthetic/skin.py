@@ -9,7 +9,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from vestige.datasets.synthetic.canvas import Canvas, fill, polygon, shaded
+from vestige.datasets.synthetic.canvas import Canvas, fill, shaded, steps
 from vestige.datasets.synthetic.head import COLUMNS, ROWS, Head, mesh_indices
 from vestige.datasets.synthetic.identity import Look
 from vestige.datasets.synthetic.light import Light
@@ -25,7 +25,7 @@ _TIRED = np.array([0.13, 0.16, 0.10], np.float32)
 def draw_skin(canvas: Canvas, head: Head, light: Light, look: Look, rng: np.random.Generator) -> skia.Path:
     """Draws the face without its features; returns its outline."""
     texture = skin_texture(head, light, look, rng)
-    outline = polygon(head.silhouette)
+    outline = head.outline
     edge = texture[ROWS // 2 :, [2, COLUMNS // 2, -3]].mean((0, 1)) / 255
     canvas.image.drawPath(outline, fill(edge[:3]))
     canvas.image.save()
@@ -77,10 +77,11 @@ def skin_texture(head: Head, light: Light, look: Look, rng: np.random.Generator)
 
 def _normals(grid: Reals) -> Reals:
     """Unit normals (ROWS, COLUMNS, 3) towards the viewer of a frontal head."""
-    across, down = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
-    (ax, ay, az), (bx, by, bz) = np.moveaxis(across, -1, 0), np.moveaxis(down, -1, 0)
-    normal = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
-    return np.asarray(normal / (np.sqrt((normal**2).sum(-1, keepdims=True)) + 1e-9))
+    plane = np.ascontiguousarray(np.moveaxis(grid, -1, 0))
+    (ax, ay, az), (bx, by, bz) = ([steps(c.T).T for c in plane], [steps(c) for c in plane])
+    normal = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+    normal /= np.sqrt((normal**2).sum(0)) + 1e-9
+    return np.asarray(np.moveaxis(normal, 0, -1))
 
 
 def _spots(x: Reals, y: Reals, spots: list[tuple[float, float, float, float, float]], floor: float = 0.0) -> Reals:
