@@ -49,3 +49,15 @@ def test_each_leaves_the_blas_its_threads_and_errors_come_through() -> None:
 def test_each_on_a_device_is_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_linalg, "ThreadPoolExecutor", None)
     assert _linalg.each(str, [1, 2], torch.device("meta")) == ["1", "2"]
+
+
+@pytest.mark.parametrize("d", [1, 255, 600])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_symmetric_product_is_the_product_and_symmetric(d: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(d)
+    q, g = (torch.randn(d, d, generator=generator, dtype=torch.float64) for _ in range(2))
+    found = _linalg.symmetric((q @ (g + g.T)).to(dtype), q.T.to(dtype))
+    expected = q @ (g + g.T) @ q.T
+    assert found.dtype == dtype
+    error = float((found.double() - expected).norm() / expected.norm())
+    assert error < 10 * torch.finfo(dtype).eps

@@ -78,6 +78,20 @@ def gram(x: Tensor) -> Tensor:
     return matmul(x.T, x)
 
 
+def symmetric(a: Tensor, b: Tensor) -> Tensor:
+    """Product ``a @ b``, (d, n) and (n, d), that is known to be symmetric: one half of it is multiplied."""
+    if a.device.type != "cpu":
+        return matmul(a, b)
+    left, right = a.numpy(), b.numpy()
+    product = np.empty((len(left), len(left)), left.dtype)
+    size = max(256, -(-len(left) // 8))  # narrower blocks save more, and are multiplied less fast
+    for start in range(0, len(left), size):
+        stop = min(start + size, len(left))
+        product[:stop, start:stop] = left[:stop] @ right[:, start:stop]
+        product[start:stop, :start] = product[:start, start:stop].T
+    return torch.from_numpy(product)
+
+
 def add(total: Tensor, part: Tensor) -> None:
     """``total += part`` of a narrower dtype. numpy widens it in small pieces, torch in a copy of the whole."""
     if total.device.type == "cpu":

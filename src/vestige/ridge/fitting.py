@@ -65,7 +65,8 @@ def fit(
     Raises:
         RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
     """
-    form = PrimalForm(moments, fit_intercept, {} if _keep(moments) else None, not per_target)
+    kind = Kind(moments.n_features, moments.n_folds, moments.dtype, moments.device)
+    form = PrimalForm(moments, fit_intercept, _kept(kind, alphas, groups=len(moments.xx)), not per_target)
     settle = partial(_settle, form, None if rows is None else _Rechunked(rows))
     coef = _coefficients((moments.n_targets, moments.n_features), moments.dtype, coef_path)
     return _finish(form, alphas, per_target, coef, settle=settle)
@@ -200,7 +201,7 @@ def _fit_blocks(
         form.oof(alpha, data.X, data.labels, out[:, cols])
         return out[:, cols]
 
-    kept: Kept | None = {} if blocks.kind.holds_factors() else None
+    kept = _kept(blocks.kind, alphas, len(blocks.columns))
     if not per_target and len(blocks.columns) > 1:
         shared = SharedAlpha(blocks, fit_intercept, kept)
         every = slice(0, blocks.n_targets)
@@ -281,9 +282,11 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype == torch.float32 else np.float64)
 
 
-def _keep(moments: Moments) -> bool:
-    kind = Kind(moments.n_features, moments.n_folds, moments.dtype, moments.device)
-    return kind.holds_factors(len(moments.xx))
+def _kept(kind: Kind, alphas: Alphas, n_blocks: int = 1, groups: int = 1) -> Kept | None:
+    """Where the folds' factors are held, if they fit and will be used again: by a wider grid, by other blocks of
+    targets, or by targets in doubt, of which float64 leaves hardly any."""
+    again = alphas is None or n_blocks > 1 or kind.dtype == torch.float32
+    return {} if again and kind.holds_factors(groups) else None
 
 
 def _finish(

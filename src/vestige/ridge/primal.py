@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge import grid
-from vestige.ridge._linalg import blas_alone, each, eigh, matmul, to_numpy
+from vestige.ridge._linalg import blas_alone, each, eigh, matmul, symmetric, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
 from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
@@ -127,7 +127,7 @@ class PrimalForm:
         p = self._centre_x(g, self.others(k))
         S, Qt = eigh(self._scatter(g, self.others(k), p).to(self.m.dtype))
         S.clamp_(min=0)
-        H = matmul(matmul(Qt, self.m.scatter(g, k, p).to(self.m.dtype)), Qt.T)
+        H = symmetric(matmul(Qt, self.m.scatter(g, k, p).to(self.m.dtype)), Qt.T)
         found = FoldFactor(g, k, S, Qt, H, p)
         if self._kept is not None:
             self._kept[g, k] = found
