@@ -11,10 +11,15 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from vestige.backbones import open_backbone
+from vestige.correspondence import detect
 from vestige.correspondence.detect import class_data, detect_keypoints, prior_read
+from vestige.correspondence.detect_class import ClassFound, read_class_found
 from vestige.correspondence.detect_kinds import kinds_of, resized
 from vestige.correspondence.detect_options import DetectOptions
+from vestige.correspondence.hard_negatives import Detector
+from vestige.correspondence.kept import Kept
 from vestige.correspondence.sides import lay_sides
+from vestige.correspondence.svm import Solution
 from vestige.datasets.folds import part_of
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
@@ -134,6 +139,34 @@ def test_places_are_those_of_scikit_learn_on_all_rows(name, found, sides, reader
         same = np.abs(unit - expected).max(axis=1) < 1e-9
         assert same.mean() >= 8 / 9  # equal scores of a symmetric picture may come out in either order
     assert truth.shape == (9, len(data[1].markup.points), 2)
+
+
+def test_what_is_kept_is_not_computed_again(found, data, reader, tmp_path, monkeypatch):
+    first = detect_keypoints(*data, OPTIONS, reader, kept=Kept(tmp_path))
+    monkeypatch.setattr(detect, "detect_class", None)
+    again = detect_keypoints(*data, OPTIONS, reader, kept=Kept(tmp_path))
+    assert first.rows == again.rows == found.rows
+    assert first.kinds == again.kinds == found.kinds
+    with pytest.raises(TypeError):  # other numbers are computed
+        detect_keypoints(*data, replace(OPTIONS, cs=(0.5,)), reader, kept=Kept(tmp_path))
+
+
+def test_a_keypoint_without_a_detector_is_kept_as_one():
+    there = Detector(Solution(np.arange(3.0), 0.5, 2.0, settled=True), 4, 5, 6, 7)
+    one = ClassFound({(0.0, 8.0): np.ones((2, 2, 2))}, {(0.0, 8.0): np.zeros((1, 2, 2))}, (None, there))
+    read = read_class_found(one.arrays())
+    assert read.detectors[0] is None
+    assert read.detectors[1].solution.weights.tolist() == [0.0, 1.0, 2.0]
+    assert replace(read.detectors[1], solution=there.solution) == there
+    assert read.train.keys() == {(0.0, 8.0)}
+    assert read.test[0.0, 8.0].shape == (1, 2, 2)
+    assert read_class_found(replace(one, detectors=(None, None)).arrays()).detectors == (None, None)
+
+
+def test_a_round_adds_as_much_of_short_vectors_as_of_long_ones():
+    assert DetectOptions().batch_of(1008) == 5000
+    assert DetectOptions().batch_of(128) == 39_062
+    assert DetectOptions(batch=10).batch_of(128) == 10
 
 
 def test_mining_came_to_its_end(found):

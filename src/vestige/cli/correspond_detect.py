@@ -49,8 +49,13 @@ def detect(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining.")] = 5,
     batch: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Negatives that a round adds to a detector at most.")
-    ] = 5000,
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Negatives that a round adds to a detector at most. [default: 5000, or what takes 20 MB]",
+        ),
+    ] = None,
     eta: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Weight of the prior.")] = 0.1,
     sigma: Annotated[float, typer.Option(metavar="PX", help="Of the prior, in pixels of the square.")] = 22.0,
     neighbour_layer: Annotated[
@@ -79,10 +84,10 @@ def detect(
     """Which cells look like a keypoint? A linear SVM for each, with hard negatives and a prior from a neighbour."""
     from vestige.correspondence.detect import detect_keypoints
     from vestige.correspondence.detect_options import DetectOptions
-    from vestige.correspondence.record import record_detection
+    from vestige.correspondence.record import kept_in, record_detection
     from vestige.datasets.opening import open_train_test
     from vestige.report import show
-    from vestige.run import check_run_folder, start_run
+    from vestige.run import Run, check_run_folder, start_run
 
     chosen = DetectOptions(
         backbone=backbone,
@@ -103,10 +108,11 @@ def detect(
         seed=seed,
     )
     check_run_folder(output, overwrite=overwrite)
+    kept = kept_in(Run(output))
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, False, "float32", 32)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener))
+        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener), kept=kept)
         run = start_run(output, overwrite=overwrite)
         results = record_detection(run, found, command_line())
     print_results(results, str(results.config["metric"]))

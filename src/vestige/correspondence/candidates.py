@@ -126,6 +126,11 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.grids) * self.each
 
+    @property
+    def dims(self) -> int:
+        """Numbers of a vector."""
+        return int(self.grids.read([0]).shape[1]) * self.side**2
+
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors ``(m, C (2 reach + 1)^2)`` of some candidates, each channel's window side by side."""
         instance, cell = np.divmod(rows, self.each)

@@ -10,17 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.detect_class import ClassData, ClassFound, Placed, detect_class
+from vestige.correspondence.candidates import GridSource
+from vestige.correspondence.detect_class import ClassData, ClassFound, Placed, detect_class, read_class_found
 from vestige.correspondence.detect_kinds import Kind, kinds_of
 from vestige.correspondence.detect_options import SIFT, DetectOptions
 from vestige.correspondence.gallery import even_steps
 from vestige.correspondence.hard_negatives import Detector
 from vestige.correspondence.instances import Instances
+from vestige.correspondence.kept import KEEP_NOTHING, Arrays, Kept
 from vestige.correspondence.sides import Sides, lay_sides
 from vestige.correspondence.transfers import MEAN, NEAREST, copied, mean_points, measured, truth_of
 from vestige.datasets.dataset import Dataset
@@ -46,6 +49,7 @@ PRIOR, CHOSEN = "+prior", "+prior-cv"
 
 Say = Callable[[str], None]
 Setting = tuple[float, float]
+Grids = tuple[GridSource, GridSource]
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def detect_keypoints(
     *,
     say: Say = lambda _text: None,
     progress: Callable[[int, int], None] | None = None,
+    kept: Kept = KEEP_NOTHING,
 ) -> Detection:
     """Train keypoint detectors and measure where they find the keypoints of test instances.
 
@@ -126,6 +131,7 @@ def detect_keypoints(
         reader: of features; None for the default cache and device.
         say: told what is being done.
         progress: told (fits done, fits at most) of every training.
+        kept: where to keep what is done, for a run that may be killed.
 
     Raises:
         VestigeError: where the data have no keypoints or boxes, no test example is of a class that the training data
@@ -140,7 +146,8 @@ def detect_keypoints(
     sides = lay_sides(train, test, read, options.backbone, reader, folds=options.folds, k=NEIGHBOURS)
     say(f"squares of {options.size} pixels")
     classes = class_data(sides)
-    found = [_kind_found(kind, sides, classes, options, say, progress) for kind in kinds_of(sides, options, reader)]
+    kinds = kinds_of(sides, options, reader)
+    found = [_kind_found(kind, sides, classes, options, say, progress, kept) for kind in kinds]
     best = max((each for each in found if each.kind.name != SIFT), key=lambda each: _given(each, options))
     methods = {
         MEAN: mean_points(sides.train, sides.test),
@@ -210,14 +217,16 @@ def _kind_found(
     options: DetectOptions,
     say: Say,
     progress: Callable[[int, int], None] | None,
+    kept: Kept,
 ) -> KindFound:
     """One kind of feature on all classes, at the C that is best on training folds."""
     by_c: dict[float, list[ClassFound]] = {c: [] for c in options.cs}
     for name, (own, asked, data) in classes.items():
-        grids = kind.train(own), kind.test(asked)
+        grids = lru_cache(1)(partial(_grids, kind, own, asked))  # read for what is not kept, once
         for c in options.cs:
             say(f"{kind.name}: {len(data.keypoints)} keypoints of {name}, C = {c:g}")
-            by_c[c].append(detect_class(kind, data, grids, c, options, progress))
+            made = partial(_detected, kind, data, grids, c, options, progress)
+            by_c[c].append(read_class_found(kept.get(repr((kind.key, data.key, c, options)), made)))
     candidates = [
         KindFound(
             kind,
@@ -231,6 +240,21 @@ def _kind_found(
     ]
     tried = [replace(each, tried=_folds_pck(each.train, sides.train, classes, options)) for each in candidates]
     return max(tried, key=lambda each: each.tried[options.settings[0]])
+
+
+def _grids(kind: Kind, own: NDArray[np.intp], asked: NDArray[np.intp]) -> Grids:
+    return kind.train(own), kind.test(asked)
+
+
+def _detected(
+    kind: Kind,
+    data: ClassData,
+    grids: Callable[[], Grids],
+    c: float,
+    options: DetectOptions,
+    progress: Callable[[int, int], None] | None,
+) -> Arrays:
+    return detect_class(kind, data, grids(), c, options, progress).arrays()
 
 
 def _together(parts: Iterable[Placed], rows: Iterable[NDArray[np.intp]], instances: Instances) -> Placed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from vestige.correspondence.detect_kinds import Kind
 from vestige.correspondence.detect_options import DetectOptions
 from vestige.correspondence.hard_negatives import Detector, Mining, Progress, mine
 from vestige.correspondence.instances import Instances
+from vestige.correspondence.kept import Arrays
 from vestige.correspondence.prior import Calibration, best_place, calibrate, log_gaussian
+from vestige.correspondence.svm import Solution
 from vestige.geometry import Points
 from vestige.metrics import Floats
 
@@ -38,6 +41,12 @@ class ClassData:
     train_prior: Points
     test_prior: Points
 
+    @property
+    def key(self) -> str:
+        """A text that changes whenever a keypoint, a fold or a prior does."""
+        numbers = (self.train.unit, self.train.visible, self.keypoints, self.folds, self.train_prior, self.test_prior)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in numbers)).hexdigest()
+
 
 Placed = Mapping[tuple[float, float], Points]
 """By (eta, sigma): the places ``(N, K, 2)`` in unit coordinates; NaN where there is no detector."""
@@ -56,6 +65,35 @@ class ClassFound:
     train: Placed
     test: Placed
     detectors: tuple[Detector | None, ...]
+
+    def arrays(self) -> Arrays:
+        """The same as arrays; see `read_class_found`."""
+        there = [detector for detector in self.detectors if detector is not None]
+        known = np.array([detector is not None for detector in self.detectors])
+        return {
+            "settings": np.array(list(self.train)),
+            "train": np.stack(list(self.train.values())),
+            "test": np.stack(list(self.test.values())),
+            "known": known,
+            "weights": np.array([detector.solution.weights for detector in there]),
+            "solutions": np.array([(d.solution.intercept, d.solution.objective, d.solution.settled) for d in there]),
+            "counts": np.array([(d.positives, d.negatives, d.left, d.rounds) for d in there]),
+        }
+
+
+def read_class_found(arrays: Arrays) -> ClassFound:
+    """What `ClassFound.arrays` has made arrays of."""
+    settings = [(float(eta), float(sigma)) for eta, sigma in arrays["settings"]]
+    each = zip(arrays["weights"], arrays["solutions"].tolist(), arrays["counts"].tolist(), strict=True)
+    there = (
+        Detector(Solution(weights, intercept, objective, bool(settled)), *counts)
+        for weights, (intercept, objective, settled), counts in each
+    )
+    return ClassFound(
+        dict(zip(settings, arrays["train"], strict=True)),
+        dict(zip(settings, arrays["test"], strict=True)),
+        tuple(next(there) if known else None for known in arrays["known"].tolist()),
+    )
 
 
 def detect_class(
@@ -76,8 +114,8 @@ def detect_class(
         options: see there.
         progress: told (fits done, fits at most) of every fold.
     """
-    mining = Mining(c, options.rounds, options.batch)
     scale = kind.scale(grids[0], options.seed)
+    mining = Mining(c, options.rounds, options.batch_of(kind.candidates(grids[0]).dims))
     labels = _labels(kind, data, options.size)
     held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
     calibrations = _calibrations(held_out, labels)

@@ -112,7 +112,7 @@ def detect(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, c
         neighbour_layer=_known(backbone, "pool5"),
         seed=network.seed,
     )
-    found = detect_keypoints(*open_train_test(*specs), options, reader, say=say)
+    found = detect_keypoints(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))
     record_detection(run, _noted(found), command)
 
 
