@@ -172,6 +172,42 @@ def test_a_size_that_the_network_cannot_take_is_told(tiny, tmp_path, examples):
         extract_dense(backbone, examples, "early", cache=tmp_path / "c")
 
 
+def test_shapes_are_computed_once_for_a_side(tiny, tmp_path, examples, monkeypatch):
+    backbone, passes = tiny.backbone(), []
+    computed = dense._Shapes._computed
+    monkeypatch.setattr(
+        dense._Shapes, "_computed", lambda self, *asked: passes.append(asked[1]) or computed(self, *asked)
+    )
+    found = extract_dense(backbone, [*examples[:2], *examples[4:]], "early", cache=tmp_path / "c", options=FLOAT32)
+    assert passes == [(30, 41), (24, 24), (80, 64)]
+    mixed = tmp_path / "mixed.png"
+    Image.fromarray(np.zeros((24, 41, 3), np.uint8)).save(mixed)
+    other = extract_dense(
+        backbone, [Example("m", "m", ImageFile(mixed))], "early", cache=tmp_path / "c", options=FLOAT32
+    )
+    assert len(passes) == 3
+    assert other.grids[0].tolist() == [found.grids[1, 0], found.grids[0, 1]]
+
+
+def test_a_grid_that_depends_on_more_than_its_sides_is_told(tiny, tmp_path, examples):
+    class Odd(torch.nn.Module):
+        def forward(self, grid):
+            return grid[..., : grid.shape[2]]  # as wide as high
+
+    backbone = tiny.backbone()
+    backbone.module.early.append(Odd())
+    found = extract_dense(backbone, [examples[0], examples[4]], "early", cache=tmp_path / "c", options=FLOAT32)
+    assert not found.problems
+    odd = [examples[0], examples[4], examples[1]]
+    path = tmp_path / "odd.png"
+    Image.fromarray(np.zeros((80, 41, 3), np.uint8)).save(path)
+    found = extract_dense(
+        backbone, [*odd, Example("odd", "odd", ImageFile(path))], "early", cache=tmp_path / "c", options=FLOAT32
+    )
+    assert list(found.problems) == [3]
+    assert "a grid of" in found.problems[3]
+
+
 def test_a_grid_of_one_cell(tiny, tmp_path, examples):
     found = extract_dense(tiny.backbone(), examples[:2], "early", short_side=2, cache=tmp_path / "c", options=FLOAT32)
     assert found.grids.tolist() == [[1, 2], [1, 1]]

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -179,18 +180,14 @@ def _planned(
     sizes = np.zeros((len(examples), 2), dtype=np.int32)
     grids = np.zeros_like(sizes)
     problems: dict[int, str] = {}
-    shapes = copy.copy(backbone)
-    shapes.module = copy.deepcopy(backbone.module).to("meta")
-    known: dict[Size, Size] = {}
+    shapes = _shapes_of(backbone)
     for i, example in enumerate(examples):
         try:
             sizes[i] = size = resized(_own_size(example), short_side)
         except VestigeError as error:
             problems[i] = str(error)
             continue
-        if size not in known:
-            known[size] = _grid(shapes, layer, size, example)
-        grids[i] = known[size]
+        grids[i] = shapes.grid(layer, size, example)
     cells = _Plan(sizes, grids, np.arange(0), problems).chosen(wanted)
     if not len(cells):
         raise VestigeError(
@@ -217,17 +214,47 @@ def resized(size: Size, short_side: int | None) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-@torch.inference_mode()
-def _grid(shapes: Backbone, layer: str, size: Size, example: Example) -> Size:
-    """The grid of a layer for a size of picture; ``shapes`` is a backbone without numbers."""
-    try:
-        output = shapes.run(torch.empty(1, 3, *size, device="meta"), (layer,))[layer]
-    except RuntimeError as error:  # what torch raises where shapes do not fit
-        raise VestigeError(
-            f"{example.id}: {shapes.spec} cannot read layer {layer!r} of a picture of {size[1]} x {size[0]} pixels "
-            f"({str(error).splitlines()[0]}); ask for an earlier layer, or a larger short side"
-        ) from error
-    return (output.shape[2], output.shape[3]) if output.ndim == 4 else (1, 1)
+class _Shapes:
+    """The grids of a backbone's layers for pictures of any size, from passes that compute shapes alone.
+
+    A pass takes tens of milliseconds, and pictures come in hundreds of sizes. But a grid's height depends on nothing
+    but the picture's height, and its width on the width: a pass tells of all pictures with one of its sides. (`_Grids`
+    holds what is computed in the end against it.)
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = copy.copy(backbone)
+        self._backbone.module = copy.deepcopy(backbone.module).to("meta")
+        self._lengths: tuple[dict[tuple[str, int], int], ...] = ({}, {})  # by layer and side, along y and along x
+
+    def grid(self, layer: str, size: Size, example: Example) -> Size:
+        """The grid of a layer for a size of picture; ``example`` is the one to name where the network refuses it."""
+        if any((layer, side) not in known for side, known in zip(size, self._lengths, strict=True)):
+            for side, known, length in zip(size, self._lengths, self._computed(layer, size, example), strict=True):
+                known[layer, side] = length
+        high, wide = self._lengths
+        return high[layer, size[0]], wide[layer, size[1]]
+
+    @torch.inference_mode()
+    def _computed(self, layer: str, size: Size, example: Example) -> Size:
+        try:
+            output = self._backbone.run(torch.empty(1, 3, *size, device="meta"), (layer,))[layer]
+        except RuntimeError as error:  # what torch raises where shapes do not fit
+            raise VestigeError(
+                f"{example.id}: {self._backbone.spec} cannot read layer {layer!r} of a picture of {size[1]} x "
+                f"{size[0]} pixels ({str(error).splitlines()[0]}); ask for an earlier layer, or a larger short side"
+            ) from error
+        return (output.shape[2], output.shape[3]) if output.ndim == 4 else (1, 1)
+
+
+_SHAPES: WeakKeyDictionary[Backbone, _Shapes] = WeakKeyDictionary()
+
+
+def _shapes_of(backbone: Backbone) -> _Shapes:
+    """What is known of a backbone that is open: the shards of a database are planned one after the other."""
+    if backbone not in _SHAPES:
+        _SHAPES[backbone] = _Shapes(backbone)
+    return _SHAPES[backbone]
 
 
 def _fill(
@@ -250,7 +277,7 @@ def _fill(
     progress(done, about.n)
     try:
         with closing(_pictures(examples, plan, wanted, backbone, options.workers)) as pictures:
-            grids = _Grids(pictures, backbone, layer, about.d, device)
+            grids = _Grids(pictures, plan.grids, backbone, layer, about.d, device)
             for chunk, rows in chunks:
                 writer.start(chunk)
                 problems: dict[int, str] = {}
@@ -309,12 +336,14 @@ class _Grids:
     def __init__(
         self,
         pictures: Iterator[tuple[int, Pixels | str]],
+        planned: NDArray[np.int32],
         backbone: PreparedBackbone,
         layer: str,
         channels: int,
         device: torch.device,
     ) -> None:
         self._pictures = pictures
+        self._planned = planned
         self._backbone = backbone
         self._layer = layer
         self._channels = channels
@@ -326,14 +355,14 @@ class _Grids:
         if self._last[0] != i:
             which, pixels = next(self._pictures)
             assert which == i, "pictures out of order"
-            self._last = i, pixels if isinstance(pixels, str) else self._grid(pixels)
+            self._last = i, pixels if isinstance(pixels, str) else self._grid(pixels, tuple(self._planned[i].tolist()))
         grid = self._last[1]
         if isinstance(grid, str):
             return np.zeros((len(places), self._channels), dtype=np.float32), grid
         y, x = torch.from_numpy(places.astype(np.int64)).T
         return grid[:, y, x].T.contiguous().numpy(), ""
 
-    def _grid(self, pixels: Pixels) -> Tensor | str:
+    def _grid(self, pixels: Pixels, planned: Size) -> Tensor | str:
         """``(C, h, w)``, or what is wrong with it."""
         batch = np.stack([pixels])  # a copy: torch warns of arrays that cannot be written
         with torch.inference_mode(), exact_arithmetic():
@@ -341,4 +370,9 @@ class _Grids:
         grid = output[self._layer][0].cpu()
         if grid.ndim == 1:  # a grid of one cell comes as a vector
             grid = grid[:, None, None]
+        if tuple(grid.shape[1:]) != planned:
+            return (
+                f"layer {self._layer!r} puts out a grid of {grid.shape[1]} x {grid.shape[2]} where pictures as high "
+                f"and as wide have {planned[0]} x {planned[1]}: a network whose grids depend on more cannot be read so"
+            )
         return grid if bool(torch.isfinite(grid).all()) else not_finite(self._layer)
