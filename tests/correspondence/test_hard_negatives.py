@@ -119,14 +119,14 @@ def test_first_negatives_are_drawn_evenly():
     negative = labels.negative(0, 20)
     counts = np.zeros(negative[..., 1].shape)
     for seed in range(300):
-        drawn = _drawn(candidates, labels, 100, np.random.default_rng(seed))
+        drawn = _drawn(labels, candidates.each, 100, np.random.default_rng(seed))
         assert [len(np.unique(rows)) for rows in drawn] == [100, 100]
         instance, cell = np.divmod(drawn[1], 63)
         counts[instance, cell] += 1
     assert not counts[~negative[..., 1]].any()
     expected = 300 * 100 / negative[..., 1].sum()
     assert abs(counts[negative[..., 1]] - expected).max() < 5.5 * np.sqrt(expected)
-    few = _drawn(candidates, labels, 10**6, np.random.default_rng(0))
+    few = _drawn(labels, candidates.each, 10**6, np.random.default_rng(0))
     assert np.array_equal(few[0], np.flatnonzero(negative[..., 0]))
 
 

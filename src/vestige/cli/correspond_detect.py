@@ -47,7 +47,7 @@ def detect(
         list[float] | None,
         typer.Option("-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining, at most.")] = 12,
     batch: Annotated[
         int | None,
         typer.Option(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.candidates import Candidates, GridSource, Labels, Subset
+from vestige.correspondence.candidates import TOGETHER, Candidates, GridSource, Labels, Subset
 from vestige.correspondence.detect_kinds import Kind
 from vestige.correspondence.detect_options import DetectOptions
 from vestige.correspondence.hard_negatives import Detector, Mining, Progress, mine
@@ -172,7 +172,8 @@ def _scores(
 
 def _calibrations(scores: NDArray[np.float32], labels: Labels) -> list[Calibration | None]:
     """The logistic of each detector's held-out scores: positive against negative candidates."""
-    negative = labels.negative(0, len(labels.points))
+    starts = range(0, len(labels.points), TOGETHER)
+    negative = np.concatenate([labels.negative(first, first + TOGETHER) for first in starts])
     found: list[Calibration | None] = []
     for k in range(scores.shape[2]):
         own = scores[..., k].ravel()

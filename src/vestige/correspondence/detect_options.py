@@ -51,7 +51,7 @@ class DetectOptions:
     negative_distance: float | None = None
     sift_bin: int = 8
     cs: tuple[float, ...] = (1.0,)
-    rounds: int = 5
+    rounds: int = 12
     batch: int | None = None
     folds: int = 3
     eta: float = 0.1

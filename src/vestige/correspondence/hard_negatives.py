@@ -36,7 +36,7 @@ class Mining:
     """
 
     c: float = 1.0
-    rounds: int = 5
+    rounds: int = 12
     batch: int = 5000
 
 
@@ -80,21 +80,49 @@ def mine(
         workers: threads; the result does not depend on them.
     """
     keypoints = labels.points.shape[1]
-    work = _first_sets(candidates, labels, mining, np.random.default_rng(seed))
+    work = _first_sets(labels, candidates.each, mining, np.random.default_rng(seed))
+    pool = _Pool(candidates)
     most = mining.rounds * max(len(work), 1)
     for done in range(mining.rounds):
         open_sets = [each for each in work if each.left]
         if not open_sets:
             break
+        pool.hold([each.rows for each in open_sets])
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as threads:
-            for rank, _ in enumerate(threads.map(lambda each: each.fit(mining.c), open_sets)):
+            for rank, _ in enumerate(threads.map(lambda each: each.fit(pool, mining.c), open_sets)):
                 if progress is not None:
                     progress(min(done * len(work) + rank + 1, most), most)
-        _find(candidates, labels, open_sets, mining.batch, last=done == mining.rounds - 1)
+        _find(candidates, labels, open_sets, mining.batch)
+        if done < mining.rounds - 1:
+            for each in open_sets:
+                each.add_hardest()
     if progress is not None:
         progress(most, most)
     found = {each.keypoint: each.detector() for each in work}
     return [found.get(keypoint) for keypoint in range(keypoints)]
+
+
+class _Pool:
+    """The vectors of the rows that detectors are fitted on, each once however many detectors want it."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._rows = np.empty(0, dtype=np.int64)
+        self._vectors = np.empty((0, candidates.dims), dtype=np.float32)
+
+    def hold(self, wanted: Sequence[NDArray[np.int64]]) -> None:
+        """Hold these rows and no others."""
+        rows = np.unique(np.concatenate(wanted))
+        there, new = np.isin(self._rows, rows), ~np.isin(rows, self._rows)
+        vectors = np.empty((len(rows), self._vectors.shape[1]), dtype=np.float32)
+        vectors[~new] = self._vectors[there]
+        if new.any():
+            vectors[new] = self._candidates.vectors(rows[new])
+        self._rows, self._vectors = rows, vectors
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of rows that are held."""
+        return self._vectors[np.searchsorted(self._rows, rows)]
 
 
 @dataclass
@@ -103,7 +131,6 @@ class _Set:
 
     keypoint: int
     rows: NDArray[np.int64]
-    vectors: NDArray[np.float32]
     positive: NDArray[np.bool_]
     left: int = 1
     rounds: int = 0
@@ -111,11 +138,13 @@ class _Set:
     hardest: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     hardness: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
 
-    def fit(self, c: float) -> None:
+    def fit(self, pool: _Pool, c: float) -> None:
         """Fit, and drop the negatives outside the margin."""
-        self.solution = fit_svm(self.vectors, self.positive, c, self.solution)
+        vectors = pool.of(self.rows)
+        self.solution = fit_svm(vectors, self.positive, c, self.solution)
         self.rounds += 1
-        self._keep(self.positive | (self.solution.scores(self.vectors) > -1))
+        kept = self.positive | (self.solution.scores(vectors) > -1)
+        self.rows, self.positive = self.rows[kept], self.positive[kept]
 
     def consider(self, rows: NDArray[np.int64], scores: NDArray[np.float32], batch: int) -> None:
         """Keep the hardest of new rows and those considered before."""
@@ -125,11 +154,10 @@ class _Set:
         order = np.lexsort((rows, -scores))[:batch]
         self.hardest, self.hardness = rows[order], scores[order]
 
-    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Add negatives."""
-        self.rows = np.concatenate([self.rows, rows])
-        self.vectors = np.concatenate([self.vectors, vectors])
-        self.positive = np.concatenate([self.positive, np.zeros(len(rows), dtype=np.bool_)])
+    def add_hardest(self) -> None:
+        """Add the negatives that were kept as the hardest."""
+        self.rows = np.concatenate([self.rows, self.hardest])
+        self.positive = np.concatenate([self.positive, np.zeros(len(self.hardest), dtype=np.bool_)])
 
     def detector(self) -> Detector:
         """What was trained."""
@@ -137,23 +165,19 @@ class _Set:
         count = int(self.positive.sum())
         return Detector(self.solution, count, len(self.rows) - count, self.left, self.rounds)
 
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
-        self.rows, self.vectors, self.positive = self.rows[kept], self.vectors[kept], self.positive[kept]
 
-
-def _first_sets(candidates: Candidates, labels: Labels, mining: Mining, draw: np.random.Generator) -> list[_Set]:
+def _first_sets(labels: Labels, each: int, mining: Mining, draw: np.random.Generator) -> list[_Set]:
     """The positive rows of each keypoint, and negative ones drawn at random."""
-    negatives = _drawn(candidates, labels, mining.batch, draw)
     sets = []
-    for keypoint, negative in enumerate(negatives):
+    for keypoint, negative in enumerate(_drawn(labels, each, mining.batch, draw)):
         positive = labels.positive(keypoint)
         if len(positive) and len(negative):
             rows = np.concatenate([positive, negative])
-            sets.append(_Set(keypoint, rows, candidates.vectors(rows), np.arange(len(rows)) < len(positive)))
+            sets.append(_Set(keypoint, rows, np.arange(len(rows)) < len(positive)))
     return sets
 
 
-def _drawn(candidates: Candidates, labels: Labels, count: int, draw: np.random.Generator) -> list[NDArray[np.int64]]:
+def _drawn(labels: Labels, each: int, count: int, draw: np.random.Generator) -> list[NDArray[np.int64]]:
     """Up to ``count`` negative rows of each keypoint, every one as likely as any other, in order."""
     totals = sum((negative.sum(axis=(0, 1)) for _, negative in _negatives(labels)), np.zeros(1, dtype=np.int64))
     ranks = [np.sort(draw.choice(total, min(total, count), replace=False)) for total in totals.tolist()]
@@ -163,7 +187,7 @@ def _drawn(candidates: Candidates, labels: Labels, count: int, draw: np.random.G
         for keypoint, wanted in enumerate(ranks):
             rows = np.flatnonzero(negative[..., keypoint])
             here = wanted[slice(*np.searchsorted(wanted, before[keypoint] + np.array([0, len(rows)])))]
-            found[keypoint].append(rows[here - before[keypoint]] + first * candidates.each)
+            found[keypoint].append(rows[here - before[keypoint]] + first * each)
             before[keypoint] += len(rows)
     return [np.concatenate(rows) for rows in found]
 
@@ -174,8 +198,8 @@ def _negatives(labels: Labels) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         yield first, labels.negative(first, first + TOGETHER)
 
 
-def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], batch: int, *, last: bool) -> None:
-    """Find the negatives inside the margin of each detector; add the hardest but after the last fit."""
+def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], batch: int) -> None:
+    """Find the negatives inside the margin of each detector, and the hardest of those that it was not fitted on."""
     for each in sets:
         each.left, each.hardest, each.hardness = 0, each.hardest[:0], each.hardness[:0]
     solutions = [each.solution for each in sets if each.solution is not None]
@@ -185,10 +209,3 @@ def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], batch: i
         for index, each in enumerate(sets):
             instance, cell = np.nonzero(wrong[..., index])
             each.consider((first + instance) * candidates.each + cell, scores[instance, cell, index], batch)
-    if last:
-        return
-    wanted = np.unique(np.concatenate([each.hardest for each in sets]))
-    if len(wanted):
-        vectors = candidates.vectors(wanted)
-        for each in sets:
-            each.add(each.hardest, vectors[np.searchsorted(wanted, each.hardest)])
