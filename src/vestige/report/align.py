@@ -155,7 +155,7 @@ def difference_table(run: AlignRun, *, named: bool) -> Table | None:
     rows = []
     for method in run.methods:
         for other, said in words.items():
-            found = run.paired(method, other)
+            found = run.swept_difference(method, other)
             if found is not None:
                 rows.append(difference_cells(said, f"{run.label(method)} − {run.label(other)}", found))
     if not rows:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vestige.metrics import Difference
-from vestige.report.instance_run import InstanceRun, check_whole
+from vestige.report.instance_run import InstanceRun
 from vestige.report.landmark_run import read_landmark_run
+from vestige.report.measured_run import check_whole
 from vestige.report.style import DASHES, Theme
 from vestige.run import Run
 
@@ -85,18 +85,6 @@ class AlignRun(InstanceRun):
     def dashes(self, method: str) -> Any:
         """A method's line style."""
         return DASHES.get(_COLOURS.get(method, ""), "-")
-
-    def paired(self, method: str, other: str) -> Difference | None:
-        """The paired difference of two methods at the main metric, from the sweep; None where it is not there."""
-        value = p = None
-        for row in self.results.sweep:
-            if row.method == method and row.metric == f"{self.metric} - {other}":
-                value = row
-            if row.method == method and row.metric == f"p of {self.metric} - {other}":
-                p = row
-        if value is None or p is None or value.ci95 is None:
-            return None
-        return Difference(value.value, value.ci95, p.value)
 
 
 def read_align_run(run: Run) -> AlignRun:

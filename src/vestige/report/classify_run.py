@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 from vestige.metrics import Difference
-from vestige.report.measured_run import MeasuredRun
+from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.report.style import Theme
-from vestige.results import Row
 from vestige.run import Arrays, Run
 
 _CONFIG = ("best", "c", "classes", "keypoints")
@@ -86,21 +85,10 @@ class ClassifyRun(MeasuredRun):
         own = self.layers if method in self.layers else self.sifts
         return theme.accents[own.index(method) % len(theme.accents)]
 
-    def swept(self, method: str, metric: str, subset: str = "all") -> Row | None:
-        """A row of the sweep; None where there is none."""
-        for row in self.results.sweep:
-            if (row.method, row.metric, row.subset) == (method, metric, subset):
-                return row
-        return None
-
     @property
     def difference_from_sift(self) -> Difference | None:
         """The paired difference of the network's best and SIFT's best; None where there is no SIFT."""
-        found = self.swept(self.best_layer, f"accuracy - {self.best_sift}")
-        p = self.swept(self.best_layer, f"p of accuracy - {self.best_sift}")
-        if found is None or p is None or found.ci95 is None:
-            return None
-        return Difference(found.value, found.ci95, p.value)
+        return None if self.best_sift is None else self.swept_difference(self.best_layer, self.best_sift)
 
 
 def read_classify_run(run: Run) -> ClassifyRun:
@@ -110,11 +98,8 @@ def read_classify_run(run: Run) -> ClassifyRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read = ClassifyRun(run.name, run.results(), run.examples())
-    missing = [name for name in _CONFIG if name not in read.results.config]
-    if missing or not read.methods:
-        what = f"its config lacks {', '.join(missing)}" if missing else "holds no row of accuracy over all"
-        raise VestigeError(f"{run.results_path}: {what}; run it again with --overwrite")
-    lost = [name for name in (*_ARRAYS, f"prediction/{read.best_layer}") if name not in read.arrays]
-    if lost:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    check_whole(run, read.results, read.arrays, _CONFIG, _ARRAYS)
+    if not read.methods:
+        raise VestigeError(f"{run.results_path}: holds no row of accuracy over all; run it again with --overwrite")
+    check_whole(run, read.results, read.arrays, (), (f"prediction/{read.best_layer}",))
     return read

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from vestige.metrics import Difference
-from vestige.report.instance_run import InstanceRun, check_whole
+from vestige.report.instance_run import InstanceRun
 from vestige.report.landmark_run import read_landmark_run
+from vestige.report.measured_run import check_whole
 from vestige.report.style import DASHES, Theme
-from vestige.results import Row
 from vestige.run import Run
 
 PRIOR, CHOSEN = "+prior", "+prior-cv"
@@ -88,17 +88,10 @@ class DetectRun(InstanceRun):
 
     def pairs(self) -> list[tuple[str, str, Difference]]:
         """The paired differences of methods at the main metric, from the sweep."""
-        found: dict[tuple[str, str], dict[str, Row]] = {}
         start = f"{self.metric} - "
-        for row in self.results.sweep:
-            for name, prefix in (("value", start), ("p", f"p of {start}")):
-                if row.metric.startswith(prefix):
-                    found.setdefault((row.method, row.metric.removeprefix(prefix)), {})[name] = row
-        return [
-            (a, b, Difference(each["value"].value, each["value"].ci95, each["p"].value))
-            for (a, b), each in found.items()
-            if len(each) == 2 and each["value"].ci95 is not None
-        ]
+        named = [(r.method, r.metric.removeprefix(start)) for r in self.results.sweep if r.metric.startswith(start)]
+        found = [(a, b, self.swept_difference(a, b)) for a, b in named]
+        return [(a, b, difference) for a, b, difference in found if difference is not None]
 
     def _plain(self, method: str) -> str:
         return method.removesuffix(CHOSEN).removesuffix(PRIOR)

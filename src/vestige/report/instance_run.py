@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.report.landmark_run import LandmarkRun
-from vestige.results import Results, Row
-from vestige.run import Arrays, Run
+from vestige.results import Row
+from vestige.run import Arrays
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,3 @@ class InstanceRun(LandmarkRun):
         if row is None:
             raise VestigeError(f"{self.name}: results.json has no row of {method}, {self.metric}; run it again")
         return row
-
-
-def check_whole(run: Run, results: Results, arrays: Arrays, config: Sequence[str], names: Sequence[str]) -> None:
-    """Refuse a run that lacks entries of its config, or arrays, by name.
-
-    Raises:
-        VestigeError: naming them.
-    """
-    missing = [name for name in config if name not in results.config]
-    if missing:
-        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
-    lost = [name for name in names if name not in arrays]
-    if lost:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")

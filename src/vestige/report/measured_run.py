@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from vestige.errors import VestigeError
 from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
 from vestige.results import Results, Row
+from vestige.run import Arrays, Run
 
 LABELS = {
     "mean": "Mean shape",
@@ -81,9 +83,37 @@ class MeasuredRun:
         except KeyError:
             return None
 
+    def swept(self, method: str, metric: str, subset: str = "all") -> Row | None:
+        """A row of the sweep; None where there is none."""
+        for row in self.results.sweep:
+            if (row.method, row.metric, row.subset) == (method, metric, subset):
+                return row
+        return None
+
+    def swept_difference(self, a: str, b: str) -> Difference | None:
+        """The paired difference of two methods at the main metric, ``a - b``, from the sweep; None without one."""
+        value, p = (self.swept(a, f"{start}{self.metric} - {b}") for start in ("", "p of "))
+        if value is None or p is None or value.ci95 is None:
+            return None
+        return Difference(value.value, value.ci95, p.value)
+
     def difference(self, a: str, b: str) -> Difference | None:
         """The paired difference of two methods' errors over the test examples, ``a - b``."""
         errors = self.errors
         if a not in errors or b not in errors:
             return None
         return paired_difference(errors[a], errors[b], Bootstrap.draw(len(errors[a])))
+
+
+def check_whole(run: Run, results: Results, arrays: Arrays, config: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a run that lacks entries of its config, or arrays, by name.
+
+    Raises:
+        VestigeError: naming them.
+    """
+    missing = [name for name in config if name not in results.config]
+    if missing:
+        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
+    lost = [name for name in names if name not in arrays]
+    if lost:
+        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
