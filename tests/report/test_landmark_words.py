@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from vestige.report.key_numbers import key_numbers
 from vestige.report.landmark_run import read_landmark_run
-from vestige.report.landmark_words import detail, headline, key_numbers
+from vestige.report.landmark_words import detail, headline
 from vestige.report.text import count, duration, listed, percent, percent_range, signed, size, value_range
 from vestige.run import Run
 

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from vestige.metrics import longer_side
 from vestige.report.align_pictures import sheets
 from vestige.report.align_run import AlignRun, read_align_run
-from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.differences import difference_cells
+from vestige.report.key_numbers import key_numbers
 from vestige.report.keypoints import ALPHAS, NONE, pck_curve
 from vestige.report.published import PublishedTable, paper
 from vestige.report.style import Theme, decimal_axis, label_right, panels
-from vestige.report.text import count, listed, percent, percent_range
+from vestige.report.text import count, listed, percent
 from vestige.run import Run
 
 PAPER = "do-convnets-learn-correspondence"
@@ -53,16 +54,7 @@ def _opening(run: AlignRun) -> Opening:
         f"{config['neighbours_by']['layer']} ({config['neighbours_by']['readout']}): the median of the "
         f"{config['first']} least deformed."
     )
-    numbers = tuple(
-        KeyNumber(
-            run.label(row.method),
-            percent(row.value),
-            percent_range(row.ci95) if row.ci95 else "",
-            "strong" if row.method == run.chosen else "",
-        )
-        for row in map(run.row, run.main_methods)
-    )
-    return Opening(run.name, headline, said, numbers)
+    return Opening(run.name, headline, said, key_numbers(run, run.main_methods, run.chosen))
 
 
 def pck_tables(run: AlignRun) -> tuple[Table, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.classify_charts import (
     PeakShares,
     confused,
@@ -18,6 +18,7 @@ from vestige.report.classify_charts import (
 )
 from vestige.report.classify_run import ClassifyRun, read_classify_run
 from vestige.report.differences import difference_cells
+from vestige.report.key_numbers import key_numbers
 from vestige.report.keypoints import NONE
 from vestige.report.published import paper
 from vestige.report.text import count, percent, percent_range
@@ -46,7 +47,7 @@ def classify_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
 def _opening(run: ClassifyRun) -> Opening:
     best = run.results.row(run.best_layer, run.metric)
     sift = run.results.row(run.best_sift, run.metric) if run.best_sift else None
-    shown = [best, *([sift] if sift else []), *([row] if (row := run.find("majority")) else [])]
+    shown = [method for method in (run.best_layer, run.best_sift, "majority") if method is not None]
     against = f"; from {run.label(sift.method)}, {percent(sift.value)}" if sift else ""
     headline = (
         f"A linear classifier names {percent(best.value)} of the keypoints from {run.label(best.method)} of "
@@ -57,16 +58,7 @@ def _opening(run: ClassifyRun) -> Opening:
         "linear SVMs within each class, on the cell that is centred nearest to a keypoint. Layer, radius and C "
         "were chosen by cross-validation on training pictures."
     )
-    numbers = tuple(
-        KeyNumber(
-            run.label(row.method),
-            percent(row.value),
-            percent_range(row.ci95) if row.ci95 else "",
-            "strong" if row.method == run.best_layer else "",
-        )
-        for row in shown
-    )
-    return Opening(run.name, headline, said, numbers)
+    return Opening(run.name, headline, said, key_numbers(run, shown, run.best_layer))
 
 
 def accuracy_tables(run: ClassifyRun) -> tuple[Table, ...]:

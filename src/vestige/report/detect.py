@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from vestige.geometry import to_unit
 from vestige.images import Pixels
 from vestige.metrics import longer_side
-from vestige.report.blocks import Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table, Tile
+from vestige.report.blocks import Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.detect_run import PRIOR, DetectRun, read_detect_run
 from vestige.report.differences import difference_cells
+from vestige.report.key_numbers import key_numbers
 from vestige.report.keypoints import ALPHAS, NONE, pck_curve
 from vestige.report.published import paper
 from vestige.report.style import LIGHT, Theme, decimal_axis, figure_pixels, label_right, panels, themed
-from vestige.report.text import count, listed, percent, percent_range
+from vestige.report.text import count, listed, percent
 from vestige.results import Row
 from vestige.run import Run
 
@@ -66,16 +67,7 @@ def _opening(run: DetectRun) -> Opening:
         f"cells, with a prior (eta {config['eta']:g}, sigma {config['sigma']:g} pixels) about where the nearest "
         f"training instance has it."
     )
-    numbers = tuple(
-        KeyNumber(
-            run.label(row.method),
-            percent(row.value),
-            percent_range(row.ci95) if row.ci95 else "",
-            "strong" if row.method == run.best else "",
-        )
-        for row in map(run.row, run.main_methods)
-    )
-    return Opening(run.name, headline, said, numbers)
+    return Opening(run.name, headline, said, key_numbers(run, run.main_methods))
 
 
 def pck_tables(run: DetectRun) -> tuple[Table, ...]:

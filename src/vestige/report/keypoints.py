@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from vestige.metrics import Floats, longer_side, mean_known, pck_by_type, point_errors
 from vestige.report.ahead import ahead_sentence
-from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
+from vestige.report.key_numbers import key_numbers
 from vestige.report.landmark_pictures import triplet, typical_pictures
 from vestige.report.landmark_run import LandmarkRun, read_landmark_run
 from vestige.report.layers import draw_layers, has_layers
 from vestige.report.measured_run import label
 from vestige.report.published import paper
 from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
-from vestige.report.text import count, listed, percent, percent_range
+from vestige.report.text import count, listed, percent
 from vestige.run import Run
 
 ALPHAS = np.linspace(0.0, 0.5, 101)
@@ -79,21 +80,7 @@ def _opening(run: LandmarkRun) -> Opening:
     if mean is not None:
         said += f" The mean shape alone finds {percent(mean.value)}."
     said += ahead_sentence(run.results, percent)
-    rows = [row for method in run.methods if (row := run.find(method)) is not None]
-    return Opening(
-        run.name,
-        headline,
-        said,
-        tuple(
-            KeyNumber(
-                label(row.method),
-                percent(row.value),
-                percent_range(row.ci95) if row.ci95 else "",
-                "strong" if row.method == run.best else "",
-            )
-            for row in rows
-        ),
-    )
+    return Opening(run.name, headline, said, key_numbers(run))
 
 
 def pck_tables(run: LandmarkRun) -> tuple[Table, ...]:

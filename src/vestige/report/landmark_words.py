@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vestige.metrics import Difference
-from vestige.report.blocks import KeyNumber, Opening
+from vestige.report.blocks import Opening
+from vestige.report.key_numbers import key_numbers
 from vestige.report.landmark_run import LandmarkRun
 from vestige.report.measured_run import label
 from vestige.report.text import count, listed, percent, percent_range
@@ -73,20 +74,6 @@ def _untrained(untrained: Row, ridge: Row, difference: Difference | None) -> str
     if low > 0:
         return f"{told}: training took away some of what the architecture alone keeps."
     return f"{told}: on these pictures, training makes no difference that can be told from chance."
-
-
-def key_numbers(run: LandmarkRun) -> tuple[KeyNumber, ...]:
-    """The error of every method, largest first, as the page shows them at its head."""
-    rows = [row for method in run.methods if (row := run.find(method)) is not None]
-    return tuple(
-        KeyNumber(
-            label=label(row.method),
-            value=percent(row.value),
-            interval=percent_range(row.ci95) if row.ci95 else "",
-            tone="strong" if row.method == run.best else "",
-        )
-        for row in rows
-    )
 
 
 def _n(run: LandmarkRun) -> int:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from vestige.report.ahead import ahead_sentence, rivals
-from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.blocks import Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
 from vestige.report.choosing import typical
+from vestige.report.key_numbers import key_numbers
 from vestige.report.published import PublishedTable, paper
 from vestige.report.segmentation_pictures import draw_key, response_top, tile
 from vestige.report.segmentation_run import SegmentationRun, read_segmentation_run
-from vestige.report.text import count, listed, percent, percent_range, signed
+from vestige.report.text import count, listed, percent, signed
 from vestige.report.vector_run import NONE, layers_section
 from vestige.results import Row
 from vestige.run import Run
@@ -58,13 +59,8 @@ def _opening(run: SegmentationRun) -> Opening:
     if mean is not None:
         detail += f" The class prior of each cell alone reaches {percent(mean.value)}."
     detail += ahead_sentence(run.results, percent)
-    rows = [row for m in ("mean", *reversed(rivals(run.results)), run.best) if (row := run.find(m)) is not None]
-    return Opening(run.name, headline, detail, tuple(_key_number(run, row) for row in rows))
-
-
-def _key_number(run: SegmentationRun, row: Row) -> KeyNumber:
-    interval = percent_range(row.ci95) if row.ci95 else ""
-    return KeyNumber(run.label(row.method), percent(row.value), interval, "strong" if row.method == run.best else "")
+    shown = ("mean", *reversed(rivals(run.results)), run.best)
+    return Opening(run.name, headline, detail, key_numbers(run, shown))
 
 
 def accuracy_table(run: SegmentationRun, *, named: bool) -> Table:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 from vestige.metrics import Floats
-from vestige.report.blocks import Cell, Chart, KeyNumber, Opening, RowGroup, Section, Table
+from vestige.report.blocks import Cell, Chart, Opening, RowGroup, Section, Table
+from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers, layer_order
 from vestige.report.measured_run import MeasuredRun
 from vestige.report.text import count, signed, value_range
@@ -93,17 +94,7 @@ def number(row: Row | None, *, strong: bool = False) -> Cell:
 
 def vector_opening(run: VectorRun, headline: str, detail: str, said: Words = signed) -> Opening:
     """What the page says first: a headline, and the main metric of every method."""
-    rows = [row for method in run.methods if (row := run.find(method)) is not None]
-    numbers = tuple(
-        KeyNumber(
-            run.label(row.method),
-            said(row.value),
-            value_range(row.ci95) if row.ci95 else "",
-            "strong" if row.method == run.best else "",
-        )
-        for row in rows
-    )
-    return Opening(run.name, headline, detail, numbers)
+    return Opening(run.name, headline, detail, key_numbers(run, say=said, say_range=value_range))
 
 
 def layers_section(runs: Sequence[VectorRun], what: str) -> Section | None:
