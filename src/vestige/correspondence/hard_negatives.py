@@ -127,7 +127,7 @@ class _Pool:
 
 @dataclass
 class _Set:
-    """The rows that one detector is fitted on."""
+    """The rows that one detector is fitted on, in order."""
 
     keypoint: int
     rows: NDArray[np.int64]
@@ -148,7 +148,7 @@ class _Set:
 
     def consider(self, rows: NDArray[np.int64], scores: NDArray[np.float32], batch: int) -> None:
         """Keep the hardest of new rows and those considered before."""
-        new = ~np.isin(rows, self.rows)
+        new = self.rows[np.searchsorted(self.rows, rows) % len(self.rows)] != rows
         self.left += int(new.sum())
         rows, scores = np.concatenate([self.hardest, rows[new]]), np.concatenate([self.hardness, scores[new]])
         order = np.lexsort((rows, -scores))[:batch]
@@ -156,8 +156,10 @@ class _Set:
 
     def add_hardest(self) -> None:
         """Add the negatives that were kept as the hardest."""
-        self.rows = np.concatenate([self.rows, self.hardest])
-        self.positive = np.concatenate([self.positive, np.zeros(len(self.hardest), dtype=np.bool_)])
+        rows = np.concatenate([self.rows, self.hardest])
+        order = np.argsort(rows)
+        positive = np.concatenate([self.positive, np.zeros(len(self.hardest), dtype=np.bool_)])
+        self.rows, self.positive = rows[order], positive[order]
 
     def detector(self) -> Detector:
         """What was trained."""
@@ -172,8 +174,8 @@ def _first_sets(labels: Labels, each: int, mining: Mining, draw: np.random.Gener
     for keypoint, negative in enumerate(_drawn(labels, each, mining.batch, draw)):
         positive = labels.positive(keypoint)
         if len(positive) and len(negative):
-            rows = np.concatenate([positive, negative])
-            sets.append(_Set(keypoint, rows, np.arange(len(rows)) < len(positive)))
+            rows = np.sort(np.concatenate([positive, negative]))
+            sets.append(_Set(keypoint, rows, np.isin(rows, positive)))
     return sets
 
 

@@ -31,7 +31,7 @@ class Size:
 def primal_operations(s: Size) -> float:
     """Floating-point operations of the primal form (`docs/ridge.md` derives them)."""
     gather = s.groups * s.n * s.d**2 + 2.0 * s.n * s.d * s.t
-    factor = s.groups * s.folds * (_EIGH + 4.0) * s.d**3
+    factor = s.groups * s.folds * (_EIGH + 3.0) * s.d**3
     return gather + factor + s.folds * (4.0 + min(s.alphas, _FUNCTIONS)) * s.d**2 * s.t + 2.0 * s.d**2 * s.t
 
 
