@@ -196,8 +196,8 @@ class Hair:
         unit, look, cap = self._head.unit, self._look, self._cap
         if look.hair_style == "curly":
             reach = np.linalg.norm(cap - self._middle, axis=1).mean()
-            return self._curls(self._middle, reach * 1.02, 170)
-        n = 120
+            return self._curls(self._middle, reach * 1.02, 150)
+        n = 100
         if look.hair_style == "buzz":
             at = self._middle + (cap[self._rng.integers(len(cap), size=n)] - self._middle) * np.sqrt(
                 self._rng.uniform(0, 1, (n, 1))
@@ -245,7 +245,7 @@ class Hair:
 
     def _draw_fall(self, canvas: Canvas) -> None:
         """Long hair behind neck and shoulders."""
-        head, look, n = self._head, self._look, 70
+        head, look, n = self._head, self._look, 60
         end, wide = look.hair_length, 1.10 + 0.28 * look.hair_volume
         x = np.array([0.95, wide, wide * 1.05, wide * 0.98, wide * 0.78])
         y = np.array([-0.5, 0.1, 0.55 * end, 0.85 * end, end])
@@ -277,8 +277,8 @@ class Hair:
         canvas.image.drawPath(path, fill((0, 0, 0), 0.35, 0.07 * unit))
         self._fill(canvas, path, 0.62)
         canvas.stamp(path, CLASS["hair"])
-        share = self._rng.uniform(0, 1, (46, 1, 1))
-        lines = inner[None] * (1 - share) + outer[None] * share + self._rng.normal(0, 0.02 * unit, (46, 5, 2))
+        share = self._rng.uniform(0, 1, (38, 1, 1))
+        lines = inner[None] * (1 - share) + outer[None] * share + self._rng.normal(0, 0.02 * unit, (38, 5, 2))
         self._draw_strands(canvas, self._wave(lines, 6), path)
 
 

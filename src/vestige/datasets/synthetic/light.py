@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from vestige.datasets.synthetic.canvas import Floats
 
@@ -60,9 +60,10 @@ class Light:
         tint = np.array([1 + lighting.warmth, 1.0, 1 - lighting.warmth])
         self.key = (1.25 * lighting.key * tint).astype(np.float32)
         self.ambient = (0.80 * lighting.ambient * (2 - tint)).astype(np.float32)
-        self._rim_direction, self._rim = lighting.rim_direction.astype(np.float32), lighting.rim.astype(np.float32)
+        self._rim = lighting.rim.astype(np.float32)
         half = lighting.direction + np.array([0.0, 0.0, 1.0])
-        self._half = (half / np.linalg.norm(half)).astype(np.float32)
+        towards = (lighting.direction, lighting.rim_direction, half / np.linalg.norm(half))
+        self._towards = np.stack(towards, axis=1).astype(np.float32)  # the key light, the rim light, the highlight
 
     def shade(
         self,
@@ -78,12 +79,22 @@ class Light:
         (...) how much of the key and of the ambient light arrives. gloss: (...) strength of the highlight.
         """
         n = np.asarray(normals, np.float32)
-        facing = (n @ self.direction.astype(np.float32))[..., None]
-        rim = np.clip(n @ self._rim_direction, 0, None)[..., None] ** 2 * self._rim
+        cosines = n @ self._towards
+        facing, rim, half = cosines[..., :1], np.maximum(cosines[..., 1:2], 0), np.clip(cosines[..., 2:], 0, 1)
         shadow, occlusion, gloss = (np.asarray(v, np.float32)[..., None] for v in (shadow, occlusion, gloss))
         diffuse = np.maximum((facing + _WRAP) / (1 + _WRAP), 0) ** 1.4 * self.key
         ambient = self.ambient * (occlusion * (0.66 - 0.20 * n[..., 1:2] + 0.28 * n[..., 2:]))
-        highlight = np.clip(n @ self._half, 0, 1)[..., None] ** 12
-        shine = (gloss * shadow) * (0.75 * highlight + 0.5 * highlight**4)
-        radiance = np.asarray(rgb, np.float32) ** 2.2 * (diffuse * shadow + ambient + rim) + shine * self.key
+        highlight = _power(half, 12)
+        shine = (gloss * shadow) * (0.75 * highlight + 0.5 * _power(highlight, 4))
+        radiance = np.asarray(rgb, np.float32) ** 2.2 * (diffuse * shadow + ambient + rim * rim * self._rim)
+        radiance += shine * self.key
         return np.asarray(np.clip(radiance / (1 + 0.25 * radiance), 0, 1) ** (1 / 2.2))
+
+
+def _power(base: NDArray[np.float32], exponent: int) -> NDArray[np.float32]:
+    """A whole power by products, several times as fast as numpy's."""
+    power = base if exponent & 1 else np.ones_like(base)
+    while exponent := exponent >> 1:
+        base = base * base
+        power = power * base if exponent & 1 else power
+    return power

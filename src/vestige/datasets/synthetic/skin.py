@@ -86,7 +86,7 @@ def _normals(grid: Reals) -> Reals:
 
 def _spots(x: Reals, y: Reals, spots: list[tuple[float, float, float, float, float]], floor: float = 0.0) -> Reals:
     """Sum of symmetric Gaussian spots (x, y, width, height, amplitude) above a floor."""
-    total = np.full(x.shape, floor)
+    total = np.full_like(x, floor)
     side = np.abs(x)
     for sx, sy, width, height, amplitude in spots:
         total += amplitude * np.exp(-0.5 * (((side - sx) / width) ** 2 + ((y - sy) / height) ** 2))
@@ -136,7 +136,7 @@ def beard_density(head: Head, look: Look, x: Reals, y: Reals) -> Reals:
     """How far beard, moustache and stubble cover the skin, in [0, 1]."""
     layout, side = head.layout, np.abs(x)
     if not (look.beard or look.moustache or look.stubble):
-        return np.zeros(np.shape(x))
+        return np.zeros_like(x)
     cheek_line = np.interp(side, [0.0, 0.30, 0.50, 0.75, 0.93, 1.1], [0.92, 0.86, 0.84, 0.66, 0.25, -0.1])
     jaw = _step((y - cheek_line) / 0.10)
     centre, half = (layout[51] + layout[57]) / 2, (layout[54, 0] - layout[48, 0]) / 2
