@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from vestige.datasets.synthetic.backgrounds import _enlarge
 from vestige.datasets.synthetic.canvas import Canvas, polygon, steps
+from vestige.datasets.synthetic.light import _power
 from vestige.datasets.synthetic.noise import white_noise
 
 
@@ -54,3 +55,9 @@ def test_an_enlarged_background_is_nearly_a_b_spline() -> None:
     difference = _enlarge(image, 224)[8:-8, 8:-8, 0] - expected[8:-8, 8:-8]
     assert np.abs(difference).max() < 4
     assert np.sqrt((difference**2).mean()) < 1
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 4, 5, 12])
+def test_whole_powers_are_numpys(exponent: int) -> None:
+    base = np.random.default_rng(4).uniform(0, 1, (7, 3)).astype(np.float32)
+    np.testing.assert_allclose(_power(base, exponent), base**exponent, rtol=1e-6)
