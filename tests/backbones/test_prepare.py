@@ -164,3 +164,43 @@ def _agree(ready: Backbone, original: Backbone, names: list[str]) -> None:
     got, wanted = ready.run(x, names), original.run(x, names)
     for name in names:
         torch.testing.assert_close(got[name], wanted[name], rtol=1e-4, atol=1e-4)
+
+
+class Skipping(nn.Module):
+    """An activation whose input is needed again, and one whose input is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act, self.last = nn.Conv2d(3, 4, 1), nn.ReLU(), nn.ReLU6()
+
+    def forward(self, x: Tensor) -> Tensor:
+        raw = self.conv(x)
+        return self.last(self.act(raw) - raw)
+
+
+def _reads_the_same(backbone: Backbone, names: tuple[str, ...], size: int, **options: bool) -> int:
+    ready = prepared(backbone, channels_last=False, fold_batch_norm=False, keep=names, **options)
+    x = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(5))
+    given = x.clone()
+    expected, found = backbone.run(x, names), ready.run(x, names)
+    assert all(torch.equal(found[name], expected[name]) for name in names)
+    assert torch.equal(x, given)
+    return ready.spared
+
+
+def test_the_embedded_network_copies_less_to_the_same_bits() -> None:
+    backbone = open_backbone("efficientnet_lite0")
+    paddings = [part.static_padding for part in backbone.module.modules() if hasattr(part, "static_padding")]
+    even = [p for p in paddings if isinstance(p, nn.ZeroPad2d) and p.padding[::2] == p.padding[1::2]]
+    activations = [part for part in backbone.module.modules() if isinstance(part, nn.ReLU6)]
+    assert _reads_the_same(backbone, ("block3", "block10", "head"), 224) == len(even) + len(activations) > 20
+
+
+def test_nothing_that_is_needed_is_overwritten() -> None:
+    skipping = Backbone("test", Skipping(), SMALL, {"out": "last"})
+    assert _reads_the_same(skipping, ("out",), 32) == 0
+    first = Backbone("test", nn.Sequential(nn.ReLU(), nn.Conv2d(3, 4, 1)), SMALL, {"out": "1"})
+    assert _reads_the_same(first, ("out",), 32) == 0  # the input is the caller's
+    read = Backbone("test", nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), SMALL, {"conv": "0", "out": "1"})
+    assert _reads_the_same(read, ("conv", "out"), 32) == 1  # what is read is copied first
+    assert _reads_the_same(read, ("out",), 32) == 1

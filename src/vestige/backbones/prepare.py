@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vestige.backbones.allocation import keep_freed_memory
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.folding import fold_batch_norm as fold
+from vestige.backbones.sparing import spare_copies
 from vestige.backbones.watching import tensor_of
 from vestige.errors import VestigeError
 
@@ -22,6 +23,7 @@ class PreparedBackbone(Backbone):
 
     Attributes:
         folded: how many batch normalisations were folded into convolutions.
+        spared: how many modules copy less than the original's, to the same bits.
     """
 
     def __init__(self, original: Backbone, module: nn.Module, keep: Sequence[str], folded: int) -> None:
@@ -36,6 +38,7 @@ class PreparedBackbone(Backbone):
         )
         self.keep = tuple(keep)
         self.folded = folded
+        self.spared = 0
         self._original = original
         self._like = self.blank((1, 1))
         self._compiled: Any = None
@@ -153,11 +156,15 @@ def prepared(
         keep_freed_memory()
     module = copy.deepcopy(backbone.module)
     ready = PreparedBackbone(backbone, module, keep, 0)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 3, *backbone.preprocessing.size, generator=generator).to(backbone.blank((1, 1)))
+
+    def read(x: Tensor) -> dict[str, Tensor]:
+        return Backbone.run(ready, x, keep)
+
     if fold_batch_norm:
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(1, 3, *backbone.preprocessing.size, generator=generator).to(backbone.blank((1, 1)))
-        paths = [ready.path(name) for name in keep]
-        ready.folded = fold(module, paths, x, lambda x: Backbone.run(ready, x, keep))
+        ready.folded = fold(module, [ready.path(name) for name in keep], x, read)
+    ready.spared = spare_copies(module, x, read)
     module.to(device=device, dtype=dtype)
     if channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
