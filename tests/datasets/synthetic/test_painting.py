@@ -33,6 +33,14 @@ def test_pasted_pixels_are_the_canvas_and_are_drawn_over() -> None:
     assert canvas.pixels()[0].tolist() == [[255, 0, 0]] * 4 + [[255, 255, 255]] * 4
 
 
+def test_a_clip_keeps_pasted_pixels_inside() -> None:
+    canvas = Canvas(8)
+    canvas.clip(polygon(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 8.0], [0.0, 8.0]])))
+    canvas.paste(np.full((8, 8, 4), 255, np.uint8))
+    canvas.restore()
+    assert canvas.pixels()[..., 0].tolist() == [[255] * 4 + [0] * 4] * 8
+
+
 @pytest.mark.parametrize("side", [224, 700])
 def test_white_noise_is_normal_and_another_one_each_time(side: int) -> None:
     rng = np.random.default_rng(2)

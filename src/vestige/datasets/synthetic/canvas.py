@@ -45,8 +45,9 @@ class Canvas:
         self._mask.drawPath(path, paint)
 
     def paste(self, pixels: NDArray[np.uint8]) -> None:
-        """Covers the whole picture with opaque pixels (size, size, 4)."""
-        self._pixels[...] = pixels
+        """Covers the picture, or what is left of it by a clip, with opaque pixels (size, size, 4)."""
+        image = skia.Image.fromarray(pixels, skia.ColorType.kRGBA_8888_ColorType, copy=False)
+        self.image.drawImage(image, 0, 0)
 
     def clip(self, path: skia.Path) -> None:
         """Restricts picture and mask to ``path`` until `restore`."""
