@@ -14,7 +14,7 @@ prints three ratios:
 
 ``--precision bfloat16`` and ``--compile`` measure those instead; (p)'s loop then has them too, the others stay.
 Each picture is shown twice, plain and mirrored, as probes are trained; it is then decoded once for two images.
-``--plain`` shows it once. Repetitions of the three are interleaved and the median of each is taken, because a
+``--plain`` shows it once. Repetitions of all are interleaved and the median of each is taken, because a
 machine's speed drifts.
 """
 
@@ -50,11 +50,13 @@ def main() -> None:
     backbone = open_backbone(asked.backbone)
     options = ExtractOptions(precision=asked.precision, compile=asked.compile, workers=asked.workers)
     batches = _tensors(backbone, crops, options.batch)
+    dtype = getattr(torch, options.precision)
+    ready = prepared(backbone, dtype=dtype, compile=options.compile, keep=(asked.layer,))
     loops = {
         "vestige": _vestige(backbone, crops, asked.layer, options),
-        "prepared": _prepared(backbone, batches, asked.layer, options),
-        "bare": _eager(batches, _channels_last(backbone), asked.layer),
-        "plain": _eager([x.contiguous() for x in batches], backbone, asked.layer),
+        "prepared": _passes(batches, ready, asked.layer),
+        "bare": _passes(batches, _channels_last(backbone), asked.layer),
+        "plain": _passes([x.contiguous() for x in batches], backbone, asked.layer),
     }
     speeds: dict[str, list[float]] = {name: [] for name in loops}
     for repeat in range(asked.repeats + 1):  # the first one warms up, and compiles
@@ -104,20 +106,6 @@ def _vestige(backbone: Backbone, crops: list[Crop], layer: str, options: Extract
     return loop
 
 
-def _prepared(backbone: Backbone, batches: list[Tensor], layer: str, options: ExtractOptions) -> Callable[[], float]:
-    dtype = getattr(torch, options.precision)
-    ready = prepared(backbone, dtype=dtype, compile=options.compile, keep=(layer,))
-
-    def loop() -> float:
-        started = time.perf_counter()
-        with torch.inference_mode():
-            for x in batches:
-                ready.run(x, (layer,))
-        return time.perf_counter() - started
-
-    return loop
-
-
 def _channels_last(backbone: Backbone) -> Backbone:
     """The network as it is, its weights laid out as the tensors are."""
     other = copy.copy(backbone)
@@ -125,7 +113,7 @@ def _channels_last(backbone: Backbone) -> Backbone:
     return other
 
 
-def _eager(batches: list[Tensor], backbone: Backbone, layer: str) -> Callable[[], float]:
+def _passes(batches: list[Tensor], backbone: Backbone, layer: str) -> Callable[[], float]:
     def loop() -> float:
         started = time.perf_counter()
         with torch.inference_mode():

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening, print_results
+from vestige.cli.console import command_line, listening
 from vestige.cli.correspond_patches import bar
 from vestige.cli.help import examples
+from vestige.cli.probe import finish
 
 
 def add_to(app: typer.Typer) -> None:
@@ -86,7 +87,6 @@ def detect(
     from vestige.correspondence.detect_options import DetectOptions
     from vestige.correspondence.record import kept_in, record_detection
     from vestige.datasets.opening import open_train_test
-    from vestige.report import show
     from vestige.run import Run, check_run_folder, start_run
 
     chosen = DetectOptions(
@@ -115,6 +115,4 @@ def detect(
         found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener), kept=kept)
         run = start_run(output, overwrite=overwrite)
         results = record_detection(run, found, command_line())
-    print_results(results, str(results.config["metric"]))
-    show(run)
-    typer.echo(f"report: {run.report_path}")
+    finish(run, results)

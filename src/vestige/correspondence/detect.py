@@ -8,9 +8,9 @@ has the keypoint, with the paper's eta and sigma and with those that training fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,6 @@ PRIOR, CHOSEN = "+prior", "+prior-cv"
 
 Say = Callable[[str], None]
 Setting = tuple[float, float]
-Grids = tuple[GridSource, GridSource]
 
 
 @dataclass(frozen=True)
@@ -222,11 +221,9 @@ def _kind_found(
     """One kind of feature on all classes, at the C that is best on training folds."""
     by_c: dict[float, list[ClassFound]] = {c: [] for c in options.cs}
     for name, (own, asked, data) in classes.items():
-        grids = lru_cache(1)(partial(_grids, kind, own, asked))  # read for what is not kept, once
-        for c in options.cs:
-            say(f"{kind.name}: {len(data.keypoints)} keypoints of {name}, C = {c:g}")
-            made = partial(_detected, kind, data, grids, c, options, progress)
-            by_c[c].append(read_class_found(kept.get(repr((kind.key, data.key, c, options)), made)))
+        of_class = _class_found(kind, name, (own, asked), data, options, say, progress, kept)
+        for c, each in zip(options.cs, of_class, strict=True):
+            by_c[c].append(each)
     candidates = [
         KindFound(
             kind,
@@ -242,19 +239,29 @@ def _kind_found(
     return max(tried, key=lambda each: each.tried[options.settings[0]])
 
 
-def _grids(kind: Kind, own: NDArray[np.intp], asked: NDArray[np.intp]) -> Grids:
-    return kind.train(own), kind.test(asked)
-
-
-def _detected(
+def _class_found(
     kind: Kind,
+    name: str,
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]],
     data: ClassData,
-    grids: Callable[[], Grids],
-    c: float,
     options: DetectOptions,
+    say: Say,
     progress: Callable[[int, int], None] | None,
-) -> Arrays:
-    return detect_class(kind, data, grids(), c, options, progress).arrays()
+    kept: Kept,
+) -> Iterator[ClassFound]:
+    """One kind of feature on one class, at every C; what is kept is not computed again."""
+
+    @cache
+    def grids() -> tuple[GridSource, GridSource]:  # read only for what is not kept, and once for all C
+        return kind.train(rows[0]), kind.test(rows[1])
+
+    for c in options.cs:
+        say(f"{kind.name}: {len(data.keypoints)} keypoints of {name}, C = {c:g}")
+
+        def detected(c: float = c) -> Arrays:
+            return detect_class(kind, data, grids(), c, options, progress).arrays()
+
+        yield read_class_found(kept.get(repr((kind.key, data.key, c, options)), detected))
 
 
 def _together(parts: Iterable[Placed], rows: Iterable[NDArray[np.intp]], instances: Instances) -> Placed:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,7 @@ def save_alignment(found: Alignment, folder: str | Path, *, overwrite: bool = Fa
     Raises:
         VestigeError: where the folder holds a finished run and ``overwrite`` is off.
     """
-    run = start_run(Path(folder), overwrite=overwrite)
-    record_alignment(run, found)
-    show(run)
-    return run
+    return _saved(partial(record_alignment, found=found), folder, overwrite=overwrite)
 
 
 def save_classification(found: Classification, folder: str | Path, *, overwrite: bool = False) -> Run:
@@ -38,10 +36,7 @@ def save_classification(found: Classification, folder: str | Path, *, overwrite:
     Raises:
         VestigeError: where the folder holds a finished run and ``overwrite`` is off.
     """
-    run = start_run(Path(folder), overwrite=overwrite)
-    record_classification(run, found)
-    show(run)
-    return run
+    return _saved(partial(record_classification, found=found), folder, overwrite=overwrite)
 
 
 def save_detection(found: Detection, folder: str | Path, *, overwrite: bool = False) -> Run:
@@ -50,8 +45,12 @@ def save_detection(found: Detection, folder: str | Path, *, overwrite: bool = Fa
     Raises:
         VestigeError: where the folder holds a finished run and ``overwrite`` is off.
     """
+    return _saved(partial(record_detection, found=found), folder, overwrite=overwrite)
+
+
+def _saved(write: Callable[[Run], Results], folder: str | Path, *, overwrite: bool) -> Run:
     run = start_run(Path(folder), overwrite=overwrite)
-    record_detection(run, found)
+    write(run)
     show(run)
     return run
 

@@ -85,23 +85,23 @@ def fill(rgb: Rgb, alpha: float = 1.0, blur: float = 0.0, mode: skia.BlendMode |
     return paint
 
 
+def hairs(
+    rgb: Rgb, width: float, alpha: float = 1.0, blur: float = 0.0, mode: skia.BlendMode | None = None
+) -> skia.Paint:
+    """A paint that strokes with ends cut straight, as one does not see them on many lines of about a pixel's width."""
+    paint = fill(rgb, alpha, blur, mode)
+    paint.setStyle(skia.Paint.kStroke_Style)
+    paint.setStrokeWidth(width)
+    return paint
+
+
 def stroke(
     rgb: Rgb, width: float, alpha: float = 1.0, blur: float = 0.0, mode: skia.BlendMode | None = None
 ) -> skia.Paint:
     """A paint that strokes with round ends and joins; ``width`` and ``blur`` in pixels."""
-    paint = fill(rgb, alpha, blur, mode)
-    paint.setStyle(skia.Paint.kStroke_Style)
-    paint.setStrokeWidth(width)
+    paint = hairs(rgb, width, alpha, blur, mode)
     paint.setStrokeCap(skia.Paint.kRound_Cap)
     paint.setStrokeJoin(skia.Paint.kRound_Join)
-    return paint
-
-
-def hairs(rgb: Rgb, width: float, alpha: float = 1.0) -> skia.Paint:
-    """A paint that strokes many lines of about a pixel's ``width``; ends that one does not see are cut straight."""
-    paint = fill(rgb, alpha)
-    paint.setStyle(skia.Paint.kStroke_Style)
-    paint.setStrokeWidth(width)
     return paint
 
 
