@@ -133,7 +133,7 @@ def extract_dense(
     device = options.torch_device()
     plan = _planned(backbone, examples, layer, short_side, wanted, max_rows, seed)
     kept = "cells" if wanted is None else "some cells"
-    drawn = kept if max_rows is None else f"{kept} max_rows={max_rows} seed={seed}"
+    sized = kept if short_side is None else f"{kept} at {short_side} px"
     description = Description(
         kind="dense",
         backbone=backbone.spec,
@@ -141,7 +141,7 @@ def extract_dense(
         weights_sha256=backbone.weights_sha256,
         preprocessing=backbone.preprocessing.fingerprint(),
         layer=layer,
-        readout=f"{drawn} short_side={short_side}",
+        readout=sized if max_rows is None else f"{sized}, {max_rows} by seed {seed}",
         numerics=options.numerics(device) | {"cells": hashlib.sha256(plan.columns().tobytes()).hexdigest()},
         pictures=pictures_sha256(keys_of([Crop(example) for example in examples])),
         n=len(plan.cells),
