@@ -163,12 +163,6 @@ def test_a_keypoint_without_a_detector_is_kept_as_one():
     assert read_class_found(replace(one, detectors=(None, None)).arrays()).detectors == (None, None)
 
 
-def test_a_round_adds_as_much_of_short_vectors_as_of_long_ones():
-    assert DetectOptions().batch_of(1008) == 5000
-    assert DetectOptions().batch_of(128) == 39_062
-    assert DetectOptions(batch=10).batch_of(128) == 10
-
-
 def test_mining_came_to_its_end(found):
     for kind in found.kinds.values():
         assert kind["settled"] == kind["detectors"] > 3
@@ -262,12 +256,23 @@ def test_keypoints_without_examples_are_told(data, reader):
         ({"alphas": ()}, "--alpha"),
         ({"size": 8}, "--size 8"),
         ({"folds": 1}, "--folds 1"),
+        ({"size": 64, "sift_bin": 70}, "--sift-bin 70: expected at most --size, 64"),
         ({"negative_distance": -1.0}, "--negative-distance -1"),
     ],
 )
 def test_options_out_of_range_are_told(options, message):
     with pytest.raises(VestigeError, match=message):
         DetectOptions(**options)
+
+
+def test_data_of_which_no_keypoint_can_be_placed_are_refused(data, reader):
+    train, test = data
+    dark = [[replace(each, visible=np.zeros_like(each.visible)) for each in side] for side in data]
+    for sides in ((train, replace(test, examples=tuple(dark[1]))), (replace(train, examples=tuple(dark[0])), test)):
+        with pytest.raises(VestigeError, match="none of its visible keypoints is visible in a neighbour"):
+            detect_keypoints(*sides, OPTIONS, reader)
+    with pytest.raises(VestigeError, match="no keypoint that test examples show has both positive and negative"):
+        detect_keypoints(train, test, replace(OPTIONS, negative_distance=20.0, closest=10_000, sift_bin=0), reader)
 
 
 def test_mistakes_are_told(data, reader):

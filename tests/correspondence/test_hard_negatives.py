@@ -103,6 +103,18 @@ def test_rounds_are_counted_and_what_is_left_is_told():
     assert np.array_equal(again[0].solution.weights, found[0].solution.weights)
 
 
+def test_a_detector_doubles_where_there_is_room():
+    candidates, labels = made()
+    wide = mine(candidates, labels, Mining(c=2.0, rounds=60, batch=40))
+    tight = mine(candidates, labels, Mining(c=2.0, rounds=60, batch=40, memory=0))
+    for some, few in zip(wide, tight, strict=True):
+        assert some.left == few.left == 0
+        assert some.rounds <= 5 < 2 * some.rounds <= few.rounds
+        np.testing.assert_allclose(some.solution.weights, few.solution.weights, atol=2e-3)
+    assert Mining(memory=candidates.dims * 4 * len(candidates)).most(candidates, 5) == len(candidates)
+    assert Mining(memory=candidates.dims * 4 * 1000).most(candidates, 5) == 200  # not all: they share what there is
+
+
 def test_a_keypoint_without_examples_has_no_detector():
     candidates, labels = made()
     visible = labels.visible.copy()
@@ -143,6 +155,24 @@ def test_positives_are_the_closest_and_negatives_see_nothing_of_the_keypoint():
             assert np.array_equal(labels.negative(instance, instance + 1)[0, :, keypoint], ~seen)
         hidden = np.flatnonzero(~labels.visible[:, keypoint])
         assert not labels.negative(0, len(labels.points))[hidden, :, keypoint].any()
+
+
+def test_no_candidate_is_both_positive_and_negative():
+    _, labels = made()
+    near = Labels(labels.places, labels.points, labels.visible, Rule(9, 0.0, (11.0, 11.0), square=False))
+    far = Labels(labels.places, labels.points + 300, labels.visible, Rule(0, 9.0, (20.0, 20.0), square=False))
+    for each in (near, far):
+        negative = np.concatenate([each.negative(first, first + 8) for first in range(0, 37, 8)]).reshape(-1, 2)
+        for keypoint in (0, 1):
+            rows = each.positive(keypoint)
+            assert len(rows) >= each.visible[:, keypoint].sum()
+            assert not negative[rows, keypoint].any()
+        distance = np.linalg.norm(each.places - each.points[:, :, None], axis=-1).transpose(0, 2, 1).reshape(-1, 2)
+        shown = np.repeat(each.visible, len(each.places), axis=0)
+        positive = np.zeros_like(negative)
+        for keypoint in (0, 1):
+            positive[each.positive(keypoint), keypoint] = True
+        assert np.array_equal(negative, shown & (distance >= each.rule.beyond[0]) & ~positive)
 
 
 def test_positives_and_negatives_by_distance():

@@ -49,6 +49,14 @@ def test_where_it_begins_changes_nothing():
         np.testing.assert_allclose(again.weights, found.weights, rtol=1e-7, atol=1e-9)
 
 
+def test_some_vectors_are_as_they_would_be_alone():
+    vectors, positive = made(n=3000, seed=3)
+    rows = np.sort(np.random.default_rng(0).choice(3000, 1100, replace=False))
+    alone, found = fit_svm(vectors[rows], positive[rows], 1.0), fit_svm(vectors, positive[rows], 1.0, rows=rows)
+    assert np.array_equal(found.weights, alone.weights)
+    assert np.array_equal(found.scores(vectors, rows), alone.scores(vectors)[rows])
+
+
 def test_separable_rows_and_rows_alike():
     rows = np.array([[2.0, 0], [3, 0], [-2, 0], [-3, 1]], dtype=np.float32)
     positive = np.array([True, True, False, False])

@@ -41,7 +41,7 @@ def classify(
             "-C",
             metavar="C",
             help="Of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
-            "[default: powers of ten from 1e-8 to 1]",
+            "[default: powers of ten from 1e-8 to 10]",
         ),
     ] = None,
     radius: Annotated[

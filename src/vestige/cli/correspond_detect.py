@@ -48,15 +48,13 @@ def detect(
         list[float] | None,
         typer.Option("-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining, at most.")] = 12,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining, at most.")] = 20,
     batch: Annotated[
-        int | None,
+        int,
         typer.Option(
-            min=1,
-            metavar="N",
-            help="Negatives that a round adds to a detector at most. [default: 5000, or what takes 20 MB]",
+            min=1, metavar="N", help="Negatives a detector begins with; a round adds as many, or as many as it has."
         ),
-    ] = None,
+    ] = 5000,
     eta: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Weight of the prior.")] = 0.1,
     sigma: Annotated[float, typer.Option(metavar="PX", help="Of the prior, in pixels of the square.")] = 22.0,
     neighbour_layer: Annotated[

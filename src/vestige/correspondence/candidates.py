@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -213,6 +214,13 @@ class Labels:
 
     def positive(self, keypoint: int) -> NDArray[np.int64]:
         """The rows of a keypoint's positive candidates, in order."""
+        return self._positive[keypoint]
+
+    @cached_property
+    def _positive(self) -> tuple[NDArray[np.int64], ...]:
+        return tuple(self._chosen(keypoint) for keypoint in range(self.points.shape[1]))
+
+    def _chosen(self, keypoint: int) -> NDArray[np.int64]:
         rows = []
         for instance in np.flatnonzero(self.visible[:, keypoint]):
             distance = np.linalg.norm(self.places - self.points[instance, keypoint], axis=1)
@@ -224,11 +232,15 @@ class Labels:
         return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
 
     def negative(self, first: int, stop: int) -> NDArray[np.bool_]:
-        """``(b, each, J)``: the negative candidates of some instances."""
+        """``(b, each, J)``: the negative candidates of some instances, of which none is positive."""
         offset = np.abs(self.places[:, None] - self.points[first:stop, None])
         if self.rule.square:
             outside = (offset >= np.array(self.rule.beyond)).any(axis=-1)
         else:
             outside = np.linalg.norm(offset, axis=-1) >= self.rule.beyond[0]
         negative: NDArray[np.bool_] = outside & self.visible[first:stop, None]
+        for keypoint, rows in enumerate(self._positive):
+            begin, end = np.searchsorted(rows, (first * len(self.places), stop * len(self.places)))
+            instance, cell = np.divmod(rows[begin:end], len(self.places))
+            negative[instance - first, cell, keypoint] = False
         return negative

@@ -147,6 +147,12 @@ def detect_keypoints(
     classes = class_data(sides)
     kinds = kinds_of(sides, options, reader)
     found = [_kind_found(kind, sides, classes, options, say, progress, kept) for kind in kinds]
+    for each in found:
+        if not any(each.detectors):
+            raise VestigeError(
+                f"{each.kind.name}: no keypoint that test examples show has both positive and negative training "
+                "examples; give more training data or a smaller --negative-distance"
+            )
     best = max((each for each in found if each.kind.name != SIFT), key=lambda each: _given(each, options))
     methods = {
         MEAN: mean_points(sides.train, sides.test),

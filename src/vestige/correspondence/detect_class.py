@@ -115,7 +115,7 @@ def detect_class(
         progress: told (fits done, fits at most) of every fold.
     """
     scale = kind.scale(grids[0], options.seed)
-    mining = Mining(c, options.rounds, options.batch_of(kind.candidates(grids[0]).dims))
+    mining = Mining(c, options.rounds, options.batch)
     labels = _labels(kind, data, options.size)
     held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
     calibrations = _calibrations(held_out, labels)
@@ -194,7 +194,7 @@ def _placed(
     keypoints: NDArray[np.intp],
     options: DetectOptions,
 ) -> Placed:
-    """The best candidates at every setting."""
+    """The best candidates at every setting; without the prior those of the highest score."""
     placed = {setting: np.full(prior.shape, np.nan) for setting in options.settings}
     for k, calibration in enumerate(calibrations):
         own = np.flatnonzero(np.isfinite(scores[:, 0, k]))
@@ -206,5 +206,6 @@ def _placed(
         for eta, sigma in options.settings:
             if sigma not in log_p:
                 log_p[sigma] = log_gaussian(places, prior[own, column] * options.size, sigma)
-            placed[eta, sigma][own, column] = best_place(places, log_s, log_p[sigma], eta) / options.size
+            ranked = log_s if eta else scores[own, :, k].astype(np.float64)
+            placed[eta, sigma][own, column] = best_place(places, ranked, log_p[sigma], eta) / options.size
     return placed

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 from vestige.errors import VestigeError
 
-ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
+ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 SIGMAS = (11.0, 22.0, 44.0, 66.0, 100.0)
 """What training folds choose of, for the prior by cross-validation; in pixels of a square of 500."""
 
 SIFT = "sift"
-
-BATCH, BATCH_BYTES = 5000, 20_000_000
-"""What a round of hard-negative mining adds to a detector."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,7 @@ class DetectOptions:
             two bins from the keypoint, negative from four on.
         cs: C of the SVMs; of several, training folds choose for each kind of feature.
         rounds: of hard-negative mining.
-        batch: negatives that a round adds to each detector at most; None: `BATCH` or, of short vectors, as many as take
-            `BATCH_BYTES`.
+        batch: negatives that a detector begins with; a round adds as many, or as many as the detector has.
         folds: of the training data, for calibration and choices.
         eta, sigma: of the prior; sigma in pixels of the square.
         etas, sigmas: of which training folds choose for the prior by cross-validation.
@@ -51,8 +47,8 @@ class DetectOptions:
     negative_distance: float | None = None
     sift_bin: int = 8
     cs: tuple[float, ...] = (1.0,)
-    rounds: int = 12
-    batch: int | None = None
+    rounds: int = 20
+    batch: int = 5000
     folds: int = 3
     eta: float = 0.1
     sigma: float = 22.0
@@ -73,12 +69,13 @@ class DetectOptions:
             ("--size", self.size, 32),
             ("--closest", self.closest, 1),
             ("--rounds", self.rounds, 1),
-            ("--batch", 1 if self.batch is None else self.batch, 1),
+            ("--batch", self.batch, 1),
             ("--folds", self.folds, 2),
             ("--reach", self.reach, 0),
             ("--sift-bin", self.sift_bin, 0),
         ):
             _check(option, (value,), value >= least, f"at least {least}")
+        _check("--sift-bin", (self.sift_bin,), self.sift_bin <= self.size, f"at most --size, {self.size}")
         if self.negative_distance is not None:
             _check("--negative-distance", (self.negative_distance,), self.negative_distance > 0, "pixels above 0")
 
@@ -88,10 +85,6 @@ class DetectOptions:
         given = ((0.0, self.sigma), (self.eta, self.sigma))
         tried = [(eta, sigma) for eta in self.etas for sigma in self.sigmas]
         return tuple(dict.fromkeys((*given, *tried)))
-
-    def batch_of(self, dims: int) -> int:
-        """Negatives that a round adds to each detector, whose vectors have ``dims`` numbers of four bytes."""
-        return max(BATCH, BATCH_BYTES // (4 * dims)) if self.batch is None else self.batch
 
 
 def _check(option: str, values: tuple[float, ...], fine: bool, expected: str) -> None:

@@ -24,6 +24,9 @@ SLACK = 1e-3
 
 Progress = Callable[[int, int], None]
 
+_Scored = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows of candidates and their scores."""
+
 
 @dataclass(frozen=True)
 class Mining:
@@ -32,12 +35,20 @@ class Mining:
     Attributes:
         c: of the SVM.
         rounds: fits at most.
-        batch: negatives that a round adds to each detector at most: the hardest.
+        batch: negatives that are drawn first, and that a round adds at most, the hardest; or as many as a detector
+            has already, so that it soon comes to all where nearly all lie inside the margin.
+        memory: bytes of vectors up to which rounds add more than ``batch``.
     """
 
     c: float = 1.0
-    rounds: int = 12
+    rounds: int = 20
     batch: int = 5000
+    memory: int = 4_000_000_000
+
+    def most(self, candidates: Candidates, detectors: int) -> int:
+        """Rows that a detector may have for a round to add more than ``batch``; detectors share what they have."""
+        room = self.memory // (4 * candidates.dims)
+        return room if room >= len(candidates) else room // detectors
 
 
 @dataclass(frozen=True)
@@ -92,10 +103,10 @@ def mine(
             for rank, _ in enumerate(threads.map(lambda each: each.fit(pool, mining.c), open_sets)):
                 if progress is not None:
                     progress(min(done * len(work) + rank + 1, most), most)
-        _find(candidates, labels, open_sets, mining.batch)
+        counts = _find(candidates, labels, open_sets, mining)
         if done < mining.rounds - 1:
-            for each in open_sets:
-                each.add_hardest()
+            for each, count in zip(open_sets, counts, strict=True):
+                each.add_hardest(count)
     if progress is not None:
         progress(most, most)
     found = {each.keypoint: each.detector() for each in work}
@@ -120,9 +131,14 @@ class _Pool:
             vectors[new] = self._candidates.vectors(rows[new])
         self._rows, self._vectors = rows, vectors
 
-    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of rows that are held."""
-        return self._vectors[np.searchsorted(self._rows, rows)]
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """What is held."""
+        return self._vectors
+
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where among the vectors those of rows are."""
+        return np.searchsorted(self._rows, rows)
 
 
 @dataclass
@@ -135,30 +151,30 @@ class _Set:
     left: int = 1
     rounds: int = 0
     solution: Solution | None = None
-    hardest: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    hardness: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    hardest: list[_Scored] = field(default_factory=list)
 
     def fit(self, pool: _Pool, c: float) -> None:
         """Fit, and drop the negatives outside the margin."""
-        vectors = pool.of(self.rows)
-        self.solution = fit_svm(vectors, self.positive, c, self.solution)
+        places = pool.places(self.rows)
+        self.solution = fit_svm(pool.vectors, self.positive, c, self.solution, places)
         self.rounds += 1
-        kept = self.positive | (self.solution.scores(vectors) > -1)
+        kept = self.positive | (self.solution.scores(pool.vectors, places) > -1)
         self.rows, self.positive = self.rows[kept], self.positive[kept]
 
-    def consider(self, rows: NDArray[np.int64], scores: NDArray[np.float32], batch: int) -> None:
-        """Keep the hardest of new rows and those considered before."""
+    def consider(self, rows: NDArray[np.int64], scores: NDArray[np.float32], count: int) -> None:
+        """Keep new rows and those considered before: the hardest, and up to twice ``count``."""
         new = self.rows[np.searchsorted(self.rows, rows) % len(self.rows)] != rows
         self.left += int(new.sum())
-        rows, scores = np.concatenate([self.hardest, rows[new]]), np.concatenate([self.hardness, scores[new]])
-        order = np.lexsort((rows, -scores))[:batch]
-        self.hardest, self.hardness = rows[order], scores[order]
+        self.hardest.append((rows[new], scores[new]))
+        if sum(len(rows) for rows, _ in self.hardest) > 2 * count:
+            self.hardest = [_hardest(self.hardest, count)]
 
-    def add_hardest(self) -> None:
-        """Add the negatives that were kept as the hardest."""
-        rows = np.concatenate([self.rows, self.hardest])
+    def add_hardest(self, count: int) -> None:
+        """Add the hardest negatives that were considered."""
+        new, _ = _hardest(self.hardest, count)
+        rows = np.concatenate([self.rows, new])
         order = np.argsort(rows)
-        positive = np.concatenate([self.positive, np.zeros(len(self.hardest), dtype=np.bool_)])
+        positive = np.concatenate([self.positive, np.zeros(len(new), dtype=np.bool_)])
         self.rows, self.positive = rows[order], positive[order]
 
     def detector(self) -> Detector:
@@ -200,14 +216,24 @@ def _negatives(labels: Labels) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         yield first, labels.negative(first, first + TOGETHER)
 
 
-def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], batch: int) -> None:
-    """Find the negatives inside the margin of each detector, and the hardest of those that it was not fitted on."""
+def _hardest(scored: Sequence[_Scored], count: int) -> _Scored:
+    """The ``count`` rows of the highest scores; of equal ones the first rows."""
+    rows, scores = (np.concatenate(each) for each in zip(*scored, strict=True))
+    order = np.lexsort((rows, -scores))[:count]
+    return rows[order], scores[order]
+
+
+def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], mining: Mining) -> list[int]:
+    """Find the negatives inside the margin of each detector that it was not fitted on; how many of them to add."""
+    most = mining.most(candidates, len(sets))
+    counts = [max(mining.batch, min(len(each.rows), most - len(each.rows))) for each in sets]
     for each in sets:
-        each.left, each.hardest, each.hardness = 0, each.hardest[:0], each.hardness[:0]
+        each.left, each.hardest = 0, []
     solutions = [each.solution for each in sets if each.solution is not None]
     for first, scores in candidates.scores(solutions):
         stop = first + len(scores)
         wrong = labels.negative(first, stop)[..., [each.keypoint for each in sets]] & (scores > SLACK - 1)
-        for index, each in enumerate(sets):
+        for index, (each, count) in enumerate(zip(sets, counts, strict=True)):
             instance, cell = np.nonzero(wrong[..., index])
-            each.consider((first + instance) * candidates.each + cell, scores[instance, cell, index], batch)
+            each.consider((first + instance) * candidates.each + cell, scores[instance, cell, index], count)
+    return counts

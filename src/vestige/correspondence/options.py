@@ -56,7 +56,7 @@ class AlignOptions:
             raise VestigeError(f"--tolerance {self.tolerance}: expected a number above 0, below 1")
 
 
-CS = tuple(10.0**power for power in range(-8, 1))
+CS = tuple(10.0**power for power in range(-8, 2))
 """What is tried of the SVM's C where none is given."""
 
 LARGEST_C = 1e6

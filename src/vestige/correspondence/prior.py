@@ -31,7 +31,9 @@ class Calibration:
 
 
 def calibrate(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Calibration:
-    """Fit a logistic to scores ``(n,)`` by maximum likelihood, with Platt's targets.
+    """Fit a logistic that does not fall to scores ``(n,)`` by maximum likelihood, with Platt's targets.
+
+    Of a detector whose held-out scores rank the negative examples higher, s is the same everywhere: the prior decides.
 
     Raises:
         ValueError: where all are positive, or none.
@@ -55,6 +57,9 @@ def calibrate(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Cali
             length /= 2
         weights = weights + length * step
         loss = _loss(x @ weights, target)
+    if weights[0] < 0:  # the loss is convex: the best slope from 0 on is 0
+        mean = float(target.mean())
+        return Calibration(0.0, float(np.log(mean / (1 - mean))))
     return Calibration(float(weights[0]), float(weights[1]))
 
 

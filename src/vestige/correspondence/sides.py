@@ -58,7 +58,8 @@ def lay_sides(train: Dataset, test: Dataset, read: Read, spec: str, reader: Read
 
     Raises:
         VestigeError: where the data have no keypoints or boxes, the points of the two differ, no test example is of a
-            class of the training data, or the training data have fewer groups than folds.
+            class of the training data, none of their keypoints is shown by a neighbour, or the training data have
+            fewer groups than folds.
     """
     instances_of(train), instances_of(test)  # refuses what has no keypoints before anything is computed
     if train.markup != test.markup:
@@ -71,19 +72,19 @@ def lay_sides(train: Dataset, test: Dataset, read: Read, spec: str, reader: Read
     if len(np.unique(labels)) < folds:
         raise VestigeError(f"{train.spec}: has too few pictures for {folds} folds; give more training data")
     own, parts = (np.array([f"{each}" for each in groups]) for groups in (sides[1].groups, labels))
+    found = nearest(
+        asked.read(), known.read(), sides[1].classes, sides[0].classes, k, query_groups=own, groups=sides[0].groups
+    )
+    if not (sides[1].visible[:, None] & sides[0].visible[found.rows] & (found.rows >= 0)[..., None]).any():
+        raise VestigeError(
+            f"{test.spec}: none of its visible keypoints is visible in a neighbour of its class in {train.spec}; "
+            "take data that show the same keypoints"
+        )
     return Sides(
         *sides,
         train,
         test,
-        nearest(
-            asked.read(),
-            known.read(),
-            sides[1].classes,
-            sides[0].classes,
-            k,
-            query_groups=own,
-            groups=sides[0].groups,
-        ),
+        found,
         nearest(known.read(), known.read(), sides[0].classes, sides[0].classes, k, query_groups=parts, groups=parts),
         labels,
         read,

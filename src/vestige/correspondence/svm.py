@@ -11,6 +11,7 @@ only leads the way. Gradients are added up in float64, and the search ends where
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.blas import ssyrk
 
 from vestige.metrics import Floats
+
+Rows = NDArray[np.int64]
 
 MOST_STEPS = 100
 
@@ -45,29 +48,34 @@ class Solution:
     objective: float
     settled: bool
 
-    def scores(self, rows: NDArray[np.float32]) -> Floats:
-        """``(n, d) -> (n,)``: above 0 on the positive side, 1 and -1 at the margins."""
-        scores: Floats = rows @ self.weights + self.intercept
+    def scores(self, vectors: NDArray[np.float32], rows: Rows | None = None) -> Floats:
+        """``(n, d) -> (n,)``, or of some rows: above 0 on the positive side, 1 and -1 at the margins."""
+        scores: Floats = _Some.of(vectors, rows).products(self.weights) + self.intercept
         return scores
 
 
 def fit_svm(
-    rows: NDArray[np.float32], positive: NDArray[np.bool_], c: float, start: Solution | None = None
+    vectors: NDArray[np.float32],
+    positive: NDArray[np.bool_],
+    c: float,
+    start: Solution | None = None,
+    rows: Rows | None = None,
 ) -> Solution:
     """Fit an SVM.
 
     Args:
-        rows: ``(n, d)``.
-        positive: ``(n,)``: which are positive examples.
+        vectors: ``(m, d)``.
+        positive: ``(n,)``: which examples are positive ones.
         c: of the objective.
         start: where to begin, which changes the time and not the result; None for zeros.
+        rows: ``(n,)``: the vectors that are examples; None for all. They are not copied.
     """
     sign = np.where(positive, 1.0, -1.0)
-    weights = np.zeros(rows.shape[1] + 1) if start is None else np.append(start.weights, start.intercept)
-    problem = _Problem(rows, sign, c)
+    weights = np.zeros(vectors.shape[1] + 1) if start is None else np.append(start.weights, start.intercept)
+    problem = _Problem(_Some.of(vectors, rows), sign, c)
     least = TOLERANCE * float(np.linalg.norm(problem.gradient(np.zeros_like(weights), np.zeros(len(sign)))))
     output = problem.output(weights)
-    hessian = _Hessian(rows, c)
+    hessian = _Hessian(problem.examples, c)
     for _ in range(MOST_STEPS):
         gradient = problem.gradient(weights, output)
         if np.linalg.norm(gradient) <= least:
@@ -79,14 +87,44 @@ def fit_svm(
     return problem.solution(weights, output, settled=False)
 
 
+@dataclass(frozen=True)
+class _Some:
+    """Some of the vectors ``(m, d)``, read a few at a time."""
+
+    vectors: NDArray[np.float32]
+    rows: Rows
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], rows: Rows | None) -> _Some:
+        return cls(vectors, np.arange(len(vectors)) if rows is None else rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, which: slice | Rows) -> NDArray[np.float32]:
+        """Those at some places of the rows."""
+        return self.vectors[self.rows[which]]
+
+    def products(self, weights: Floats) -> Floats:
+        """``(n,)``: of each with ``(d,)``, added up in float64."""
+        products = np.empty(len(self))
+        for here in self.blocks():
+            products[here] = self.read(here).astype(np.float64) @ weights
+        return products
+
+    def blocks(self) -> Iterator[slice]:
+        """Places of the rows that are turned into float64 at a time."""
+        return (slice(i, i + _ROWS) for i in range(0, len(self), _ROWS))
+
+
 class _Hessian:
     """The identity and 2 C x x^T for each row inside the margin (the generalised Hessian of the objective)."""
 
-    def __init__(self, rows: NDArray[np.float32], c: float) -> None:
-        self._rows = rows
+    def __init__(self, examples: _Some, c: float) -> None:
+        self._examples = examples
         self._c = c
-        self._inside = np.zeros(len(rows), dtype=np.bool_)
-        self._lower = np.eye(rows.shape[1] + 1)  # the upper half holds nothing that is used
+        self._inside = np.zeros(len(examples), dtype=np.bool_)
+        self._lower = np.eye(examples.vectors.shape[1] + 1)  # the upper half holds nothing that is used
         self._factor = cho_factor(self._lower, lower=True)
 
     def newton(self, inside: NDArray[np.bool_], gradient: Floats) -> Floats:
@@ -108,7 +146,7 @@ class _Hessian:
         index = np.flatnonzero(which)
         for i in range(0, len(index), _PRODUCTS):
             own = np.ones((len(index[i : i + _PRODUCTS]), len(total)), dtype=np.float32)
-            own[:, :-1] = self._rows[index[i : i + _PRODUCTS]]
+            own[:, :-1] = self._examples.read(index[i : i + _PRODUCTS])
             total += ssyrk(1.0, own.T, lower=True)
         return total
 
@@ -117,14 +155,13 @@ class _Hessian:
 class _Problem:
     """The objective and its derivatives; weights ``(d + 1,)`` end with that of the constant feature."""
 
-    rows: NDArray[np.float32]
+    examples: _Some
     sign: Floats
     c: float
 
     def output(self, weights: Floats) -> Floats:
-        """``(n,)``: the rows' scores, added up in float64."""
-        parts = [self.rows[i : i + _ROWS].astype(np.float64) @ weights[:-1] for i in range(0, len(self.rows), _ROWS)]
-        output: Floats = np.concatenate(parts) + weights[-1]
+        """``(n,)``: the examples' scores."""
+        output: Floats = self.examples.products(weights[:-1]) + weights[-1]
         return output
 
     def objective(self, weights: Floats, output: Floats) -> float:
@@ -136,8 +173,8 @@ class _Problem:
         """``(d + 1,)``."""
         slope = -2 * self.c * self.sign * np.maximum(1 - self.sign * output, 0)
         total = weights.copy()
-        for i in range(0, len(self.rows), _ROWS):
-            total[:-1] += slope[i : i + _ROWS] @ self.rows[i : i + _ROWS].astype(np.float64)
+        for here in self.examples.blocks():
+            total[:-1] += slope[here] @ self.examples.read(here).astype(np.float64)
         total[-1] += slope.sum()
         return total
 
