@@ -96,8 +96,8 @@ def test_a_dry_run_of_the_second_paper_names_each_place_once_and_what_is_made_of
 
 
 def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
-    vestige("reproduce", "do-convnets-learn-correspondence", "--table", 1, "-o", tmp_path)
-    _, *rows = list(csv.reader((tmp_path / "table-1.csv").open()))
+    vestige("reproduce", "do-convnets-learn-correspondence", "--table", 1, "-o", tmp_path / "new")
+    _, *rows = list(csv.reader((tmp_path / "new" / "table-1.csv").open()))
     assert rows[4][1:] == ["conv5", "163", "16", "163", "16"]
     assert all(row[2:4] == row[4:6] for row in rows)
 

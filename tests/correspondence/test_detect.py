@@ -10,11 +10,10 @@ from sklearn.calibration import _sigmoid_calibration
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from vestige.backbones import open_backbone
 from vestige.correspondence import detect
 from vestige.correspondence.detect import class_data, detect_keypoints, prior_read
 from vestige.correspondence.detect_class import ClassFound, read_class_found
-from vestige.correspondence.detect_kinds import kinds_of, resized
+from vestige.correspondence.detect_kinds import kinds_of
 from vestige.correspondence.detect_options import DetectOptions
 from vestige.correspondence.hard_negatives import Detector
 from vestige.correspondence.kept import Kept
@@ -220,18 +219,6 @@ def test_the_square_decides_what_a_candidate_sees(sides, reader):
         kinds_of(sides, replace(OPTIONS, layers=("block10",)), reader)
     with pytest.raises(VestigeError, match="'classifier' is no grid"):
         kinds_of(sides, replace(OPTIONS, layers=("classifier",)), reader)
-
-
-def test_a_mean_image_becomes_its_mean_colour():
-    backbone = open_backbone("efficientnet_lite0")
-    image = np.stack([np.full((224, 224), each, dtype=np.float32) for each in (10, 20, 30)])
-    backbone.preprocessing = replace(backbone.preprocessing, mean_image=image)
-    small = resized(backbone, 96)
-    assert small.preprocessing.mean == (10, 20, 30)
-    assert small.preprocessing.size == (96, 96)
-    assert small.preprocessing.mean_image is None
-    assert backbone.preprocessing.size == (224, 224)
-    assert small.fingerprint != backbone.fingerprint
 
 
 def test_keypoints_without_examples_are_told(data, reader):

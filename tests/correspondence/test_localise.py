@@ -1,5 +1,7 @@
 """Responses at every pixel: against a network that is run on its own at every place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -132,7 +134,23 @@ def test_peaks_on_the_border_are_told_apart():
     responses[0, 3, 15] = responses[1, 0, 4] = responses[2, 10, 10] = 1
     offsets = peaks_of(responses)
     assert offsets.tolist() == [[5, -7], [-6, -10], [0, 0]]
-    rows = {row.metric: row for row in Peaks(np.arange(3), {"cell:a": offsets}).rows()}
+    rows = {row.metric: row for row in Peaks(np.arange(3), np.array([4, 4, 9]), {"cell:a": offsets}).rows(seed=0)}
     assert rows["peaks_inside"].value == pytest.approx(2 / 3)
     assert rows["peak_distance"].value == pytest.approx(np.hypot(5, 7) / 2)
-    assert Peaks(np.empty(0, int), {}).arrays() == {}
+    assert rows["peaks_inside"].ci95 == (0.5, 1.0)  # of two examples: twice the first, both, twice the second
+    assert rows["peak_distance"].ci95 == pytest.approx((0, np.hypot(5, 7)))
+    nothing = Peaks(np.empty(0, int), np.empty(0, int), {})
+    assert nothing.arrays() == {}
+    assert nothing.rows(seed=0) == ()
+
+
+def test_a_picture_whose_squares_leave_the_grid_has_no_peaks(backbone, marks):
+    assert peaks_of(np.empty((0, SIDE, SIDE))).shape == (0, 2)
+    corner = replace(marks, places=np.array([[12.0, 12.0], [11.5, 30.0], [5.0, 30.0]]))  # cells begin at 0.5
+    fields = {"late": replace(receptive_fields(backbone, ["late"])["late"], centre=(8.5, 8.5))}
+    classifiers = {"cell:late": {"x": classifier(7, 2)}}
+    reader = Reader(_open={"drawn": backbone})
+    options = ClassifyOptions(backbone="drawn", localise=1)
+    found = localise(corner, classifiers, fields, reader, options, progress=None, kept=KEEP_NOTHING)
+    assert found.offsets["cell:late"].shape == (0, 2)
+    assert found.rows(seed=0) == ()

@@ -164,12 +164,17 @@ def test_mistakes_are_told(tiny, tmp_path, examples):
         extract_dense(tiny.backbone(), [Example("a", "a", ImageFile(tmp_path / "a.png"))], "early", cache=tmp_path)
 
 
-def test_a_size_that_the_network_cannot_take_is_told(tiny, tmp_path, examples):
+def test_a_picture_of_a_size_that_the_network_cannot_take_is_left_out(tiny, tmp_path, examples):
     backbone = tiny.backbone()
     backbone.module.early.append(torch.nn.Unflatten(3, (3, -1)))
     backbone.module.early.append(torch.nn.Flatten(3))
-    with pytest.raises(VestigeError, match=r"2\.png: .* of a picture of 25 x 57 pixels"):
-        extract_dense(backbone, examples, "early", cache=tmp_path / "c")
+    found = extract_dense(backbone, examples, "early", cache=tmp_path / "c")
+    assert set(found.columns[:, 0]) == set(range(5)) - found.problems.keys()
+    assert "2.png: " in found.problems[2]
+    assert "of a picture of 25 x 57 pixels" in found.problems[2]
+    assert found.sizes[2].tolist() == found.grids[2].tolist() == [0, 0]
+    with pytest.raises(VestigeError, match=r"none of 1 pictures can be read; 2\.png: .* of a picture of 25 x 57"):
+        extract_dense(backbone, examples[2:3], "early", cache=tmp_path / "c")
 
 
 def test_shapes_are_computed_once_for_a_side(tiny, tmp_path, examples, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.report import write_figures, write_report
 from vestige.report.classify import accuracy_tables, difference_table
-from vestige.report.classify_charts import confusion, peak_methods, peak_shares, peak_types
+from vestige.report.classify_charts import confusion, peak_methods, peak_types
 from vestige.report.classify_run import read_classify_run
 from vestige.report.learn_correspondence import EXHIBITS
 from vestige.report.page import figure_png
@@ -43,8 +43,8 @@ def make_run(folder, classes=("bird",), n=60, sift=True, peaks=True):
         if peaks and method != "sift:10":
             arrays[f"peak/{method}"] = generator.integers(-10, 11, (20, 2)).astype(np.int8)
             sweep += [
-                Row(method, "peaks_inside", "all", 0.7, None, 20),
-                Row(method, "peak_distance", "all", 4.2, None, 14),
+                Row(method, "peaks_inside", "all", 0.7, (0.6, 0.8), 20),
+                Row(method, "peak_distance", "all", 4.2, (3.9, 4.4), 14),
             ]
     if peaks:
         arrays["peak_marks"] = np.arange(20)
@@ -135,17 +135,6 @@ def test_figures_4_and_5_are_the_runs_own(tmp_path):
     assert all(figure_png(block).startswith(b"\x89PNG") for blocks in drawn.values() for block in blocks)
     without = make_run(tmp_path / "other", peaks=False)
     assert EXHIBITS[-3].blocks({"classify-cats": without}) == ()
-
-
-def test_shares_of_peaks_have_intervals_over_examples(tmp_path):
-    run = read_classify_run(make_run(tmp_path / "run"))
-    found, offsets = peak_shares(run, "cell:far"), run.peaks["cell:far"].astype(float)
-    inside = np.abs(offsets).max(axis=1) < 10
-    assert found.n == 20
-    assert found.inside == pytest.approx(inside.mean())
-    assert found.distance == pytest.approx(np.linalg.norm(offsets[inside], axis=1).mean())
-    assert found.inside_ci95[0] < found.inside < found.inside_ci95[1]
-    assert found.distance_ci95[0] < found.distance < found.distance_ci95[1]
 
 
 def test_peaks_are_of_the_keypoints_that_were_seen_most(tmp_path):

@@ -123,7 +123,7 @@ def align_instances(
     }
     return Alignment(
         found.rows,
-        (*_tried(flows, options), *found.differences),
+        (*_tried(flows, options, len(sides.train)), *found.differences),
         arrays,
         {method: choice.beta for method, choice in flows.items()},
         best,
@@ -201,11 +201,12 @@ def _pairs(flows: Mapping[str, Choice], best: str) -> list[tuple[str, str]]:
     return pairs + [(method, NEAREST) for method in flows if method != best]
 
 
-def _tried(flows: Mapping[str, Choice], options: AlignOptions) -> list[Row]:
+def _tried(flows: Mapping[str, Choice], options: AlignOptions, trained: int) -> list[Row]:
     """Rows of the betas that were tried."""
     metric = f"train_{metric_of(options.alphas[0])}"
+    queries = min(options.queries, trained)
     return [
-        Row(method, metric, f"beta={beta:g}", value, None, options.queries, layer=choice.kind.layer)
+        Row(method, metric, f"beta={beta:g}", value, None, queries, layer=choice.kind.layer)
         for method, choice in flows.items()
         for beta, value in choice.tried.items()
     ]

@@ -67,7 +67,8 @@ def lay_bench(train: Dataset, test: Dataset, options: AlignOptions, reader: Read
     cells, notes = layer_cells(reader.backbone(options.backbone), _layers(options, reader))
     read = _global_read(options, reader)
     say(f"neighbours by {read.layer.name} ({read.readout}) of {options.backbone}")
-    sides = lay_sides(train, test, read, options.backbone, reader, folds=FOLDS, k=options.neighbours)
+    folds = FOLDS if len(options.betas) > 1 or len(cells) > 1 else 1  # where nothing is chosen, none are needed
+    sides = lay_sides(train, test, read, options.backbone, reader, folds=folds, k=options.neighbours)
     return Bench(sides, _kinds(cells, (sides.train, sides.test), options, reader, say), (*notes, *sides.notes))
 
 

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.backbones import ReceptiveField, receptive_fields
+from vestige.backbones import ReceptiveField
 from vestige.correspondence.accuracy import METRIC, accuracy_difference, accuracy_rows
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.correspondence.localise import Peaks, localise
 from vestige.correspondence.marks import Columns, Marks, Progress, layer_columns, marks_of, readable, sift_columns
 from vestige.correspondence.one_vs_all import Classifier, cross_validate, fit_path
 from vestige.correspondence.options import PAPER_C, ClassifyOptions
+from vestige.correspondence.other_sizes import fields_at_every_size
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
@@ -141,7 +142,7 @@ def classify_keypoints(
     arrays = {**_arrays(told, sides[1], test), **peaks.arrays()}
     return Classification(
         found.rows,
-        (*found.sweep, *peaks.rows()),
+        (*found.sweep, *peaks.rows(options.seed)),
         arrays,
         {each.method: each.c for each in told},
         tuple(each.method for each in best),
@@ -159,7 +160,7 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
     """The layers that are asked for, or the last of every stride up to 16, with where their cells are centred."""
     backbone = reader.backbone(options.backbone)
     layers = backbone.layers(backbone.select(options.layers or ["all"]))
-    fields = receptive_fields(backbone, [layer.name for layer in layers if layer.kind == "grid"])
+    fields = fields_at_every_size(backbone, [layer.name for layer in layers if layer.kind == "grid"])
     regular = {name: field for name, field in fields.items() if field.stride is not None}
     if options.layers:
         for layer in layers:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.backbones import Backbone
-from vestige.backbones.receptive import ReceptiveField, receptive_fields
+from vestige.backbones.receptive import ReceptiveField
+from vestige.correspondence.other_sizes import fields_at_every_size
 from vestige.correspondence.search import NearestRows, Rows, nearest_rows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -86,7 +87,8 @@ def views(backbone: Backbone, patterns: Sequence[str]) -> tuple[View, ...]:
     """The views of the grid layers that patterns mean.
 
     Raises:
-        VestigeError: where a pattern matches no layer, or a layer is no grid with a stride.
+        VestigeError: where a pattern matches no layer, or a layer is no grid with a stride or has cells that move with
+            the size of the picture.
     """
     if not patterns:
         raise VestigeError("expected at least one layer; `vestige layers BACKBONE` lists them")
@@ -94,7 +96,7 @@ def views(backbone: Backbone, patterns: Sequence[str]) -> tuple[View, ...]:
     for layer in backbone.layers(names):
         if layer.kind != "grid":
             raise VestigeError(f"{backbone.spec}: layer {layer.name!r} puts out {layer.kind}, no grid; it has no cells")
-    return tuple(_view(backbone, name, field) for name, field in receptive_fields(backbone, names).items())
+    return tuple(_view(backbone, name, field) for name, field in fields_at_every_size(backbone, names).items())
 
 
 def _view(backbone: Backbone, name: str, field: ReceptiveField) -> View:

@@ -24,6 +24,7 @@ from vestige.correspondence.candidates import (
 from vestige.correspondence.detect_options import SIFT, DetectOptions
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
+from vestige.correspondence.other_sizes import resized
 from vestige.correspondence.sides import Sides
 from vestige.errors import VestigeError
 from vestige.features.extract import extract
@@ -73,7 +74,7 @@ def kinds_of(sides: Sides, options: DetectOptions, reader: Reader) -> tuple[Kind
         VestigeError: where a layer is no grid with a stride, the network takes no square of that size, or every
             candidate's field holds every keypoint.
     """
-    backbone = resized(reader.backbone(options.backbone), options.size)
+    backbone = resized(reader.backbone(options.backbone), (options.size, options.size))
     names = backbone.select(options.layers)
     crops = [sides.train.crops, sides.test.crops]
     layers = _layers(backbone, names, options)
@@ -81,24 +82,6 @@ def kinds_of(sides: Sides, options: DetectOptions, reader: Reader) -> tuple[Kind
     if not options.sift_bin:
         return kinds
     return (*kinds, _sift_kind(sides, options, backbone.preprocessing.interpolation))
-
-
-def resized(backbone: Backbone, size: int) -> Backbone:
-    """The same network on squares of ``size`` pixels. A mean image becomes its mean colour."""
-    before = backbone.preprocessing
-    mean = before.mean
-    if before.mean_image is not None:
-        red, green, blue = before.mean_image.mean(axis=(1, 2)).tolist()
-        mean = (red, green, blue)
-    return Backbone(
-        backbone.spec,
-        backbone.module,
-        replace(before, size=(size, size), mean=mean, mean_image=None),
-        backbone.paths,
-        channels_last_layers=backbone.channels_last_layers,
-        prefix_tokens=backbone.prefix_tokens,
-        register_tokens=backbone.register_tokens,
-    )
 
 
 def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) -> dict[str, tuple[Cells, Rule]]:

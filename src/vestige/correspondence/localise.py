@@ -29,7 +29,7 @@ from vestige.features.extract import exact_arithmetic
 from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.images import Pixels
-from vestige.metrics import Floats
+from vestige.metrics import Bootstrap, Floats, interval
 from vestige.results import Row
 
 REACH = 10
@@ -50,10 +50,12 @@ class Peaks:
 
     Attributes:
         marks: ``(m,)``: the test marks about which they were sought.
+        examples: ``(m,)``: whose marks they are.
         offsets: by method ``(m, 2)``: (dx, dy) of the peak from the mark, in whole pixels from -10 to 10.
     """
 
     marks: NDArray[np.intp]
+    examples: NDArray[np.intp]
     offsets: Mapping[str, NDArray[np.int8]]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -62,16 +64,25 @@ class Peaks:
             return {}
         return {"peak_marks": self.marks, **{f"peak/{name}": offsets for name, offsets in self.offsets.items()}}
 
-    def rows(self) -> tuple[Row, ...]:
-        """By method: the share of peaks that are not on the border, and the mean distance of those from the mark."""
-        rows: list[Row] = []
+    def rows(self, seed: int) -> tuple[Row, ...]:
+        """By method: the share of peaks that are not on the border, and the mean distance of those from the mark.
+
+        Args:
+            seed: of the bootstrap, over examples; peaks are counted in ``n``.
+        """
+        if not len(self.marks):
+            return ()
+        examples, place = np.unique(self.examples, return_inverse=True)
+        bootstrap, rows = Bootstrap.draw(len(examples), seed), []
         for method, offsets in self.offsets.items():
-            inside = offsets[inside_square(offsets)].astype(np.float64)
-            if len(offsets):
-                rows.append(Row(method, "peaks_inside", "all", len(inside) / len(offsets), None, len(offsets)))
-            if len(inside):
-                distance = float(np.linalg.norm(inside, axis=1).mean())
-                rows.append(Row(method, "peak_distance", "all", distance, None, len(inside)))
+            inside = inside_square(offsets)
+            far = np.where(inside, np.linalg.norm(offsets.astype(np.float64), axis=1), 0.0)
+            every, hits, sums = (np.bincount(place, each, len(examples)) for each in (np.ones(len(far)), inside, far))
+            share = interval(bootstrap.ratios(hits, every))
+            rows.append(Row(method, "peaks_inside", "all", float(inside.mean()), share, len(inside)))
+            if inside.any():
+                distance = interval(bootstrap.ratios(sums, hits))
+                rows.append(Row(method, "peak_distance", "all", float(sums.sum() / hits.sum()), distance, len(inside)))
         return tuple(rows)
 
 
@@ -106,7 +117,7 @@ def localise(
     count = min(options.localise, len(marks.pictures))
     drawn = np.sort(np.random.default_rng(options.seed).permutation(len(marks.pictures))[:count])
     if not count:
-        return Peaks(np.empty(0, np.intp), {})
+        return Peaks(np.empty(0, np.intp), np.empty(0, np.intp), {})
     layers = {
         name.removeprefix("cell:"): fields[name.removeprefix("cell:")] for name in classifiers if name[:5] == "cell:"
     }
@@ -124,7 +135,8 @@ def localise(
             offsets[method].append(found[method])
     if progress is not None:
         progress(count, count)
-    return Peaks(np.concatenate(rows), {method: np.concatenate(each) for method, each in offsets.items()})
+    sought = np.concatenate(rows)
+    return Peaks(sought, marks.example[sought], {method: np.concatenate(each) for method, each in offsets.items()})
 
 
 @dataclass(frozen=True)
@@ -224,7 +236,7 @@ class _Look:
 
 def peaks_of(responses: Floats) -> NDArray[np.int8]:
     """The offsets (dx, dy) of the highest responses: ``(m, 21, 21) -> (m, 2)``; of equal ones the first."""
-    y, x = np.divmod(responses.reshape(len(responses), -1).argmax(axis=1), SIDE)
+    y, x = np.divmod(responses.reshape(len(responses), SIDE**2).argmax(axis=1), SIDE)
     return np.stack([x - REACH, y - REACH], axis=1).astype(np.int8)
 
 

@@ -183,15 +183,16 @@ def _planned(
     shapes = _shapes_of(backbone)
     for i, example in enumerate(examples):
         try:
-            sizes[i] = size = resized(_own_size(example), short_side)
+            size = resized(_own_size(example), short_side)
+            grids[i] = shapes.grid(layer, size, example)
         except VestigeError as error:
             problems[i] = str(error)
-            continue
-        grids[i] = shapes.grid(layer, size, example)
+        else:
+            sizes[i] = size
     cells = _Plan(sizes, grids, np.arange(0), problems).chosen(wanted)
     if not len(cells):
         raise VestigeError(
-            f"no cells: none of the {len(examples)} pictures can be read; {next(iter(problems.values()), '')}"
+            f"no cells: none of {len(examples)} pictures can be read; {next(iter(problems.values()), '')}"
         )
     if max_rows is not None and max_rows < len(cells):
         cells = cells[np.sort(np.random.default_rng(seed).choice(len(cells), max_rows, replace=False))]

@@ -73,7 +73,8 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
             caption=f"{run.name}: PCK over keypoint types, mean of classes, in percent",
             columns=("Method", *metrics),
             groups=tuple(groups),
-            note="Small figures: beta, and 95 % bootstrap intervals over test instances. "
+            note="Small figures: beta, and 95 % bootstrap intervals over test instances. Flows compare cells by "
+            "features divided by their length. "
             f"Published: {strict.number} of {paper(PAPER).short}, twenty classes of PASCAL VOC 2011 with AlexNet.",
         )
     ]
@@ -199,14 +200,14 @@ def _beta_blocks(runs: Sequence[AlignRun]) -> tuple[Block, ...]:
     tried = [run for run in runs if any(len(betas) > 1 for betas in run.tried.values())]
     if not tried:
         return ()
+    tried_on = next(row.n for row in tried[0].results.sweep if row.subset.startswith("beta="))
     return (
         Chart(
             "betas",
             partial(draw_betas, tried),
             "PCK on training instances against beta",
-            f"{tried[0].metric} on {tried[0].results.config['queries']} training instances, their neighbours from the "
-            "others: each kind of feature takes its best beta (ringed) to the test instances, which are not looked at "
-            "here.",
+            f"{tried[0].metric} on {tried_on} training instances, their neighbours from the others: each kind "
+            "of feature takes its best beta (ringed) to the test instances, which are not looked at here.",
         ),
     )
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
 from vestige.report.blocks import Block, Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.classify_charts import (
-    PeakShares,
     confused,
     draw_confusions,
     draw_cs,
     draw_peaks,
-    peak_shares,
     peak_types,
 )
 from vestige.report.classify_run import ClassifyRun, read_classify_run
@@ -21,7 +18,7 @@ from vestige.report.differences import difference_cells
 from vestige.report.key_numbers import key_numbers
 from vestige.report.keypoints import NONE
 from vestige.report.published import paper
-from vestige.report.text import count, percent, percent_range
+from vestige.report.text import count, percent, percent_range, value_range
 from vestige.run import Run
 
 PAPER = "do-convnets-learn-correspondence"
@@ -205,7 +202,7 @@ def _peak_blocks(run: ClassifyRun) -> tuple[Block, ...]:
     chart = peak_chart(run)
     if chart is None:
         return ()
-    rows = tuple(_peak_cells(run.label(method), peak_shares(run, method)) for method in run.peaks)
+    rows = tuple(_peak_cells(run, method) for method in run.peaks)
     table = Table(
         caption=f"{run.name}: peaks about all keypoints",
         columns=("Feature", "Keypoints", "Not on the border", "Mean distance in pixels"),
@@ -216,7 +213,8 @@ def _peak_blocks(run: ClassifyRun) -> tuple[Block, ...]:
     return chart, table
 
 
-def _peak_cells(label: str, found: PeakShares) -> tuple[Cell, ...]:
-    low, high = found.distance_ci95
-    away = NONE if math.isnan(found.distance) else Cell(f"{found.distance:.1f}", f"{low:.1f}–{high:.1f}")
-    return Cell(label), Cell(f"{found.n:,}"), Cell(percent(found.inside), percent_range(found.inside_ci95)), away
+def _peak_cells(run: ClassifyRun, method: str) -> tuple[Cell, ...]:
+    share, distance = (run.told_of_peaks(method, metric) for metric in ("peaks_inside", "peak_distance"))
+    inside = NONE if share is None else Cell(percent(share.value), percent_range(share.ci95) if share.ci95 else "")
+    away = NONE if distance is None else Cell(f"{distance.value:.1f}", value_range(distance.ci95, 1))
+    return Cell(run.label(method)), Cell(f"{len(run.peaks[method]):,}"), inside, away

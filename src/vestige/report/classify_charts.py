@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.metrics import Bootstrap, Floats, interval
+from vestige.metrics import Floats
 from vestige.report.classify_run import ClassifyRun
 from vestige.report.style import PAGE_WIDTH, Theme, label_right, panels
 
@@ -101,42 +100,6 @@ def peak_types(run: ClassifyRun, count: int = SHOWN_TYPES) -> NDArray[np.intp]:
 def off_border(offsets: NDArray[np.int8]) -> NDArray[np.bool_]:
     """``(m, 2) -> (m,)``: whether a peak is not on its square's border."""
     return np.asarray((np.abs(offsets) < REACH).all(axis=1))
-
-
-@dataclass(frozen=True)
-class PeakShares:
-    """What a method's peaks about all keypoints come to, with 95 % bootstrap intervals over test examples.
-
-    Attributes:
-        n: keypoints.
-        inside: the share of peaks off the border.
-        distance: mean of those from the keypoint in pixels; NaN where there are none.
-        inside_ci95, distance_ci95: their intervals.
-    """
-
-    n: int
-    inside: float
-    inside_ci95: tuple[float, float]
-    distance: float
-    distance_ci95: tuple[float, float]
-
-
-def peak_shares(run: ClassifyRun, method: str) -> PeakShares:
-    """The peaks of a method that has some."""
-    offsets = run.peaks[method]
-    examples, place = np.unique(run.arrays["example"][run.arrays["peak_marks"].astype(np.intp)], return_inverse=True)
-    inside = off_border(offsets)
-    far = np.where(inside, np.linalg.norm(offsets.astype(np.float64), axis=1), 0.0)
-    hits, sums, counts = (np.bincount(place, values, len(examples)) for values in (inside, far, np.ones(len(far))))
-    bootstrap = Bootstrap.draw(len(examples), int(run.results.config.get("seed", 0)))
-    none = (np.nan, np.nan)
-    return PeakShares(
-        len(offsets),
-        float(inside.mean()),
-        interval(bootstrap.ratios(hits, counts)),
-        float(sums.sum() / hits.sum()) if inside.any() else np.nan,
-        interval(bootstrap.ratios(sums, hits)) if inside.any() else none,
-    )
 
 
 def peak_methods(run: ClassifyRun) -> Sequence[str]:

@@ -12,6 +12,7 @@ from vestige.errors import VestigeError
 from vestige.metrics import Difference
 from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.report.style import Theme
+from vestige.results import Row
 from vestige.run import Arrays, Run
 
 _CONFIG = ("best", "c", "classes", "keypoints")
@@ -67,6 +68,11 @@ class ClassifyRun(MeasuredRun):
             if row.metric == "cv_accuracy" and row.subset.startswith("C="):
                 found.setdefault(row.method, {})[float(row.subset.removeprefix("C="))] = row.value
         return found
+
+    def told_of_peaks(self, method: str, metric: str) -> Row | None:
+        """``peaks_inside`` or ``peak_distance`` of a method; None where it has no such peaks."""
+        rows = (row for row in self.results.sweep if (row.method, row.metric) == (method, metric))
+        return next(rows, None)
 
     @property
     def peaks(self) -> Mapping[str, NDArray[np.int8]]:

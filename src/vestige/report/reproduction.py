@@ -324,6 +324,7 @@ def _network(results: Results) -> str:
 
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:
     tables = [block for block in blocks if isinstance(block, Table)]
+    folder.mkdir(parents=True, exist_ok=True)
     for number, table in enumerate(tables):
         suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
         write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table))
