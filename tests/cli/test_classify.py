@@ -88,3 +88,15 @@ def test_mistakes_end_in_one_message(vestige, tmp_path, arguments, message):
     words = [*arguments, *([] if "--layer" in arguments else ["--layer", "block2"])]
     _, error = vestige("correspond", "classify", *words, "-o", tmp_path / "run", status=2)
     assert message in error
+
+
+def test_cells_may_stand_where_they_respond(vestige, run, tmp_path):
+    options = ["--layer", "block4", "--no-sift", "--localise", 1, "-C", 1e-2, "--centres", "response"]
+    vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
+    stated, found = (read_results(folder / "results.json") for folder in (run, tmp_path / "run"))
+    assert stated.config["centres"] == "field"
+    assert found.config["centres"] == "response"
+    before, after = (np.array(results.config["cell_centres"]["block4"]) for results in (stated, found))
+    assert before.tolist() == [7.5, 7.5]
+    assert ((1 < before - after) & (before - after < 6)).all()  # trained with padding below and on the right alone
+    assert any(f"{after[1] - before[1]:+.1f}, {after[0] - before[0]:+.1f}" in note for note in found.notes)

@@ -140,3 +140,13 @@ def test_mistakes_of_pictures_and_points_end_in_one_message(vestige, images, tmp
     assert "expected one, got 0" in error
     _, error = vestige("correspond", "fields", "--image", images[0], "--at", "300,4", *data, status=2)
     assert "lies outside 0.png" in error
+
+
+def test_patches_may_lie_about_what_cells_respond_to(vestige, images, patches, tmp_path):
+    vestige("correspond", "patches", images[0], *OPTIONS, "-k", 1, "--centres", "response", "-o", tmp_path / "run")
+    stated, found = (read_results(run / "results.json").config["views"] for run in (patches[0], tmp_path / "run"))
+    for layer, view in found.items():
+        assert stated[layer]["response"] is None
+        assert view["centre"] == stated[layer]["centre"]
+        away = np.array(view["centre"]) - view["response"]
+        assert ((0.2 < away) & (away < view["stride"])).all()  # trained with padding below and on the right alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,10 @@ def test_patches_lie_about_the_centres_of_receptive_fields(shallow):
     odd = View("layer", (3, 5), (1.5, 2.5), (7, 9))
     assert odd.corners(cells).tolist() == [[0, 0], [6, 25]]
     assert odd.field_corners(cells).tolist() == [[-2, -2], [4, 23]]
+    moved = replace(odd, response=(3.5, 1.5))  # the patch moves, what the cell can see does not
+    assert moved.place == (3.5, 1.5)
+    assert moved.corners(cells).tolist() == [[2, -1], [8, 24]]
+    assert moved.field_corners(cells).tolist() == odd.field_corners(cells).tolist()
 
 
 def test_layers_that_cannot_be_searched_are_told(backbone):

@@ -8,6 +8,7 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
+from vestige.cli.correspond_patches import CellCentres
 from vestige.cli.help import examples
 from vestige.cli.probe import finish
 
@@ -62,6 +63,7 @@ def classify(
         int,
         typer.Option(min=0, metavar="N", help="Test pictures in which to look for responses at every pixel."),
     ] = 0,
+    centres: CellCentres = "field",
     markup: o.MarkupFile = None,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Of the bootstrap, and of the pictures that are localised in.")
@@ -86,6 +88,7 @@ def classify(
         cs=tuple(dict.fromkeys(c or CS)),
         short_side=short_side,
         localise=localise,
+        centres=centres,
         seed=seed,
     )
     check_run_folder(output, overwrite=overwrite)

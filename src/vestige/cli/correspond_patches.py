@@ -12,6 +12,7 @@ from rich.progress import TaskID
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, listening, print_results
 from vestige.cli.help import PHOTOGRAPH, examples
+from vestige.correspondence.options import Centres
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ ShortSide = Annotated[
 PatchCount = Annotated[
     int, typer.Option("--patches", min=1, metavar="N", help="Patches of each layer at which the database is full.")
 ]
+CellCentres = Annotated[
+    Centres,
+    typer.Option(
+        "--centres", help="Where a cell stands: at the centre of its receptive field, or of its response to pictures."
+    ),
+]
 DrawSeed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws and bootstrap.")]
 
 
@@ -67,6 +74,7 @@ def patches(
     ] = None,
     short_side: ShortSide = None,
     patch_count: PatchCount = 1_000_000,
+    centres: CellCentres = "field",
     backbone: o.Backbone = "efficientnet_lite0",
     seed: DrawSeed = 0,
     strict: o.Strict = False,
@@ -84,7 +92,7 @@ def patches(
     examples = open_pictures(images)
     check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
-        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
+        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
         found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=bar(listener))
         run = start_run(output, overwrite=overwrite)
@@ -111,6 +119,7 @@ def fields(
     ] = None,
     short_side: ShortSide = None,
     patch_count: PatchCount = 1_000_000,
+    centres: CellCentres = "field",
     backbone: o.Backbone = "efficientnet_lite0",
     seed: DrawSeed = 0,
     strict: o.Strict = False,
@@ -129,7 +138,7 @@ def fields(
     points = [_point(text) for text in at or ()]
     check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
-        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count)
+        wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
         found = mean_fields(
             library,

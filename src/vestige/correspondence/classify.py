@@ -19,10 +19,20 @@ from vestige.backbones import ReceptiveField
 from vestige.correspondence.accuracy import METRIC, accuracy_difference, accuracy_rows
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.correspondence.localise import Peaks, localise
-from vestige.correspondence.marks import Columns, Marks, Progress, layer_columns, marks_of, readable, sift_columns
+from vestige.correspondence.marks import (
+    Columns,
+    Marks,
+    Progress,
+    layer_columns,
+    marks_of,
+    readable,
+    seen,
+    sift_columns,
+)
 from vestige.correspondence.one_vs_all import Classifier, cross_validate, fit_path
 from vestige.correspondence.options import PAPER_C, ClassifyOptions
 from vestige.correspondence.other_sizes import fields_at_every_size
+from vestige.correspondence.response_centres import PICTURES, response_centred
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
@@ -77,6 +87,7 @@ class Classification:
         arrays: of ``examples.npz``.
         cs: by method: the chosen C.
         best: the method of the network that is best by cross-validation, and that of SIFT where there is one.
+        centres: by layer: the (y, x) at which cell (0, 0) was taken to stand, in pixels of the pictures as seen.
         weights_sha256: of the backbone.
         options: that it was made with.
         extraction: how its features were computed.
@@ -90,6 +101,7 @@ class Classification:
     arrays: Mapping[str, NDArray[Any]]
     cs: Mapping[str, float]
     best: tuple[str, ...]
+    centres: Mapping[str, tuple[float, float]]
     weights_sha256: str
     options: ClassifyOptions
     extraction: ExtractOptions
@@ -135,9 +147,10 @@ def classify_keypoints(
         raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; classify data of one markup")
     sides, notes = _marks(train, test)
     work = _Work(sides, options, reader, say, progress, kept, workers)
-    told = [work.tell(method, columns) for method, columns in work.kinds(fields)]
+    placed = work.placed(fields)
+    told = [work.tell(method, columns) for method, columns in work.kinds(placed)]
     best = _best(told)
-    peaks = work.localise(fields, told, best)
+    peaks = work.localise(placed, told, best)
     found = _measured(told, best, sides, len(test), options)
     arrays = {**_arrays(told, sides[1], test), **peaks.arrays()}
     return Classification(
@@ -146,13 +159,14 @@ def classify_keypoints(
         arrays,
         {each.method: each.c for each in told},
         tuple(each.method for each in best),
+        {name: field.centre for name, field in placed.items() if field.centre is not None},
         reader.backbone(options.backbone).weights_sha256,
         options,
         reader.options,
         time.monotonic() - started,
         train,
         test,
-        (*found.notes, *notes, *_edges(best, options)),
+        (*found.notes, *notes, *_edges(best, options), *_shifts(fields, placed)),
     )
 
 
@@ -220,6 +234,16 @@ class _Work:
     def short_side(self) -> int | None:
         """Of the pictures; None for their own."""
         return self.options.short_side or None
+
+    def placed(self, fields: Mapping[str, ReceptiveField]) -> Mapping[str, ReceptiveField]:
+        """The layers with their cells where the options say that they stand."""
+        if self.options.centres == "field":
+            return fields
+        self.say(f"where cells of {', '.join(fields)} respond")
+        backbone, pictures = self.reader.backbone(self.options.backbone), self.sides[0].pictures
+        drawn = np.random.default_rng(self.options.seed).permutation(len(pictures))[:PICTURES]
+        shown = [seen(pictures[row], self.short_side, backbone.preprocessing.interpolation)[0] for row in drawn]
+        return response_centred(backbone, fields, shown, self.reader.options.torch_device(), self.options.seed)
 
     def kinds(self, fields: Mapping[str, ReceptiveField]) -> list[tuple[str, tuple[Columns, Columns]]]:
         """Every kind of feature at the training and at the test marks."""
@@ -347,6 +371,20 @@ def _arrays(told: Sequence[Told], test: Marks, data: Dataset) -> dict[str, NDArr
         "places": test.places,
         **{f"prediction/{each.method}": each.predicted.astype(np.int16) for each in told},
     }
+
+
+def _shifts(fields: Mapping[str, ReceptiveField], placed: Mapping[str, ReceptiveField]) -> list[str]:
+    """How far cells stand from the centres of their receptive fields."""
+    notes = []
+    for name, field in placed.items():
+        before = fields[name].centre
+        if before is not None and field.centre is not None and field.centre != before:
+            x, y = field.centre[1] - before[1], field.centre[0] - before[0]
+            notes.append(
+                f"Cells of {name} are taken to stand where they respond: ({x:+.1f}, {y:+.1f}) pixels (x, y) from the "
+                "centres of their receptive fields."
+            )
+    return notes
 
 
 def _edges(told: Sequence[Told], options: ClassifyOptions) -> list[str]:

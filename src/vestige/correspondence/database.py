@@ -46,19 +46,26 @@ class View:
         stride: from one unit's centre to the next, and the sides of a patch.
         centre: of unit (0, 0)'s receptive field.
         field: height and width of the receptive field; None where every unit reads the whole picture.
+        response: where unit (0, 0) responds, if that is where patches lie, and not about the field's centre.
     """
 
     layer: str
     stride: tuple[int, int]
     centre: tuple[float, float]
     field: tuple[int, int] | None
+    response: tuple[float, float] | None = None
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where unit (0, 0) is taken to stand."""
+        return self.response or self.centre
 
     def corners(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The upper left pixels ``(n, 2)`` of cells' patches: stride-sized, about the receptive field's centre.
+        """The upper left pixels ``(n, 2)`` of cells' patches: stride-sized, about their places.
 
         Where the patch would begin between two pixels it begins at the later one, in every picture alike.
         """
-        return self._corners(cells, self.stride)
+        return self._corners(cells, self.place, self.stride)
 
     def field_corners(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
         """The upper left pixels ``(n, 2)`` of cells' receptive fields, which may lie outside the picture.
@@ -66,7 +73,7 @@ class View:
         Raises:
             VestigeError: where a field has no bounds.
         """
-        return self._corners(cells, self.bounded())
+        return self._corners(cells, self.centre, self.bounded())
 
     def bounded(self) -> tuple[int, int]:
         """Height and width of the receptive field.
@@ -78,8 +85,10 @@ class View:
             raise VestigeError(f"layer {self.layer!r}: every unit reads the whole picture; there is no field to show")
         return self.field
 
-    def _corners(self, cells: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int64]:
-        centres = np.array(self.centre) + np.array(self.stride) * cells
+    def _corners(
+        self, cells: NDArray[np.int32], first: tuple[float, float], size: tuple[int, int]
+    ) -> NDArray[np.int64]:
+        centres = np.array(first) + np.array(self.stride) * cells
         return np.floor(centres - np.array(size) / 2 + 0.5).astype(np.int64)
 
 

@@ -241,11 +241,11 @@ def _drawn_points(
 
 
 def _rows(cells: DenseFeatures, view: View, points: Sequence[Seed]) -> NDArray[np.intp]:
-    """The rows of the cells whose receptive fields are centred nearest to points."""
+    """The rows of the cells that stand nearest to points."""
     rows = []
     for point in points:
         grid = cells.grids[point.picture]
-        offset = (np.array([point.y, point.x]) - view.centre) / view.stride
+        offset = (np.array([point.y, point.x]) - view.place) / view.stride
         cell = np.clip(np.rint(offset), 0, grid - 1).astype(np.int64)
         first = np.searchsorted(cells.columns[:, 0], point.picture)
         rows.append(first + cell[0] * grid[1] + cell[1])

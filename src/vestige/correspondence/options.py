@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from vestige.errors import VestigeError
 
@@ -64,6 +65,8 @@ LARGEST_C = 1e6
 RADII = (10.0, 20.0, 40.0, 80.0, 160.0)
 """The paper's, of SIFT."""
 
+Centres = Literal["field", "response"]
+
 PAPER_C = 1e-6
 """The paper's, for raw activations of the Caffe network and for SIFT."""
 
@@ -79,7 +82,9 @@ class ClassifyOptions:
         cs: of the SVM; of several, each kind of feature takes the best by cross-validation on training pictures.
         short_side: of the pictures, in pixels; 0 for their own size.
         localise: test pictures in which responses are computed at every pixel about the keypoints; 0 for none.
-        seed: of the bootstrap and of the pictures that are localised in.
+        centres: what a cell's place is: the centre of its receptive ``field``, or of its ``response`` to a few
+            training pictures (see `vestige.correspondence.response_centres`).
+        seed: of the bootstrap and of the pictures that are localised in, or looked at for responses.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -88,6 +93,7 @@ class ClassifyOptions:
     cs: tuple[float, ...] = CS
     short_side: int = 0
     localise: int = 0
+    centres: Centres = "field"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -95,6 +101,8 @@ class ClassifyOptions:
             raise VestigeError(f"-C {_listed(self.cs)}: expected numbers above 0, up to {LARGEST_C:g}")
         if self.short_side < 0 or self.localise < 0:
             raise VestigeError("--short-side and --localise: expected 0 or more")
+        if self.centres not in get_args(Centres):
+            raise VestigeError(f"--centres {self.centres}: expected {' or '.join(get_args(Centres))}")
 
 
 def _listed(numbers: tuple[float, ...]) -> str:

@@ -90,6 +90,7 @@ def record_classification(run: Run, found: Classification, command: Sequence[str
         "metric": METRIC,
         "best": list(found.best),
         "c": dict(found.cs),
+        "cell_centres": {layer: list(centre) for layer, centre in found.centres.items()},
     }
     layers = [method.removeprefix("cell:") for method in found.cs if method.startswith("cell:")]
     return _record(run, "classify", found, config, (", ".join(layers), "cells"), command)

@@ -7,20 +7,22 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.backbones import Backbone, open_backbone
-from vestige.correspondence.database import MILLION, Database, Pool, Progress, Sight, build, pool, seen, views
+from vestige.backbones import Backbone, ReceptiveField, open_backbone
+from vestige.correspondence.database import MILLION, Database, Pool, Progress, Sight, View, build, pool, seen, views
+from vestige.correspondence.options import Centres
+from vestige.correspondence.response_centres import PICTURES, response_centred
 from vestige.correspondence.search import NearestRows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.dense import DenseFeatures
+from vestige.features.dense import DenseFeatures, resized
 from vestige.features.extract import ExtractOptions, default_workers
 from vestige.images import ImageFile, Pixels, image_size
 
@@ -36,12 +38,15 @@ class DatabaseOptions:
         layers: names and globs of grid layers.
         short_side: pixels of the shorter side of every picture; None for its own size.
         patches: of each layer, at least, where the data has so many.
+        centres: what a cell's place is, and the middle of its patch: the centre of its receptive ``field``, or of its
+            ``response`` to a few pictures of the database (see `vestige.correspondence.response_centres`).
     """
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
     short_side: int | None = None
     patches: int = MILLION
+    centres: Centres = "field"
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,31 @@ def open_library(
     given = extraction or ExtractOptions()
     sight = Sight(options.short_side, ExtractOptions(given.device, given.precision, "float16"), cache)
     pictures = pool(datasets)
+    if options.centres == "response":
+        sights = _placed(backbone, sights, pictures, sight)
     databases = []
     for view in sights:
         if say is not None:
             say(f"patches of {view.layer}")
         databases.append(build(backbone, view, pictures, sight, options.patches, progress))
     return Library(options, backbone, sight, pictures, tuple(databases), time.monotonic() - started)
+
+
+def _placed(backbone: Backbone, sights: Sequence[View], pictures: Pool, sight: Sight) -> tuple[View, ...]:
+    """The views with patches about where cells respond, by the first pictures that can be read."""
+    shown: list[Pixels] = []
+    for example in pictures.examples:
+        try:
+            height, width = example.image.read().shape[:2]
+        except VestigeError:
+            continue
+        shown.append(seen(example, resized((height, width), sight.short_side), backbone))
+        if len(shown) == PICTURES:
+            break
+    fields = {view.layer: ReceptiveField(view.stride, view.field, view.centre, False) for view in sights}
+    device = (sight.options or ExtractOptions()).torch_device()
+    found = response_centred(backbone, fields, shown, device, seed=0)
+    return tuple(replace(view, response=found[view.layer].centre) for view in sights)
 
 
 def open_pictures(paths: Sequence[Path]) -> tuple[Example, ...]:

@@ -1,0 +1,98 @@
+"""Where cells look: the middle of what a layer's cells respond to, beside the middle of what they can see.
+
+A receptive field says what a cell can see. What it makes of it is a matter of its weights, and these may look to one
+side: those of a network that was trained with padding below and on the right alone, for one, look up and to the left,
+as if to make up for it. So places of a picture are disturbed, and the middle of the response is set against the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vestige.backbones import Backbone, ReceptiveField, prepared
+from vestige.features.extract import exact_arithmetic
+from vestige.images import Pixels
+from vestige.metrics import Floats
+
+PICTURES = 24
+
+PAIRS = 4
+"""Of places in a picture. The two of a pair lie on opposite sides of its middle: what a disturbance does to the whole
+picture, by way of squeeze-and-excite, cancels out."""
+
+
+def response_centred(
+    backbone: Backbone,
+    fields: Mapping[str, ReceptiveField],
+    pictures: Sequence[Pixels],
+    device: torch.device,
+    seed: int,
+) -> dict[str, ReceptiveField]:
+    """The fields with their centres moved to where their cells respond.
+
+    At every place 3 x 3 pixels change by half of the range of values; the response is the sum over channels of the
+    squared change of a layer, and its middle the mean place of the cells, weighted by it.
+
+    Args:
+        backbone: the network.
+        fields: of grid layers with a stride.
+        pictures: as the network is to see them.
+        device: to compute on.
+        seed: of the places.
+
+    Returns:
+        The same layers; one that responds nowhere keeps its centre.
+    """
+    ready = prepared(backbone, device, keep=tuple(fields))
+    draw = np.random.default_rng(seed)
+    away: dict[str, list[Floats]] = {name: [] for name in fields}
+    for picture in pictures:
+        places = _places(draw, picture.shape[:2])
+        with torch.inference_mode(), exact_arithmetic():
+            outputs = ready.run(backbone.preprocessing(_disturbed(picture, places), device), tuple(fields))
+        for name, field in fields.items():
+            changed = (outputs[name][1:] - outputs[name][:1]).double().square().sum(dim=1).cpu().numpy()
+            away[name].append(_middles(changed, field) - (places + 0.5))
+    return {name: _moved(field, np.concatenate(away[name])) for name, field in fields.items()}
+
+
+def _places(draw: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.intp]:
+    """Pixels ``(2 PAIRS, 2)``, each (y, x), in the middle half of a picture."""
+    last = np.array(size[:2]) - 1
+    low = np.maximum(1, last // 4)
+    first = draw.integers(low, np.maximum(low, last - low) + 1, (PAIRS, 2))
+    return np.concatenate([first, last - first])
+
+
+def _disturbed(picture: Pixels, places: NDArray[np.intp]) -> Pixels:
+    """The picture, and once for each place with that place changed."""
+    pictures: Pixels = np.repeat(picture[None], 1 + len(places), axis=0)
+    for other, (y, x) in zip(pictures[1:], places.tolist(), strict=True):
+        other[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] += 128  # beyond 255 it begins anew at 0
+    return pictures
+
+
+def _middles(changed: Floats, field: ReceptiveField) -> Floats:
+    """The middles ``(m, 2)``, each (y, x) in pixels, of responses ``(m, h, w)``; NaN where there is none."""
+    assert field.stride is not None, "the cells have no place"
+    assert field.centre is not None, "the cells have no place"
+    total = changed.sum(axis=(1, 2))
+    along = [changed.sum(axis=3 - axis) @ np.arange(changed.shape[axis]) for axis in (1, 2)]
+    cells = np.divide(
+        np.stack(along, axis=1), total[:, None], out=np.full((len(total), 2), np.nan), where=total[:, None] > 0
+    )
+    middles: Floats = np.array(field.centre) + np.array(field.stride) * cells
+    return middles
+
+
+def _moved(field: ReceptiveField, away: Floats) -> ReceptiveField:
+    known = away[np.isfinite(away).all(axis=1)]
+    if field.centre is None or not len(known):
+        return field
+    y, x = (np.array(field.centre) - known.mean(axis=0)).tolist()
+    return replace(field, centre=(y, x))

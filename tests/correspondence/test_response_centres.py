@@ -1,0 +1,68 @@
+"""Where cells respond: of networks that look to one side by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vestige.backbones import Backbone, Preprocessing, receptive_fields
+from vestige.correspondence.response_centres import response_centred
+
+CPU = torch.device("cpu")
+
+
+def pictures(n=6, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 256, (*generator.integers(60, 90, 2), 3), dtype=np.uint8) for _ in range(n)]
+
+
+def network(module, **paths):
+    return Backbone("drawn", module, Preprocessing((64, 64), (120.0,) * 3, (60.0,) * 3), paths)
+
+
+@pytest.mark.parametrize(("tap", "centre"), [((0, 0), (0.5, 0.5)), ((1, 2), (1.5, 2.5)), ((2, 1), (2.5, 1.5))])
+def test_a_network_with_a_single_tap_responds_there(tap, centre):
+    layer = nn.Conv2d(3, 2, 3, 2)
+    with torch.no_grad():
+        layer.weight.zero_()[:, :, tap[0], tap[1]] = 1.0
+    backbone = network(nn.Sequential(layer), layer="0")
+    fields = receptive_fields(backbone, ["layer"])
+    assert fields["layer"].centre == (1.5, 1.5)  # noughts are part of what it can see
+    found = response_centred(backbone, fields, pictures(), CPU, seed=1)["layer"]
+    assert found.centre == pytest.approx(centre, abs=0.15)
+    assert (found.stride, found.receptive_field) == (fields["layer"].stride, fields["layer"].receptive_field)
+
+
+class Gated(nn.Module):
+    """A convolution whose output also goes with the mean of the whole picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, x):
+        seen = self.conv(x)
+        return seen * (1 + 5 * seen.mean(dim=(2, 3), keepdim=True))
+
+
+def test_what_changes_everywhere_cancels_out():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(Gated())
+    with torch.no_grad():
+        weight = module[0].conv.weight
+        weight += weight.flip(2) + weight.flip(3) + weight.flip(2, 3)  # even: it looks to no side
+    backbone = network(module, layer="0")
+    fields = receptive_fields(backbone, ["layer"])
+    found = response_centred(backbone, fields, pictures(40), CPU, seed=0)["layer"]
+    assert found.centre == pytest.approx(fields["layer"].centre, abs=0.3)
+
+
+def test_a_layer_that_responds_nowhere_keeps_its_centre():
+    layer = nn.Conv2d(3, 2, 3, 2)
+    nn.init.zeros_(layer.weight)
+    backbone = network(nn.Sequential(layer), layer="0")
+    fields = receptive_fields(backbone, ["layer"])
+    assert response_centred(backbone, fields, pictures(2), CPU, seed=0) == fields
