@@ -60,6 +60,14 @@ def test_what_changes_everywhere_cancels_out():
     assert found.centre == pytest.approx(fields["layer"].centre, abs=0.3)
 
 
+def test_the_middle_of_a_large_picture_is_enough():
+    backbone = network(nn.Sequential(nn.Conv2d(3, 2, 3, 2)), layer="0")
+    fields = receptive_fields(backbone, ["layer"])
+    large = np.random.default_rng(0).integers(0, 256, (700, 520, 3), dtype=np.uint8)
+    found = [response_centred(backbone, fields, [each], CPU, seed=0) for each in (large, large[94:606, 4:516])]
+    assert found[0] == found[1] != fields
+
+
 def test_a_layer_that_responds_nowhere_keeps_its_centre():
     layer = nn.Conv2d(3, 2, 3, 2)
     nn.init.zeros_(layer.weight)

@@ -21,6 +21,9 @@ from vestige.metrics import Floats
 
 PICTURES = 24
 
+LARGEST = 512
+"""Pixels of a picture's sides that are looked at, in its middle: several copies go through the network together."""
+
 PAIRS = 4
 """Of places in a picture. The two of a pair lie on opposite sides of its middle: what a disturbance does to the whole
 picture, by way of squeeze-and-excite, cancels out."""
@@ -51,7 +54,7 @@ def response_centred(
     ready = prepared(backbone, device, keep=tuple(fields))
     draw = np.random.default_rng(seed)
     away: dict[str, list[Floats]] = {name: [] for name in fields}
-    for picture in pictures:
+    for picture in map(_middle, pictures):
         places = _places(draw, picture.shape[:2])
         with torch.inference_mode(), exact_arithmetic():
             outputs = ready.run(backbone.preprocessing(_disturbed(picture, places), device), tuple(fields))
@@ -59,6 +62,12 @@ def response_centred(
             changed = (outputs[name][1:] - outputs[name][:1]).double().square().sum(dim=1).cpu().numpy()
             away[name].append(_middles(changed, field) - (places + 0.5))
     return {name: _moved(field, np.concatenate(away[name])) for name, field in fields.items()}
+
+
+def _middle(picture: Pixels) -> Pixels:
+    """At most so much of a picture as is looked at."""
+    top, left = (max(side - LARGEST, 0) // 2 for side in picture.shape[:2])
+    return picture[top : top + LARGEST, left : left + LARGEST]
 
 
 def _places(draw: np.random.Generator, size: tuple[int, ...]) -> NDArray[np.intp]:
