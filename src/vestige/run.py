@@ -110,7 +110,10 @@ def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
     """
     try:
         if Run(folder).finished and not overwrite:
-            raise VestigeError(f"{folder}: holds a finished run; choose another -o, or add --overwrite to replace it")
+            raise VestigeError(
+                f"{folder}: holds a finished run, whose page `vestige report {folder}` makes; choose another -o, "
+                "or add --overwrite to replace it"
+            )
         _try_writing(folder)
     except OSError as error:
         raise _unusable(folder, error) from error

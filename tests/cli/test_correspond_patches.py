@@ -137,7 +137,7 @@ def test_mistakes_of_pictures_and_points_end_in_one_message(vestige, images, tmp
     _, error = vestige("correspond", "fields", "--at", "3;4", *data, status=2)
     assert "expected X,Y in pixels" in error
     _, error = vestige("correspond", "fields", "--at", "3,4", *data, status=2)
-    assert "expected one, got 0" in error
+    assert "name it with --image (got 0)" in error
     _, error = vestige("correspond", "fields", "--image", images[0], "--at", "300,4", *data, status=2)
     assert "lies outside 0.png" in error
 
@@ -150,3 +150,7 @@ def test_patches_may_lie_about_what_cells_respond_to(vestige, images, patches, t
         assert view["centre"] == stated[layer]["centre"]
         away = np.array(view["centre"]) - view["response"]
         assert ((0.2 < away) & (away < view["stride"])).all()  # trained with padding below and on the right alone
+    notes = read_results(tmp_path / "run" / "results.json").notes
+    assert sum("are taken to stand where they respond" in note for note in notes) == 2
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Cells of block2 are taken to stand where they respond" in page

@@ -136,6 +136,8 @@ def fields(
 
     examples = open_pictures(image) if image else ()
     points = [_point(text) for text in at or ()]
+    if points and len(examples) != 1:
+        raise VestigeError(f"--at: points are of one picture; name it with --image (got {len(examples)})")
     check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)

@@ -175,8 +175,13 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
         _check(asked)
         return
     ready = [experiment for experiment in experiments if asked.is_ready(experiment)]
-    if experiments and not ready:
-        raise VestigeError("no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where")
+    if experiments and not ready and all(exhibit.experiments for exhibit in asked.exhibits):
+        lacking = "; ".join(dict.fromkeys(experiment.lacks(asked.given) for experiment in experiments))
+        raise VestigeError(
+            f"nothing can be made of the data given: add {lacking}; --dry-run tells which data belong where"
+            if asked.given
+            else "no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where"
+        )
     runs = {}
     with listening() as listener:
         reader = Reader(ExtractOptions(device=device), progress=listener.pictures)

@@ -32,13 +32,13 @@ from vestige.correspondence.marks import (
 from vestige.correspondence.one_vs_all import Classifier, cross_validate, fit_path
 from vestige.correspondence.options import PAPER_C, ClassifyOptions
 from vestige.correspondence.other_sizes import fields_at_every_size
-from vestige.correspondence.response_centres import PICTURES, response_centred
+from vestige.correspondence.response_centres import PICTURES, response_centred, shift_note
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Reader
-from vestige.metrics import Bootstrap, Floats
+from vestige.metrics import Bootstrap, Floats, mean_known
 from vestige.results import Row
 
 Say = Callable[[str], None]
@@ -297,7 +297,7 @@ class _Work:
             cross_validate(columns[own], train.keypoint[own], folds[own], self.options.cs, self.workers)
             for own in (train.classes == name for name in np.unique(train.classes))
         ]
-        means: Floats = np.nan_to_num(np.nanmean(np.stack(shares), axis=0))
+        means: Floats = np.nan_to_num(mean_known(np.stack(shares, axis=-1)))
         return means
 
     def localise(self, fields: Mapping[str, ReceptiveField], told: Sequence[Told], best: Sequence[Told]) -> Peaks:
@@ -377,13 +377,9 @@ def _shifts(fields: Mapping[str, ReceptiveField], placed: Mapping[str, Receptive
     """How far cells stand from the centres of their receptive fields."""
     notes = []
     for name, field in placed.items():
-        before = fields[name].centre
-        if before is not None and field.centre is not None and field.centre != before:
-            x, y = field.centre[1] - before[1], field.centre[0] - before[0]
-            notes.append(
-                f"Cells of {name} are taken to stand where they respond: ({x:+.1f}, {y:+.1f}) pixels (x, y) from the "
-                "centres of their receptive fields."
-            )
+        stated = fields[name].centre
+        if stated is not None and field.centre is not None and field.centre != stated:
+            notes.append(shift_note(name, stated, field.centre))
     return notes
 
 

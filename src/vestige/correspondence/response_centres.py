@@ -64,6 +64,15 @@ def response_centred(
     return {name: _moved(field, np.concatenate(away[name])) for name, field in fields.items()}
 
 
+def shift_note(layer: str, field: tuple[float, float], response: tuple[float, float]) -> str:
+    """What a reader of the numbers must know of cells that stand where they respond; centres as (y, x)."""
+    x, y = response[1] - field[1], response[0] - field[0]
+    return (
+        f"Cells of {layer} are taken to stand where they respond: ({x:+.1f}, {y:+.1f}) pixels (x, y) from the centres "
+        "of their receptive fields."
+    )
+
+
 def _middle(picture: Pixels) -> Pixels:
     """At most so much of a picture as is looked at."""
     top, left = (max(side - LARGEST, 0) // 2 for side in picture.shape[:2])

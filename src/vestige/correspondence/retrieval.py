@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vestige.backbones import Backbone, ReceptiveField, open_backbone
 from vestige.correspondence.database import MILLION, Database, Pool, Progress, Sight, View, build, pool, seen, views
 from vestige.correspondence.options import Centres
-from vestige.correspondence.response_centres import PICTURES, response_centred
+from vestige.correspondence.response_centres import PICTURES, response_centred, shift_note
 from vestige.correspondence.search import NearestRows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -253,6 +253,12 @@ def shortage_note(library: Library) -> tuple[str, ...]:
     return (
         f"The data ended before {wanted:,} patches of every layer: {', '.join(short)}. More --database gives more.",
     )
+
+
+def place_notes(library: Library) -> tuple[str, ...]:
+    """A sentence on each layer whose cells stand where they respond."""
+    views = [database.view for database in library.databases]
+    return tuple(shift_note(view.layer, view.centre, view.response) for view in views if view.response)
 
 
 def checked_ks(ks: Sequence[int]) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ def draw_cs(run: ClassifyRun, theme: Theme) -> Figure:
         cs = sorted({c for method in methods for c in run.tried[method]})
         ax.set_xscale("log")
         ax.set_xlim(cs[0] / 2, cs[-1] * 2)
-        ax.set_ylim(0, 100 * max(max(tried.values()) for tried in run.tried.values()) * 1.08)
+        ax.set_ylim(0, 100 * max(max(max(tried.values()) for tried in run.tried.values()) * 1.08, 0.01))
         ends = []
         for method in methods:
             tried, colour = run.tried[method], run.colour(method, theme)

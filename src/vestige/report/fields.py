@@ -80,26 +80,37 @@ def _measured_k(run: SearchRun) -> int | None:
     return next((k for k in run.ks if k > 1), None)
 
 
+def _deviations(run: SearchRun, method: str, k: int) -> dict[str, tuple[float, float]]:
+    """By layer: in the middle and around it."""
+    found = {}
+    for layer in run.views:
+        middle, around = (run.find(method, layer, f"{where}@{k}") for where in ("middle", "around"))
+        if middle is not None and around is not None:
+            found[layer] = middle.value, around.value
+    return found
+
+
+def _gap(deviations: tuple[float, float]) -> float:
+    middle, around = deviations
+    return around - middle
+
+
 def _opening(run: SearchRun) -> Opening:
     k, layers = _measured_k(run), list(run.views)
     seeds = len(run.arrays["seed_pictures"])
     if k is None:
         return Opening(run.name, f"The nearest neighbours of {count(seeds, 'feature')} and what they look at.", "")
-    pairs = {
-        layer: (run.find("neighbours", layer, f"middle@{k}"), run.find("neighbours", layer, f"around@{k}"))
-        for layer in layers
-    }
-    known = {layer: (a.value, b.value) for layer, (a, b) in pairs.items() if a is not None and b is not None}
-    centred = [layer for layer, (middle, around) in known.items() if middle < around]
+    known, by_chance = _deviations(run, "neighbours", k), _deviations(run, "random", k)
+    centred = [layer for layer, each in known.items() if _gap(each) > max(0.0, _gap(by_chance.get(layer, (0.0, 0.0))))]
     where = listed(centred) if len(centred) < len(known) else f"{'every layer' if len(known) > 1 else layers[0]}"
     headline = (
         f"In {where}, features that are alike look at what is alike in the middle of their receptive fields, more than "
-        "around it."
+        "around it, and more so than random ones."
         if centred
         else "Features that are alike look at nothing that is more alike in the middle of their receptive fields."
     )
     detail = (
-        f"The {k:,} nearest neighbours of each of {count(seeds, 'random feature')} in other pictures: the standard "
+        f"The {k:,} nearest neighbours of each of {count(seeds, 'feature')} in other pictures: the standard "
         "deviation of their colour values in [0, 1], in the patch in the middle of the field and around it."
     )
     numbers = tuple(
@@ -159,9 +170,10 @@ def _rows(run: SearchRun, layer: str, fields: NDArray[np.uint8]) -> list[tuple[s
 
 
 def _mark(ax: Axes, run: SearchRun, layer: str) -> None:
-    """The patch in the middle of a field."""
-    field, patch = (np.array(run.views[layer][key]) for key in ("field", "stride"))
-    y, x = (field - patch) / 2
+    """The patch that a field's cell stands for."""
+    view = run.views[layer]
+    field, patch = np.array(view["field"]), np.array(view["stride"])
+    y, x = (field - patch) / 2 + np.array(view.get("response") or view["centre"]) - view["centre"]
     for edge, width in (("#101010", 2.2), (MARK, 1.1)):
         ax.add_patch(Rectangle((x, y), patch[1], patch[0], fill=False, edgecolor=edge, linewidth=width))
 

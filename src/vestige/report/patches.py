@@ -182,23 +182,25 @@ def _draw_original(ax: Axes, run: SearchRun, picture: int, layers: Sequence[str]
     middle = np.array([y0 + height / 2, x0 + width / 2])
     first = run.views[layers[0]]
     stride = np.array(first["stride"])
-    patch = _nearest_centre(first, middle)
+    patch, _ = _nearest_cell(first, middle)
     _square(ax, patch - (y0, x0), stride, PATCH)
     for layer in layers:
         view = run.views[layer]
         if view["field"] is not None:
-            _square(ax, _nearest_centre(view, patch) - (y0, x0), np.array(view["field"]), FIELD, layer)
+            _, field = _nearest_cell(view, patch)
+            _square(ax, field - (y0, x0), np.array(view["field"]), FIELD, layer)
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.set_title("the picture", fontsize=8.5, pad=4)
     ax.set_anchor("N")
     _bare(ax)
 
 
-def _nearest_centre(view: Mapping[str, Any], point: Floats) -> Floats:
-    """The centre of the receptive field nearest to a point, (y, x)."""
+def _nearest_cell(view: Mapping[str, Any], point: Floats) -> tuple[Floats, Floats]:
+    """Of the cell that stands nearest to a point: the middle of its patch and that of its receptive field, (y, x)."""
     centre, stride = np.array(view["centre"], dtype=np.float64), np.array(view["stride"])
-    nearest: Floats = centre + stride * np.rint((point - centre) / stride)
-    return nearest
+    place = np.array(view.get("response") or view["centre"], dtype=np.float64)
+    away = stride * np.rint((point - place) / stride)
+    return place + away, centre + away
 
 
 def _square(ax: Axes, centre: Floats, sides: Floats, colour: str, name: str = "") -> None:
