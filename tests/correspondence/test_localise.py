@@ -136,6 +136,7 @@ def test_peaks_on_the_border_are_told_apart():
     assert offsets.tolist() == [[5, -7], [-6, -10], [0, 0]]
     rows = {row.metric: row for row in Peaks(np.arange(3), np.array([4, 4, 9]), {"cell:a": offsets}).rows(seed=0)}
     assert rows["peaks_inside"].value == pytest.approx(2 / 3)
+    assert (rows["peaks_inside"].n, rows["peak_distance"].n) == (3, 2)
     assert rows["peak_distance"].value == pytest.approx(np.hypot(5, 7) / 2)
     assert rows["peaks_inside"].ci95 == (0.5, 1.0)  # of two examples: twice the first, both, twice the second
     assert rows["peak_distance"].ci95 == pytest.approx((0, np.hypot(5, 7)))

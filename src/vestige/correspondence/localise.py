@@ -68,7 +68,7 @@ class Peaks:
         """By method: the share of peaks that are not on the border, and the mean distance of those from the mark.
 
         Args:
-            seed: of the bootstrap, over examples; peaks are counted in ``n``.
+            seed: of the bootstrap, over examples; ``n`` counts the peaks that a value is over.
         """
         if not len(self.marks):
             return ()
@@ -82,7 +82,8 @@ class Peaks:
             rows.append(Row(method, "peaks_inside", "all", float(inside.mean()), share, len(inside)))
             if inside.any():
                 distance = interval(bootstrap.ratios(sums, hits))
-                rows.append(Row(method, "peak_distance", "all", float(sums.sum() / hits.sum()), distance, len(inside)))
+                value = float(sums.sum() / hits.sum())
+                rows.append(Row(method, "peak_distance", "all", value, distance, int(inside.sum())))
         return tuple(rows)
 
 
