@@ -10,16 +10,15 @@ import typer
 from rich.progress import TaskID
 
 from vestige.cli import options as o
-from vestige.cli.console import Listener, command_line, listening, print_results
+from vestige.cli.console import Listener, command_line, listening
 from vestige.cli.help import PHOTOGRAPH, examples
+from vestige.cli.probe import finish
 from vestige.correspondence.options import Centres
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.correspondence.retrieval import DatabaseOptions, Library
     from vestige.features.extract import ExtractOptions
-    from vestige.results import Results
-    from vestige.run import Run
 
 Databases = Annotated[
     list[str],
@@ -97,7 +96,7 @@ def patches(
         found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=bar(listener))
         run = start_run(output, overwrite=overwrite)
         results = record_patches(run, found, command_line())
-    _end(run, results)
+    finish(run, results)
 
 
 def fields(
@@ -154,7 +153,7 @@ def fields(
         )
         run = start_run(output, overwrite=overwrite)
         results = record_fields(run, found, command_line())
-    _end(run, results)
+    finish(run, results)
 
 
 def _library(
@@ -200,11 +199,3 @@ def _point(text: str) -> tuple[float, float]:
     except ValueError:
         raise VestigeError(f"--at {text}: expected X,Y in pixels of the picture, as in --at 120,85") from None
     return x, y
-
-
-def _end(run: Run, results: Results) -> None:
-    from vestige.report import show
-
-    print_results(results, str(results.config["metric"]))
-    show(run)
-    typer.echo(f"report: {run.report_path}")

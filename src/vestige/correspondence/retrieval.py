@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.backbones import Backbone, ReceptiveField, open_backbone
+from vestige.correspondence import marks
 from vestige.correspondence.database import MILLION, Database, Pool, Progress, Sight, View, build, pool, seen, views
 from vestige.correspondence.options import Centres
 from vestige.correspondence.response_centres import PICTURES, response_centred, shift_note
@@ -22,7 +23,7 @@ from vestige.correspondence.search import NearestRows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.dense import DenseFeatures, resized
+from vestige.features.dense import DenseFeatures
 from vestige.features.extract import ExtractOptions, default_workers
 from vestige.images import ImageFile, Pixels, image_size
 
@@ -182,10 +183,10 @@ def _placed(backbone: Backbone, sights: Sequence[View], pictures: Pool, sight: S
     shown: list[Pixels] = []
     for example in pictures.examples:
         try:
-            height, width = example.image.read().shape[:2]
+            pixels, _ = marks.seen(example, sight.short_side, backbone.preprocessing.interpolation)
         except VestigeError:
             continue
-        shown.append(seen(example, resized((height, width), sight.short_side), backbone))
+        shown.append(pixels)
         if len(shown) == PICTURES:
             break
     fields = {view.layer: ReceptiveField(view.stride, view.field, view.centre, False) for view in sights}

@@ -173,7 +173,7 @@ def _mark(ax: Axes, run: SearchRun, layer: str) -> None:
     """The patch that a field's cell stands for."""
     view = run.views[layer]
     field, patch = np.array(view["field"]), np.array(view["stride"])
-    y, x = (field - patch) / 2 + np.array(view.get("response") or view["centre"]) - view["centre"]
+    y, x = (field - patch) / 2 + np.array(run.place(layer)) - view["centre"]
     for edge, width in (("#101010", 2.2), (MARK, 1.1)):
         ax.add_patch(Rectangle((x, y), patch[1], patch[0], fill=False, edgecolor=edge, linewidth=width))
 

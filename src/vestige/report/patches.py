@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import matplotlib.patheffects as effects
 import numpy as np
@@ -180,14 +179,13 @@ def _draw_original(ax: Axes, run: SearchRun, picture: int, layers: Sequence[str]
     ax.imshow(original, interpolation="lanczos", extent=(0, width, height, 0))
     x0, y0 = run.arrays["regions"][picture][:2].tolist()
     middle = np.array([y0 + height / 2, x0 + width / 2])
-    first = run.views[layers[0]]
-    stride = np.array(first["stride"])
-    patch, _ = _nearest_cell(first, middle)
+    stride = np.array(run.views[layers[0]]["stride"])
+    patch, _ = _nearest_cell(run, layers[0], middle)
     _square(ax, patch - (y0, x0), stride, PATCH)
     for layer in layers:
         view = run.views[layer]
         if view["field"] is not None:
-            _, field = _nearest_cell(view, patch)
+            _, field = _nearest_cell(run, layer, patch)
             _square(ax, field - (y0, x0), np.array(view["field"]), FIELD, layer)
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.set_title("the picture", fontsize=8.5, pad=4)
@@ -195,10 +193,10 @@ def _draw_original(ax: Axes, run: SearchRun, picture: int, layers: Sequence[str]
     _bare(ax)
 
 
-def _nearest_cell(view: Mapping[str, Any], point: Floats) -> tuple[Floats, Floats]:
+def _nearest_cell(run: SearchRun, layer: str, point: Floats) -> tuple[Floats, Floats]:
     """Of the cell that stands nearest to a point: the middle of its patch and that of its receptive field, (y, x)."""
-    centre, stride = np.array(view["centre"], dtype=np.float64), np.array(view["stride"])
-    place = np.array(view.get("response") or view["centre"], dtype=np.float64)
+    centre, stride = (np.array(run.views[layer][key], dtype=np.float64) for key in ("centre", "stride"))
+    place = np.array(run.place(layer))
     away = stride * np.rint((point - place) / stride)
     return place + away, centre + away
 

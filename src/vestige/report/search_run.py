@@ -46,6 +46,12 @@ class SearchRun:
         views: Mapping[str, Mapping[str, Any]] = self.results.config["views"]
         return views
 
+    def place(self, layer: str) -> tuple[float, float]:
+        """Where cell (0, 0) of a layer was taken to stand, (y, x): where it responds, or its field's centre."""
+        view = self.views[layer]
+        y, x = view.get("response") or view["centre"]
+        return y, x
+
     def find(self, method: str, layer: str, metric: str) -> Row | None:
         """The row of a method in a layer, or None where the run has none."""
         try:
