@@ -308,3 +308,21 @@ def test_nothing_to_extract_is_an_error(tiny, tmp_path):
         extract(tiny.backbone(), [], [("late", GAP)], cache=tmp_path)
     with pytest.raises(VestigeError, match="late"):
         extract(tiny.backbone(), tiny.crops(2), [("late", VECTOR)], cache=tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_is_not_kept_has_the_same_bytes_and_leaves_nothing(tiny, tmp_path, dtype):
+    crops, options = tiny.crops(700, broken=(3, 600)), ExtractOptions(store_dtype=dtype)
+    stored = extract(tiny.backbone(), crops, tiny.READS, cache=tmp_path / "kept", options=options)
+    held = extract(tiny.backbone(), crops, tiny.READS, cache=tmp_path / "none", options=options, keep=False)
+    assert not (tmp_path / "none").exists()
+    for one, other in zip(stored, held, strict=True):
+        assert one.read().tobytes() == other.read().tobytes()
+        for index in (np.s_[600:602], np.s_[-1], np.s_[[512, 3], 2:5], np.s_[::100, 1]):
+            assert np.array_equal(one[index], other[index])
+        assert np.array_equal(np.concatenate(list(other.chunks(300))), one.read())
+        assert np.array_equal(one.array[:], other.array[:])
+        assert other.problems == one.problems
+        assert np.array_equal(other.valid, one.valid)
+        assert other.provenance.keys() == one.provenance.keys()
+        other.close()

@@ -20,6 +20,7 @@ from vestige.backbones import Backbone, Layer, prepared
 from vestige.errors import VestigeError, choice
 from vestige.features.claims import Claims
 from vestige.features.decode import PixelBatch, read_batches
+from vestige.features.held import HeldFeatures, HeldWriter
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.readout import Readout
 from vestige.features.store import Features, cache_root
@@ -116,6 +117,7 @@ def extract(
     cache: Path | None = None,
     options: ExtractOptions | None = None,
     progress: Progress | None = None,
+    keep: bool = True,
 ) -> list[Features]:
     """The features of crops, from the cache where they are there, the others computed in one pass and stored.
 
@@ -130,6 +132,8 @@ def extract(
         cache: the directory of the stores; None for :func:`vestige.features.store.cache_root`.
         options: how; None for the defaults.
         progress: told about every batch.
+        keep: store the features; where False they are computed anew and held in memory, to the same bytes, and the
+            cache is not touched.
 
     Returns:
         One Features for every read, in their order.
@@ -144,6 +148,10 @@ def extract(
     root = cache_root() if cache is None else Path(cache)
     device = options.torch_device()
     wanted = _describe(backbone, crops, reads, options.numerics(device), options.store_dtype)
+    if not keep:
+        held = {read.description.key: HeldWriter(read.description) for read in wanted}
+        _Pass(backbone, crops, options, device, wanted, held, progress).run()
+        return [HeldFeatures(held[read.description.key]) for read in wanted]
     with ExitStack() as locks:
         claims = Claims((read.description for read in wanted), root, locks)
         if claims.writers:
@@ -205,7 +213,7 @@ class _Pass:
         options: ExtractOptions,
         device: torch.device,
         wanted: Sequence[_Read],
-        writers: Mapping[str, StoreWriter],
+        writers: Mapping[str, StoreWriter | HeldWriter],
         progress: Progress | None,
     ) -> None:
         self.crops = crops

@@ -48,11 +48,13 @@ class Reader:
         options: of extraction.
         cache: where stores live; None for the default.
         progress: told about every extraction, or None.
+        keep: store features; where False they are held in memory while they are used, and the cache is not touched.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
     cache: Path | None = None
     progress: Progress | None = None
+    keep: bool = True
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
 
     def backbone(self, spec: str) -> Backbone:
@@ -100,6 +102,7 @@ class Reader:
             cache=self.cache,
             options=self.options,
             progress=progress,
+            keep=self.keep,
         )
 
 

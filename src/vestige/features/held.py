@@ -1,0 +1,92 @@
+"""Features that are held in memory and kept nowhere, for pictures that are looked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.features.layout import Description
+from vestige.features.store import Features
+
+
+class HeldWriter:
+    """Takes what a :class:`vestige.features.writer.StoreWriter` takes, and holds it.
+
+    Args:
+        description: what it holds.
+
+    Attributes:
+        missing: the chunks that are not there yet, in order.
+        chunks: the rows of those that are.
+        problems: row -> message for the pictures that could not be read.
+        made: when, how fast and by what it was made.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.missing = list(range(description.chunks))
+        self.chunks: dict[int, NDArray[Any]] = {}
+        self.problems: dict[int, str] = {}
+        self.made: dict[str, Any] = {}
+        self._chunk = -1
+        self._parts: list[NDArray[Any]] = []
+
+    def start(self, chunk: int) -> None:
+        """Begin a chunk."""
+        self._chunk, self._parts = chunk, []
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Take the chunk's next rows, ``(m, d)``."""
+        self._parts.append(rows)
+
+    def finish_chunk(self, problems: Mapping[int, str]) -> None:
+        """End the chunk."""
+        self.chunks[self._chunk] = np.concatenate(self._parts)
+        self.problems.update(problems)
+        self.missing.remove(self._chunk)
+        self._parts = []
+
+    def finish(self, made: Mapping[str, Any]) -> None:
+        """Call it complete."""
+        self.made = dict(made)
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
+
+
+class HeldFeatures(Features):
+    """Features in memory: all that Features do, without a store."""
+
+    def __init__(self, writer: HeldWriter) -> None:
+        self.path = Path(writer.description.key)
+        self.description = writer.description
+        self._writer = writer
+
+    @cached_property
+    def problems(self) -> dict[int, str]:
+        """Row -> what is wrong with its picture."""
+        return self._writer.problems
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the features come from: their description, and when, how fast and by what they were made."""
+        return asdict(self.description) | {"key": self.description.key} | self._writer.made
+
+    @cached_property
+    def array(self) -> Any:
+        """The features as a ``zarr.Array`` in memory, in the type that they would have on disk."""
+        import zarr  # slow to import, and needed by few
+
+        return zarr.array(np.concatenate([self._map(chunk) for chunk in range(self.description.chunks)]))
+
+    def _map(self, chunk: int) -> NDArray[Any]:
+        return self._writer.chunks[chunk]
+
+    def close(self) -> None:
+        """Nothing is held that others wait for."""
