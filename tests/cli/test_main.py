@@ -77,7 +77,7 @@ def test_a_long_example_goes_over_several_lines_that_a_shell_takes_for_one():
 
 def test_the_command_line_starts_without_the_libraries_that_it_works_with():
     heavy = {"torch", "sklearn", "matplotlib", "zarr", "numba", "skimage"}
-    code = f"import sys, vestige.cli.main; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, vestige.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

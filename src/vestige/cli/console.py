@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from vestige.cli.stopping import command_line as command_line
 
 if TYPE_CHECKING:
     from vestige.results import Results
@@ -57,11 +58,6 @@ class Listener:
         if done >= total:
             self.progress.remove_task(self._task)
             self._task = None
-
-
-def command_line() -> list[str]:
-    """The words of the command that is running."""
-    return ["vestige", *sys.argv[1:]]
 
 
 @contextmanager

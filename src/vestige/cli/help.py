@@ -7,6 +7,8 @@ from typing import Any
 
 import typer.core
 
+from vestige.cli.stopping import Stopped
+
 _WIDTH = 76  # of a line of an example, without its indent: 80 columns hold it
 
 FACES_RUN = (
@@ -45,7 +47,7 @@ def _broken(command: str) -> list[str]:
 
 
 class Group(typer.core.TyperGroup):
-    """A group of commands whose list tells of each in full, over as many lines as it takes."""
+    """A group of commands whose list tells of each in full; stopping one tells how to go on."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list, as typer would but for the dots that end long lines."""
@@ -53,3 +55,10 @@ class Group(typer.core.TyperGroup):
         rows = [(name, command.get_short_help_str(1000)) for name, command in commands if command is not None]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; typer would end it without a word where it is stopped."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Stopped from stop

@@ -1,73 +1,16 @@
-"""``vestige``: the command line."""
+"""``vestige``: the command line.
+
+Nothing is imported here that takes time: what comes after can be stopped, from its first import on.
+"""
 
 from __future__ import annotations
 
 import errno
 import sys
+from typing import Any
 
-import typer
-
-from vestige.cli import (
-    cache,
-    compare,
-    correspond,
-    correspond_patches,
-    data,
-    demo,
-    directions,
-    layers,
-    portrait,
-    probe,
-    probe_attributes,
-    probe_segmentation,
-    report,
-    reproduce,
-    trained,
-)
-from vestige.cli.console import console
-from vestige.cli.help import FACES_RUN, Group, examples
+from vestige.cli.stopping import Stopped, stoppable
 from vestige.errors import VestigeError
-from vestige.version import __version__
-
-app = typer.Typer(
-    name="vestige",
-    help="Measure what a vision network's representation still knows about where things are.",
-    epilog=examples("vestige demo"),
-    cls=Group,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # its tables cut long names off
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"vestige {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
-    ),
-) -> None:
-    del version  # its callback has done it
-
-
-for group in (demo, layers, directions, compare, trained, portrait, report, cache):
-    group.add_to(app)
-probe_segmentation.add_to(probe.app)
-probe_attributes.add_to(probe.app)
-for name, commands, example in (
-    ("probe", probe.app, FACES_RUN),
-    ("correspond", correspond.app, correspond_patches.FIELDS),
-    ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
-    ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
-):
-    app.add_typer(commands, name=name, cls=Group, epilog=examples(example))
-
 
 _USERS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
@@ -77,9 +20,18 @@ _USERS = {
 
 
 def main() -> None:
-    """Run the command line; a user's mistake and a full or closed disk end in one message and status 2."""
+    """Run the command line; a user's mistake and a full or closed disk end in one message and status 2.
+
+    Ctrl-C and SIGTERM end in a message that says how to go on, and status 130 or 143.
+    """
     try:
-        app()
+        with stoppable():
+            from vestige.cli.app import app
+
+            app()
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.status)
     except VestigeError as error:
         _stop(str(error))
     except OSError as error:
@@ -89,6 +41,17 @@ def main() -> None:
 
 
 def _stop(message: str) -> None:
+    from vestige.cli.console import console
+
     console.print("[bold red]error:[/]", end=" ")
     console.print(message, markup=False, highlight=False, soft_wrap=True)
     sys.exit(2)
+
+
+def __getattr__(name: str) -> Any:
+    """``app``, imported when it is asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vestige.cli.app import app
+
+    return app

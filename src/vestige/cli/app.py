@@ -1,0 +1,64 @@
+"""The commands of ``vestige``, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from vestige.cli import (
+    cache,
+    compare,
+    correspond,
+    correspond_patches,
+    data,
+    demo,
+    directions,
+    layers,
+    portrait,
+    probe,
+    probe_attributes,
+    probe_segmentation,
+    report,
+    reproduce,
+    trained,
+)
+from vestige.cli.help import FACES_RUN, Group, examples
+from vestige.version import __version__
+
+app = typer.Typer(
+    name="vestige",
+    help="Measure what a vision network's representation still knows about where things are.",
+    epilog=examples("vestige demo"),
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # its tables cut long names off
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"vestige {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    del version  # its callback has done it
+
+
+for group in (demo, layers, directions, compare, trained, portrait, report, cache):
+    group.add_to(app)
+probe_segmentation.add_to(probe.app)
+probe_attributes.add_to(probe.app)
+for name, commands, example in (
+    ("probe", probe.app, FACES_RUN),
+    ("correspond", correspond.app, correspond_patches.FIELDS),
+    ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
+    ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
+):
+    app.add_typer(commands, name=name, cls=Group, epilog=examples(example))

@@ -1,0 +1,98 @@
+"""Ctrl-C and SIGTERM: a message, a status and no traceback, whenever they come."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from vestige.cli.main import main
+from vestige.cli.stopping import Stopped, stoppable
+
+WORDS = ["probe", "landmarks", "synthetic:faces,n=400,seed=1", "--test", "synthetic:faces,n=40,seed=2", "-o"]
+
+
+IMPORTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "{name}":
+            os.kill(os.getpid(), signal.{number})
+
+sys.meta_path.insert(0, Finder())
+from vestige.cli.main import main
+main()
+"""
+"""Is sent a signal by itself where a module is imported."""
+
+
+def is_told(err, words):
+    """Whether standard error ends in how to go on, and holds no traceback."""
+    return "Traceback" not in err and err.splitlines()[-1].strip() == f"vestige {' '.join(words)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "status"), [("typer", "SIGINT", 130), ("torch", "SIGTERM", 143), ("torch._C", "SIGINT", 130)]
+)
+def test_a_command_can_be_stopped_while_it_starts(tmp_path, name, number, status):
+    words = [*WORDS, str(tmp_path / "run")]
+    code = IMPORTED.format(name=name, number=number)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert is_told(done.stderr, words)
+
+
+def test_a_command_can_be_stopped_at_work(tmp_path):
+    words = [*WORDS, str(tmp_path / "run")]
+    process = subprocess.Popen([sys.executable, "-m", "vestige", *words], stderr=subprocess.PIPE, text=True)
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert is_told(first + rest, words)
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_an_interrupt_that_python_raises_itself_is_told_too(monkeypatch, capsys):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vestige.features.list_stores", interrupted)
+    monkeypatch.setattr(sys, "argv", ["vestige", "cache"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    assert "vestige cache" in capsys.readouterr().err
+
+
+def test_an_error_that_a_signal_was_made_into_counts_as_the_signal():
+    def swallowed():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        except BaseException as error:
+            raise ValueError from error
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped) as stop, stoppable():
+        swallowed()
+    assert stop.value.status == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_run_commands_without_handlers():
+    seen = []
+
+    def run():
+        with stoppable():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]
