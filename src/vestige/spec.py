@@ -21,6 +21,9 @@ Precision = Literal["float32", "bfloat16", "float16"]
 StoreDtype = Literal["float32", "float16"]
 """What features are kept as."""
 
+EVEN_LAYERS = "even:6"
+"""The layers that are read where none are named: so many, at even steps from a network's first to its last."""
+
 _RANDOM = re.compile(r"random:(\d+)")
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vestige.backbones import Backbone, Preprocessing, open_backbone
 from vestige.errors import VestigeError
+from vestige.spec import EVEN_LAYERS
 
 SMALL = Preprocessing((32, 32), (127.0,) * 3, (64.0,) * 3)
 
@@ -64,6 +65,20 @@ def test_selecting_keeps_the_order_of_depth(embedded: Backbone) -> None:
     assert embedded.select(["head", "block1*", "stem"])[:3] == ("stem", "block1", "block10")
     assert embedded.select(["all"]) == tuple(embedded.paths)
     assert embedded.select(["block2", "block2"]) == ("block2",)
+
+
+def test_layers_at_even_steps_from_the_first_to_the_last(embedded: Backbone, small: Backbone) -> None:
+    names = tuple(embedded.paths)
+    six = [names.index(name) for name in embedded.select([EVEN_LAYERS])]
+    assert len(six) == 6
+    assert (six[0], six[-1]) == (0, len(names) - 1)
+    assert max(np.diff(six)) - min(np.diff(six)) <= 1
+    assert set(embedded.select(["even:2", "block3"])) == {"stem", "block3", "head"}
+    assert embedded.select(["even:99"]) == names
+    assert small.select([EVEN_LAYERS]) == tuple(small.paths)
+    for wrong in ("even:", "even:0", "even:1", "even:-3", "even:six", "even:2.5"):
+        with pytest.raises(VestigeError, match="even:N"):
+            embedded.select([wrong])
 
 
 def test_an_unknown_layer_suggests_the_nearest(embedded: Backbone) -> None:

@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.watching import read_outputs, run_order, tensor_of
 from vestige.errors import VestigeError, near_names
+from vestige.spec import EVEN_LAYERS
 
 Kind = Literal["vector", "grid", "tokens"]
+
+_EVEN = "even:"
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,10 @@ class Backbone:
         return torch.zeros(batch, 3, height, width, device=parameter.device, dtype=parameter.dtype)
 
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """The layers that names, globs and module paths mean, in the order of depth; ``all`` means every listed one.
+        """The layers that names, globs and module paths mean, in the order of depth.
 
-        A glob is matched against the listed layers, and against all module paths where it fits none of those.
+        ``all`` means every listed one, ``even:N`` N of them at even steps from the first to the last. A glob is
+        matched against the listed layers, and against all module paths where it fits none of those.
 
         Raises:
             VestigeError: where a pattern matches none, with the nearest names.
@@ -112,6 +116,8 @@ class Backbone:
         return tuple(sorted(chosen, key=lambda name: (rank[self.path(name)], name)))
 
     def _matching(self, pattern: str) -> list[str]:
+        if pattern.startswith(_EVEN):
+            return self._even(pattern)
         listed = list(self.paths) if pattern == "all" else fnmatch.filter(self.paths, pattern)
         if listed:
             return listed
@@ -119,6 +125,13 @@ class Backbone:
         if found:
             return found
         raise self._unknown(pattern)
+
+    def _even(self, pattern: str) -> list[str]:
+        number, names = pattern.removeprefix(_EVEN), list(self.paths)
+        if not (number.isascii() and number.isdecimal() and int(number) > 1):
+            raise VestigeError(f"layer {pattern!r}: expected {_EVEN}N with N from 2 on, as in {EVEN_LAYERS}")
+        steps = np.linspace(0, len(names) - 1, min(int(number), len(names))).round().astype(int)
+        return [names[step] for step in steps]
 
     def _unknown(self, pattern: str) -> VestigeError:
         if pattern in dict(self.module.named_modules()):

@@ -75,7 +75,7 @@ def compare(
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)
     options = CompareOptions(
         tuple(backbone or ("efficientnet_lite0", "efficientnet_lite0@random:0")),
-        tuple(layer or ("all",)),
+        o.layers_of(layer),
         tuple(readout or ("auto", "gap")),
         probe,
     )

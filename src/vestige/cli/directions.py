@@ -85,7 +85,7 @@ def directions(
         moved=tuple(dict.fromkeys(attribute or ())),
         orthogonal_to=others,
         backbone=backbone,
-        layers=tuple(layer or ("all",)),
+        layers=o.layers_of(layer),
         readouts=tuple(readout or ("auto:4096",)),
         size=size,
         steps=steps,

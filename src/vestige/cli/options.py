@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestige.errors import VestigeError
+from vestige.spec import EVEN_LAYERS
 from vestige.spec import Precision as PrecisionName
 from vestige.spec import StoreDtype as StoreDtypeName
 
@@ -29,7 +30,12 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished
 Backbone = Annotated[str, typer.Option("--backbone", metavar="SPEC", help="The network.")]
 Layers = Annotated[
     list[str] | None,
-    typer.Option("--layer", metavar="NAME", help="A layer's name or a glob; repeat for several. [default: all]"),
+    typer.Option(
+        "--layer",
+        metavar="NAME",
+        help="A layer's name or a glob; repeat for several. even:N: N layers, evenly spaced in depth; all: every one. "
+        f"[default: {EVEN_LAYERS}]",
+    ),
 ]
 Readouts = Annotated[
     list[str] | None,
@@ -83,6 +89,11 @@ def reader_for(
     )
     options.torch_device()  # refuses one that is not there before anything is read
     return Reader(options=options, progress=listener.pictures)
+
+
+def layers_of(named: list[str] | None) -> tuple[str, ...]:
+    """The layers of ``--layer``, or those that are read where none is named."""
+    return tuple(named or (EVEN_LAYERS,))
 
 
 def markup_of(path: Path | None) -> Markup | None:

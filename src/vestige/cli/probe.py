@@ -65,7 +65,7 @@ def landmarks(
             help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]",
         ),
     ] = None,
-    untrained: Untrained = 3,
+    untrained: Untrained = 1,
     markup: o.MarkupFile = None,
     seed: o.Seed = 0,
     strict: o.Strict = False,
@@ -84,7 +84,7 @@ def landmarks(
 
     chosen = LandmarkOptions(
         backbone=backbone,
-        layers=tuple(layer or ("all",)),
+        layers=o.layers_of(layer),
         readouts=tuple(readout or ()),
         box_margin=box_margin,
         mirror=mirror,
@@ -130,7 +130,7 @@ def keypoints(
     margin_quantile: MarginQuantile = 0.99,
     mirror: Mirror = True,
     box_margin: BoxMargin = OBJECT_MARGIN,
-    untrained: Untrained = 3,
+    untrained: Untrained = 1,
     markup: o.MarkupFile = None,
     seed: o.Seed = 0,
     strict: o.Strict = False,
@@ -149,7 +149,7 @@ def keypoints(
 
     chosen = KeypointOptions(
         backbone=backbone,
-        layers=tuple(layer or ("all",)),
+        layers=o.layers_of(layer),
         readouts=tuple(readout or ()),
         box_margin=box_margin,
         mirror=mirror,
@@ -193,7 +193,7 @@ def pixels(
             "--box-margin", min=0.0, metavar="X", help="With --crops: share of a box's side added on every side."
         ),
     ] = FACE_MARGIN,
-    untrained: Untrained = 3,
+    untrained: Untrained = 1,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -229,7 +229,11 @@ def vector_options(
     from vestige.probes.vector_probe import VectorOptions
 
     return VectorOptions(
-        backbone, tuple(layers or ("all",)), tuple(readouts or ("auto:4096",)), untrained_seeds=untrained, seed=seed
+        backbone,
+        o.layers_of(layers),
+        tuple(readouts or ("auto:4096",)),
+        untrained_seeds=untrained,
+        seed=seed,
     )
 
 

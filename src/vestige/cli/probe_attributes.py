@@ -63,7 +63,7 @@ def attributes(
     ] = False,
     crop: CentralShare = 1.0,
     box_margin: BoxMargin = FACE_MARGIN,
-    untrained: Untrained = 3,
+    untrained: Untrained = 1,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",

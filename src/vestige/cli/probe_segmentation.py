@@ -42,7 +42,7 @@ def segmentation(
             "--smallest-crop", metavar="X", help="The least side of such a crop, as a share of the picture's."
         ),
     ] = 0.6,
-    untrained: Untrained = 3,
+    untrained: Untrained = 1,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",

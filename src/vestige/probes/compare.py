@@ -25,6 +25,7 @@ from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.report.text import count
 from vestige.results import now
 from vestige.run import write_json
+from vestige.spec import EVEN_LAYERS
 from vestige.version import __version__
 
 DEFAULT_NAME = "flat ≤ 25k"
@@ -46,7 +47,7 @@ class CompareOptions:
     """
 
     backbones: tuple[str, ...]
-    layers: tuple[str, ...] = ("all",)
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto", "gap")
     probe: LandmarkOptions = field(default_factory=LandmarkOptions)
 

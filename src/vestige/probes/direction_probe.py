@@ -38,6 +38,7 @@ from vestige.probes.views import fold_labels
 from vestige.report.text import count
 from vestige.results import Row
 from vestige.run import write_json
+from vestige.spec import EVEN_LAYERS
 
 _FILE = "directions.json"
 
@@ -50,7 +51,8 @@ class DirectionOptions:
         moved: the attributes that directions are made of; () for all of the task's.
         orthogonal_to: attributes to whose regressors each direction is made orthogonal, beside the plain one.
         backbone: its spec.
-        layers: names and globs; of several, training folds choose the one that attributes are read from best.
+        layers: names, globs, ``even:N`` and ``all``; of several, training folds choose the one that attributes are read
+            from best.
         readouts: of every layer.
         size: side of the reconstruction in pixels; the paper's is 46.
         steps: pictures along a direction.
@@ -64,7 +66,7 @@ class DirectionOptions:
     moved: tuple[str, ...] = ()
     orthogonal_to: tuple[str, ...] = ()
     backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = ("all",)
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto:4096",)
     size: int = 46
     steps: int = 7
@@ -166,6 +168,7 @@ def probe_directions(
     options = replace(options, moved=options.moved or task.names)
     task.check(train)
     task.check(test)
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.size}"

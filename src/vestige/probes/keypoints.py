@@ -33,7 +33,7 @@ from vestige.probes.points import PointModel, fit_look_back
 from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.scores import class_pck, keypoint_rows, metric_of
-from vestige.spec import parse_backbone_spec
+from vestige.spec import EVEN_LAYERS, parse_backbone_spec
 
 Benches = Mapping[PointClass, Bench]
 """The bench of every class."""
@@ -48,7 +48,7 @@ class KeypointOptions:
 
     Attributes:
         backbone: its spec.
-        layers: names and globs.
+        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
         readouts: of every layer; () for each layer's default.
         box_margin: the share of a box's longer side that the crop adds on every side.
         mirror: train on mirrored copies, too.
@@ -61,7 +61,7 @@ class KeypointOptions:
     """
 
     backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = ("all",)
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
     box_margin: float = OBJECT_MARGIN
     mirror: bool = True
@@ -69,7 +69,7 @@ class KeypointOptions:
     margin_quantile: float = 0.99
     alphas: tuple[float, ...] = (0.1,)
     rgb_size: int = 46
-    untrained_seeds: int = 3
+    untrained_seeds: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -175,6 +175,7 @@ def probe_keypoints(
         ]
         for points, bench in benches.items()
     }
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     rows: list[Row] = []
     for seed in range(options.untrained_seeds):

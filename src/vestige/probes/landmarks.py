@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from vestige.probes.points import PointModel, fit_look_back
 from vestige.probes.scores import NORMALISERS
 from vestige.report.text import count
 from vestige.results import Row, same_but
-from vestige.spec import parse_backbone_spec
+from vestige.spec import EVEN_LAYERS, parse_backbone_spec
 
 Say = Callable[[str], None]
 
@@ -42,7 +42,7 @@ class LandmarkOptions:
 
     Attributes:
         backbone: its spec.
-        layers: names and globs.
+        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
         readouts: of every layer; () for each layer's default.
         box_margin: the share of a face box's longer side that the crop adds on every side.
         mirror: train on mirrored copies, too.
@@ -55,7 +55,7 @@ class LandmarkOptions:
     """
 
     backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = ("all",)
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
     box_margin: float = FACE_MARGIN
     mirror: bool = True
@@ -63,7 +63,7 @@ class LandmarkOptions:
     margin_quantile: float = 0.99
     normaliser: str | None = None
     rgb_size: int = 46
-    untrained_seeds: int = 3
+    untrained_seeds: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -151,6 +151,7 @@ def probe_landmarks(
     """
     started = time.monotonic()
     reader = reader or Reader()
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"

@@ -27,7 +27,7 @@ from vestige.probes.vectors import Encoded, VectorTask, rows_of_scores
 from vestige.probes.views import Views, fold_labels
 from vestige.report.text import count
 from vestige.results import Row, same_but
-from vestige.spec import parse_backbone_spec
+from vestige.spec import EVEN_LAYERS, parse_backbone_spec
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class VectorOptions:
 
     Attributes:
         backbone: its spec.
-        layers: names and globs.
+        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
         readouts: of every layer; by default as many numbers as the paper's representation has.
         rgb_size: side of the RGB baseline's picture.
         untrained_seeds: how many random networks to compare with.
@@ -44,10 +44,10 @@ class VectorOptions:
     """
 
     backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = ("all",)
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto:4096",)
     rgb_size: int = 46
-    untrained_seeds: int = 3
+    untrained_seeds: int = 1
     seed: int = 0
 
 
@@ -135,6 +135,7 @@ def probe_vectors(
     task.check(train)
     task.check(test)
     reader = reader or Reader()
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
