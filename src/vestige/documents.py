@@ -13,6 +13,9 @@ from vestige.errors import VestigeError
 
 T = TypeVar("T")
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A whole number that counts something."""
+
 LIMIT = 1 << 30
 """The largest document that is read, in bytes; the annotation of the largest public data sets is half of it."""
 

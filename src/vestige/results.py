@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from vestige.documents import Count, Json, check_json, read_json
 from vestige.errors import VestigeError
 
 SCHEMA = 1
@@ -33,7 +33,7 @@ class Row:
     subset: str
     value: float
     ci95: tuple[float, float] | None
-    n: int
+    n: Count
     layer: str | None = None
     readout: str | None = None
     backbone: str | None = None
@@ -43,12 +43,6 @@ class Row:
         """The row as JSON; fields that do not vary are left out."""
         optional = ("layer", "readout", "backbone", "seed")
         return {key: value for key, value in asdict(self).items() if key not in optional or value is not None}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Row:
-        """The inverse of :meth:`to_json`."""
-        interval = entry.get("ci95")
-        return cls(**{**entry, "ci95": None if interval is None else (interval[0], interval[1])})
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,10 @@ class Results:
     """
 
     task: str
-    config: Mapping[str, Any]
-    data: Mapping[str, Any]
-    backbone: Mapping[str, Any]
-    ridge: Mapping[str, Any]
+    config: Mapping[str, Json]
+    data: Mapping[str, Json]
+    backbone: Mapping[str, Json]
+    ridge: Mapping[str, Json]
     rows: tuple[Row, ...]
     sweep: tuple[Row, ...] = ()
     created: str = ""
@@ -122,29 +116,82 @@ class Results:
         }
 
 
+class _Data(TypedDict, total=False):
+    """What is said of a data set."""
+
+    spec: str
+    fingerprint: str
+    n: Count
+    skipped: Count
+    problems: list[str]
+    copies: Count
+
+
+class _Backbone(TypedDict, total=False):
+    """What is said of the network."""
+
+    spec: str
+    weights_sha256: str
+    layer: str
+    readout: str
+    dim: Count
+
+
+class _Ridge(TypedDict, total=False):
+    """What is said of the fit."""
+
+    alphas: list[float]
+    at_boundary: float
+    form: str
+
+
+class _Config(TypedDict, total=False):
+    """The entries of a config that all tasks share."""
+
+    metric: str
+    command: list[str] | str
+    evaluated_run: str
+    backbone: str
+    seed: int
+
+
+class _Shared(TypedDict):
+    """The entries of the mappings whose type is the same whatever the task; none of them need be there."""
+
+    config: _Config
+    data: dict[str, _Data]
+    backbone: _Backbone
+    ridge: _Ridge
+
+
+@dataclass(frozen=True)
+class _Version:
+    schema: Json = None
+
+
 def read_results(path: Path) -> Results:
     """Read ``results.json``.
 
     Raises:
         VestigeError: where the file is missing, damaged or of another schema.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VestigeError(f"{path}: cannot be read as results: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        found = document.get("schema") if isinstance(document, dict) else None
+    found = read_json(path, _Version, what="results", mend=MEND).schema
+    if found != SCHEMA:
         raise VestigeError(f"{path}: expected results of schema {SCHEMA}, found {found!r}; run the command again")
+    results = read_json(path, Results, what="results", mend=MEND)
     try:
-        fields = {key: value for key, value in document.items() if key not in ("schema", "rows", "sweep", "notes")}
-        return Results(
-            **fields,
-            rows=_rows(document["rows"]),
-            sweep=_rows(document["sweep"]),
-            notes=tuple(document.get("notes", ())),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise VestigeError(f"{path}: is damaged: {error}; run the command again with --overwrite") from error
+        check_json({name: dict(getattr(results, name)) for name in _Shared.__annotations__}, _Shared)
+    except ValueError as error:
+        raise damaged(path, error) from error
+    return results
+
+
+MEND = "run the command again with --overwrite"
+
+
+def damaged(path: Path, why: object) -> VestigeError:
+    """The error about a file of a run that holds something else than its page, or its probe, needs."""
+    return VestigeError(f"{path}: is damaged: {why}; {MEND}")
 
 
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:
@@ -155,7 +202,3 @@ def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:
 def now() -> str:
     """Local time in ISO format, as ``created`` has it."""
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def _rows(entries: Iterable[Mapping[str, Any]]) -> tuple[Row, ...]:
-    return tuple(Row.from_json(entry) for entry in entries)
