@@ -89,6 +89,10 @@ def test_page_is_accessible(reported_run: Run) -> None:
     assert all(a.get("alt") for a in page.all("img"))
     assert all(a.get("scope") in ("col", "row", "rowgroup") for a in page.all("th"))
     assert len(page.all("caption")) == len(page.all("table")) == 3
+    scrolled = [a for a in page.all("div") if a.get("class") in ("scroll", "chart")]
+    assert len(scrolled) == len(page.all("table")) + len(page.all("picture"))
+    assert all((a["tabindex"], a["role"]) == ("0", "region") and a["aria-label"] for a in scrolled)
+    assert len([a for a in page.all("p") if a.get("class") == "wider"]) == len(page.all("picture"))
     assert len(page.all("h1")) == 1
     assert page.all("html")[0]["lang"] == "en-GB"
     anchors = {a["id"] for a in page.all("h2")}

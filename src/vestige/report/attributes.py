@@ -16,7 +16,7 @@ from vestige.metrics import Floats
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.style import LIGHT, figure_pixels, themed
-from vestige.report.text import count, signed
+from vestige.report.text import count, read_from, signed
 from vestige.report.vector_run import (
     NONE,
     VectorRun,
@@ -97,10 +97,9 @@ def _read(run: Run) -> AttributeRun:
 def _opening(run: AttributeRun) -> Opening:
     ridge = run.find("ridge")
     assert ridge is not None  # the methods come from the rows
-    backbone = run.results.backbone
     headline = (
-        f"A linear map reads {count(len(run.attributes), 'attribute')} from {backbone.get('layer')} of "
-        f"{backbone.get('spec')}: {METRICS[run.metric]} {signed(ridge.value)}."
+        f"A linear map reads {count(len(run.attributes), 'attribute')} from "
+        f"{read_from(run.results.backbone)}: {METRICS[run.metric]} {signed(ridge.value)}."
     )
     detail = f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.{ahead_sentence(run.results, signed)}"
     return vector_opening(run, headline, detail)

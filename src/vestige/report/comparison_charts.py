@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from vestige.report.comparison import Comparison, Entry
 from vestige.report.style import Theme, decimal_axis, key_above, label_right, panels
-from vestige.report.text import size
+from vestige.report.text import network_name, size
 from vestige.spec import parse_backbone_spec
 
 By = Literal["readout", "backbone"]
@@ -27,7 +27,9 @@ LOGARITHMIC = 20
 
 
 def short(backbone: str) -> str:
-    """A backbone's name as a label: without its kind, its weights in a word."""
+    """A backbone's name as a label: without its kind, its weights in a word; pixels are called that."""
+    if (words := network_name(backbone)) != backbone:
+        return words
     spec = parse_backbone_spec(backbone)
     name = spec.name.rpartition("/")[2]
     if spec.seed is not None:

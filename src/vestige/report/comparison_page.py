@@ -24,7 +24,18 @@ from vestige.report.comparison import Comparison, Entry, Ranked, rank, read_comp
 from vestige.report.comparison_charts import By, draw_cost, draw_depth, panel_names, short
 from vestige.report.page import save_figures, save_page
 from vestige.report.provenance import data_table, options_listing
-from vestige.report.text import count, duration, listed, p_value, percent, percent_range, signed, size, value_range
+from vestige.report.text import (
+    count,
+    duration,
+    listed,
+    network_name,
+    p_value,
+    percent,
+    percent_range,
+    signed,
+    size,
+    value_range,
+)
 
 
 def write_comparison(folder: Path, path: Path) -> None:
@@ -62,7 +73,9 @@ def _said(comparison: Comparison, value: float) -> str:
 
 
 def _named(entry: Entry) -> str:
-    return f"{entry.layer} of {short(entry.backbone)}, read as {entry.readout}"
+    name = short(entry.backbone)
+    place = name if name == network_name(entry.backbone) != entry.backbone else f"{entry.layer} of {name}"
+    return f"{place}, read as {entry.readout}"
 
 
 def headline(comparison: Comparison) -> str:

@@ -11,7 +11,7 @@ from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Opening, Prose,
 from vestige.report.direction_charts import draw_leaks, draw_paths
 from vestige.report.direction_pictures import in_detail, overview
 from vestige.report.direction_run import DirectionRun, read_direction_run
-from vestige.report.text import count, listed, signed, value_range
+from vestige.report.text import count, listed, read_from, signed, value_range
 from vestige.report.vector_run import NONE
 from vestige.results import Row
 from vestige.run import Run
@@ -43,11 +43,10 @@ def direction_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sec
 
 
 def _opening(run: DirectionRun) -> Opening:
-    backbone = run.results.backbone
     moved = [run.moved[k] for k in run.plain]
     headline = (
         f"Faces moved along {listed(moved) if len(moved) <= 4 else count(len(moved), 'attribute')} in "
-        f"{backbone.get('layer')} of {backbone.get('spec')}, and regressed back to colours."
+        f"{read_from(run.results.backbone)}, and regressed back to colours."
     )
     detail = (
         "From end to end of the range of λ, in standard deviations of each reading over the test faces: how much the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vestige.report.blocks import Cell, Opening, RowGroup, Section, Table
-from vestige.report.text import signed, value_range
+from vestige.report.text import network_name, signed, value_range
 from vestige.results import Results, Row
 from vestige.run import Run
 
@@ -18,7 +18,7 @@ def generic_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Secti
 
 
 def _opening(name: str, results: Results) -> Opening:
-    network = results.backbone.get("spec", "a network")
+    network = network_name(str(results.backbone.get("spec", "a network")))
     return Opening(name, f"{results.task.capitalize()} read out of {network}.", f"{len(results.rows)} numbers.")
 
 

@@ -20,7 +20,7 @@ from vestige.report.layers import draw_layers, has_layers
 from vestige.report.measured_run import label
 from vestige.report.published import paper
 from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
-from vestige.report.text import count, listed, percent
+from vestige.report.text import count, listed, percent, read_from
 from vestige.run import Run
 
 ALPHAS = np.linspace(0.0, 0.5, 101)
@@ -70,11 +70,10 @@ def _layer_chart(runs: Sequence[LandmarkRun]) -> Chart:
 def _opening(run: LandmarkRun) -> Opening:
     best, mean = run.find("ridge") or run.find(run.best), run.find("mean")
     assert best is not None  # methods come from the rows
-    backbone = run.results.backbone
     alpha = run.metric.removeprefix("pck@")
     headline = (
-        f"A linear map finds {percent(best.value)} of the keypoints in {backbone.get('layer')} of "
-        f"{backbone.get('spec')}, to within {alpha} of the longer side of the box."
+        f"A linear map finds {percent(best.value)} of the keypoints in "
+        f"{read_from(run.results.backbone)}, to within {alpha} of the longer side of the box."
     )
     said = f"Mean over keypoint types and classes, on {count(best.n, 'test example')}."
     if mean is not None:

@@ -7,7 +7,7 @@ from vestige.report.blocks import Opening
 from vestige.report.key_numbers import key_numbers
 from vestige.report.landmark_run import LandmarkRun
 from vestige.report.measured_run import label
-from vestige.report.text import count, listed, percent, percent_range
+from vestige.report.text import count, listed, percent, percent_range, read_from
 from vestige.results import Row
 
 
@@ -19,8 +19,7 @@ def opening(run: LandmarkRun) -> Opening:
 def headline(run: LandmarkRun) -> str:
     """One sentence: how well the landmarks can be read out of the layer."""
     ridge = run.find("ridge")
-    network, layer = run.results.backbone.get("spec", "the network"), run.results.backbone.get("layer")
-    place = f"{layer} of {network}" if layer else str(network)
+    place = read_from(run.results.backbone)
     if ridge is None:
         row = run.find(run.best)
         assert row is not None  # methods come from the rows

@@ -13,7 +13,7 @@ from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening
 from vestige.report.measured_run import label
 from vestige.report.page import save_page
 from vestige.report.provenance import edge_note
-from vestige.report.text import count, duration, listed
+from vestige.report.text import count, duration, listed, network_name
 from vestige.report.writing import parts_of
 from vestige.run import Run
 
@@ -48,7 +48,7 @@ def write_overview(runs: Sequence[Run], path: Path) -> None:
 def overview_page(runs: Sequence[Run], folder: Path) -> Page:
     """The page, not yet written; ``folder`` is where it will lie."""
     told = [(run, *_told(run)) for run in runs]
-    networks = list(dict.fromkeys(str(run.results().backbone.get("spec", "a network")) for run in runs))
+    networks = dict.fromkeys(network_name(str(run.results().backbone.get("spec", "a network"))) for run in runs)
     numbers = tuple(number for run, opening, _ in told for number in _best(run, opening))
     seconds = sum(run.results().seconds for run in runs)
     opening = Opening(

@@ -13,7 +13,7 @@ from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Secti
 from vestige.report.choosing import typical
 from vestige.report.differences import difference_table
 from vestige.report.published import paper
-from vestige.report.text import count, signed
+from vestige.report.text import count, read_from, signed
 from vestige.report.vector_run import VectorRun, layers_section, methods_table, read_vector_run, vector_opening
 from vestige.run import Run
 
@@ -63,10 +63,9 @@ def published_table() -> Table:
 
 def _opening(run: VectorRun) -> Opening:
     ridge, mean = run.find("ridge"), run.find("mean")
-    backbone = run.results.backbone
     assert ridge is not None  # the methods come from the rows
     headline = (
-        f"A linear map rebuilds a picture from {backbone.get('layer')} of {backbone.get('spec')} with an error of "
+        f"A linear map rebuilds a picture from {read_from(run.results.backbone)} with an error of "
         f"{signed(ridge.value)}."
     )
     detail = f"Mean absolute error of colour values in [0, 1], over {count(ridge.n, 'test picture')}."

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
-from vestige.report.text import duration, percent
+from vestige.report.text import duration, network_name, percent
 from vestige.results import Results
 
 NO_REGULARISATION = 1e-10
@@ -86,7 +86,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     facts = [
         ("Made", f"{results.created or 'at an unknown time'} by vestige {results.vestige or '(unknown version)'}"),
         ("Took", duration(results.seconds)),
-        ("Backbone", str(backbone.get("spec", ""))),
+        ("Backbone", network_name(str(backbone.get("spec", "")))),
         ("Weights", str(backbone.get("weights_sha256", ""))),
         ("Layer and readout", _layer(backbone)),
         ("Ridge", ridge_sentence(ridge)),

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from vestige.report.blocks import Block, Cell, Chart, Facts, Gallery, Link, Opening, Page, RowGroup, Section, Table
 from vestige.report.page import save_page
 from vestige.report.published import Column, Paper, PublishedTable
+from vestige.report.text import read_from
 from vestige.report.writing import parts_of
 from vestige.results import Results, Row
 from vestige.run import Run, write_text
@@ -319,7 +320,7 @@ def _data_table(runs: Runs) -> Table:
 
 
 def _network(results: Results) -> str:
-    return f"{results.backbone.get('spec')}, {results.backbone.get('layer')} ({results.backbone.get('readout')})"
+    return f"{read_from(results.backbone)} ({results.backbone.get('readout')})"
 
 
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:

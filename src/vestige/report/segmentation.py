@@ -12,7 +12,7 @@ from vestige.report.key_numbers import key_numbers
 from vestige.report.published import PublishedTable, paper
 from vestige.report.segmentation_pictures import draw_key, response_top, tile
 from vestige.report.segmentation_run import SegmentationRun, read_segmentation_run
-from vestige.report.text import count, listed, percent, signed
+from vestige.report.text import count, listed, percent, read_from, signed
 from vestige.report.vector_run import NONE, layers_section
 from vestige.results import Row
 from vestige.run import Run
@@ -46,12 +46,8 @@ def segmentation_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[
 def _opening(run: SegmentationRun) -> Opening:
     best, mean = run.find(run.best), run.find("mean")
     assert best is not None  # the methods come from the rows
-    backbone = run.results.backbone
     maps = "Two linear maps segment" if run.best.endswith("+M") else "A linear map segments"
-    headline = (
-        f"{maps} pictures from {backbone.get('layer')} of {backbone.get('spec')} with a mean IoU of "
-        f"{percent(best.value)}."
-    )
+    headline = f"{maps} pictures from {read_from(run.results.backbone)} with a mean IoU of {percent(best.value)}."
     detail = (
         f"Intersection over union, mean over {len(run.shown_classes)} classes, of all labelled pixels of "
         f"{count(best.n, 'test picture')}."

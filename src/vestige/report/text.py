@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 NARROW = "\u202f"
 """A narrow space that does not break, as between a number and its unit."""
@@ -64,3 +65,16 @@ def size(n_bytes: float) -> str:
 def listed(words: Sequence[str]) -> str:
     """Words as a list in a sentence: ``a, b and c``."""
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part) if words else ""
+
+
+def network_name(spec: str) -> str:
+    """A backbone as a reader meets it: its spec, but for the picture itself, which is no network."""
+    side = spec.removeprefix("rgb:")
+    return spec if side == spec else f"the picture’s own pixels ({side} x {side} RGB)"
+
+
+def read_from(backbone: Mapping[str, Any]) -> str:
+    """What a run's numbers are read out of: ``block10 of efficientnet_lite0``, or the pixels."""
+    spec, layer = str(backbone.get("spec", "the network")), backbone.get("layer")
+    name = network_name(spec)
+    return f"{layer} of {name}" if layer and name == spec else name

@@ -1,0 +1,25 @@
+"""Numbers and names as pages write them."""
+
+import pytest
+
+from vestige.report.comparison_charts import short
+from vestige.report.text import network_name, read_from
+
+
+@pytest.mark.parametrize("words", [network_name, short])
+def test_the_picture_itself_is_called_what_it_is(words):
+    assert words("rgb:46") == "the picture’s own pixels (46 x 46 RGB)"
+    assert words("efficientnet_lite0") == "efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "expected"),
+    [
+        ({"spec": "efficientnet_lite0", "layer": "block10"}, "block10 of efficientnet_lite0"),
+        ({"spec": "rgb:7", "layer": "rgb"}, "the picture’s own pixels (7 x 7 RGB)"),
+        ({"spec": "timm:vit"}, "timm:vit"),
+        ({}, "the network"),
+    ],
+)
+def test_what_is_read_is_named_once(backbone, expected):
+    assert read_from(backbone) == expected
