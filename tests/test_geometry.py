@@ -1,10 +1,21 @@
 """The coordinate convention: continuous pixels, centres at i + 0.5."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestige.geometry import bounding_box, from_unit, mirror_unit, square_about, to_unit
+from vestige.errors import VestigeError
+from vestige.geometry import (
+    LARGEST_MARGIN,
+    bounding_box,
+    check_box,
+    check_margin,
+    from_unit,
+    mirror_unit,
+    square_about,
+    to_unit,
+)
 
 numbers = st.floats(-1e3, 1e3)
 sides = st.floats(1e-2, 1e3)
@@ -41,3 +52,44 @@ def test_boxes_come_in_batches():
     boxes = bounding_box(points)
     np.testing.assert_array_equal(boxes, [[0, 1, 2, 5], [1, 3, 3, 4]])
     np.testing.assert_array_equal(square_about(boxes), [[-1, 1, 3, 5], [1, 2.5, 3, 4.5]])
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 60, 40), (5, 5, 6, 30), (-60, -60, 120, 100), (59, 39, 119, 99), (0, 0, 1, 0.1)]
+)
+def test_boxes_of_objects_that_the_edge_cuts_pass(box):
+    check_box(box, (60, 40))
+
+
+BAD_BOXES = {
+    "is empty": [(5, 5, 5, 9), (9, 9, 5, 20), (0, 0, np.nan, 5), (0, np.nan, 5, 5)],
+    "smaller than a pixel": [(0.2, 0.2, 0.5, 0.9)],
+    "lies outside": [(60, 0, 70, 10), (-20, 0, 0, 10), (0, 40, 10, 50), (1e12, 0, 2e12, 5)],
+    "pixels beyond": [
+        (0, 0, 121, 40),
+        (0, 0, 40_000, 40_000),
+        (-61, 0, 5, 5),
+        (0, 10, 1e7, 11),
+        (0, 0, 60, 101),
+        (0, 0, np.inf, 5),
+        (-np.inf, 0, 60, 5),
+        (-1e300, 0, 1e300, 5),
+    ],
+}
+
+
+@pytest.mark.parametrize(("said", "box"), [(said, box) for said, boxes in BAD_BOXES.items() for box in boxes])
+def test_boxes_that_no_object_has_are_refused(said, box):
+    with pytest.raises(VestigeError, match=said):
+        check_box(box, (60, 40))
+
+
+@pytest.mark.parametrize("margin", [-0.1, LARGEST_MARGIN + 0.01, 1e6, np.inf, np.nan])
+def test_margins_have_a_bound(margin):
+    with pytest.raises(VestigeError, match="--box-margin"):
+        check_margin(margin)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3, LARGEST_MARGIN])
+def test_margins_within_it_pass(margin):
+    check_margin(margin)

@@ -1,5 +1,8 @@
 """Crops: exact where they can be exact, and right to a fraction of a pixel where they are resampled."""
 
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +35,69 @@ def test_outside_the_picture_the_edge_is_replicated():
     np.testing.assert_array_equal(crop_resize(pixels, (-15, -25, 45, 45), (70, 60)), everything)
 
 
+def laid_out(pixels, box, size, interpolation):
+    """The plain way: every pixel of the box, replicas of the edge included, then Pillow's resizing."""
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
+    rows, columns = np.clip(np.arange(top, bottom), 0, height - 1), np.clip(np.arange(left, right), 0, width - 1)
+    seen = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    filtered = getattr(Image.Resampling, interpolation.upper())
+    cut = Image.fromarray(np.ascontiguousarray(pixels[rows[:, None], columns]))
+    return np.asarray(cut.resize((size[1], size[0]), filtered, box=seen))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos", "box"])
+def test_ordinary_crops_are_what_laying_out_the_edge_gives(interpolation):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        height, width = rng.integers(1, 60, 2)
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        corners = rng.uniform(-2, 3, (2, 2)) * (width, height)
+        box = (*corners.min(axis=0), *(corners.max(axis=0) + 0.01))
+        size = tuple(rng.integers(1, 90, 2).tolist())
+        np.testing.assert_array_equal(
+            crop_resize(pixels, box, size, interpolation), laid_out(pixels, box, size, interpolation)
+        )
+
+
+@pytest.mark.parametrize("box", [(-3000, -3000, 4000, 3100), (-9000, -300, 5000, 400), (10, 20, 40, 80_000)])
+def test_a_crop_that_is_mostly_edge_is_right_to_a_few_grey_levels(box):
+    pixels = picture(64, 48)
+    found = crop_resize(pixels, box, (56, 56)).astype(int)
+    difference = np.abs(found - laid_out(pixels, box, (56, 56), "bilinear"))
+    assert difference.max() <= 4
+    assert difference.mean() < 0.1
+
+
+ABSURD = [
+    (0, 0, 40_000, 40_000),
+    (0, 10, 1e7, 11),
+    (-1e9, -1e9, 1e9, 1e9),
+    (1e12, 1e12, 2e12, 2e12),
+    (-1e300, 5, 1e300, 6),
+]
+
+
+@pytest.mark.parametrize("box", ABSURD)
+def test_an_absurd_box_costs_no_more_than_the_picture_and_its_output(box):
+    pixels = picture(64, 64)
+    tracemalloc.start()
+    found = crop_resize(pixels, box, (112, 112))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.shape == (112, 112, 3)
+    assert peak < 200 * found.nbytes
+
+
+def test_the_halves_of_a_giant_crop_show_their_own_edge():
+    """Red left of the picture, blue right of it, though the picture itself is far smaller than an output pixel."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:, :4, 0], pixels[:, 4:, 2] = 255, 255
+    found = crop_resize(pixels, (-1e8, -1e8, 1e8, 1e8), (32, 32))
+    np.testing.assert_array_equal(found[:, :15], np.broadcast_to([255, 0, 0], (32, 15, 3)))
+    np.testing.assert_array_equal(found[:, 17:], np.broadcast_to([0, 0, 255], (32, 15, 3)))
+
+
 def test_a_crop_wholly_outside_is_the_nearest_edge():
     pixels = picture()
     found = crop_resize(pixels, (100, 5, 108, 13), (8, 8))
@@ -56,7 +122,7 @@ def test_mirroring_comes_after_the_cut():
     np.testing.assert_array_equal(crop_resize(pixels, (3.5, 2, 11, 10), (9, 9), mirrored=True), plain[:, ::-1])
 
 
-@pytest.mark.parametrize("box", [(3, 3, 3, 9), (5, 5, 4, 9), (0, 0, float("nan"), 5)])
+@pytest.mark.parametrize("box", [(3, 3, 3, 9), (5, 5, 4, 9), (0, 0, float("nan"), 5), (0, 0, float("inf"), 5)])
 def test_an_empty_box_is_refused(box):
     with pytest.raises(VestigeError, match="is empty"):
         crop_resize(picture(), box, (8, 8))

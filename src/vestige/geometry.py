@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vestige.errors import VestigeError
+
 Points = NDArray[np.float64]
 """``(..., 2)``, each ``(x, y)``."""
 
@@ -20,6 +22,53 @@ FACE_MARGIN = 0.3
 
 OBJECT_MARGIN = 0.1
 """The same for an object's box, which its outermost keypoints seldom leave (chosen on training folds of CUB)."""
+
+LARGEST_MARGIN = 4.0
+"""The largest margin of a crop: nine times the object's side, of which more would show next to nothing of it."""
+
+OVERHANG = 1.0
+"""How far a box may reach beyond an edge of its picture, in longer sides of the picture: room for an object that the
+edge cuts. What reaches farther is in other units, or of another picture."""
+
+
+def check_box(box: ArrayLike, size: tuple[int, int], what: str = "the box") -> None:
+    """Refuse a box that no object in its picture can have.
+
+    Args:
+        box: ``(4,)`` in pixels.
+        size: width and height of the picture.
+        what: the box's name in messages, such as ``--box``.
+
+    Raises:
+        VestigeError: where the box is not finite, empty, smaller than a pixel, wholly outside the picture, or reaches
+            farther beyond an edge than :data:`OVERHANG`.
+    """
+    x0, y0, x1, y1 = (float(v) for v in np.asarray(box, dtype=np.float64))
+    said = f"{what} ({x0:g}, {y0:g}, {x1:g}, {y1:g})"
+    if not (x0 < x1 and y0 < y1):  # which NaN is not either
+        raise VestigeError(f"{said} is empty; expected x0 < x1 and y0 < y1")
+    if max(x1 - x0, y1 - y0) < 1:
+        raise VestigeError(f"{said} is smaller than a pixel; expected pixels, not shares of the picture")
+    width, height = size
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        raise VestigeError(f"{said} lies outside its picture of {width}x{height} pixels")
+    most = OVERHANG * max(size)
+    beyond = max(-x0, -y0, x1 - width, y1 - height)
+    if beyond > most:
+        raise VestigeError(
+            f"{said} reaches {beyond:g} pixels beyond its picture of {width}x{height} pixels; expected at most "
+            f"{most:g}, the picture's longer side"
+        )
+
+
+def check_margin(margin: float, what: str = "--box-margin") -> None:
+    """Refuse a margin that is no number from 0 to :data:`LARGEST_MARGIN`.
+
+    Raises:
+        VestigeError: naming the option.
+    """
+    if not 0 <= margin <= LARGEST_MARGIN:
+        raise VestigeError(f"{what} {margin:g}: expected a share of the box's side from 0 to {LARGEST_MARGIN:g}")
 
 
 def whole_picture(width: int, height: int) -> Box:

@@ -23,6 +23,8 @@ _ORIENTATION = 0x0112  # EXIF's tag
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
 
+_LAID_OUT = 4_000_000  # pixels of a crop, replicas of the edge included, that are laid out however small the picture
+
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -144,18 +146,60 @@ def crop_resize(
     """
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = (float(v) for v in (whole_picture(width, height) if box is None else np.asarray(box)))
-    if not (x1 > x0 and y1 > y0):
+    if not (x1 > x0 and y1 > y0 and np.isfinite([x0, y0, x1, y1]).all()):
         raise VestigeError(f"the box {(x0, y0, x1, y1)} is empty; expected x0 < x1 and y0 < y1")
     left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
-    rows = np.clip(np.arange(top, bottom), 0, height - 1)
-    columns = np.clip(np.arange(left, right), 0, width - 1)
-    inside = 0 <= left and 0 <= top and right <= width and bottom <= height
-    cut = pixels[top:bottom, left:right] if inside else pixels[rows[:, None], columns]
-    resized = Image.fromarray(np.ascontiguousarray(cut)).resize(
-        (size[1], size[0]), _FILTERS[interpolation], box=(x0 - left, y0 - top, x1 - left, y1 - top)
-    )
-    result = np.asarray(resized)
+    if (bottom - top) * (right - left) <= max(_LAID_OUT, 4 * (height * width + size[0] * size[1])):
+        result = _resize_laid_out(pixels, (x0, y0, x1, y1), size, _FILTERS[interpolation])
+    else:
+        rows = slice(min(max(top, 0), height - 1), max(min(bottom, height), 1))
+        across = _resize_rows(pixels[rows], x0, x1, size[1], _FILTERS[interpolation])
+        down = _resize_rows(across.swapaxes(0, 1), y0 - rows.start, y1 - rows.start, size[0], _FILTERS[interpolation])
+        result = down.swapaxes(0, 1)
     return result[:, ::-1].copy() if mirrored else result
+
+
+def _resize_laid_out(
+    pixels: Pixels, box: tuple[float, float, float, float], size: tuple[int, int], filtered: Image.Resampling
+) -> Pixels:
+    """:func:`crop_resize` where all pixels of the box are laid out, replicas of the edge included."""
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
+    if 0 <= left and 0 <= top and right <= width and bottom <= height:
+        cut = pixels[top:bottom, left:right]
+    else:
+        rows = np.clip(np.arange(top, bottom), 0, height - 1)
+        columns = np.clip(np.arange(left, right), 0, width - 1)
+        cut = pixels[rows[:, None], columns]
+    seen = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(cut)).resize((size[1], size[0]), filtered, box=seen))
+
+
+def _resize_rows(pixels: Pixels, low: float, high: float, n: int, filtered: Image.Resampling) -> Pixels:
+    """Each row from ``low`` to ``high`` as ``n`` pixels, its ends replicated: ``(H, W, ...) -> (H, n, ...)``.
+
+    What is laid out of a row that is mostly replicas of its ends are averages, so that a box costs no more than the
+    picture and the result however large it is.
+    """
+    width = pixels.shape[1]
+    most = 4 * (width + n)
+    if high - low > most:
+        step = math.ceil((high - low) / most)
+        pixels, low, high = _averaged(pixels, step), low / step + 1, high / step + 1
+    return _resize_laid_out(pixels, (low, 0.0, high, float(len(pixels))), (len(pixels), n), filtered)
+
+
+def _averaged(pixels: Pixels, step: int) -> Pixels:
+    """The means of every ``step`` pixels of each row, with its first pixel before them and its last one after.
+
+    The row goes on with its last pixel where ``step`` does not divide it.
+    """
+    width = pixels.shape[1]
+    starts = np.arange(0, width, min(step, width))
+    sums = np.add.reduceat(pixels.astype(np.float64), starts, axis=1)
+    sums[:, -1] += pixels[:, -1] * float(len(starts) * step - width)
+    means = (sums / step).round().astype(np.uint8)
+    return np.concatenate([pixels[:, :1], means, pixels[:, -1:]], axis=1)
 
 
 def draw_points(pixels: Pixels, points: ArrayLike, colour: tuple[int, int, int] = (0, 230, 118)) -> Pixels:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import geometry
 from vestige.datasets.reading import BadFileError
+from vestige.errors import VestigeError
 from vestige.geometry import Box, Points
 
 
 def check_box(file: Path, name: str, box: Box, size: tuple[int, int], line: int | None = None) -> None:
-    """Refuse a box that is empty or wholly outside its picture.
+    """Refuse a box that cannot be of an object in its picture; see :func:`vestige.geometry.check_box`.
 
     Args:
         file: the annotation.
@@ -24,13 +26,10 @@ def check_box(file: Path, name: str, box: Box, size: tuple[int, int], line: int 
     Raises:
         BadFileError: saying what the box is and what was expected.
     """
-    x0, y0, x1, y1 = (float(v) for v in box)
-    if not (x0 < x1 and y0 < y1):
-        raise BadFileError(file, f"{name}: the box {(x0, y0, x1, y1)} is empty; expected x0 < x1 and y0 < y1", line)
-    if x1 <= 0 or y1 <= 0 or x0 >= size[0] or y0 >= size[1]:
-        raise BadFileError(
-            file, f"{name}: the box {(x0, y0, x1, y1)} lies outside its picture of {size[0]}x{size[1]} pixels", line
-        )
+    try:
+        geometry.check_box(box, size)
+    except VestigeError as error:
+        raise BadFileError(file, f"{name}: {error}", line) from error
 
 
 def check_keypoints(

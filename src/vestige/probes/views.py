@@ -13,6 +13,7 @@ from vestige.example import Example
 from vestige.geometry import (
     Box,
     Points,
+    check_margin,
     from_unit,
     mirror_unit,
     scaled_about_centre,
@@ -92,7 +93,11 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
 
     An example with a box is seen through the square about it (see :func:`vestige.geometry.square_about`), one
     without through its whole picture, or the ``centre`` share of its width and height, squashed.
+
+    Raises:
+        VestigeError: where the margin is out of its range, or a picture without a box cannot be read.
     """
+    check_margin(margin)
     boxes = [
         scaled_about_centre(example_box(example), centre) if example.box is None else square_about(example.box, margin)
         for example in examples
