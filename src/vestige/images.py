@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 
 from vestige.errors import VestigeError
 from vestige.example import Example, Picture
+from vestige.files import write_bytes
 from vestige.geometry import whole_picture
 
 Pixels = NDArray[np.uint8]
@@ -236,15 +238,28 @@ def check_image_path(path: Path) -> None:
         raise VestigeError(f"{path}: is a folder; expected a picture's name")
 
 
-def save_image(pixels: Pixels, path: Path) -> None:
-    """Write a picture as PNG or JPEG, by the file's ending; its folder is made where it is missing.
+MARK = "vestige"
+"""The Software that pictures drawn by vestige name, so that they are not taken for data."""
+
+
+def save_image(pixels: Pixels, path: Path, *, overwrite: bool = False) -> None:
+    """Write a picture as PNG or JPEG, by the file's ending, with the mark that :func:`is_drawn` looks for.
 
     Raises:
-        VestigeError: where it cannot be written.
+        VestigeError: where the file is there already and ``overwrite`` is off, or it cannot be written.
     """
     check_image_path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path, quality=92)
-    except OSError as error:
-        raise VestigeError(f"{path}: the picture cannot be written: {_reason(error)}") from error
+    image, encoded = Image.fromarray(pixels), io.BytesIO()  # Pillow's own writing passes over a disk that fills up
+    if path.suffix.lower() == ".png":
+        marks = PngImagePlugin.PngInfo()
+        marks.add_text("Software", MARK)
+        image.save(encoded, "PNG", pnginfo=marks)
+    else:
+        image.save(encoded, "JPEG", quality=92, comment=MARK)
+    write_bytes(path, encoded.getvalue(), overwrite=overwrite)
+
+
+def is_drawn(image: Image.Image) -> bool:
+    """Whether vestige has written an opened picture: a contact sheet, a figure, a portrait, a prediction."""
+    comment = image.info.get("comment", b"")
+    return image.info.get("Software") == MARK or comment in (MARK, MARK.encode())

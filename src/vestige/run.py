@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
+from vestige.files import write_arrays, write_json
 from vestige.results import Results, read_results
 
 Arrays = dict[str, NDArray[Any]]
@@ -89,17 +89,15 @@ class Run:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.json``."""
-        write_json(self.folder / "config.json", config)
+        write_json(self.folder / "config.json", config, overwrite=True)
 
     def write_examples(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write ``examples.npz``."""
-        part = self.folder / "examples.part.npz"
-        np.savez_compressed(part, **dict(arrays))  # type: ignore[arg-type]
-        part.replace(self.examples_path)
+        write_arrays(self.examples_path, arrays, overwrite=True)
 
     def write_results(self, results: Results) -> None:
         """Write ``results.json``: the run is finished."""
-        write_json(self.results_path, results.to_json())
+        write_json(self.results_path, results.to_json(), overwrite=True)
 
 
 def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
@@ -159,16 +157,3 @@ def _unusable(folder: Path, error: OSError) -> VestigeError:
     return VestigeError(
         f"-o {folder}: cannot be the folder of a run: {error.strerror or error}; choose a folder that can be written"
     )
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all (into a temporary file beside it, then renamed)."""
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_text(path, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -28,17 +28,20 @@ def check_command(
     ] = Path("contact-sheet.png"),
     markup: o.MarkupFile = None,
     strict: o.Strict = False,
+    overwrite: o.Replace = False,
 ) -> None:
     """Counts, sizes, problems, and a contact sheet."""
     from vestige.datasets.check import check, contact_sheet
     from vestige.datasets.opening import open_dataset
+    from vestige.files import refuse_existing
     from vestige.images import check_image_path, save_image
 
     check_image_path(output)
+    refuse_existing(output, overwrite=overwrite)
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     seen = itertools.count(1)
     with listening() as listener:
         found = check(dataset, lambda: listener.pictures(spec, next(seen), len(dataset)))
     typer.echo(str(found))
-    save_image(contact_sheet(dataset), output)
+    save_image(contact_sheet(dataset), output, overwrite=overwrite)
     typer.echo(f"contact sheet: {output}")

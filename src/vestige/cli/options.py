@@ -27,6 +27,7 @@ Test = Annotated[
 ]
 Out = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished run in the folder.")]
+Replace = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 Backbone = Annotated[str, typer.Option("--backbone", metavar="SPEC", help="The network.")]
 Layers = Annotated[
     list[str] | None,

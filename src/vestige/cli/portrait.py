@@ -41,18 +41,23 @@ def portrait(
         str | None, typer.Option("--class", metavar="NAME", help="The object's class, where a run has several.")
     ] = None,
     device: o.Device = "auto",
+    overwrite: o.Replace = False,
 ) -> None:
     """What does one descriptor hold? Landmarks, classes, colours and attributes of one photograph in one picture.
 
     Runs that were trained at the same layer and see the same square read the same numbers; the picture says whether
     they do. Points are read without looking back.
     """
+    from vestige.files import refuse_existing, write_json
     from vestige.images import check_image_path, save_image
     from vestige.probes.portrait import read_portrait
     from vestige.probes.record import reader_of
-    from vestige.run import Run, write_json
+    from vestige.run import Run
 
     check_image_path(output)
+    numbers = output.with_suffix(".json")
+    for path in (output, numbers):
+        refuse_existing(path, overwrite=overwrite)
     found_box = None if box is None else np.array(o.parse_box(box))
     with listening() as listener:
         listener.say(f"reading {image}")
@@ -63,8 +68,8 @@ def portrait(
             found_box,
             category,
         )
-    save_image(found.picture(), output)
-    write_json(output.with_suffix(".json"), found.to_json())
+    save_image(found.picture(), output, overwrite=overwrite)
+    write_json(numbers, found.to_json(), overwrite=overwrite)
     if not found.shared:
         console.print("the runs read different descriptors; the picture says which layer each one read")
-    typer.echo(f"{output} and {output.with_suffix('.json')}")
+    typer.echo(f"{output} and {numbers}")

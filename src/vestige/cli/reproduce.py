@@ -200,8 +200,9 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
 
     What it was asked is kept beside the run's folder.
     """
+    from vestige.files import write_json
     from vestige.report import show
-    from vestige.run import Run, start_run, write_json
+    from vestige.run import Run, start_run
 
     run, note = Run(output / experiment.name), output / f"{experiment.name}.json"
     specs = asked.specs(experiment)
@@ -213,7 +214,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
         return run
     console.print(f"[bold]{experiment.name}[/]")
     made = start_run(run.folder)
-    write_json(note, told)
+    write_json(note, told, overwrite=True)
     experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
     show(made)
     return made

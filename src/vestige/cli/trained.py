@@ -72,10 +72,11 @@ def predict(
 ) -> None:
     """Read a run's points, colours, classes or attributes out of photographs: pictures, and a JSON with coordinates in
     image pixels."""
+    from vestige.files import write_json
     from vestige.images import ImageFile, save_image
     from vestige.probes.record import check_weights, load_predictor, reader_of
     from vestige.report.text import count
-    from vestige.run import Run, write_json
+    from vestige.run import Run
 
     Run(run).results()  # refuses what is no finished run
     predictor = load_predictor(Run(run), category)
@@ -90,9 +91,8 @@ def predict(
         listener.say("predicting")
         check_weights([predictor.method], reader)
         predictions = predictor.predict(images, each, reader)
-    output.mkdir(parents=True, exist_ok=True)
     for prediction in predictions:
         name = prediction.path.stem
-        save_image(prediction.picture(ImageFile(prediction.path).read()), output / f"{name}.png")
-    write_json(output / "predictions.json", {"predictions": [p.to_json() for p in predictions]})
+        save_image(prediction.picture(ImageFile(prediction.path).read()), output / f"{name}.png", overwrite=True)
+    write_json(output / "predictions.json", {"predictions": [p.to_json() for p in predictions]}, overwrite=True)
     typer.echo(f"{count(len(predictions), 'picture')} and predictions.json in {output}")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.files import write_arrays
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -40,10 +42,7 @@ class Kept:
         if found is not None:
             return found
         made = dict(make())
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **made)  # type: ignore[arg-type]  # stubs take the names for options
-        part.replace(path)
+        write_arrays(path, made, compressed=False, overwrite=True)
         return made
 
     def clear(self) -> None:

@@ -18,13 +18,13 @@ from vestige.backbones.prepare import prepared
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.reader import DEFAULT, Read, Reader
+from vestige.files import write_json
 from vestige.metrics import interval
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.report.text import count
 from vestige.results import now
-from vestige.run import write_json
 from vestige.spec import EVEN_LAYERS
 from vestige.version import __version__
 
@@ -76,7 +76,6 @@ def compare_landmarks(
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
     asked = {backbone: _reads(reader, backbone, options) for backbone in options.backbones}
     measured = _Measured(folder / "measured", bench_key)
-    measured.folder.mkdir(parents=True, exist_ok=True)
     say("baselines: mean and RGB")
     baselines = _baselines(bench, rgb, reader)
     entries: list[Entry] = []
@@ -136,7 +135,7 @@ class _Measured:
 
     def save(self, path: Path, entry: Entry) -> None:
         errors = [float(e) if np.isfinite(e) else None for e in entry.errors]
-        write_json(path, {**asdict(entry), "errors": errors})
+        write_json(path, {**asdict(entry), "errors": errors}, overwrite=True)
 
 
 def _baselines(bench: Bench, rgb: str, reader: Reader) -> tuple[Baseline, ...]:

@@ -16,6 +16,7 @@ from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
+from vestige.files import write_json
 from vestige.metrics import Floats
 from vestige.probes.attributes import Attributes
 from vestige.probes.bench import readable
@@ -37,7 +38,6 @@ from vestige.probes.vectors import rows_of_scores
 from vestige.probes.views import fold_labels
 from vestige.report.text import count
 from vestige.results import Row
-from vestige.run import write_json
 from vestige.spec import EVEN_LAYERS
 
 _FILE = "directions.json"
@@ -133,7 +133,8 @@ class DirectionProbe:
         along = LinearProbe(source, units, np.zeros(len(units)), self.attributes.normalise)
         saved = save_probes(folder, "directions", {"attributes": self.attributes, "directions": along})
         described = [{**asdict(d), "unit": None} for d in self.directions]
-        write_json(folder / _FILE, {"made_of": self.task.to_json(), "directions": described, "probes": saved})
+        document = {"made_of": self.task.to_json(), "directions": described, "probes": saved}
+        write_json(folder / _FILE, document, overwrite=True)
 
 
 def probe_directions(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.errors import VestigeError, choice
+from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
 from vestige.probes.classes import PointClass, class_markup
 from vestige.probes.methods import Method, Setup, load_methods, save_methods
 from vestige.probes.scores import LONGER_SIDE
-from vestige.run import write_json
 
 _FILE = "keypoints.json"
 
@@ -83,12 +83,11 @@ def save_keypoint_probes(folder: Path, probes: KeypointProbes) -> None:
     described = []
     for number, probe in enumerate(probes.classes):
         own = folder / f"class-{number}"
-        own.mkdir(exist_ok=True)
         save_methods(own, probes.setup.of_class(probe.points), probe.methods)
         described.append({"name": probe.points.name, "columns": list(probe.points.columns)})
     setup = probes.setup
     document = {**vars(setup), "markup": setup.markup.to_json(), "alphas": list(setup.alphas)}
-    write_json(folder / _FILE, {"setup": document, "classes": described})
+    write_json(folder / _FILE, {"setup": document, "classes": described}, overwrite=True)
 
 
 def load_keypoint_probes(folder: Path) -> KeypointProbes:

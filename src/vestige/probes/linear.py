@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from vestige.errors import VestigeError
+from vestige.files import write_tensors
 
 _ROWS = 1024
 
@@ -84,9 +85,9 @@ def save_probes(folder: Path, name: str, probes: Mapping[str, LinearProbe]) -> d
     """Write probes' arrays to ``folder/name.safetensors``; what else they are comes back, for the caller's JSON."""
     arrays: dict[str, NDArray[Any]] = {}
     for key, probe in probes.items():
-        arrays[f"{key}/coef"] = np.ascontiguousarray(probe.coef)
-        arrays[f"{key}/intercept"] = np.ascontiguousarray(probe.intercept)
-    save_file(arrays, folder / f"{name}.safetensors")
+        arrays[f"{key}/coef"] = probe.coef
+        arrays[f"{key}/intercept"] = probe.intercept
+    write_tensors(folder / f"{name}.safetensors", arrays, overwrite=True)
     return {
         key: {"source": None if probe.source is None else asdict(probe.source), "normalise": probe.normalise}
         for key, probe in probes.items()

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from vestige.errors import VestigeError
+from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
 from vestige.probes.linear import LinearProbe, Source, load_probes, save_probes
 from vestige.probes.lookback import LookBack
 from vestige.probes.points import PointModel
-from vestige.run import write_json
 
 _FILE = "probe.json"
 
@@ -85,7 +85,7 @@ def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
         saved = save_probes(folder, method.file, probes)
         described.append({"name": method.name, "seed": method.seed, "look_backs": looks, "probes": saved})
     setup_json = {**vars(setup), "markup": setup.markup.to_json()}
-    write_json(folder / _FILE, {"setup": setup_json, "methods": described})
+    write_json(folder / _FILE, {"setup": setup_json, "methods": described}, overwrite=True)
 
 
 def load_methods(folder: Path) -> tuple[Setup, tuple[Method, ...]]:

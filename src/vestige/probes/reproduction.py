@@ -11,6 +11,7 @@ from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
+from vestige.files import write_json
 from vestige.geometry import square_about
 from vestige.images import Pixels, crop_resize, save_image
 from vestige.probes.attributes import attributes_of
@@ -26,7 +27,7 @@ from vestige.probes.segmentation import segmentation_of
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
 from vestige.report.persistent_evidence import PORTRAIT
 from vestige.report.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
-from vestige.run import Run, write_json
+from vestige.run import Run
 
 PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
@@ -194,12 +195,12 @@ def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: 
     first = open_dataset(given)[0] if given else open_train_test(*specs[next(iter(runs))])[1][0]
     say(f"portrait of {first.id}")
     chosen = sitting(first, runs)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "photograph.png"
-    save_image(chosen.pixels, path)
+    save_image(chosen.pixels, path, overwrite=True)
     found = read_portrait(path, chosen.runs, lambda run: reader_of(run, device), None, chosen.category)
-    save_image(found.picture(), folder / PORTRAIT.name)
-    write_json(folder / PORTRAIT.with_suffix(".json").name, {"photograph": first.id, **found.to_json()})
+    save_image(found.picture(), folder / PORTRAIT.name, overwrite=True)
+    document = {"photograph": first.id, **found.to_json()}
+    write_json(folder / PORTRAIT.with_suffix(".json").name, document, overwrite=True)
 
 
 PORTRAITS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vestige.errors import VestigeError, choice
+from vestige.files import write_json
 from vestige.probes.linear import LinearProbe, load_probes, save_probes
-from vestige.run import write_json
 
 _FILE = "vectors.json"
 
@@ -75,7 +75,7 @@ def save_vectors(folder: Path, saved: SavedVectors) -> None:
         entry = {"name": method.name, "seed": method.seed, "probes": save_probes(folder, method.file, probes)}
         described.append(entry)
     document = {"task": saved.task, "made_of": dict(saved.made_of), "seed": saved.seed, "methods": described}
-    write_json(folder / _FILE, document)
+    write_json(folder / _FILE, document, overwrite=True)
 
 
 def load_vectors(folder: Path, names: Sequence[str] | None = None) -> SavedVectors:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
+from vestige.files import write_arrays, write_json
 from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
-from vestige.run import write_json
 
 SCHEMA = 1
 DOCUMENT = "comparison.json"
@@ -185,14 +185,8 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
         "errors": np.stack([entry.errors for entry in comparison.entries]),
         "baseline_errors": np.array([baseline.errors for baseline in comparison.baselines], dtype=np.float64),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"part.{ARRAYS}"
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
-        part.replace(folder / ARRAYS)
-        write_json(folder / DOCUMENT, document)
-    except OSError as error:
-        raise VestigeError(f"{folder}: the comparison cannot be written: {error}") from error
+    write_arrays(folder / ARRAYS, arrays, overwrite=True)
+    write_json(folder / DOCUMENT, document, overwrite=True)
 
 
 def _without_errors(comparison: Comparison) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from vestige.errors import VestigeError
+from vestige.files import write_bytes, write_text
 from vestige.report.blocks import Chart, Gallery, Page
 from vestige.report.style import DARK, LIGHT, PAGE_WIDTH, Theme, themed, to_png, to_svg
-from vestige.run import write_text
 
 
 def render(page: Page) -> str:
@@ -36,12 +35,7 @@ def save_page(page: Page, path: Path) -> None:
     Raises:
         VestigeError: where it cannot be written.
     """
-    html = render(page)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, html)
-    except OSError as error:
-        raise VestigeError(f"{path}: the report cannot be written: {error}") from error
+    write_text(path, render(page), overwrite=True, what="the report")
 
 
 def save_figures(page: Page, folder: Path) -> None:
@@ -50,12 +44,8 @@ def save_figures(page: Page, folder: Path) -> None:
     Raises:
         VestigeError: where one cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for figure in page.figures():
-            (folder / f"{figure.name}.png").write_bytes(figure_png(figure))
-    except OSError as error:
-        raise VestigeError(f"{folder}: the figures cannot be written: {error}") from error
+    for figure in page.figures():
+        write_bytes(folder / f"{figure.name}.png", figure_png(figure), overwrite=True, what="the figures")
 
 
 def figure_png(figure: Chart | Gallery, theme: Theme = LIGHT) -> bytes:

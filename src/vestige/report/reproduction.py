@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from vestige.files import write_text
 from vestige.report.blocks import Block, Cell, Chart, Facts, Gallery, Link, Opening, Page, RowGroup, Section, Table
 from vestige.report.page import save_page
 from vestige.report.published import Column, Paper, PublishedTable
 from vestige.report.text import read_from
 from vestige.report.writing import parts_of
 from vestige.results import Results, Row
-from vestige.run import Run, write_text
+from vestige.run import Run
 
 NONE = Cell("–", tone="quiet")
 PUBLISHED = "Published"
@@ -325,10 +326,9 @@ def _network(results: Results) -> str:
 
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:
     tables = [block for block in blocks if isinstance(block, Table)]
-    folder.mkdir(parents=True, exist_ok=True)
     for number, table in enumerate(tables):
         suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
-        write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table))
+        write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table), overwrite=True)
 
 
 def as_csv(table: Table) -> str:

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from vestige.images import MARK
+
 PAGE_WIDTH = 10.0
 """Inches of a chart over the full width of the page (100 CSS pixels an inch)."""
 
@@ -214,7 +216,7 @@ def to_svg(figure: Figure) -> bytes:
 def to_png(figure: Figure, theme: Theme, dpi: int = 200) -> bytes:
     """The figure as PNG on the theme's paper."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, facecolor=theme.paper, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=dpi, facecolor=theme.paper, metadata={"Software": MARK})
     return stream.getvalue()
 
 

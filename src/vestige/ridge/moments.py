@@ -13,6 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from vestige.errors import VestigeError
+from vestige.files import whole_file
 from vestige.ridge import checks
 from vestige.ridge._linalg import add, blas_alone, each, gram, matmul
 from vestige.ridge.checks import ArrayLike, RidgeError
@@ -262,16 +264,15 @@ class Moments:
         tensors = {name: getattr(self, name) for name in _TENSORS if name not in ("xx", "group")}
         tensors |= {"xx": torch.stack(self.xx), "group": torch.from_numpy(self.group)}
         about = {"n_rows": self.n_rows, "dtype": str(self.dtype).removeprefix("torch.")}
-        part = path.with_name(path.name + ".part")
         try:
-            safetensors.torch.save_file(
-                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
-                part,
-                {"vestige": json.dumps({"moments": 1} | about)},
-            )
-            part.replace(path)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise RidgeError(f"{path}: cannot write moments: {error}") from error
+            with whole_file(path, overwrite=True) as file:
+                safetensors.torch.save_file(
+                    {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+                    file.name,
+                    {"vestige": json.dumps({"moments": 1} | about)},
+                )
+        except (VestigeError, safetensors.SafetensorError) as error:
+            raise RidgeError(f"moments are not written: {error}") from error
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Moments:
