@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import command_line, listening, print_ranking
 from vestige.cli.help import examples
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
@@ -87,4 +87,5 @@ def compare(
     save_comparison(comparison, output)
     write_comparison_figures(output, output / "figures")
     write_comparison(output, output / "report.html")
+    print_ranking(comparison)
     typer.echo(f"report: {output / 'report.html'}")

@@ -13,8 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from vestige.cli.stopping import command_line as command_line
+from vestige.cli.sweeps import ranking_table, sweep_table
 
 if TYPE_CHECKING:
+    from vestige.report.comparison import Comparison
     from vestige.results import Results
 
 console = Console(stderr=True)
@@ -89,7 +91,7 @@ def print_results(results: Results, metric: str) -> None:
             table.add_row(*cells)
         out.print(table)
         title = ""
-    _print_left_out(results)
+    _print_rest(results)
 
 
 def _columns(results: Results, metric: str) -> list[list[str]]:
@@ -128,8 +130,21 @@ def _width(column: list[str]) -> int:
 
 
 def print_table(table: Table, results: Results) -> None:
-    """A table of results on standard output; what was left out of the data on standard error."""
+    """A table of results, and what was tried, on standard output; what was left out of the data on standard error."""
     _out().print(table)
+    _print_rest(results)
+
+
+def print_ranking(comparison: Comparison) -> None:
+    """A comparison's ranking on standard output, what a reader of it must know on standard error."""
+    _out().print(ranking_table(comparison))
+    _print_left_out(comparison)
+
+
+def _print_rest(results: Results) -> None:
+    swept = sweep_table(results)
+    if swept is not None:
+        _out().print(swept)
     _print_left_out(results)
 
 
@@ -138,7 +153,7 @@ def _out() -> Console:
     return Console(width=None if console.is_terminal else 120)
 
 
-def _print_left_out(results: Results) -> None:
+def _print_left_out(results: Results | Comparison) -> None:
     """What was left out of the data, and what else a reader of the numbers must know."""
     for part, data in results.data.items():
         if data["skipped"]:
