@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vestige.errors import VestigeError
-from vestige.features.layout import Description, free_bytes, is_sound, read_complete
+from vestige.features.layout import COMPLETE, Description, free_bytes, is_sound, is_whole
 from vestige.features.locks import StoreLock
 from vestige.features.writer import StoreWriter
 
@@ -18,6 +18,8 @@ _DAMAGED_SECONDS = 2.0
 
 class Claims:
     """The stores of some descriptions, each locked: shared where it is complete, exclusive where it is to be filled.
+
+    Complete ones are read from the first byte to the last, so that what is damaged is found, and filled again.
 
     Made in the order of the keys, so that no two processes wait for each other. Waits where another process is
     filling one of the stores.
@@ -53,15 +55,18 @@ class Claims:
 
 
 def _wait(store: Path, description: Description, lock: StoreLock) -> bool:
-    """Wait until a store is complete (False) or is this process's to write (True)."""
+    """Wait until a store is complete and intact (False) or is this process's to write (True)."""
     damaged_for = 0.0
     while True:
         if is_sound(store, description):
-            if lock.try_shared() and is_sound(store, description):
+            damaged = lock.try_shared()
+            if damaged and is_whole(store, description):
                 return False
-        elif lock.try_exclusive():
-            return not is_sound(store, description)
-        elif read_complete(store) is not None:
+        else:
+            damaged = (store / COMPLETE).exists()
+        if lock.try_exclusive():
+            return not is_whole(store, description)
+        if damaged:
             damaged_for += _POLL_SECONDS
             if damaged_for > _DAMAGED_SECONDS:
                 raise VestigeError(f"{store}: is damaged, and another run is reading it; end that run first")

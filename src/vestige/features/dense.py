@@ -25,8 +25,9 @@ from vestige.example import Example
 from vestige.features.claims import Claims
 from vestige.features.extract import ExtractOptions, Progress, exact_arithmetic, keys_of, made, not_finite, untold
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
+from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
-from vestige.features.writer import StoreWriter, stored
+from vestige.features.writer import StoreWriter
 from vestige.images import Crop, ImageFile, Pixels, crop_resize, image_size
 
 Size = tuple[int, int]
@@ -157,7 +158,7 @@ def extract_dense(
             ready = prepared(backbone, device, dtype=getattr(torch, options.precision), keep=(layer,))
             _fill(writer, ready, layer, examples, plan, options, device, progress)
         claims.share()
-        features = Features(root / description.key)
+        features = Features(root / description.key, checked=True)
     columns = plan.columns()
     bad = {int(columns[row, 0]): message for row, message in features.problems.items()}
     return DenseFeatures(features, columns, plan.sizes, plan.grids, plan.problems | bad)
@@ -270,7 +271,7 @@ def _fill(
 ) -> None:
     """Fill what is missing of a dense store, chunk by chunk."""
     about, columns = writer.description, plan.columns()
-    chunks = [(chunk, about.rows(chunk)) for chunk in writer.missing]
+    chunks = [(chunk, about.rows(chunk)[writer.begun.get(chunk, 0) :]) for chunk in writer.missing]
     wanted = [i for i, _ in groupby(i for _, rows in chunks for i, _ in _by_picture(columns, rows))]
     done = before = about.n - sum(len(rows) for _, rows in chunks)
     started = time.monotonic()
@@ -281,12 +282,11 @@ def _fill(
             grids = _Grids(pictures, plan.grids, backbone, layer, about.d, device)
             for chunk, rows in chunks:
                 writer.start(chunk)
-                problems: dict[int, str] = {}
                 for i, part in _by_picture(columns, rows):
                     values, problem = grids.cells(i, columns[part.start : part.stop, 1:])
-                    problems.update(dict.fromkeys(part, problem) if problem else {})
-                    writer.append(stored(values, about.dtype))
-                writer.finish_chunk(problems)
+                    stored = scaled(values, about.dtype)
+                    writer.append(stored.rows, stored.exponents, dict.fromkeys(part, problem) if problem else None)
+                writer.finish_chunk()
                 done += len(rows)
                 progress(done, about.n)
     finally:

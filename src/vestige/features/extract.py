@@ -23,8 +23,9 @@ from vestige.features.decode import PixelBatch, read_batches
 from vestige.features.held import HeldFeatures, HeldWriter
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.readout import Readout
+from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
-from vestige.features.writer import StoreWriter, stored
+from vestige.features.writer import StoreWriter
 from vestige.images import Crop
 from vestige.spec import Precision, StoreDtype
 
@@ -122,8 +123,8 @@ def extract(
     """The features of crops, from the cache where they are there, the others computed in one pass and stored.
 
     A picture that cannot be read leaves a row of zeros, ``valid`` False and its problem. May be killed at any moment:
-    the next call goes on at the last finished chunk of 512 rows, and ends with the same bytes. Where another process
-    is filling one of the stores, this one waits and then reads.
+    the next call goes on at the last finished batch, and ends with the same bytes. What is damaged is computed again.
+    Where another process is filling one of the stores, this one waits and then reads.
 
     Args:
         backbone: the network.
@@ -157,7 +158,7 @@ def extract(
         if claims.writers:
             _Pass(backbone, crops, options, device, wanted, claims.writers, progress).run()
         claims.share()
-        return [Features(root / read.description.key) for read in wanted]
+        return [Features(root / read.description.key, checked=True) for read in wanted]
 
 
 def _describe(
@@ -165,7 +166,7 @@ def _describe(
     crops: Sequence[Crop],
     reads: Sequence[tuple[str, Readout]],
     numerics: dict[str, Any],
-    dtype: str,
+    dtype: StoreDtype,
 ) -> list[_Read]:
     """What is asked for, each with its store."""
     names = tuple(dict.fromkeys(name for name, _ in reads))
@@ -230,13 +231,17 @@ class _Pass:
             compile=options.compile,
             keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
         )
-        self.problems: dict[str, dict[int, str]] = {}
 
     def run(self) -> None:
         """Fill the stores and call them complete."""
         about = next(iter(self.writers.values())).description
         missing = sorted({chunk for writer in self.writers.values() for chunk in writer.missing})
-        batches = [batch for chunk in missing for batch in _split(about.rows(chunk), self.options.batch)]
+        batches = [
+            batch
+            for chunk in missing
+            for batch in _split(about.rows(chunk), self.options.batch)
+            if any(_lacks(writer, batch) for writer in self.writers.values())
+        ]
         before = about.n - sum(map(len, batches))
         started, done = time.monotonic(), before
         self.progress(done, about.n)
@@ -261,21 +266,19 @@ class _Pass:
         )
 
     def _take(self, batch: PixelBatch, chunk: int, rows: range) -> None:
-        """Write a batch to every store that misses the chunk."""
-        lacking = [key for key, writer in self.writers.items() if chunk in writer.missing]
-        if batch.rows.start == rows.start:
-            for key in lacking:
-                self.writers[key].start(chunk)
-                self.problems[key] = {}
+        """Write a batch to every store that lacks it."""
+        lacking = [key for key, writer in self.writers.items() if _lacks(writer, batch.rows)]
         outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[key].layer.name for key in lacking)))
         for key in lacking:
-            read = self.reads[key]
+            read, writer = self.reads[key], self.writers[key]
+            if batch.rows.start == rows.start + writer.begun.get(chunk, 0):
+                writer.start(chunk)
             vectors = read.readout.apply(outputs[read.layer.name], read.layer)
             vectors, problems = _without_bad(vectors, batch, read.layer)
-            self.problems[key].update(problems)
-            self.writers[key].append(stored(vectors.cpu().numpy(), read.description.dtype))
+            stored = scaled(vectors.cpu().numpy(), read.description.dtype)
+            writer.append(stored.rows, stored.exponents, problems)
             if batch.rows.stop == rows.stop:
-                self.writers[key].finish_chunk(self.problems[key])
+                writer.finish_chunk()
 
     def _outputs(self, batch: PixelBatch, names: Sequence[str]) -> dict[str, Tensor]:
         """The layers' outputs for a batch."""
@@ -302,6 +305,12 @@ def not_finite(layer: str) -> str:
 
 def untold(_done: int, _total: int) -> None:
     """Where no one wants to be told."""
+
+
+def _lacks(writer: StoreWriter | HeldWriter, batch: range) -> bool:
+    """Whether the rows of a batch are not there yet."""
+    chunk, row = divmod(batch.start, writer.description.chunk_rows)
+    return chunk in writer.missing and row >= writer.begun.get(chunk, 0)
 
 
 def _split(rows: range, size: int) -> list[range]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.features.layout import Description
+from vestige.features.scaled import factors_of
 from vestige.features.store import Features
 
 
@@ -23,7 +24,9 @@ class HeldWriter:
 
     Attributes:
         missing: the chunks that are not there yet, in order.
+        begun: as a StoreWriter's: nothing is there before it begins.
         chunks: the rows of those that are.
+        exponents: e of each row, which is held times 2^e.
         problems: row -> message for the pictures that could not be read.
         made: when, how fast and by what it was made.
     """
@@ -31,24 +34,29 @@ class HeldWriter:
     def __init__(self, description: Description) -> None:
         self.description = description
         self.missing = list(range(description.chunks))
+        self.begun: dict[int, int] = {}
         self.chunks: dict[int, NDArray[Any]] = {}
+        self.exponents: dict[int, NDArray[np.int64]] = {}
         self.problems: dict[int, str] = {}
         self.made: dict[str, Any] = {}
         self._chunk = -1
-        self._parts: list[NDArray[Any]] = []
+        self._parts: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
 
     def start(self, chunk: int) -> None:
         """Begin a chunk."""
         self._chunk, self._parts = chunk, []
 
-    def append(self, rows: NDArray[Any]) -> None:
-        """Take the chunk's next rows, ``(m, d)``."""
-        self._parts.append(rows)
+    def append(
+        self, rows: NDArray[Any], exponents: NDArray[np.int64], problems: Mapping[int, str] | None = None
+    ) -> None:
+        """Take the chunk's next rows, ``(m, d)``, with their exponents and problems."""
+        self._parts.append((rows, exponents))
+        self.problems.update(problems or {})
 
-    def finish_chunk(self, problems: Mapping[int, str]) -> None:
+    def finish_chunk(self) -> None:
         """End the chunk."""
-        self.chunks[self._chunk] = np.concatenate(self._parts)
-        self.problems.update(problems)
+        rows, exponents = zip(*self._parts, strict=True)
+        self.chunks[self._chunk], self.exponents[self._chunk] = np.concatenate(rows), np.concatenate(exponents)
         self.missing.remove(self._chunk)
         self._parts = []
 
@@ -83,10 +91,10 @@ class HeldFeatures(Features):
         """The features as a ``zarr.Array`` in memory, in the type that they would have on disk."""
         import zarr  # slow to import, and needed by few
 
-        return zarr.array(np.concatenate([self._map(chunk) for chunk in range(self.description.chunks)]))
+        return zarr.array(np.concatenate([self._writer.chunks[chunk] for chunk in range(self.description.chunks)]))
 
-    def _map(self, chunk: int) -> NDArray[Any]:
-        return self._writer.chunks[chunk]
+    def _open(self, chunk: int) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+        return self._writer.chunks[chunk], factors_of(self._writer.exponents[chunk])
 
     def close(self) -> None:
         """Nothing is held that others wait for."""

@@ -4,36 +4,48 @@ A store is a directory named by the sha256 of its description::
 
     KEY/zarr.json          the metadata of a Zarr v3 array (n, d), the description among its attributes
     KEY/c/I/0              chunk I: 512 rows, uncompressed, written beside and then renamed
+    KEY/digests/I.json     of chunk I: its digest, that of its problems, and the powers of two of scaled float16 rows
     KEY/problems/I.json    row -> message for the pictures of chunk I that could not be read; absent where all could
     KEY/complete.json      written last: when, how fast and by what the store was made
 
-All of it but ``complete.json`` is a function of the description and the pictures, to the byte.
+All of it but ``complete.json`` is a function of the description and the pictures, to the byte. A chunk that is under
+way lies beside its place, with a line for every batch of it in a file of its own::
+
+    KEY/c/I/0.partial      the rows so far
+    KEY/c/I/rows.partial   how many they are, their digest, and what else the chunk's documents will say
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from vestige.documents import check_json, read_json
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged
+from vestige.spec import StoreDtype
 
-SCHEMA = 1
-"""Of the store: raised where older stores must not be read."""
+SCHEMA = 2
+"""Of the store: raised where older stores must not be read. 1 had no digests, and float16 rows without a scale."""
 
 CHUNK_ROWS = 512
 
 METADATA = "zarr.json"
 COMPLETE = "complete.json"
+
+Count = Annotated[int, Meta(ge=1, le=2**48)]
 
 
 @dataclass(frozen=True)
@@ -66,10 +78,10 @@ class Description:
     readout: str
     numerics: Mapping[str, Any]
     pictures: str
-    n: int
-    d: int
-    dtype: str
-    chunk_rows: int
+    n: Count
+    d: Count
+    dtype: StoreDtype
+    chunk_rows: Count
     source: str = ""
 
     @property
@@ -87,12 +99,17 @@ class Description:
     @property
     def chunk_bytes(self) -> int:
         """The size of a chunk's file. The last one is filled up with zeros, as Zarr wants it (a hole, on disk)."""
-        return self.chunk_rows * self.d * np.dtype(self.dtype).itemsize
+        return self.chunk_rows * self.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of a row."""
+        return self.d * np.dtype(self.dtype).itemsize
 
     @property
     def bytes(self) -> int:
         """The size of all rows."""
-        return self.n * self.d * np.dtype(self.dtype).itemsize
+        return self.n * self.row_bytes
 
     def rows(self, chunk: int) -> range:
         """The rows of a chunk."""
@@ -126,20 +143,59 @@ class Description:
         Raises:
             VestigeError: where there is none, or it was changed.
         """
+        path = store / METADATA
+        document = read_json(path, _Zarr, what="the metadata of a feature store", mend=_MEND, limit=_LIMIT)
+        recorded = dict(document.attributes.vestige)
+        if recorded.pop("schema", None) != SCHEMA:
+            raise VestigeError(f"{store}: {METADATA} is of another version of vestige; {_MEND}")
         try:
-            text = (store / METADATA).read_text(encoding="utf-8")
-            recorded = json.loads(text)["attributes"]["vestige"]
-            schema = recorded.pop("schema")
-            description = cls(**recorded)
-            sound = schema == SCHEMA and description.metadata() == text and description.key == store.name
-        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise VestigeError(f"{store}: no feature store: {METADATA} cannot be read ({error}){_MEND}") from error
-        if not sound:
-            raise VestigeError(f"{store}: {METADATA} was changed, or is of another version of vestige{_MEND}")
-        return description
+            description = check_json(recorded, cls)
+            if description.key == store.name and description.metadata() == path.read_text(encoding="utf-8"):
+                return description
+        except (OSError, ValueError):
+            pass
+        raise VestigeError(f"{store}: {METADATA} was changed; {_MEND}")
 
 
-_MEND = "; remove the directory, and the features are computed again when they are wanted"
+_MEND = "remove the directory, and the features are computed again when they are wanted"
+_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True)
+class _Attributes:
+    vestige: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Zarr:
+    """What of ``zarr.json`` is read before it is compared, to the letter, with what it must be."""
+
+    attributes: _Attributes
+
+
+@dataclass(frozen=True)
+class Seal(Checked):
+    """What ``digests/I.json`` says of a chunk.
+
+    Attributes:
+        crc32c: of the store's key and the chunk's number and bytes, so that no chunk passes for another.
+        problems: CRC-32C of the file of its problems; 0 where there is none.
+        exponents: e of each row, which is stored times 2^e; empty where none is scaled.
+    """
+
+    crc32c: int
+    problems: int = 0
+    exponents: list[Annotated[int, Meta(ge=0, le=126)]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Made(Checked):
+    """What ``complete.json`` says: when, how fast and by what a store was made."""
+
+    created: str
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def chunk_path(store: Path, chunk: int) -> Path:
@@ -152,38 +208,73 @@ def problems_path(store: Path, chunk: int) -> Path:
     return store / "problems" / f"{chunk}.json"
 
 
+def seal_path(store: Path, chunk: int) -> Path:
+    """The file of a chunk's digests."""
+    return store / "digests" / f"{chunk}.json"
+
+
+def first_crc32c(description: Description, chunk: int) -> int:
+    """What a chunk's digest begins with."""
+    return crc32c(f"{description.key} {chunk} ".encode())
+
+
 def has_chunk(store: Path, description: Description, chunk: int) -> bool:
-    """Whether a chunk is there in full, with its problems readable."""
+    """Whether a chunk is there in full, and what is told of it is sound; its numbers are not read."""
     try:
         if chunk_path(store, chunk).stat().st_size != description.chunk_bytes:
             return False
     except OSError:
         return False
-    return read_problems(store, chunk) is not None
+    return read_problems(store, description, chunk) is not None
 
 
-def read_problems(store: Path, chunk: int) -> dict[int, str] | None:
-    """Row -> message of a chunk's unreadable pictures; None where the file is damaged."""
+def is_intact(store: Path, description: Description, chunk: int) -> bool:
+    """Whether a chunk's numbers are those that were written: it is read from the first byte to the last."""
+    seal = read_seal(store, description, chunk)
     try:
-        recorded = json.loads(problems_path(store, chunk).read_text(encoding="utf-8"))
-        return {int(row): str(message) for row, message in recorded.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError):
-        return None
+        return seal is not None and seal.crc32c == file_crc32c(
+            chunk_path(store, chunk), first_crc32c(description, chunk), description.chunk_bytes
+        )
+    except OSError:
+        return False
 
 
-def read_complete(store: Path) -> dict[str, Any] | None:
-    """What ``complete.json`` says, or None where the store is unfinished."""
+def read_seal(store: Path, description: Description, chunk: int) -> Seal | None:
+    """The digests of a chunk; None where they are missing or damaged."""
     try:
-        said = json.loads((store / COMPLETE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        seal = read_json(seal_path(store, chunk), Seal, what="the digests of a chunk", limit=_LIMIT)
+    except VestigeError:
         return None
-    return said if isinstance(said, dict) else None
+    return seal if is_unchanged(seal) and len(seal.exponents) in (0, len(description.rows(chunk))) else None
+
+
+def read_problems(store: Path, description: Description, chunk: int) -> dict[int, str] | None:
+    """Row -> message of a chunk's unreadable pictures; None where the file, or the chunk's digests, are damaged."""
+    path = problems_path(store, chunk)
+    seal = read_seal(store, description, chunk)
+    if seal is None:
+        return None
+    if not seal.problems:
+        return None if os.path.lexists(path) else {}
+    try:
+        problems = read_json(path, dict[int, str], what="problems", limit=_LIMIT)
+        sound = file_crc32c(path) == seal.problems
+    except (OSError, VestigeError):
+        return None
+    return problems if sound and all(row in description.rows(chunk) for row in problems) else None
+
+
+def read_complete(store: Path) -> Made | None:
+    """What ``complete.json`` says, or None where the store is unfinished or the file is damaged."""
+    try:
+        made = read_json(store / COMPLETE, Made, what="the end of a feature store", limit=_LIMIT)
+    except VestigeError:
+        return None
+    return made if is_unchanged(made) else None
 
 
 def is_sound(store: Path, description: Description) -> bool:
-    """Whether a store is complete, of this description, with no file missing or cut off."""
+    """Whether a store is complete, of this description, with no file missing or cut off; its numbers are not read."""
     try:
         as_described = Description.read(store).key == description.key
     except VestigeError:
@@ -195,12 +286,45 @@ def is_sound(store: Path, description: Description) -> bool:
     )
 
 
+def is_whole(store: Path, description: Description) -> bool:
+    """Whether a store is sound and all its numbers are those that were written; all of it is read."""
+    return is_sound(store, description) and all(
+        is_intact(store, description, chunk) for chunk in range(description.chunks)
+    )
+
+
+def chunks_there(store: Path, description: Description) -> list[int]:
+    """The chunks that are there, in order, as :func:`has_chunk` says."""
+    try:
+        names = [folder.name for folder in (store / "c").iterdir()]
+    except OSError:
+        return []
+    found = sorted(int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 16)
+    return [chunk for chunk in found if chunk < description.chunks and has_chunk(store, description, chunk)]
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file all or nothing: beside, then renamed."""
+    """Write a file all or nothing: beside, onto the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".partial")
-    beside.write_text(text, encoding="utf-8")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems have no such thing for folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -242,7 +366,8 @@ def little_endian(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
 def free_bytes(path: Path) -> int:
     """The space left where a path is, or will be."""
     existing = path
-    while not existing.exists():
-        existing = existing.parent
-    status = os.statvfs(existing)
+    with disk_errors(path):
+        while not existing.exists():
+            existing = existing.parent
+        status = os.statvfs(existing)
     return status.f_bavail * status.f_frsize

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from vestige.features.layout import disk_errors
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class StoreLock:
@@ -15,6 +19,8 @@ class StoreLock:
 
     Lock files lie beside the stores and stay there, empty: to remove one would let two processes lock different files
     of the same name.
+
+    In a cache that cannot be written nobody writes or removes a store, either: there it is read without a lock file.
 
     Args:
         store: the store's directory, which need not exist.
@@ -26,13 +32,28 @@ class StoreLock:
     def __init__(self, store: Path) -> None:
         self._store = store
         self._file: int | None = None
+        self._refused: OSError | None = None
         path = store.parent / "locks" / store.name
         with disk_errors(store):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                if error.errno not in _READ_ONLY:
+                    raise
+                self._refused = error
+                with suppress(OSError):  # where there is none, there is nobody to wait for
+                    self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def try_exclusive(self) -> bool:
-        """Take the lock alone; False, at once, where another holds it. A shared hold of one's own is turned."""
+        """Take the lock alone; False, at once, where another holds it. A shared hold of one's own is turned, or lost.
+
+        Raises:
+            VestigeError: in a cache that cannot be written.
+        """
+        if self._refused is not None:
+            with disk_errors(self._store):
+                raise self._refused
         return self._try(fcntl.LOCK_EX)
 
     def try_shared(self) -> bool:
@@ -40,7 +61,9 @@ class StoreLock:
         return self._try(fcntl.LOCK_SH)
 
     def _try(self, kind: int) -> bool:
-        assert self._file is not None, "a closed lock"
+        if self._file is None:
+            assert self._refused is not None, "a closed lock"
+            return True
         with disk_errors(self._store):
             try:
                 fcntl.flock(self._file, kind | fcntl.LOCK_NB)

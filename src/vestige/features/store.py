@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -17,10 +18,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige.errors import VestigeError
-from vestige.features.layout import COMPLETE, Description, chunk_path, has_chunk, is_sound, read_complete, read_problems
+from vestige.features.layout import (
+    COMPLETE,
+    Description,
+    chunk_path,
+    chunks_there,
+    is_intact,
+    is_sound,
+    read_complete,
+    read_problems,
+    read_seal,
+)
 from vestige.features.locks import StoreLock
+from vestige.features.scaled import factors_of
 
 Rows = NDArray[np.float32]
+
+_MEND = "run the same extraction again, and it is mended"
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -37,21 +51,27 @@ class Features:
     ``features[rows, columns]`` slices as numpy does (slices, integers, index and boolean arrays) and reads only what it
     needs.
 
+    A chunk's numbers are checked against their digest when the first of them is read.
+
     Args:
         store: its directory.
+        checked: whether that was done already, so that it need not be done again.
 
     Raises:
-        VestigeError: where the store is unfinished, damaged or being written.
+        VestigeError: where the store is unfinished, damaged or being written; reading does so where numbers are not
+            those that were written.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, checked: bool = False) -> None:
         self.path = Path(store)
         self.description = Description.read(self.path)
+        self._checked = checked
+        self._factors: dict[int, NDArray[np.float32] | None] = {}
         self._lock = StoreLock(self.path)
         if not self._lock.try_shared():
             raise VestigeError(f"{store}: is being written by another run; wait for it to end")
         if not is_sound(self.path, self.description):
-            raise VestigeError(f"{store}: is unfinished or damaged; run the same extraction again, and it is mended")
+            raise VestigeError(f"{store}: is unfinished or damaged; {_MEND}")
         with suppress(OSError):  # another user's store; else its time of change tells prune when it was last used
             os.utime(self.path / COMPLETE)
 
@@ -72,7 +92,7 @@ class Features:
         """Row -> what is wrong with its picture."""
         found: dict[int, str] = {}
         for chunk in range(self.description.chunks):
-            found.update(read_problems(self.path, chunk) or {})
+            found.update(read_problems(self.path, self.description, chunk) or {})
         return found
 
     @cached_property
@@ -85,11 +105,17 @@ class Features:
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the features come from: the description of the store, and when, how fast and by what it was made."""
-        return asdict(self.description) | {"key": self.description.key} | (read_complete(self.path) or {})
+        made = read_complete(self.path)
+        told = {} if made is None else asdict(made)
+        told.pop("check", None)
+        return asdict(self.description) | {"key": self.description.key} | told
 
     @cached_property
     def array(self) -> Any:
-        """The store as a ``zarr.Array``, in the type that is on disk."""
+        """The store as a ``zarr.Array``: the numbers as they are on disk, not checked.
+
+        float16 rows may be scaled: ``digests/I.json`` has e of each row of chunk I that is stored times 2^e.
+        """
         import zarr  # slow to import, and needed by few
 
         return zarr.open_array(self.path, mode="r")
@@ -119,12 +145,22 @@ class Features:
         for chunk in np.unique(chunk_of):
             here = np.flatnonzero(chunk_of == chunk)
             inside = rows[here] - chunk * self.description.chunk_rows
-            there, stored = _as_slice(inside), self._map(int(chunk))
+            to, there = _as_slice(here), _as_slice(inside)
+            stored, factors = self._open(int(chunk))
             # columns first where that is a view: index arrays copy
-            found[_as_slice(here)] = (
-                stored[:, columns][there] if isinstance(columns, slice) else stored[there][:, columns]
-            )
+            found[to] = stored[:, columns][there] if isinstance(columns, slice) else stored[there][:, columns]
+            if factors is not None:
+                found[to] *= factors[there].reshape(-1, *[1] * len(width))
         return found
+
+    def _open(self, chunk: int) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+        """A chunk's rows as they are stored, and what they are multiplied by, if not by 1."""
+        if chunk not in self._factors:
+            seal = read_seal(self.path, self.description, chunk)
+            if seal is None or not (self._checked or is_intact(self.path, self.description, chunk)):
+                raise VestigeError(f"{self.path}: chunk {chunk} is gone or damaged; {_MEND}")
+            self._factors[chunk] = factors_of(seal.exponents)
+        return self._map(chunk), self._factors[chunk]
 
     def _map(self, chunk: int) -> NDArray[Any]:
         shape = (self.description.chunk_rows, self.description.d)
@@ -132,9 +168,7 @@ class Features:
         try:
             return np.memmap(chunk_path(self.path, chunk), dtype=dtype, mode="r", shape=shape)
         except (OSError, ValueError) as error:
-            raise VestigeError(
-                f"{self.path}: chunk {chunk} is gone or cut off; run the same extraction again"
-            ) from error
+            raise VestigeError(f"{self.path}: chunk {chunk} is gone or cut off; {_MEND}") from error
 
     def close(self) -> None:
         """Let go of the store, so that it can be removed."""
@@ -208,9 +242,9 @@ def _info(store: Path) -> StoreInfo:
         about = Description.read(store)
     except VestigeError:
         return StoreInfo(store, "damaged", size, used)
-    there = [chunk for chunk in range(about.chunks) if has_chunk(store, about, chunk)]
-    whole = len(there) == about.chunks
-    finished = read_complete(store) is not None
+    there = chunks_there(store, about)
+    whole = len(there) == about.chunks and read_complete(store) is not None
+    finished = os.path.lexists(store / COMPLETE)
     return StoreInfo(
         store,
         ("complete" if whole else "damaged") if finished else "unfinished",
@@ -270,8 +304,12 @@ def prune(
         everything: every store; alone.
 
     Raises:
-        VestigeError: where no condition is given, or ``everything`` beside others.
+        VestigeError: where no condition is given, ``everything`` beside others, or a number that is negative or not
+            finite.
     """
+    for name, value in (("older_than", older_than), ("larger_than", larger_than)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise VestigeError(f"{name} {value}: expected a number of 0 or more")
     conditions = older_than is not None or larger_than is not None or unfinished
     if conditions == everything:
         raise VestigeError("say which stores to remove: older than, larger than, unfinished, or all of them")

@@ -1,34 +1,78 @@
-"""Fills a store, chunk by chunk, so that it can be killed at any moment and goes on at the last finished chunk."""
+"""Fills a store, chunk by chunk, so that it can be killed at any moment and goes on at the last finished batch."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.documents import parse_json
 from vestige.errors import VestigeError
+from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged, to_json, zeros_crc32c
 from vestige.features.layout import (
     COMPLETE,
     METADATA,
     Description,
+    Made,
+    Seal,
     chunk_path,
     disk_errors,
+    first_crc32c,
     has_chunk,
+    is_intact,
     little_endian,
     problems_path,
+    seal_path,
+    sync_folder,
     write_text,
 )
+
+
+@dataclass(frozen=True)
+class _Step(Checked):
+    """A line of ``rows.partial``: one batch of a chunk that is under way.
+
+    Attributes:
+        rows: of the chunk so far.
+        crc32c: as a Seal's, of the rows so far.
+        exponents: of the batch's rows.
+        problems: of the batch's rows.
+    """
+
+    rows: int
+    crc32c: int
+    exponents: list[int]
+    problems: dict[int, str]
+
+
+@dataclass
+class _Progress:
+    """What is known of a chunk that is under way."""
+
+    rows: int
+    crc32c: int
+    exponents: list[int] = field(default_factory=list)
+    problems: dict[int, str] = field(default_factory=dict)
+
+    def add(self, step: _Step) -> None:
+        """Go on by a batch."""
+        self.rows, self.crc32c = step.rows, step.crc32c
+        self.exponents += step.exponents
+        self.problems.update(step.problems)
 
 
 class StoreWriter:
     """Writes one store; its caller holds the exclusive lock.
 
-    What is on disk already and belongs to the description is kept; anything else there is removed.
+    What is on disk already, belongs to the description and is intact is kept; anything else there is removed.
 
     Args:
         store: its directory.
@@ -36,6 +80,7 @@ class StoreWriter:
 
     Attributes:
         missing: the chunks that are not there yet, in order.
+        begun: how many rows are there of those that a killed run left.
 
     Raises:
         VestigeError: where the disk refuses.
@@ -44,61 +89,145 @@ class StoreWriter:
     def __init__(self, store: Path, description: Description) -> None:
         self.store = store
         self.description = description
-        self._file: BinaryIO | None = None
+        self._rows: BinaryIO | None = None
+        self._steps: BinaryIO | None = None
         self._chunk = -1
         with disk_errors(store):
             self._adopt()
-        self.missing = [i for i in range(description.chunks) if not has_chunk(store, description, i)]
+        chunks = range(description.chunks)
+        self.missing = [
+            i for i in chunks if not (has_chunk(store, description, i) and is_intact(store, description, i))
+        ]
+        self._left = {i: self._read_steps(i) for i in self.missing}
+        self.begun = {i: left.rows for i, left in self._left.items() if left.rows}
 
     def _adopt(self) -> None:
         try:
-            sound = Description.read(self.store).key == self.description.key
+            sound = Description.read(self.store).key == self.description.key and all(
+                path.is_dir() or not os.path.lexists(path)
+                for path in (self.store / name for name in ("c", "digests", "problems"))
+            )
         except VestigeError:
             sound = False
         if not sound:
             if self.store.exists():
                 shutil.rmtree(self.store)
             write_text(self.store / METADATA, self.description.metadata())
-        (self.store / COMPLETE).unlink(missing_ok=True)
+            sync_folder(self.store.parent)
+        _remove(self.store / COMPLETE)
 
-    @property
-    def _partial(self) -> Path:
-        path = chunk_path(self.store, self._chunk)
-        return path.with_name(path.name + ".partial")
+    def _read_steps(self, chunk: int) -> _Progress:
+        """What a killed run left of a chunk, as far as its rows are those that were written."""
+        first = first_crc32c(self.description, chunk)
+        progress = _Progress(0, first)
+        steps: list[_Step] = []
+        with suppress(OSError, ValueError):
+            for line in _steps_path(self.store, chunk).read_bytes().splitlines():
+                step = parse_json(line, _Step)
+                if not is_unchanged(step):
+                    break
+                steps.append(step)
+        for step in steps:
+            progress.add(step)
+        if not 0 < progress.rows <= len(self.description.rows(chunk)) or len(progress.exponents) != progress.rows:
+            return _Progress(0, first)
+        try:
+            found = file_crc32c(_rows_path(self.store, chunk), first, progress.rows * self.description.row_bytes)
+        except OSError:
+            return _Progress(0, first)
+        return progress if found == progress.crc32c else _Progress(0, first)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what the disk refuses into one error, and give back the space of the chunk that is under way."""
+        with disk_errors(self.store):
+            try:
+                yield
+            except OSError:
+                self.abandon()
+                _rows_path(self.store, self._chunk).unlink(missing_ok=True)
+                _steps_path(self.store, self._chunk).unlink(missing_ok=True)
+                raise
 
     def start(self, chunk: int) -> None:
-        """Begin a chunk; whatever is left of an earlier attempt at it is overwritten."""
+        """Begin a chunk, or go on with it after the rows that are ``begun``."""
         self._chunk = chunk
-        with disk_errors(self.store):
-            self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("wb", buffering=0)
+        self._progress = self._left[chunk]
+        rows, steps = _rows_path(self.store, chunk), _steps_path(self.store, chunk)
+        with self._writing():
+            for path in (chunk_path(self.store, chunk), seal_path(self.store, chunk), problems_path(self.store, chunk)):
+                _remove(path)
+            if self._progress.rows:
+                self._rows = rows.open("r+b", buffering=0)
+                self._rows.truncate(self._progress.rows * self.description.row_bytes)
+                self._rows.seek(0, os.SEEK_END)
+                self._steps = steps.open("ab", buffering=0)
+            else:
+                rows.parent.mkdir(parents=True, exist_ok=True)
+                _remove(rows)
+                _remove(steps)
+                self._rows = rows.open("wb", buffering=0)
+                self._steps = steps.open("xb", buffering=0)
 
-    def append(self, rows: NDArray[Any]) -> None:
-        """Write the chunk's next rows, ``(m, d)``."""
-        assert self._file is not None, "append before start"
-        left = little_endian(rows, self.description.dtype).data.cast("B")
-        with disk_errors(self.store):
-            while left:  # a raw write may take less than it is given
-                left = left[self._file.write(left) :]
+    def append(
+        self,
+        rows: NDArray[Any],
+        exponents: NDArray[np.int64] | None = None,
+        problems: Mapping[int, str] | None = None,
+    ) -> None:
+        """Write the chunk's next rows: from here on they outlive a kill.
 
-    def finish_chunk(self, problems: Mapping[int, str]) -> None:
+        Args:
+            rows: ``(m, d)``, in the type of the store.
+            exponents: ``(m,)``: e of each row that was multiplied by 2^e; None where none was.
+            problems: row -> message for the pictures that could not be read.
+        """
+        assert self._rows is not None, "append before start"
+        assert self._steps is not None, "append before start"
+        lying = little_endian(rows, self.description.dtype)
+        step = _Step(
+            rows=self._progress.rows + len(rows),
+            crc32c=crc32c(lying, self._progress.crc32c),
+            exponents=[0] * len(rows) if exponents is None else exponents.tolist(),
+            problems=dict(problems or {}),
+        )
+        with self._writing():
+            _write_all(self._rows, lying.data.cast("B"))
+            _write_all(self._steps, memoryview(f"{to_json(step, indent=None)}\n".encode()))
+        self._progress.add(step)
+
+    def finish_chunk(self, problems: Mapping[int, str] | None = None) -> None:
         """End the chunk: from here on it counts as there.
 
         Args:
-            problems: row -> message for the pictures that could not be read.
+            problems: row -> message for the pictures that could not be read, besides those told with the rows.
         """
-        assert self._file is not None, "finish_chunk before start"
-        with disk_errors(self.store):
-            self._file.truncate(self.description.chunk_bytes)
-            self._file.close()
-            self._file = None
-            path = problems_path(self.store, self._chunk)
-            if problems:
-                write_text(path, json.dumps({str(row): problems[row] for row in sorted(problems)}, indent=1))
-            else:
-                path.unlink(missing_ok=True)
-            self._partial.replace(chunk_path(self.store, self._chunk))
+        assert self._rows is not None, "finish_chunk before start"
+        about, told = self.description, self._progress.problems | dict(problems or {})
+        target = chunk_path(self.store, self._chunk)
+        with self._writing():
+            self._rows.truncate(about.chunk_bytes)
+            os.fsync(self._rows.fileno())
+            self.abandon()
+            self._seal(told)
+            _rows_path(self.store, self._chunk).replace(target)
+            _steps_path(self.store, self._chunk).unlink(missing_ok=True)
+            for folder in (target.parent, target.parent.parent, self.store):
+                sync_folder(folder)
         self.missing.remove(self._chunk)
+
+    def _seal(self, problems: Mapping[int, str]) -> None:
+        """Write what is told of the chunk. The chunk itself gets its name afterwards: so it is never there alone."""
+        text = json.dumps({str(row): problems[row] for row in sorted(problems)}, indent=1) if problems else ""
+        if text:
+            write_text(problems_path(self.store, self._chunk), text)
+        padding = self.description.chunk_bytes - self._progress.rows * self.description.row_bytes
+        seal = Seal(
+            crc32c=zeros_crc32c(padding, self._progress.crc32c),
+            problems=crc32c(text.encode()),
+            exponents=self._progress.exponents if any(self._progress.exponents) else [],
+        )
+        write_text(seal_path(self.store, self._chunk), to_json(seal, indent=None))
 
     def finish(self, made: Mapping[str, Any]) -> None:
         """Call the store complete.
@@ -108,29 +237,33 @@ class StoreWriter:
         """
         assert not self.missing, "finish before the last chunk"
         with disk_errors(self.store):
-            write_text(self.store / COMPLETE, json.dumps(dict(made), indent=1))
+            write_text(self.store / COMPLETE, to_json(Made(**made)))
 
     def abandon(self) -> None:
-        """Drop the chunk that is under way, if any; what is finished stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            self._partial.unlink(missing_ok=True)
+        """Let go of the chunk that is under way, if any; its rows so far stay, as does what is finished."""
+        for file in (self._rows, self._steps):
+            if file is not None:
+                file.close()
+        self._rows = self._steps = None
 
 
-def stored(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """Rows in the type of the store.
+def _rows_path(store: Path, chunk: int) -> Path:
+    path = chunk_path(store, chunk)
+    return path.with_name(path.name + ".partial")
 
-    Raises:
-        VestigeError: where a finite number is too large for it.
-    """
-    if dtype == "float32":
-        return rows
-    with np.errstate(over="ignore"):
-        cast = rows.astype(dtype)
-    if not np.isfinite(cast).all():
-        raise VestigeError(
-            f"features as large as {np.abs(rows).max():.3g} do not fit {dtype}, which ends at "
-            f"{np.finfo(dtype).max:.0f}; store them as float32"
-        )
-    return cast
+
+def _steps_path(store: Path, chunk: int) -> Path:
+    return chunk_path(store, chunk).with_name("rows.partial")
+
+
+def _remove(path: Path) -> None:
+    """Remove what is there, if anything; a folder, too, where a file belongs."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_all(file: BinaryIO, left: memoryview) -> None:
+    while left:  # a raw write may take less than it is given
+        left = left[file.write(left) :]
