@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
+from vestige.errors import VestigeError
 
 
 class Maker:
@@ -31,6 +33,23 @@ def test_a_file_that_was_cut_off_is_made_again(tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     np.testing.assert_array_equal(kept.get("one", make)["names"], ["a", "b"])
     assert make.times == 2
+
+
+@pytest.mark.parametrize("at", range(0, 800, 23))
+def test_a_file_that_is_not_what_was_written_is_made_again(tmp_path, at):
+    kept, make = Kept(tmp_path), Maker()
+    first = kept.get("one", make)
+    (file,) = tmp_path.glob("*.npz")
+    content = bytearray(file.read_bytes())
+    content[at % len(content)] ^= 4
+    file.write_bytes(content)
+    again = kept.get("one", make)
+    assert make.times == 2
+    np.testing.assert_array_equal(again["points"], first["points"])
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(VestigeError, match="is a folder"):
+        kept.get("one", make)
 
 
 def test_nothing_is_left_when_it_is_cleared(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -13,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.files import write_arrays
+from vestige.features.digests import crc32c
+from vestige.files import write_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of arrays by what they were computed from.
+    """A folder of arrays by what they were computed from: ``.npz`` files, each with four bytes of digest at its end.
 
     Attributes:
         folder: where they lie; None keeps nothing.
@@ -42,7 +44,9 @@ class Kept:
         if found is not None:
             return found
         made = dict(make())
-        write_arrays(path, made, compressed=False, overwrite=True)
+        content = io.BytesIO()
+        np.savez(content, **made)  # type: ignore[arg-type]  # the stubs take the names for options
+        write_bytes(path, content.getvalue() + _digest(content.getvalue()), overwrite=True)
         return made
 
     def clear(self) -> None:
@@ -55,10 +59,18 @@ KEEP_NOTHING = Kept()
 """Where a run need not outlive being killed."""
 
 
+def _digest(content: bytes) -> bytes:
+    return crc32c(content).to_bytes(4, "big")
+
+
 def _read(path: Path) -> dict[str, NDArray[Any]] | None:
-    """What a file holds; None where it is missing or cut off."""
+    """What a file holds; None where it is missing, cut off or not what was written."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        whole = path.read_bytes()
+        content, digest = whole[:-4], whole[-4:]
+        if digest != _digest(content):
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
