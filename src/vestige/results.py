@@ -52,7 +52,7 @@ class Results:
     Attributes:
         task: ``landmarks``, ``keypoints``, ...
         config: every option, resolved, seeds included.
-        data: ``train`` and ``test``: spec, fingerprint, n, skipped.
+        data: ``train`` and ``test``: spec, fingerprint, n, groups (which folds and resamples keep together), skipped.
         backbone: spec, weights_sha256, layer, readout, dim.
         ridge: alphas, at_boundary, form.
         rows: exactly one per (method, metric, subset), at the layer chosen on training folds.
@@ -122,6 +122,7 @@ class _Data(TypedDict, total=False):
     spec: str
     fingerprint: str
     n: Count
+    groups: Count
     skipped: Count
     problems: list[str]
     copies: Count

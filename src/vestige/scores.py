@@ -12,34 +12,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from vestige.geometry import Points
 from vestige.metrics import (
     Bootstrap,
     Difference,
     Floats,
+    Grouped,
     difference_of,
     interval,
     mean_known,
     mean_over_visible,
     pck_by_type,
     point_errors,
+    seed_spread,
+    widened,
 )
 from vestige.results import Row
+
+FEW_GROUPS = 20
+"""Below so many groups of test examples a reader is told that intervals are too short (docs/intervals.md)."""
 
 Values = Mapping[tuple[str, str], Floats]
 """(metric, subset) -> each test example's share ``(N,)``, of which the metric is the mean; NaN where it has none."""
 
 
-def rows_of(method: str, values: Values, bootstrap: Bootstrap) -> tuple[Row, ...]:
-    """One Row per metric and subset, with its interval over the examples."""
+def rows_of(method: str, several: Sequence[Values], bootstrap: Bootstrap) -> tuple[Row, ...]:
+    """One Row per metric and subset, the mean over seeds, with its interval over examples and seeds.
+
+    Args:
+        method: its name.
+        several: of every seed.
+        bootstrap: over the examples.
+    """
     rows = []
-    for (metric, subset), shares in values.items():
+    for metric, subset in several[0]:
+        by_seed = np.stack([values[metric, subset] for values in several])
+        shares = by_seed.mean(axis=0)
         known = np.isfinite(shares)
         if known.any():
             value = float(shares[known].mean())
-            rows.append(Row(method, metric, subset, value, interval(bootstrap.means(shares)), int(known.sum())))
+            spread = seed_spread(by_seed[:, known].mean(axis=1))
+            ci95 = widened(bootstrap.interval_of_mean(shares), value, spread)
+            rows.append(Row(method, metric, subset, value, ci95, int(known.sum())))
     return tuple(rows)
 
 
@@ -96,23 +112,41 @@ def keypoint_rows(
     """
     rows: list[Row] = []
     for alpha in alphas:
-        hits: Floats = np.mean([distance <= alpha for distance in distances], axis=0)
+        hits: Floats = np.stack([distance <= alpha for distance in distances]).astype(np.float64)
         rows += _over_types(method, metric_of(alpha), hits, truth, bootstrap)
-        rows += rows_of(method, dict(_over_images(image_metric_of(alpha), hits, truth)), bootstrap)
+        rows += rows_of(method, [_over_images(image_metric_of(alpha), each, truth) for each in hits], bootstrap)
     return tuple(rows)
 
 
 @dataclass(frozen=True)
 class _Rates:
-    """The hit rates of some keypoint types: ``values (K,)``, bootstrapped ``resampled (B, K)``, over ``n`` examples."""
+    """The hit rates of K keypoint types, the mean over seeds.
 
-    values: Floats
+    Attributes:
+        by_seed: ``(S, K)``: of every seed.
+        resampled: ``(B, K)``: the mean over seeds, bootstrapped.
+        known: ``(N,)``: the examples that show one.
+    """
+
+    by_seed: Floats
     resampled: Floats
-    n: int
+    known: NDArray[np.bool_]
 
-    def row(self, method: str, metric: str, subset: str) -> Row:
+    @property
+    def n(self) -> int:
+        """How many examples show one."""
+        return int(self.known.sum())
+
+    @property
+    def value(self) -> float:
+        """The mean of the types."""
+        return float(mean_known(self.by_seed.mean(axis=0)))
+
+    def row(self, method: str, metric: str, subset: str, bootstrap: Bootstrap) -> Row:
         """Their mean."""
-        return Row(method, metric, subset, float(mean_known(self.values)), interval(mean_known(self.resampled)), self.n)
+        ci95 = interval(mean_known(self.resampled), bootstrap.count(self.known))
+        ci95 = widened(ci95, self.value, seed_spread(mean_known(self.by_seed)))
+        return Row(method, metric, subset, self.value, ci95, self.n)
 
 
 def pck_difference(a: Floats, b: Floats, truth: KeypointTruth, alpha: float, bootstrap: Bootstrap) -> Difference | None:
@@ -126,63 +160,90 @@ def pck_difference(a: Floats, b: Floats, truth: KeypointTruth, alpha: float, boo
         bootstrap: over the examples.
 
     Returns:
-        None where no keypoint is visible.
+        None where no keypoint is visible, or fewer than two groups show one.
     """
-    rates = [_mean_of_classes(_by_class(distances <= alpha, truth, bootstrap)) for distances in (a, b)]
-    if not rates[0].n:
-        return None
-    value = float(mean_known(rates[0].values)) - float(mean_known(rates[1].values))
-    return difference_of(value, mean_known(rates[0].resampled) - mean_known(rates[1].resampled))
+    hits = [(distances <= alpha).astype(np.float64)[None] for distances in (a, b)]
+    first, second = (_mean_of_classes(_by_class(each, truth, bootstrap), truth) for each in hits)
+    resampled = mean_known(first.resampled) - mean_known(second.resampled)
+    return difference_of(first.value - second.value, resampled, bootstrap.count(first.known)) if first.n else None
 
 
 def _over_types(method: str, metric: str, hits: Floats, truth: KeypointTruth, bootstrap: Bootstrap) -> Iterator[Row]:
     rates = _by_class(hits, truth, bootstrap)
     if not rates:
         return
-    yield _mean_of_classes(rates).row(method, metric, "all")
+    yield _mean_of_classes(rates, truth).row(method, metric, "all", bootstrap)
     for name, rate in rates.items():
-        yield rate.row(method, metric, name)
+        yield rate.row(method, metric, name, bootstrap)
     if len(rates) == 1:
         ((name, alone),) = rates.items()
-        yield from _by_type(method, metric, name, alone, truth)
+        yield from _by_type(method, metric, name, alone, truth, bootstrap)
 
 
-def _by_class(hits: ArrayLike, truth: KeypointTruth, bootstrap: Bootstrap) -> dict[str, _Rates]:
-    """The hit rates of every class that shows a keypoint."""
-    shares = np.asarray(hits, dtype=np.float64)
-    rates = {name: _rates_of(shares, truth, name, bootstrap) for name in np.unique(truth.classes).tolist()}
+def _by_class(hits: Floats, truth: KeypointTruth, bootstrap: Bootstrap) -> dict[str, _Rates]:
+    """The hit rates of every class that shows a keypoint, from hits ``(S, N, K)``."""
+    rates = {name: _rates_of(hits, truth, name, bootstrap) for name in np.unique(truth.classes).tolist()}
     return {name: rate for name, rate in rates.items() if rate.n}
 
 
-def _mean_of_classes(rates: Mapping[str, _Rates]) -> _Rates:
+def _mean_of_classes(rates: Mapping[str, _Rates], truth: KeypointTruth) -> _Rates:
     """The classes' means as rates, one a class."""
     several = list(rates.values())
+    if not several:
+        return _Rates(np.empty((1, 0)), np.empty((0, 0)), np.zeros(len(truth.classes), np.bool_))
     return _Rates(
-        np.array([mean_known(rate.values) for rate in several]),
-        np.stack([mean_known(rate.resampled) for rate in several], axis=-1) if several else np.empty((0, 0)),
-        sum(rate.n for rate in several),
+        np.stack([mean_known(rate.by_seed) for rate in several], axis=-1),
+        np.stack([mean_known(rate.resampled) for rate in several], axis=-1),
+        np.any([rate.known for rate in several], axis=0),
     )
 
 
 def _rates_of(hits: Floats, truth: KeypointTruth, name: str, bootstrap: Bootstrap) -> _Rates:
     rows = np.flatnonzero(truth.classes == name)
     visible = truth.visible[rows]
-    found = np.where(visible, hits[rows], 0.0)
-    of_class = Bootstrap(bootstrap.weights[:, rows])
-    return _Rates(pck_by_type(found, visible), of_class.ratios(found, visible), int(visible.any(axis=1).sum()))
+    found = np.where(visible, hits[:, rows], 0.0)
+    by_seed = np.stack([pck_by_type(each, visible) for each in found])
+    known = np.zeros(len(truth.classes), np.bool_)
+    known[rows] = visible.any(axis=1)
+    of_class = Bootstrap(bootstrap.weights[:, rows], bootstrap.groups[rows])
+    return _Rates(by_seed, of_class.ratios(found.mean(axis=0), visible), known)
 
 
-def _by_type(method: str, metric: str, name: str, rates: _Rates, truth: KeypointTruth) -> Iterator[Row]:
+def _by_type(
+    method: str, metric: str, name: str, rates: _Rates, truth: KeypointTruth, bootstrap: Bootstrap
+) -> Iterator[Row]:
     """A Row for every keypoint; one that has the name of its class, or ``all``, is called ``class/keypoint``."""
-    counts = truth.visible.sum(axis=0)
-    for k in np.flatnonzero(counts):
+    for k in np.flatnonzero(truth.visible.any(axis=0)):
         point = truth.names[k]
         subset = f"{name}/{point}" if point in ("all", name) else point
-        one = _Rates(rates.values[k : k + 1], rates.resampled[:, k : k + 1], int(counts[k]))
-        yield one.row(method, metric, subset)
+        one = _Rates(rates.by_seed[:, k : k + 1], rates.resampled[:, k : k + 1], truth.visible[:, k])
+        yield one.row(method, metric, subset, bootstrap)
 
 
-def _over_images(metric: str, hits: Floats, truth: KeypointTruth) -> Mapping[tuple[str, str], Floats]:
+def interval_notes(examples: Sequence[Grouped], untrained: int = 0) -> tuple[str, ...]:
+    """What a reader of the intervals over test examples must know, beyond the documentation.
+
+    Args:
+        examples: N of them.
+        untrained: how many random networks the rows of ``untrained`` are the mean of; 0 where there are none.
+    """
+    groups, notes = len({example.group for example in examples}), []
+    if groups < len(examples):
+        notes.append(
+            f"The {len(examples)} test examples are in {groups} groups (such as people or photographs): intervals are "
+            "made by resampling groups."
+        )
+    if groups < FEW_GROUPS:
+        notes.append(
+            f"Intervals over {groups} group{'s' * (groups != 1)} of test examples hold the true value less often than "
+            "95 times in 100, however expanded; of a single group there is none."
+        )
+    if untrained == 1:
+        notes.append("The interval of untrained holds no spread over random weights, as there is a single network.")
+    return tuple(notes)
+
+
+def _over_images(metric: str, hits: Floats, truth: KeypointTruth) -> Values:
     shares = mean_over_visible(hits, truth.visible)
     by_class = {(metric, name): np.where(truth.classes == name, shares, np.nan) for name in np.unique(truth.classes)}
     return {(metric, "all"): shares} | {(metric, str(name)): values for (_, name), values in by_class.items()}

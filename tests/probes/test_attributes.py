@@ -89,7 +89,7 @@ def expected_scores(truth, predicted):
 
 def test_rows_are_those_of_scikit_learn_over_the_examples_that_have_the_attribute():
     task, truth, predicted = task_and_data()
-    bootstrap = Bootstrap.draw(len(truth), 3, 40)
+    bootstrap = Bootstrap.draw(range(len(truth)), 3, 40)
     scores = task.scores(predicted, truth, bootstrap)
     a, b, c = expected_scores(truth, predicted)
     values = {key: score.value for key, score in scores.items()}
@@ -118,7 +118,7 @@ def test_the_metric_is_the_measure_of_the_kind_or_one_for_both(own, metric):
     assert task.metric == metric
     assert task.paired == (metric,)
     truth = np.array([[0.0, 1.0], [1.0, 2.0], [0.0, 4.0]])[:, : len(own)]
-    brief = task.scores(truth.astype(np.float32), truth, Bootstrap.draw(3, 0, 5), brief=True)
+    brief = task.scores(truth.astype(np.float32), truth, Bootstrap.draw(range(3), 0, 5), brief=True)
     assert set(brief) == {(metric, "all")}
 
 

@@ -4,8 +4,8 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup, shipped_markup
-from vestige.metrics import Bootstrap
-from vestige.probes.scores import mean_of, measure, truth_of
+from vestige.metrics import Bootstrap, seed_spread
+from vestige.probes.scores import measure, truth_of
 from vestige.scores import rows_of
 
 MARKUP = Markup(
@@ -48,13 +48,23 @@ def test_hidden_points_do_not_count_and_hidden_eyes_leave_an_example_out():
     off = np.array([[0, 0], [0, 0], [0, 0], [50, 50]])
     values = measure(np.stack([POINTS + off, POINTS]), hidden)
     np.testing.assert_array_equal(values["nme_inter_ocular", "all"], [0.0, np.nan])
-    (row,) = [r for r in rows_of("x", values, Bootstrap.draw(2)) if (r.metric, r.subset) == ("nme_inter_ocular", "all")]
+    (row,) = [
+        r
+        for r in rows_of("x", [values], Bootstrap.draw(range(2)))
+        if (r.metric, r.subset) == ("nme_inter_ocular", "all")
+    ]
     assert (row.value, row.n) == (0.0, 1)
 
 
 def test_seeds_are_averaged_example_by_example():
-    mean = mean_of([{("m", "all"): np.array([1.0, 3.0])}, {("m", "all"): np.array([3.0, 5.0])}])
-    np.testing.assert_array_equal(mean["m", "all"], [2.0, 4.0])
+    several = [{("m", "all"): np.array([1.0, 3.0, 1.0])}, {("m", "all"): np.array([3.0, 5.0, 2.0])}]
+    bootstrap = Bootstrap.draw("abc")
+    (row,) = rows_of("untrained", several, bootstrap)
+    assert row.value == 2.5
+    low, high = bootstrap.interval_of_mean([2.0, 4.0, 1.5])
+    half = seed_spread([5 / 3, 10 / 3])
+    assert row.ci95 == pytest.approx((2.5 - np.hypot(2.5 - low, half), 2.5 + np.hypot(high - 2.5, half)))
+    assert rows_of("ridge", several[:1], bootstrap)[0].ci95 == bootstrap.interval_of_mean([1.0, 3.0, 1.0])
 
 
 def test_the_eyes_of_the_68_points_are_six_each():

@@ -210,7 +210,7 @@ def test_classes_that_do_not_occur_have_no_say():
     assert counts.occurs.tolist() == [True, False, True]
     assert np.isnan(counts.iou()[1])
     assert mean_over_classes(counts.iou(), counts.occurs) == pytest.approx(counts.iou()[[0, 2]].mean())
-    scores = task(grid=5).scores(responses.reshape(len(truth), -1), tuple(truth), Bootstrap.draw(len(truth)))
+    scores = task(grid=5).scores(responses.reshape(len(truth), -1), tuple(truth), Bootstrap.draw(range(len(truth))))
     assert scores["miou", "grass"].n == 0
     assert scores["miou", "all"].value == pytest.approx(counts.iou()[[0, 2]].mean())
 

@@ -16,7 +16,6 @@ from vestige.metrics import (
     area_under_ced,
     eye_distance,
     failure_rate,
-    interval,
     mean_over_visible,
     point_errors,
 )
@@ -133,18 +132,18 @@ def square(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def make_rows(arrays: dict[str, NDArray[Any]], methods: dict[str, float], metric: str) -> tuple[Row, ...]:
     """The rows that belong to the arrays."""
     n = len(arrays["ids"])
-    bootstrap = Bootstrap.draw(n, resamples=200)
+    bootstrap = Bootstrap.draw(range(n), resamples=200)
     rows = []
     for method in methods:
         errors = arrays[f"error/{method}"]
-        rows.append(Row(method, metric, "all", float(errors.mean()), interval(bootstrap.means(errors)), n))
+        rows.append(Row(method, metric, "all", float(errors.mean()), bootstrap.interval_of_mean(errors), n))
         for limit in (0.08, 0.10):
             rows.append(Row(method, f"auc@{limit:.2f}", "all", area_under_ced(errors, limit), None, n))
             rows.append(Row(method, f"failure@{limit:.2f}", "all", failure_rate(errors, limit), None, n))
         points = point_errors(arrays[f"prediction/{method}"], arrays["truth"]) / arrays["normaliser"][:, None]
         for part, indices in shipped_markup("face68").parts.items():
             values = points[:, list(indices)].mean(axis=1) * (1.3 if "jaw" in part else 0.9)
-            rows.append(Row(method, metric, part, float(values.mean()), interval(bootstrap.means(values)), n))
+            rows.append(Row(method, metric, part, float(values.mean()), bootstrap.interval_of_mean(values), n))
     return tuple(rows)
 
 
@@ -229,7 +228,7 @@ def make_comparison(n: int = 60, *, selection: bool = True, **changes: Any) -> C
             for readout, factor in (("flat", 1.0), ("gap", 2.6 - 0.5 * depth)):
                 level = best * (1 + bend * (depth - 0.6) ** 2) * factor
                 errors = level * difficulty * generator.lognormal(0, 0.15, n)
-                ci95 = interval(Bootstrap.draw(n, resamples=200).means(errors))
+                ci95 = Bootstrap.draw(range(n), resamples=200).interval_of_mean(errors)
                 cost = (ms * (0.2 + 0.8 * depth), int(4 * (21952 if readout == "flat" else 64 * (k + 1))))
                 chosen = level if selection else None
                 entries.append(Entry(spec, f"layer{k}", readout, depth, errors.mean(), ci95, errors, *cost, chosen))

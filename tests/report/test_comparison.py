@@ -92,12 +92,16 @@ def test_ranking_is_by_value_with_paired_differences() -> None:
     noise -= noise.mean(axis=1, keepdims=True)
     names = (("best", 0.0), ("near", 0.001), ("far", 0.02))
     best, near, far = (entry(name, list(faces + shift + own)) for (name, shift), own in zip(names, noise, strict=True))
-    ranked = rank([far, near, best])
+    ranked = rank([far, near, best], range(200))
     assert [one.entry.backbone for one in ranked] == ["best", "near", "far"]
     assert [one.tied for one in ranked] == [True, True, False]
-    expected = paired_difference(far.errors, best.errors, Bootstrap.draw(200))
+    expected = paired_difference(far.errors, best.errors, Bootstrap.draw(range(200)))
     assert ranked[2].to_best == expected
-    assert [one.entry.backbone for one in rank([far, near, best], lower_is_better=False)] == ["far", "near", "best"]
+    assert [one.entry.backbone for one in rank([far, near, best], range(200), lower_is_better=False)] == [
+        "far",
+        "near",
+        "best",
+    ]
 
 
 def test_layers_are_picked_on_training_folds() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vestige.correspondence.marks import Marks
 from vestige.metrics import Bootstrap, Difference, Floats, difference_of, interval, mean_known
@@ -17,11 +17,11 @@ METRIC = "accuracy"
 
 @dataclass(frozen=True)
 class _Shares:
-    """The accuracies of some subsets: ``values (S,)``, bootstrapped ``resampled (B, S)``, over ``n`` examples each."""
+    """The accuracies of some subsets: ``values (S,)``, bootstrapped ``resampled (B, S)``, over ``known (N, S)``."""
 
     values: Floats
     resampled: Floats
-    n: NDArray[np.intp]
+    known: NDArray[np.bool_]
 
     @property
     def mean(self) -> float:
@@ -40,23 +40,30 @@ def accuracy_rows(method: str, right: NDArray[np.bool_], marks: Marks, bootstrap
     """
     names = sorted(set(marks.classes.tolist()))
     shares = _shares(right, marks, {name: marks.classes == name for name in names}, bootstrap)
-    rows = [_row(method, "all", shares.mean, mean_known(shares.resampled), len(np.unique(marks.example)))]
-    rows += _each(method, names, shares)
+    rows = [_row(method, "all", shares.mean, mean_known(shares.resampled), shares.known.any(axis=1), bootstrap)]
+    rows += _each(method, names, shares, bootstrap)
     if len(names) == 1:
         types = np.unique(marks.keypoint).tolist()
         by_type = _shares(right, marks, {str(k): marks.keypoint == k for k in types}, bootstrap)
         own = [
             marks.names[k] if marks.names[k] not in ("all", names[0]) else f"{names[0]}/{marks.names[k]}" for k in types
         ]
-        rows += _each(method, own, by_type)
+        rows += _each(method, own, by_type, bootstrap)
     return tuple(rows)
 
 
-def accuracy_difference(a: NDArray[np.bool_], b: NDArray[np.bool_], marks: Marks, bootstrap: Bootstrap) -> Difference:
-    """The paired difference ``a - b`` of two methods' accuracies, the mean of the classes: on the same resamples."""
+def accuracy_difference(
+    a: NDArray[np.bool_], b: NDArray[np.bool_], marks: Marks, bootstrap: Bootstrap
+) -> Difference | None:
+    """The paired difference ``a - b`` of two methods' accuracies, the mean of the classes: on the same resamples.
+
+    Returns:
+        None where there are fewer than two groups of examples.
+    """
     subsets = {name: marks.classes == name for name in np.unique(marks.classes).tolist()}
     first, second = (_shares(right, marks, subsets, bootstrap) for right in (a, b))
-    return difference_of(first.mean - second.mean, mean_known(first.resampled) - mean_known(second.resampled))
+    resampled = mean_known(first.resampled) - mean_known(second.resampled)
+    return difference_of(first.mean - second.mean, resampled, bootstrap.count(first.known.any(axis=1)))
 
 
 def _shares(
@@ -68,13 +75,13 @@ def _shares(
         for values in (right.astype(np.float64), np.ones(len(marks)))
     )
     values = hits.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
-    return _Shares(values, bootstrap.ratios(hits, counts), (counts > 0).sum(axis=0))
+    return _Shares(values, bootstrap.ratios(hits, counts), counts > 0)
 
 
-def _each(method: str, names: list[str], shares: _Shares) -> Iterator[Row]:
+def _each(method: str, names: list[str], shares: _Shares, bootstrap: Bootstrap) -> Iterator[Row]:
     for i, name in enumerate(names):
-        yield _row(method, name, float(shares.values[i]), shares.resampled[:, i], int(shares.n[i]))
+        yield _row(method, name, float(shares.values[i]), shares.resampled[:, i], shares.known[:, i], bootstrap)
 
 
-def _row(method: str, subset: str, value: float, resampled: Floats, n: int) -> Row:
-    return Row(method, METRIC, subset, value, interval(resampled), n)
+def _row(method: str, subset: str, value: float, resampled: Floats, known: ArrayLike, bootstrap: Bootstrap) -> Row:
+    return Row(method, METRIC, subset, value, interval(resampled, bootstrap.count(known)), int(np.sum(known)))

@@ -40,6 +40,7 @@ from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Reader
 from vestige.metrics import Bootstrap, Floats, mean_known
 from vestige.results import Row
+from vestige.scores import interval_notes
 
 Say = Callable[[str], None]
 
@@ -151,11 +152,11 @@ def classify_keypoints(
     told = [work.tell(method, columns) for method, columns in work.kinds(placed)]
     best = _best(told)
     peaks = work.localise(placed, told, best)
-    found = _measured(told, best, sides, len(test), options)
+    found = _measured(told, best, sides, test, options)
     arrays = {**_arrays(told, sides[1], test), **peaks.arrays()}
     return Classification(
         found.rows,
-        (*found.sweep, *peaks.rows(options.seed)),
+        (*found.sweep, *peaks.rows(test, options.seed)),
         arrays,
         {each.method: each.c for each in told},
         tuple(each.method for each in best),
@@ -325,11 +326,11 @@ class _Measured:
 
 
 def _measured(
-    told: Sequence[Told], best: Sequence[Told], sides: tuple[Marks, Marks], n: int, options: ClassifyOptions
+    told: Sequence[Told], best: Sequence[Told], sides: tuple[Marks, Marks], data: Dataset, options: ClassifyOptions
 ) -> _Measured:
     """Rows of every method, of every C that was tried, and the paired difference of the best two."""
     train, test = sides
-    bootstrap = Bootstrap.draw(n, options.seed)
+    bootstrap, n = Bootstrap.of(data, options.seed), len(data)
     rows = list(accuracy_rows(MAJORITY, _majority(train, test) == test.keypoint, test, bootstrap))
     sweep: list[Row] = []
     for each in told:
@@ -339,10 +340,12 @@ def _measured(
         ]
         (paper, *_) = accuracy_rows(each.method, each.at_paper_c == test.keypoint, test, bootstrap)
         sweep.append(replace(paper, subset=f"C={PAPER_C:g}"))
-    notes = []
+    notes = [*interval_notes(data)]
+    found = None
     if len(best) == 2:
         a, b = best
         found = accuracy_difference(a.predicted == test.keypoint, b.predicted == test.keypoint, test, bootstrap)
+    if found is not None:
         sweep.append(Row(a.method, f"{METRIC} - {b.method}", "all", found.mean, found.ci95, n))
         sweep.append(Row(a.method, f"p of {METRIC} - {b.method}", "all", found.p, None, n))
         low, high = found.ci95
@@ -365,6 +368,7 @@ def _arrays(told: Sequence[Told], test: Marks, data: Dataset) -> dict[str, NDArr
     """Every test mark, and what each method says that it is."""
     return {
         "ids": np.array([example.id for example in data]),
+        "groups": np.array([example.group for example in data]),
         "example": test.example.astype(np.int32),
         "classes": test.classes,
         "keypoint": test.keypoint.astype(np.int16),

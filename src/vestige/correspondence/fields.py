@@ -24,7 +24,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.dense import DenseFeatures
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, interval
+from vestige.metrics import Bootstrap, Floats
 from vestige.results import Row
 
 METHODS = ("neighbours", "random")
@@ -114,14 +114,19 @@ class FieldRun:
                 found[f"neighbours:{layer}", f"similarity@{k}"] = np.array([f.similarity[:k].mean() for f in fields])
         return found
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """``(S,)``: the group of the picture that each seed is in."""
+        return tuple(self.examples[seed.picture].group for seed in self.seeds)
+
     def rows(self) -> tuple[Row, ...]:
-        """Means over seeds, with 95 % intervals over seeds where there are several; seeds without a number left out."""
-        bootstrap = Bootstrap.draw(len(self.seeds), self.seed)
+        """Means over seeds, with 95 % intervals where they are in several pictures; seeds without a number left out."""
+        bootstrap = Bootstrap.draw(self.groups, self.seed)
         rows = []
         for (method, metric), values in self.measures().items():
             known = int(np.isfinite(values).sum())
             if known:
-                ci95 = interval(bootstrap.means(values)) if known > 1 else None
+                ci95 = bootstrap.interval_of_mean(values)
                 layer = method.partition(":")[2]
                 rows.append(Row(method, metric, "all", float(np.nanmean(values)), ci95, known, layer=layer))
         return tuple(rows)

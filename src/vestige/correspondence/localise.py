@@ -25,6 +25,7 @@ from vestige.correspondence.marks import Marks, Progress, seen
 from vestige.correspondence.one_vs_all import Classifier
 from vestige.correspondence.options import ClassifyOptions
 from vestige.correspondence.sift import sift
+from vestige.example import Example
 from vestige.features.extract import exact_arithmetic
 from vestige.features.reader import Reader
 from vestige.geometry import Points
@@ -64,24 +65,25 @@ class Peaks:
             return {}
         return {"peak_marks": self.marks, **{f"peak/{name}": offsets for name, offsets in self.offsets.items()}}
 
-    def rows(self, seed: int) -> tuple[Row, ...]:
+    def rows(self, data: Sequence[Example], seed: int) -> tuple[Row, ...]:
         """By method: the share of peaks that are not on the border, and the mean distance of those from the mark.
 
         Args:
-            seed: of the bootstrap, over examples; ``n`` counts the peaks that a value is over.
+            data: the test examples.
+            seed: of the bootstrap; ``n`` counts the peaks that a value is over.
         """
         if not len(self.marks):
             return ()
         examples, place = np.unique(self.examples, return_inverse=True)
-        bootstrap, rows = Bootstrap.draw(len(examples), seed), []
+        bootstrap, rows = Bootstrap.of([data[row] for row in examples], seed), []
         for method, offsets in self.offsets.items():
             inside = inside_square(offsets)
             far = np.where(inside, np.linalg.norm(offsets.astype(np.float64), axis=1), 0.0)
             every, hits, sums = (np.bincount(place, each, len(examples)) for each in (np.ones(len(far)), inside, far))
-            share = interval(bootstrap.ratios(hits, every))
+            share = interval(bootstrap.ratios(hits, every), bootstrap.count(every))
             rows.append(Row(method, "peaks_inside", "all", float(inside.mean()), share, len(inside)))
             if inside.any():
-                distance = interval(bootstrap.ratios(sums, hits))
+                distance = interval(bootstrap.ratios(sums, hits), bootstrap.count(hits))
                 value = float(sums.sum() / hits.sum())
                 rows.append(Row(method, "peak_distance", "all", value, distance, int(inside.sum())))
         return tuple(rows)

@@ -88,6 +88,7 @@ def _describe_pictures(examples: Sequence[Example]) -> dict[str, Any]:
         "spec": ", ".join(example.id for example in examples[:10]) + (", ..." if len(examples) > 10 else ""),
         "fingerprint": f"sha256:{hashlib.sha256(digests.encode()).hexdigest()}",
         "n": len(examples),
+        "groups": len({example.group for example in examples}),
         "skipped": 0,
         "problems": [],
     }
@@ -104,6 +105,7 @@ def _patch_arrays(found: PatchRun) -> Arrays:
     kept = np.unique(np.linspace(0, count - 1, min(count, KEPT)).round().astype(np.int64))
     arrays: Arrays = {
         "ids": np.array([example.id for example in found.examples]),
+        "groups": np.array([example.group for example in found.examples]),
         "regions": np.array(found.regions, dtype=np.int32),
         "kept": kept,
         **_database_ids(found.library),
@@ -126,6 +128,7 @@ def _patch_arrays(found: PatchRun) -> Arrays:
 def _field_arrays(found: FieldRun) -> Arrays:
     arrays: Arrays = {
         "ids": np.array([example.id for example in found.examples]),
+        "groups": np.array(found.groups),
         "seed_pictures": np.array([seed.picture for seed in found.seeds], dtype=np.int64),
         "seed_points": np.array([(seed.x, seed.y) for seed in found.seeds], dtype=np.float64),
         **_database_ids(found.library),

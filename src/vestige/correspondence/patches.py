@@ -23,7 +23,7 @@ from vestige.correspondence.search import NearestRows
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, interval
+from vestige.metrics import Bootstrap, Floats
 from vestige.results import Row
 
 Region = tuple[int, int, int, int]
@@ -99,14 +99,14 @@ class PatchRun:
     def rows(self) -> tuple[Row, ...]:
         """Means over pictures, with 95 % intervals over pictures where there are several."""
         count = len(self.examples)
-        bootstrap = Bootstrap.draw(count, self.seed)
+        bootstrap = Bootstrap.of(self.examples, self.seed)
         return tuple(
             Row(
                 method,
                 metric,
                 "all",
                 float(values.mean()),
-                interval(bootstrap.means(values)) if count > 1 else None,
+                bootstrap.interval_of_mean(values),
                 count,
                 layer=method.partition(":")[2],
             )

@@ -15,7 +15,7 @@ from vestige.correspondence.neighbours import Neighbours
 from vestige.geometry import Points, from_unit
 from vestige.metrics import Bootstrap, Floats, longer_side, mean_known
 from vestige.results import Row
-from vestige.scores import KeypointTruth, keypoint_rows, metric_of, pck_difference
+from vestige.scores import KeypointTruth, interval_notes, keypoint_rows, metric_of, pck_difference
 
 NEAREST, UNALIGNED, MEAN = "nearest-neighbour", "unaligned", "mean"
 
@@ -73,7 +73,7 @@ def measured(
         seed: of the bootstrap.
         pairs: of methods to compare, the first with the second.
     """
-    truth, bootstrap = truth_of(test), Bootstrap.draw(len(test), seed)
+    truth, bootstrap = truth_of(test), Bootstrap.of(test.examples, seed)
     points = {name: from_unit(unit, test.boxes) for name, unit in methods.items()}
     distances = {name: truth.distances(predicted) for name, predicted in points.items()}
     rows: list[Row] = []
@@ -81,6 +81,7 @@ def measured(
         rows += keypoint_rows(name, [found], truth, alphas, bootstrap)
     arrays: dict[str, NDArray[Any]] = {
         "ids": np.array([example.id for example in test.examples]),
+        "groups": test.groups,
         "classes": test.classes,
         "truth": truth.points,
         "visible": truth.visible,
@@ -91,7 +92,7 @@ def measured(
         **{f"error/{name}": mean_known(np.where(truth.visible, found, np.nan)) for name, found in distances.items()},
     }
     differences, notes = _differences(distances, truth, alphas, bootstrap, pairs)
-    return Measured(tuple(rows), tuple(differences), arrays, tuple(notes))
+    return Measured(tuple(rows), tuple(differences), arrays, (*notes, *interval_notes(test.examples)))
 
 
 def difference_metrics(alpha: float, other: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -122,7 +122,7 @@ class Attributes(VectorTask[Floats]):
         """The metric over all training views."""
         assert encoded.known is not None  # encode gives it
         truth = np.where(encoded.known, encoded.values, np.nan)
-        once = Bootstrap(np.ones((1, len(truth)), np.float32))
+        once = Bootstrap.once(len(truth))
         return self.scores(predicted, truth, once, brief=True)[self.metric, "all"].value
 
     def truth(self, views: Views) -> Floats:
@@ -140,7 +140,8 @@ class Attributes(VectorTask[Floats]):
             for k, attribute in enumerate(self.attributes)
             if _measurable(truth[:, k])
         }
-        n = int(np.isfinite(truth).any(axis=1).sum())
+        known = np.isfinite(truth).any(axis=1)
+        n = int(known.sum()), bootstrap.count(known)
         found: dict[tuple[str, str], Score] = {}
         if self.metric == SKILL:
             found[SKILL, "all"] = _mean([_as_skill(a, score) for a, score in each.items()], n)
@@ -230,16 +231,20 @@ def _score(attribute: Attribute, readings: Numbers, values: Floats, bootstrap: B
     weights = np.concatenate([np.ones((1, int(known.sum())), np.float32), bootstrap.weights[:, known]])
     if attribute.binary:
         found = weighted_auc(readings[known], values[known] == 1, weights)
+        groups = min(bootstrap.count(values == value) for value in (0, 1))  # the rarer kind decides how much is known
     else:
         found = weighted_r2(readings[known], values[known], weights)
-    return Score(float(found[0]), found[1:], int(known.sum()))
+        groups = bootstrap.count(known)
+    return Score(float(found[0]), found[1:], int(known.sum()), groups)
 
 
 def _as_skill(attribute: Attribute, score: Score) -> Score:
-    return Score(2 * score.value - 1, 2 * score.resampled - 1, score.n) if attribute.binary else score
+    if not attribute.binary:
+        return score
+    return replace(score, value=2 * score.value - 1, resampled=2 * score.resampled - 1)
 
 
-def _mean(scores: Sequence[Score], n: int) -> Score:
-    """The attributes' mean, resample by resample."""
+def _mean(scores: Sequence[Score], n: tuple[int, int]) -> Score:
+    """The attributes' mean, resample by resample; ``n`` examples and groups."""
     resampled: Floats = np.mean([score.resampled for score in scores], axis=0)
-    return Score(float(np.mean([score.value for score in scores])), resampled, n)
+    return Score(float(np.mean([score.value for score in scores])), resampled, *n)

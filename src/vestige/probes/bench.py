@@ -139,7 +139,7 @@ def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mi
         Truth(points, visible, truth.boxes[views.rows], truth.normaliser[views.rows], truth.metric, truth.parts),
         example_views(test, setup.box_margin),
         truth_of(test, markup, setup.normaliser),
-        Bootstrap.draw(len(test), setup.seed),
+        Bootstrap.of(test, setup.seed),
     )
 
 

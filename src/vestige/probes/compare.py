@@ -19,12 +19,12 @@ from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.reader import DEFAULT, Read, Reader
 from vestige.files import write_json
-from vestige.metrics import interval
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.report.text import count
 from vestige.results import now
+from vestige.scores import interval_notes
 from vestige.spec import EVEN_LAYERS
 from vestige.version import __version__
 
@@ -91,6 +91,7 @@ def compare_landmarks(
         metric=metric,
         unit=_UNITS[setup.normaliser],
         ids=np.array([example.id for example in test]),
+        groups=np.array([example.group for example in test]),
         entries=tuple(entries),
         baselines=baselines,
         skipped=tuple(skipped),
@@ -99,7 +100,7 @@ def compare_landmarks(
         created=now(),
         seconds=round(time.monotonic() - started, 1),
         vestige=__version__,
-        notes=tuple(notes),
+        notes=(*notes, *interval_notes(test)),
     )
 
 
@@ -127,9 +128,9 @@ class _Measured:
         """The entry, or None where it is not there or was cut off."""
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            low, high = fields.pop("ci95")
+            ci95 = fields.pop("ci95")
             errors = np.array([np.nan if e is None else e for e in fields.pop("errors")])
-            return Entry(**fields, ci95=(low, high), errors=errors)
+            return Entry(**fields, ci95=None if ci95 is None else (ci95[0], ci95[1]), errors=errors)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -143,7 +144,7 @@ def _baselines(bench: Bench, rgb: str, reader: Reader) -> tuple[Baseline, ...]:
     (rgb_errors,) = bench.test_errors([fitted])
     mean_errors = bench.errors_of(bench.mean().predict(None, len(bench.test_views)))
     return tuple(
-        Baseline(name, float(np.nanmean(errors)), interval(bench.bootstrap.means(errors)), errors)
+        Baseline(name, float(np.nanmean(errors)), bench.bootstrap.interval_of_mean(errors), errors)
         for name, errors in (("mean", mean_errors), ("rgb", rgb_errors))
     )
 
@@ -207,7 +208,7 @@ def _measure_backbone(bench: Bench, backbone: str, asked: Sequence[_Asked], meas
             each.name,
             read.depth,
             float(np.nanmean(errors)),
-            interval(bench.bootstrap.means(errors)),
+            bench.bootstrap.interval_of_mean(errors),
             errors,
             cost[read.layer.name],
             read.size * (2 if bench.reader.options.store_dtype == "float16" else 4),

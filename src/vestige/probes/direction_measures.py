@@ -102,7 +102,7 @@ class Effects:
 
 
 def effect_rows(
-    directions: Sequence[Direction], names: Sequence[str], effects: Effects, n: int, seed: int
+    directions: Sequence[Direction], names: Sequence[str], effects: Effects, n: int, bootstrap: Bootstrap
 ) -> list[Row]:
     """Rows ``change`` (of the attribute's own reading) and ``leak`` (of another's), in standard deviations.
 
@@ -115,11 +115,12 @@ def effect_rows(
         names: ``(t,)`` of the readings.
         effects: of the directions.
         n: how many test faces there are.
-        seed: of the bootstrap.
+        bootstrap: over the K faces that are read again.
     """
     rows = []
     faces = effects.reencoded_changes()
-    several = Bootstrap.draw(len(faces), seed).means(faces.reshape(len(faces), -1)) if len(faces) else None
+    several = bootstrap.means(faces.reshape(len(faces), -1)) if len(faces) else None
+    groups = bootstrap.count(np.ones(len(faces)))
     for method in dict.fromkeys(direction.method for direction in directions):
         which = [k for k, direction in enumerate(directions) if direction.method == method]
         for ending, matrix in (("", effects.own), ("_other_half", effects.other_half)):
@@ -128,7 +129,7 @@ def effect_rows(
         if several is not None:
             resampled = [_numbers(directions, names, which, m) for m in several.reshape(-1, *faces.shape[1:])]
             for key, value in _numbers(directions, names, which, faces.mean(axis=0)).items():
-                ci95 = interval(np.array([numbers[key] for numbers in resampled]))
+                ci95 = interval(np.array([numbers[key] for numbers in resampled]), groups)
                 rows.append(Row(method, f"{key[0]}_reencoded", key[1], value, ci95, len(faces)))
     return rows
 

@@ -17,7 +17,7 @@ from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
 from vestige.files import write_json
-from vestige.metrics import Floats
+from vestige.metrics import Bootstrap, Floats
 from vestige.probes.attributes import Attributes
 from vestige.probes.bench import readable
 from vestige.probes.direction_measures import (
@@ -38,6 +38,7 @@ from vestige.probes.vectors import rows_of_scores
 from vestige.probes.views import fold_labels
 from vestige.report.text import count
 from vestige.results import Row
+from vestige.scores import interval_notes
 from vestige.spec import EVEN_LAYERS
 
 _FILE = "directions.json"
@@ -295,7 +296,8 @@ def _measure(laid: _Laid, reader: Reader, say: Say) -> tuple[Evaluation, tuple[D
     say(f"{len(moved.faces)} moved faces through the network again")
     own = change_matrix(directions, probe.coef, _spread(moved.readings))
     effects = Effects(own, other_half, _read_again(laid, moved, reader))
-    return Evaluation(tuple(_rows(laid, moved, effects)), _arrays(laid, moved, effects)), directions
+    notes = interval_notes(laid.bench.test_views.examples)
+    return Evaluation(tuple(_rows(laid, moved, effects)), _arrays(laid, moved, effects), notes), directions
 
 
 def _across_halves(laid: _Laid) -> Floats:
@@ -342,8 +344,9 @@ def _read_again(laid: _Laid, moved: _Moved, reader: Reader) -> Floats:
 def _rows(laid: _Laid, moved: _Moved, effects: Effects) -> list[Row]:
     bench, task = laid.bench, laid.task
     colour_truth = laid.colours.truth(bench.test_views)
+    again = Bootstrap.of([bench.test_views.examples[face] for face in moved.faces], laid.options.seed)
     return [
-        *effect_rows(moved.directions, task.names, effects, len(moved.readings), laid.options.seed),
+        *effect_rows(moved.directions, task.names, effects, len(moved.readings), again),
         *rows_of_scores("ridge", task.scores(moved.readings.astype(np.float32), bench.truth, bench.bootstrap)),
         *rows_of_scores("ridge", laid.colours.scores(moved.bases, colour_truth, bench.bootstrap, brief=True)),
     ]

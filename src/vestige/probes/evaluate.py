@@ -16,10 +16,10 @@ from vestige.images import Crop
 from vestige.metrics import Bootstrap, Floats
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import predict_points
-from vestige.probes.scores import Truth, mean_of, measure, truth_of
+from vestige.probes.scores import Truth, measure, truth_of
 from vestige.probes.views import Views, example_views
 from vestige.results import Row
-from vestige.scores import Values, rows_of
+from vestige.scores import Values, interval_notes, rows_of
 
 PICTURES = 48
 """How many test examples leave a small picture in the run, evenly spread from the best to the worst."""
@@ -53,7 +53,7 @@ def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Exam
     check_points(test, setup)
     truth = truth_of(test, setup.markup, setup.normaliser)
     views = example_views(test, setup.box_margin)
-    bootstrap = Bootstrap.draw(len(test), setup.seed)
+    bootstrap = Bootstrap.of(test, setup.seed)
     arrays = describe(test, truth, views)
     measured: dict[str, list[Values]] = {}
     for method in methods:
@@ -67,13 +67,12 @@ def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Exam
         if predicted.part_boxes is not None:
             arrays["parts"] = np.array(method.model.look_backs[-1].parts)
             arrays["part_boxes"] = predicted.part_boxes
-    means = {name: mean_of(several) for name, several in measured.items()}
-    for name, values in means.items():
-        arrays.setdefault(f"error/{name}", values[truth.metric, "all"])
+    for name, several in measured.items():
+        arrays.setdefault(f"error/{name}", np.mean([values[truth.metric, "all"] for values in several], axis=0))
     last = methods[-1].stages[-1]
     arrays |= small_pictures(test, views, spread_rows(arrays[f"error/{last}"]))
-    rows = tuple(row for name, values in means.items() for row in rows_of(name, values, bootstrap))
-    return Evaluation(rows, arrays)
+    rows = tuple(row for name, several in measured.items() for row in rows_of(name, several, bootstrap))
+    return Evaluation(rows, arrays, interval_notes(test, len(measured.get("untrained", ()))))
 
 
 def check_points(examples: Sequence[Example], setup: Setup) -> None:
@@ -96,6 +95,7 @@ def describe(test: Sequence[Example], truth: Truth, views: Views) -> dict[str, N
     """What ``examples.npz`` says of the test examples, whatever the method."""
     return {
         "ids": np.array([example.id for example in test]),
+        "groups": np.array([example.group for example in test]),
         "truth": truth.points,
         "visible": truth.visible,
         "boxes": truth.boxes,

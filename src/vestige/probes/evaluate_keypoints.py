@@ -21,7 +21,7 @@ from vestige.probes.points import PredictedPoints, predict_points
 from vestige.probes.scores import Truth, truth_of
 from vestige.probes.views import example_views
 from vestige.results import Row
-from vestige.scores import KeypointTruth, keypoint_rows
+from vestige.scores import KeypointTruth, interval_notes, keypoint_rows
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def evaluate_keypoints(probes: KeypointProbes, test: Sequence[Example], reader: 
     """
     setup = probes.setup
     laid = lay_test(test, setup, [probe.points for probe in probes.classes])
-    bootstrap = Bootstrap.draw(len(laid.examples), setup.seed)
+    bootstrap = Bootstrap.of(laid.examples, setup.seed)
     views = example_views(laid.examples, setup.box_margin)
     found = _Found.empty(laid.truth.points.shape[:2], tuple(setup.markup.parts))
     for probe in probes.classes:
@@ -96,13 +96,15 @@ def evaluate_keypoints(probes: KeypointProbes, test: Sequence[Example], reader: 
         distances = {suffix: laid.truth.distances(points) for suffix, points in seeds.items()}
         rows += keypoint_rows(name, list(distances.values()), laid.truth, setup.alphas, bootstrap)
         arrays |= {f"prediction/{name}{suffix}": points for suffix, points in seeds.items()}
-        error = np.mean([mean_over_visible(d, laid.truth.visible) for d in distances.values()], axis=0)
-        arrays[f"error/{name}"] = error
+        errors = {suffix: mean_over_visible(d, laid.truth.visible) for suffix, d in distances.items()}
+        arrays |= {f"error/{name}{suffix}": error for suffix, error in errors.items()}
+        arrays[f"error/{name}"] = np.mean(list(errors.values()), axis=0)
     if found.looked:
         arrays |= {"parts": np.array(tuple(setup.markup.parts)), "part_boxes": found.part_boxes}
     last = arrays[f"error/{list(found.predictions)[-1]}"]
     arrays |= small_pictures(laid.examples, views, spread_rows(np.nan_to_num(last, nan=0.0)))
-    return Evaluation(tuple(rows), arrays, laid.left_out)
+    notes = interval_notes(laid.examples, len(found.predictions.get("untrained", ())))
+    return Evaluation(tuple(rows), arrays, (*laid.left_out, *notes))
 
 
 @dataclass

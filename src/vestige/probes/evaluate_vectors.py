@@ -16,6 +16,7 @@ from vestige.probes.linear import LinearProbe
 from vestige.probes.vector_methods import VectorMethod
 from vestige.probes.vectors import Numbers, Scores, VectorTask, differences, mean_scores, rows_of_scores
 from vestige.probes.views import Views
+from vestige.scores import interval_notes
 
 
 def read_vectors(probe: LinearProbe, views: Views, reader: Reader) -> Numbers:
@@ -37,9 +38,10 @@ def evaluate_vectors(
     """
     views = task.test_views(test)
     truth = task.truth(views)
-    bootstrap = Bootstrap.draw(len(test), seed)
+    bootstrap = Bootstrap.of(test, seed)
     arrays: dict[str, NDArray[Any]] = {
         "ids": np.array([example.id for example in test]),
+        "groups": np.array([example.group for example in test]),
         "crops": views.boxes,
         **task.arrays(truth),
     }
@@ -63,7 +65,8 @@ def evaluate_vectors(
     means = {name: mean_scores(several) for name, several in scores.items()}
     paired = differences(means, main, task.paired)
     rows = (row for name, found in means.items() for row in rows_of_scores(name, {**found, **paired.get(name, {})}))
-    return Evaluation(tuple(rows), arrays, task.notes(test))
+    notes = (*task.notes(test), *interval_notes(test, len(scores.get("untrained", ()))))
+    return Evaluation(tuple(rows), arrays, notes)
 
 
 def _main_stage(task: VectorTask[Any], methods: Sequence[VectorMethod]) -> str:

@@ -311,7 +311,7 @@ class _Sweep:
     def rows(self, method: str, fitted: Fitted, seed: int | None) -> list[Row]:
         """Out-of-fold and test PCK of every layer."""
         alpha = self.setup.alphas[0]
-        bootstrap = Bootstrap.draw(len(self.laid.examples), self.setup.seed)
+        bootstrap = Bootstrap.of(self.laid.examples, self.setup.seed)
         n = sum(len(bench.targets.points) for bench in self.benches.values())
         rows: list[Row] = []
         for index, points in enumerate(self._test_points(fitted)):

@@ -18,7 +18,6 @@ from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.geometry import FACE_MARGIN
-from vestige.metrics import interval
 from vestige.probes.bench import Bench, Candidate, best_of, lay_bench, readable
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.fit import Fit
@@ -232,7 +231,7 @@ def _sweep_rows(method: str, bench: Bench, candidates: Sequence[Candidate], seed
     rows: list[Row] = []
     for candidate, shares in zip(candidates, bench.test_errors(candidates), strict=True):
         known = np.isfinite(shares)
-        ci95 = interval(bench.bootstrap.means(shares))
+        ci95 = bench.bootstrap.interval_of_mean(shares)
         n = len(bench.targets.points)
         rows += same_but(
             [

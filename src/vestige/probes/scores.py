@@ -21,7 +21,6 @@ from vestige.metrics import (
     mean_over_visible,
     point_errors,
 )
-from vestige.scores import Values
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
@@ -120,9 +119,3 @@ def measure(predicted: Points, truth: Truth) -> dict[tuple[str, str], Floats]:
         values[f"auc@{limit:.2f}", "all"] = np.where(known, np.clip(1 - overall / limit, 0, 1), np.nan)
         values[f"failure@{limit:.2f}", "all"] = np.where(known, overall > limit, np.nan)
     return values
-
-
-def mean_of(several: Iterable[Values]) -> dict[tuple[str, str], Floats]:
-    """The mean over seeds of each example's share."""
-    stacked = list(several)
-    return {key: np.mean([values[key] for values in stacked], axis=0) for key in stacked[0]}

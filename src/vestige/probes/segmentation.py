@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
@@ -173,23 +173,28 @@ class Segmentation(VectorTask[Masks]):
 
     def _all(self, counts: PixelCounts, bootstrap: Bootstrap) -> Scores:
         precision = counts.average_precision(), counts.average_precision(bootstrap.weights)
-        accuracy = Score(float(counts.accuracy()), counts.accuracy(bootstrap.weights), _labelled(counts))
+        n = _pictures(counts.present.any(axis=1), bootstrap)
+        accuracy = Score(float(counts.accuracy()), counts.accuracy(bootstrap.weights), *n)
         return {
             **self._iou(counts, bootstrap),
-            **self._by_class("pixel_ap", *precision, counts),
+            **self._by_class("pixel_ap", *precision, counts, bootstrap),
             ("pixel_accuracy", "all"): accuracy,
         }
 
     def _iou(self, counts: PixelCounts, bootstrap: Bootstrap) -> Scores:
-        return self._by_class("miou", counts.iou(), counts.iou(bootstrap.weights), counts)
+        return self._by_class("miou", counts.iou(), counts.iou(bootstrap.weights), counts, bootstrap)
 
-    def _by_class(self, metric: str, values: Floats, resampled: Floats, counts: PixelCounts) -> Scores:
+    def _by_class(
+        self, metric: str, values: Floats, resampled: Floats, counts: PixelCounts, bootstrap: Bootstrap
+    ) -> Scores:
         """A metric of each class, ``(C,)`` and ``(B, C)``, and its mean."""
         means = (mean_over_classes(x, counts.occurs) for x in (values, resampled))
         mean, resampled_mean = means
-        found = {(metric, "all"): Score(float(mean), resampled_mean, _labelled(counts))}
+        labelled = _pictures(counts.present.any(axis=1), bootstrap)
+        found = {(metric, "all"): Score(float(mean), resampled_mean, *labelled)}
         for c, name in enumerate(self.table.names):
-            found[metric, name] = Score(float(values[c]), resampled[:, c], int((counts.present[:, c] > 0).sum()))
+            own = _pictures(counts.present[:, c] > 0, bootstrap)
+            found[metric, name] = Score(float(values[c]), resampled[:, c], *own)
         return found
 
     def measure(self, predicted: Numbers, truth: Masks, bootstrap: Bootstrap) -> Measured:
@@ -253,9 +258,9 @@ def squashed(labels: Labels, size: int) -> Labels:
     return found
 
 
-def _labelled(counts: PixelCounts) -> int:
-    """How many pictures have a labelled pixel."""
-    return int((counts.present.sum(axis=1) > 0).sum())
+def _pictures(known: ArrayLike, bootstrap: Bootstrap) -> tuple[int, int]:
+    """How many pictures ``(N,)`` are known, and in how many groups they are."""
+    return int(np.sum(known)), bootstrap.count(known)
 
 
 def _listed(classes: Sequence[str], void: int | None) -> str:

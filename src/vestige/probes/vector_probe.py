@@ -304,5 +304,5 @@ def lay_vector_bench(task: VectorTask[Any], train: Dataset, test: Dataset, seed:
         folds[train_views.rows],
         test_views,
         task.truth(test_views),
-        Bootstrap.draw(len(test), seed),
+        Bootstrap.of(test, seed),
     )

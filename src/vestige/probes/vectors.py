@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, interval
+from vestige.metrics import Bootstrap, Floats, Interval, interval, seed_spread, widened
 from vestige.probes.evaluate import spread_rows
 from vestige.probes.linear import LinearProbe
 from vestige.probes.views import Views
@@ -48,11 +49,15 @@ class Score:
         value: over all test examples.
         resampled: ``(B,)``: the same over every resample of them; NaN where a resample has none.
         n: how many test examples it is over.
+        groups: how many groups these are in.
+        spread: of the mean over seeds, as :func:`vestige.metrics.seed_spread` gives it.
     """
 
     value: float
     resampled: Floats
     n: int
+    groups: int
+    spread: float = 0.0
 
 
 Scores = Mapping[tuple[str, str], Score]
@@ -176,7 +181,8 @@ class VectorTask(ABC, Generic[Truth]):
 def share_score(shares: Floats, bootstrap: Bootstrap) -> Score:
     """The score of a metric that is a mean over examples, from each one's share ``(N,)``; NaN where it has none."""
     known = np.isfinite(shares)
-    return Score(float(shares[known].mean()) if known.any() else np.nan, bootstrap.means(shares), int(known.sum()))
+    value = float(shares[known].mean()) if known.any() else np.nan
+    return Score(value, bootstrap.means(shares), int(known.sum()), bootstrap.count(known))
 
 
 def mean_scores(several: Sequence[Scores]) -> Scores:
@@ -186,6 +192,8 @@ def mean_scores(several: Sequence[Scores]) -> Scores:
             float(np.mean([scores[key].value for scores in several])),
             np.mean([scores[key].resampled for scores in several], axis=0),
             score.n,
+            score.groups,
+            seed_spread([scores[key].value for scores in several]),
         )
         for key, score in several[0].items()
     }
@@ -204,13 +212,17 @@ def differences(methods: Mapping[str, Scores], full: str, metrics: Sequence[str]
 
 
 def _difference(a: Score, b: Score) -> Score:
-    return Score(a.value - b.value, a.resampled - b.resampled, b.n)
+    return Score(a.value - b.value, a.resampled - b.resampled, b.n, b.groups, math.hypot(a.spread, b.spread))
 
 
 def rows_of_scores(method: str, scores: Scores) -> tuple[Row, ...]:
     """One Row per metric and subset; those that no test example has a say in are left out."""
     return tuple(
-        Row(method, metric, subset, score.value, interval(score.resampled), score.n)
+        Row(method, metric, subset, score.value, _interval(score), score.n)
         for (metric, subset), score in scores.items()
         if score.n and np.isfinite(score.value)
     )
+
+
+def _interval(score: Score) -> Interval | None:
+    return widened(interval(score.resampled, score.groups), score.value, score.spread)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -98,6 +98,7 @@ class Comparison:
         config: every option, resolved; ``command`` as it was given.
         created, seconds, vestige: as in results.json.
         notes: what a reader of the numbers must know.
+        groups: ``(N,)``: the group of each test example; None for each its own.
     """
 
     task: str
@@ -114,6 +115,7 @@ class Comparison:
     seconds: float = 0.0
     vestige: str = ""
     notes: tuple[str, ...] = ()
+    groups: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         if not self.entries:
@@ -164,11 +166,20 @@ class Ranked:
         return self.to_best is None or self.to_best.ci95[0] <= 0 <= self.to_best.ci95[1]
 
 
-def rank(entries: Sequence[Entry], *, lower_is_better: bool = True, seed: int = 0) -> tuple[Ranked, ...]:
-    """Entries from best to worst by their value, with paired bootstrap differences ``entry - best``."""
+def rank(
+    entries: Sequence[Entry], groups: Iterable[Hashable], *, lower_is_better: bool = True, seed: int = 0
+) -> tuple[Ranked, ...]:
+    """Entries from best to worst by their value, with paired bootstrap differences ``entry - best``.
+
+    Args:
+        entries: measured on the same N test examples.
+        groups: ``(N,)`` of these.
+        lower_is_better: of the value.
+        seed: of the bootstrap.
+    """
     order = sorted(entries, key=lambda entry: entry.value if lower_is_better else -entry.value)
     best = order[0]
-    bootstrap = Bootstrap.draw(len(best.errors), seed)
+    bootstrap = Bootstrap.draw(groups, seed)
     differences = (None if e is best else paired_difference(e.errors, best.errors, bootstrap) for e in order)
     return tuple(Ranked(place, e, d) for place, (e, d) in enumerate(zip(order, differences, strict=True), start=1))
 
@@ -182,6 +193,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
     document = {"schema": SCHEMA, **_without_errors(comparison)}
     arrays = {
         "ids": comparison.ids,
+        "groups": comparison.ids if comparison.groups is None else comparison.groups,
         "errors": np.stack([entry.errors for entry in comparison.entries]),
         "baseline_errors": np.array([baseline.errors for baseline in comparison.baselines], dtype=np.float64),
     }
@@ -190,7 +202,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
 
 
 def _without_errors(comparison: Comparison) -> dict[str, Any]:
-    plain = {key: value for key, value in vars(comparison).items() if key != "ids"}
+    plain = {key: value for key, value in vars(comparison).items() if key not in ("ids", "groups")}
     for name in ("entries", "baselines"):
         plain[name] = [
             {key: value for key, value in vars(one).items() if key != "errors"} for one in getattr(comparison, name)
@@ -231,6 +243,7 @@ def _comparison(document: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
         **{
             **document,
             "ids": arrays["ids"],
+            "groups": arrays.get("groups"),
             "entries": tuple(Entry(**_measured(one, errors)) for one, errors in entries),
             "baselines": tuple(Baseline(**_measured(one, errors)) for one, errors in baselines),
             "skipped": tuple(Skipped(**one) for one in document["skipped"]),

@@ -140,7 +140,8 @@ def _interval(comparison: Comparison, entry: Entry) -> str:
 
 
 def _ranked(comparison: Comparison, entries: Sequence[Entry]) -> tuple[Ranked, ...]:
-    return rank(entries, lower_is_better=comparison.lower_is_better)
+    groups = comparison.ids if comparison.groups is None else comparison.groups
+    return rank(entries, groups.tolist(), lower_is_better=comparison.lower_is_better)
 
 
 def _depth(comparison: Comparison) -> Section:

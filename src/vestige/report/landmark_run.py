@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vestige.errors import VestigeError
 from vestige.geometry import Box, Points
 from vestige.metrics import Floats
-from vestige.report.measured_run import MeasuredRun
+from vestige.report.measured_run import MeasuredRun, groups_kept
 from vestige.results import Results
 from vestige.run import Arrays, Run
 
@@ -41,6 +41,7 @@ class LandmarkExamples:
         picture_rows: ``(M,)`` rows of the examples whose picture was kept.
         pictures: ``(M, S, S, 3)``: their crops.
         part_boxes: by part, ``(N, 4)`` pixels: where look-back looked; empty without look-back.
+        groups: ``(N,)``.
     """
 
     ids: NDArray[np.str_]
@@ -52,6 +53,7 @@ class LandmarkExamples:
     picture_rows: NDArray[np.intp]
     pictures: NDArray[np.uint8]
     part_boxes: Mapping[str, Box]
+    groups: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,13 @@ class LandmarkRun(MeasuredRun):
 
     @property
     def errors(self) -> Mapping[str, Floats]:
-        """By method, ``(N,)``: each test example's error."""
+        """By method, and by ``METHOD@SEED``, ``(N,)``: each test example's error."""
         return self.examples.errors
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """``(N,)``: the group of each test example."""
+        return self.examples.groups
 
 
 def read_landmark_run(run: Run) -> LandmarkRun:
@@ -128,6 +135,7 @@ def _examples(path: Path, arrays: Arrays) -> LandmarkExamples:
         picture_rows=rows,
         pictures=pictures.astype(np.uint8),
         part_boxes={part: boxes[:, p].astype(np.float64) for p, part in enumerate(parts)},
+        groups=groups_kept(arrays, n),
     )
 
 

@@ -150,8 +150,9 @@ def run_differences(runs: Sequence[LandmarkRun]) -> Table | None:
         for method in ("ridge", "look-back"):
             a, b = run.examples.errors.get(method), first.examples.errors.get(method)
             if a is not None and b is not None:
-                difference = paired_difference(a, b, Bootstrap.draw(len(a)))
-                rows.append(difference_cells(label(method), f"{run.name} − {first.name}", difference))
+                difference = paired_difference(a, b, Bootstrap.draw(first.groups))
+                if difference is not None:
+                    rows.append(difference_cells(label(method), f"{run.name} − {first.name}", difference))
     if not rows:
         return None
     return Table(

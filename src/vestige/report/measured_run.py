@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
-from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
+from vestige.metrics import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
 from vestige.results import Results, Row
 from vestige.run import Arrays, Run
 
@@ -60,8 +65,14 @@ class MeasuredRun:
 
     @property
     def errors(self) -> Mapping[str, Floats]:
-        """By method, ``(N,)``: each test example's error; empty where the run keeps none."""
+        """By method, and ``METHOD@SEED`` of one that is the mean of several, ``(N,)``: each test example's error;
+        empty where the run keeps none."""
         return {}
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """``(N,)``: the group of each test example; empty where the run keeps no errors."""
+        return ()
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -98,11 +109,23 @@ class MeasuredRun:
         return Difference(value.value, value.ci95, p.value)
 
     def difference(self, a: str, b: str) -> Difference | None:
-        """The paired difference of two methods' errors over the test examples, ``a - b``."""
+        """The paired difference of two methods' errors over the test examples, ``a - b``; its interval holds the
+        spread over seeds of one that is the mean of several."""
         errors = self.errors
         if a not in errors or b not in errors:
             return None
-        return paired_difference(errors[a], errors[b], Bootstrap.draw(len(errors[a])))
+        spread = math.hypot(self._seed_spread(a), self._seed_spread(b))
+        return paired_difference(errors[a], errors[b], Bootstrap.draw(self.groups), spread)
+
+    def _seed_spread(self, method: str) -> float:
+        own = [errors for name, errors in self.errors.items() if name.startswith(f"{method}@")]
+        return seed_spread(mean_known(np.stack(own))) if own else 0.0
+
+
+def groups_kept(arrays: Mapping[str, NDArray[Any]], n: int) -> list[str]:
+    """The groups of ``n`` test examples from ``examples.npz``; of a run that did not keep them, each its own."""
+    groups: list[str] = arrays["groups"].tolist() if "groups" in arrays else [str(row) for row in range(n)]
+    return groups
 
 
 def check_whole(run: Run, results: Results, arrays: Arrays, config: Sequence[str], names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vestige.errors import VestigeError
 from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
 from vestige.report.blocks import Cell, RowGroup, Table
+from vestige.report.measured_run import groups_kept
 from vestige.report.style import Theme, decimal_axis, label_right
 from vestige.report.text import p_value, signed, size, value_range
 from vestige.results import Results, Row
@@ -76,12 +77,9 @@ class SearchRun:
         return values
 
     def difference(self, first: tuple[str, str, str], second: tuple[str, str, str]) -> Difference | None:
-        """The paired difference of two (method, layer, metric); None where there is one picture or seed."""
-        pair = [self.values(*first), self.values(*second)]
-        known = np.isfinite(pair).all(axis=0)
-        if known.sum() < 2:
-            return None
-        return paired_difference(pair[0][known], pair[1][known], Bootstrap.draw(int(known.sum())))
+        """The paired difference of two (method, layer, metric); None where all pictures or seeds are of one group."""
+        a, b = self.values(*first), self.values(*second)
+        return paired_difference(a, b, Bootstrap.draw(groups_kept(self.arrays, len(a))))
 
 
 def read_search_run(run: Run, needed: Callable[[SearchRun], Sequence[str]]) -> SearchRun:

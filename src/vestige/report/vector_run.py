@@ -15,7 +15,7 @@ from vestige.metrics import Floats
 from vestige.report.blocks import Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers, layer_order
-from vestige.report.measured_run import MeasuredRun
+from vestige.report.measured_run import MeasuredRun, groups_kept
 from vestige.report.text import count, signed, value_range
 from vestige.results import Row
 from vestige.run import Run
@@ -43,11 +43,17 @@ class VectorRun(MeasuredRun):
 
     @property
     def errors(self) -> Mapping[str, Floats]:
-        """By method, ``(N,)``: each test example's error."""
-        found = {
-            name.removeprefix("error/"): values for name, values in self.arrays.items() if name.startswith("error/")
+        """By method, and by ``METHOD@SEED``, ``(N,)``: each test example's error."""
+        return {
+            name.removeprefix("error/"): values.astype(np.float64)
+            for name, values in self.arrays.items()
+            if name.startswith("error/")
         }
-        return {name: values.astype(np.float64) for name, values in found.items() if "@" not in name}
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """``(N,)``: the group of each test example."""
+        return groups_kept(self.arrays, len(self.arrays["ids"]))
 
     def predictions(self, method: str) -> NDArray[np.float32]:
         """What a method read out of the test examples: ``(N, t)``."""
