@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from vestige.cli.stopping import command_line as command_line
 from vestige.cli.sweeps import ranking_table, sweep_table
+from vestige.progress import Lines
 
 if TYPE_CHECKING:
     from vestige.report.comparison import Comparison
@@ -26,40 +28,47 @@ _LISTED = 10  # problems that are printed before they are only counted
 
 @dataclass
 class Listener:
-    """Shows what is being done: a line per step, a bar with throughput and time left per extraction."""
+    """Shows what is being done: a line per step, and of what is counted a bar with throughput and time left.
+
+    Where standard error is no terminal, counts are lines, too.
+    """
 
     progress: Progress
+    lines: Lines
     _task: TaskID | None = None
     _what: str = ""
-    _shown: dict[str, int] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
         """A step begins."""
         self._what = text
-        self._task = None
-        self.progress.console.print(f"[cyan]·[/] {text}", highlight=False)
+        self._end_bar()
+        self.lines.say(text)
 
-    def pictures(self, _spec: str, done: int, total: int) -> None:
-        """Pictures have gone through a network."""
-        self._count("pictures", done, total)
+    def count(self, what: str, done: int, total: int) -> None:
+        """Some of what is counted is done: pictures through a network, fits."""
+        if self.progress.disable:
+            self.lines.count(what, done, total)
+            return
+        if self._task is None:
+            self._task = self.progress.add_task(self._what or what, total=total, completed=done, rate="")
+        task = self.progress.tasks[self.progress.task_ids.index(self._task)]
+        speed = task.speed or 0.0
+        self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} {what}/s")
+        if done >= total:
+            self._end_bar()
+
+    def _end_bar(self) -> None:
+        if self._task is not None:
+            self.progress.remove_task(self._task)
+            self._task = None
 
     def pairs(self, done: int, total: int) -> None:
         """Pairs of pictures have been aligned."""
-        self._count("pairs", done, total)
+        self.count("pairs", done, total)
 
     def parts(self, done: int, total: int) -> None:
         """Parts of a step are done."""
-        self._count("", done, total)
-
-    def _count(self, unit: str, done: int, total: int) -> None:
-        if self._task is None:
-            self._task = self.progress.add_task(self._what or unit, total=total, completed=done, rate="")
-        task = self.progress.tasks[self.progress.task_ids.index(self._task)]
-        speed = task.speed or 0.0
-        self.progress.update(self._task, completed=done, total=total, rate=f"{speed:5.1f} {unit}/s")
-        if done >= total:
-            self.progress.remove_task(self._task)
-            self._task = None
+        self.count("parts", done, total)
 
 
 @contextmanager
@@ -73,7 +82,14 @@ def listening() -> Iterator[Listener]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield Listener(progress)
+        yield Listener(progress, Lines(_write))
+
+
+def _write(line: str) -> None:
+    """A line on standard error, the mark of a step in colour."""
+    text = Text(line)
+    text.highlight_regex(r"^·", "cyan")
+    console.print(text, soft_wrap=True)
 
 
 def print_results(results: Results, metric: str) -> None:

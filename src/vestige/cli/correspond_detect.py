@@ -8,7 +8,6 @@ import typer
 
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
-from vestige.cli.correspond_patches import bar
 from vestige.cli.help import examples
 from vestige.cli.probe import finish
 
@@ -110,7 +109,7 @@ def detect(
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, False, "float32", 32)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=bar(listener), kept=kept)
+        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept)
         run = start_run(output, overwrite=overwrite)
         results = record_detection(run, found, command_line())
     finish(run, results)

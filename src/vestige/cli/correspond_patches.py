@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
 
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, listening
@@ -93,7 +92,7 @@ def patches(
     with listening() as listener:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
-        found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=bar(listener))
+        found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=listener.parts)
         run = start_run(output, overwrite=overwrite)
         results = record_patches(run, found, command_line())
     finish(run, results)
@@ -149,7 +148,7 @@ def fields(
             at=points,
             seed=seed,
             say=listener.say,
-            progress=bar(listener),
+            progress=listener.parts,
         )
         run = start_run(output, overwrite=overwrite)
         results = record_fields(run, found, command_line())
@@ -168,7 +167,7 @@ def _library(
     from vestige.report.text import count
 
     data = [open_dataset(spec, strict=strict) for spec in dict.fromkeys(databases)]
-    told = bar(listener)
+    told = listener.parts
     library = open_library(
         data, options, extraction, say=listener.say, progress=lambda _layer, done, total: told(done, total)
     )
@@ -176,21 +175,6 @@ def _library(
         name, of = each.view.layer, f"{count(each.pictures, 'picture')}, {each.bytes / 1e6:,.0f} MB"
         listener.progress.console.print(f"  {name}: {count(each.patches, 'patch', 'patches')} of {of}", highlight=False)
     return library
-
-
-def bar(listener: Listener) -> Callable[[int, int], None]:
-    """A bar that appears with the first word of each piece of work and goes with its last."""
-    progress = listener.progress
-    tasks: list[TaskID] = []
-
-    def told(done: int, total: int) -> None:
-        if not tasks:
-            tasks.append(progress.add_task("", total=total, rate=""))
-        progress.update(tasks[0], completed=done, total=total)
-        if done >= total:
-            progress.remove_task(tasks.pop())
-
-    return told
 
 
 def _point(text: str) -> tuple[float, float]:

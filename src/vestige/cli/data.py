@@ -41,7 +41,7 @@ def check_command(
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     seen = itertools.count(1)
     with listening() as listener:
-        found = check(dataset, lambda: listener.pictures(spec, next(seen), len(dataset)))
+        found = check(dataset, lambda: listener.count("pictures", next(seen), len(dataset)))
     typer.echo(str(found))
     save_image(contact_sheet(dataset), output, overwrite=overwrite)
     typer.echo(f"contact sheet: {output}")

@@ -16,8 +16,8 @@ from vestige.errors import VestigeError
 if TYPE_CHECKING:
     from vestige.datasets.dataset import Dataset
     from vestige.features.reader import Reader
-    from vestige.probes.landmarks import Say
     from vestige.probes.record import Probe
+    from vestige.progress import Say
 
 FACES = ("synthetic:faces,n=320,seed=1", "synthetic:faces,n=120,seed=2")
 OBJECTS = ("synthetic:objects,n=200,seed=1", "synthetic:objects,n=70,seed=2")
@@ -54,7 +54,7 @@ def demo(
     page.unlink(missing_ok=True)
     runs = []
     with listening() as listener:
-        reader = Reader(progress=listener.pictures)
+        reader = Reader(progress=listener.count)
         for task, (specs, probe) in _tasks().items():
             run = Run(output / task)
             if overwrite or not run.finished:

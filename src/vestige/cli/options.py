@@ -89,7 +89,7 @@ def reader_for(
         device=device, precision=precision, store_dtype=store_dtype, compile=compiled, batch=batch_size
     )
     options.torch_device()  # refuses one that is not there before anything is read
-    return Reader(options=options, progress=listener.pictures)
+    return Reader(options=options, progress=listener.count)
 
 
 def layers_of(named: list[str] | None) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def portrait(
         found = read_portrait(
             image,
             [Run(folder) for folder in run],
-            lambda source: reader_of(source, device, listener.pictures),
+            lambda source: reader_of(source, device, listener.count),
             found_box,
             category,
         )

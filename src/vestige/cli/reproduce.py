@@ -184,7 +184,7 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
         )
     runs = {}
     with listening() as listener:
-        reader = Reader(ExtractOptions(device=device), progress=listener.pictures)
+        reader = Reader(ExtractOptions(device=device), progress=listener.count)
         for experiment in ready:
             runs[experiment.name] = _run(experiment, asked, reader, listener, output)
         _make(asked, runs, output, device, listener)

@@ -47,7 +47,7 @@ def evaluate(
     check_run_folder(output, overwrite=overwrite)
     test = open_dataset(data, strict=strict)
     with listening() as listener:
-        reader = reader_of(source, device, listener.pictures)
+        reader = reader_of(source, device, listener.count)
         listener.say(f"{run} on {data}")
         evaluation = evaluate_run(source, test, reader)
     made = start_run(output, overwrite=overwrite)
@@ -87,7 +87,7 @@ def predict(
         console.print("no --box: taking the whole picture (or the middle, where the run does), squashed to a square")
     each = boxes * len(images) if len(boxes) == 1 else boxes or [None] * len(images)
     with listening() as listener:
-        reader = reader_of(Run(run), device, listener.pictures)
+        reader = reader_of(Run(run), device, listener.count)
         listener.say("predicting")
         check_weights([predictor.method], reader)
         predictions = predictor.predict(images, each, reader)

@@ -25,7 +25,7 @@ from vestige.correspondence.sides import Say, Sides
 from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, mean_points, measured
 from vestige.datasets.dataset import Dataset
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.report.text import count
 from vestige.results import Row
 from vestige.scores import metric_of
@@ -73,7 +73,7 @@ def align_instances(
     options: AlignOptions | None = None,
     reader: Reader | None = None,
     *,
-    say: Say = lambda _text: None,
+    say: Say | None = None,
     progress: Progress | None = None,
     kept: Kept = KEEP_NOTHING,
     workers: int = os.cpu_count() or 1,
@@ -85,7 +85,7 @@ def align_instances(
         test: likewise; nothing is chosen on it.
         options: see there; None for the defaults.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
         progress: told (pairs aligned, pairs in all) of every beta and method.
         kept: where to keep what is done, for a run that may be killed.
         workers: threads; the result does not depend on them.
@@ -95,7 +95,8 @@ def align_instances(
             have, or a layer is no grid.
     """
     started = time.monotonic()
-    options, reader = options or AlignOptions(), reader or Reader()
+    options = options or AlignOptions()
+    reader, say = listened(reader, say)
     bench = lay_bench(train, test, options, reader, say)
     sides = bench.sides
     work = _Work(bench, options, say, progress, kept, workers)

@@ -37,7 +37,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Reader
+from vestige.features.reader import Reader, listened
 from vestige.metrics import Bootstrap, Floats, mean_known
 from vestige.results import Row
 from vestige.scores import interval_notes
@@ -118,7 +118,7 @@ def classify_keypoints(
     options: ClassifyOptions | None = None,
     reader: Reader | None = None,
     *,
-    say: Say = lambda _text: None,
+    say: Say | None = None,
     progress: Progress | None = None,
     kept: Kept = KEEP_NOTHING,
     workers: int = os.cpu_count() or 1,
@@ -130,7 +130,7 @@ def classify_keypoints(
         test: likewise; nothing is chosen on it.
         options: see there; None for the defaults.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
         progress: told (done, in all) of what is counted: cells, pictures.
         kept: where to keep what is done, for a run that may be killed.
         workers: threads; the result does not depend on them.
@@ -140,7 +140,8 @@ def classify_keypoints(
             layer's cells have no receptive fields.
     """
     started = time.monotonic()
-    options, reader = options or ClassifyOptions(), reader or Reader()
+    options = options or ClassifyOptions()
+    reader, say = listened(reader, say)
     fields = _fields(options, reader)
     say("reading pictures")
     train, test = readable(train), readable(test)

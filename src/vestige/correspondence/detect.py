@@ -29,7 +29,7 @@ from vestige.correspondence.transfers import MEAN, NEAREST, copied, mean_points,
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points, from_unit
 from vestige.metrics import mean_known
 from vestige.results import Row
@@ -117,7 +117,7 @@ def detect_keypoints(
     options: DetectOptions,
     reader: Reader | None = None,
     *,
-    say: Say = lambda _text: None,
+    say: Say | None = None,
     progress: Callable[[int, int], None] | None = None,
     kept: Kept = KEEP_NOTHING,
 ) -> Detection:
@@ -128,7 +128,7 @@ def detect_keypoints(
         test: likewise; nothing is chosen on it.
         options: see there.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
         progress: told (fits done, fits at most) of every training.
         kept: where to keep what is done, for a run that may be killed.
 
@@ -137,7 +137,7 @@ def detect_keypoints(
             have, a layer is no grid, or the network takes no square of the size.
     """
     started = time.monotonic()
-    reader = reader or Reader()
+    reader, say = listened(reader, say)
     if not options.layers:
         raise VestigeError("expected at least one layer; `vestige layers BACKBONE` lists them")
     read = prior_read(options, reader)

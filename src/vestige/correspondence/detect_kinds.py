@@ -132,7 +132,6 @@ def _layer_kinds(
                 "example by not seeing a keypoint; give a --negative-distance, or an earlier layer"
             )
     flat = parse_readout("flat")
-    told = reader.progress
     extraction = replace(reader.options, store_dtype="float16", batch=min(reader.options.batch, 8))
     stored = [
         extract(
@@ -141,7 +140,7 @@ def _layer_kinds(
             [(name, flat) for name in layers],
             cache=reader.cache,
             options=extraction,
-            progress=None if told is None else lambda done, total: told(backbone.spec, done, total),
+            progress=partial(reader.count, "pictures"),
         )
         for side in crops
     ]

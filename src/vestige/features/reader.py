@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vestige.backbones import Backbone, Layer, open_backbone
@@ -12,12 +13,10 @@ from vestige.features.extract import ExtractOptions, extract
 from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, parse_readout
 from vestige.features.store import Features
 from vestige.images import Crop
+from vestige.progress import Count, Lines, Say
 
 DEFAULT = "auto"
 """The name of every layer's default readout; ``auto:N`` is that of at most N numbers."""
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being read, pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,20 @@ class Reader:
     Attributes:
         options: of extraction.
         cache: where stores live; None for the default.
-        progress: told about every extraction, or None.
+        progress: told of pictures read and of fits made, or None.
         keep: store features; where False they are held in memory while they are used, and the cache is not touched.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
     cache: Path | None = None
-    progress: Progress | None = None
+    progress: Count | None = None
     keep: bool = True
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Tell of progress where someone listens."""
+        if self.progress is not None:
+            self.progress(what, done, total)
 
     def backbone(self, spec: str) -> Backbone:
         """The backbone of a spec, opened once."""
@@ -94,20 +98,21 @@ class Reader:
 
     def features(self, spec: str, crops: Sequence[Crop], reads: Sequence[Read]) -> list[Features]:
         """The features of crops, one Features per read, from the cache where they are there."""
-        progress = None if self.progress is None else _told(self.progress, spec)
         return extract(
             self.backbone(spec),
             crops,
             [(read.layer.name, read.readout) for read in reads],
             cache=self.cache,
             options=self.options,
-            progress=progress,
+            progress=partial(self.count, "pictures"),
             keep=self.keep,
         )
 
 
-def _told(progress: Progress, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
+def listened(reader: Reader | None, say: Say | None) -> tuple[Reader, Say]:
+    """What a measurement reads with, and tells its steps: those given, or such as write lines on standard error."""
+    lines = Lines()
+    return reader or Reader(progress=lines.count), say or lines.say
 
 
 def _largest(text: str) -> int:

@@ -76,6 +76,7 @@ class Bench:
             fit, points = fit_points(features, source, self.targets, normalise=normalise)
             error = measure(points, self.train_truth)[self.train_truth.metric, "all"]
             candidates.append(Candidate(read, source, fit, points, float(np.nanmean(error))))
+            self.reader.count("fits", len(candidates), len(reads))
         return candidates
 
     def test_points(self, candidates: Sequence[Candidate]) -> list[Points]:

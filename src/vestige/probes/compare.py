@@ -17,10 +17,11 @@ from vestige.backbones import Backbone
 from vestige.backbones.prepare import prepared
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
-from vestige.features.reader import DEFAULT, Read, Reader
+from vestige.features.reader import DEFAULT, Read, Reader, listened
 from vestige.files import write_json
 from vestige.probes.bench import Bench, lay_bench, readable
-from vestige.probes.landmarks import LandmarkOptions, Say, print_nothing, settle
+from vestige.probes.landmarks import LandmarkOptions, settle
+from vestige.progress import Say
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.report.text import count
 from vestige.results import now
@@ -58,7 +59,7 @@ def compare_landmarks(
     options: CompareOptions,
     reader: Reader,
     folder: Path,
-    say: Say = print_nothing,
+    say: Say | None = None,
 ) -> Comparison:
     """Fit and measure every combination on the same crops, folds and test examples.
 
@@ -68,6 +69,7 @@ def compare_landmarks(
         VestigeError: where a backbone has none of the layers, or the data have no points.
     """
     started = time.monotonic()
+    reader, say = listened(reader, say)
     say("reading pictures")
     rgb = f"rgb:{options.probe.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.features.store import Features
 from vestige.files import write_json
 from vestige.metrics import Bootstrap, Floats
@@ -30,12 +30,12 @@ from vestige.probes.direction_measures import (
 from vestige.probes.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.evaluate import Evaluation, small_pictures
 from vestige.probes.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
-from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.linear import LinearProbe, save_probes
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.vector_probe import Fitted, VectorBench, lay_vector_bench
 from vestige.probes.vectors import rows_of_scores
 from vestige.probes.views import fold_labels
+from vestige.progress import Say
 from vestige.report.text import count
 from vestige.results import Row
 from vestige.scores import interval_notes
@@ -144,7 +144,7 @@ def probe_directions(
     test: Dataset,
     options: DirectionOptions = DirectionOptions(),
     reader: Reader | None = None,
-    say: Say = print_nothing,
+    say: Say | None = None,
     notes: Sequence[str] = (),
 ) -> DirectionProbe:
     """Fit attributes and colours on one representation, move test faces along the attributes and look.
@@ -155,14 +155,14 @@ def probe_directions(
         test: likewise; nothing is chosen on it.
         options: see there.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
         notes: what a reader of the numbers must know, for the run to keep.
 
     Raises:
         VestigeError: where an option does not fit, the data are wanting, or a direction cannot be had.
     """
     started = time.monotonic()
-    reader = reader or Reader()
+    reader, say = listened(reader, say)
     colours = Pixelwise(options.size)
     for name in (*options.moved, *options.orthogonal_to):
         if name not in task.names:

@@ -17,7 +17,7 @@ import numpy as np
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import OBJECT_MARGIN, Points
 from vestige.metrics import Bootstrap, mean_known
 from vestige.probes.bench import Bench, Candidate, lay_bench, readable
@@ -26,10 +26,10 @@ from vestige.probes.evaluate import Evaluation, check_points
 from vestige.probes.evaluate_keypoints import TestSet, evaluate_keypoints, lay_test
 from vestige.probes.fit import Fit
 from vestige.probes.keypoint_probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
-from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.lookback import LookBack
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import PointModel, fit_look_back
+from vestige.progress import Say
 from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.scores import class_pck, keypoint_rows, metric_of
@@ -142,7 +142,7 @@ def probe_keypoints(
     test: Dataset,
     options: KeypointOptions = KeypointOptions(),
     reader: Reader | None = None,
-    say: Say = print_nothing,
+    say: Say | None = None,
 ) -> KeypointProbe:
     """Train the keypoint probe and its baselines, and measure them.
 
@@ -151,13 +151,13 @@ def probe_keypoints(
         test: likewise; nothing is chosen on it.
         options: see there.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
 
     Raises:
         VestigeError: where the data have no points, other points than expected, or too few pictures of every class.
     """
     started = time.monotonic()
-    reader = reader or Reader()
+    reader, say = listened(reader, say)
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)

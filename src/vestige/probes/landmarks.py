@@ -6,7 +6,7 @@ crop -> layer and readout -> L2-normalise -> ridge to the 2K coordinates, then l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import FACE_MARGIN
 from vestige.probes.bench import Bench, Candidate, best_of, lay_bench, readable
 from vestige.probes.evaluate import Evaluation, evaluate_points
@@ -24,15 +24,10 @@ from vestige.probes.fit import Fit
 from vestige.probes.methods import Method, Setup, save_methods
 from vestige.probes.points import PointModel, fit_look_back
 from vestige.probes.scores import NORMALISERS
+from vestige.progress import Say
 from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.spec import EVEN_LAYERS, parse_backbone_spec
-
-Say = Callable[[str], None]
-
-
-def print_nothing(_text: str) -> None:
-    """A listener that does not listen."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ def probe_landmarks(
     test: Dataset,
     options: LandmarkOptions = LandmarkOptions(),
     reader: Reader | None = None,
-    say: Say = print_nothing,
+    say: Say | None = None,
 ) -> LandmarkProbe:
     """Train the landmark probe and its baselines, and measure them.
 
@@ -143,13 +138,13 @@ def probe_landmarks(
         test: likewise; nothing is chosen on it.
         options: see there.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
 
     Raises:
         VestigeError: where the data have no points, too few people for the folds, or other points than expected.
     """
     started = time.monotonic()
-    reader = reader or Reader()
+    reader, say = listened(reader, say)
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")

@@ -13,7 +13,7 @@ import numpy as np
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Progress, Read, Reader
+from vestige.features.reader import Read, Reader
 from vestige.geometry import Box
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.evaluate_keypoints import evaluate_keypoints
@@ -25,6 +25,7 @@ from vestige.probes.methods import Method, Setup, load_methods
 from vestige.probes.predict import Prediction, VectorPrediction, predict_images, predict_vectors
 from vestige.probes.vector_methods import VectorMethod, load_vectors
 from vestige.probes.vector_tasks import VECTOR_TASKS, open_vector_task
+from vestige.progress import Count
 from vestige.report import show
 from vestige.results import Results, Row, now
 from vestige.run import Run, start_run
@@ -205,7 +206,7 @@ def check_probe(run: Run) -> None:
         )
 
 
-def reader_of(run: Run, device: str, progress: Progress | None = None) -> Reader:
+def reader_of(run: Run, device: str, progress: Count | None = None) -> Reader:
     """A Reader that computes features as the run did, on any device."""
     extraction = run.results().config["extraction"]
     return Reader(ExtractOptions(**{**extraction, "device": device}), progress=progress)

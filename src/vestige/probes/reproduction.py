@@ -18,13 +18,14 @@ from vestige.probes.attributes import attributes_of
 from vestige.probes.direction_probe import DirectionOptions, probe_directions
 from vestige.probes.keypoint_probes import load_keypoint_probes
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, Say, probe_landmarks
+from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
 from vestige.probes.methods import load_methods
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.portrait import read_portrait
 from vestige.probes.record import Probe, reader_of, record
 from vestige.probes.segmentation import segmentation_of
 from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.progress import Say
 from vestige.report.persistent_evidence import PORTRAIT
 from vestige.report.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
 from vestige.run import Run

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.features.reader import Read, Reader
+from vestige.features.reader import Read, Reader, listened
 from vestige.metrics import Bootstrap
 from vestige.probes.bench import readable
 from vestige.probes.evaluate import Evaluation
 from vestige.probes.evaluate_vectors import evaluate_vectors
 from vestige.probes.fit import FOLDS, ChosenRows, Fit, fit_probe
-from vestige.probes.landmarks import Say, print_nothing
 from vestige.probes.linear import LinearProbe, Source, mean_probe
 from vestige.probes.vector_methods import SavedVectors, VectorMethod, save_vectors
 from vestige.probes.vectors import Encoded, VectorTask, rows_of_scores
 from vestige.probes.views import Views, fold_labels
+from vestige.progress import Say
 from vestige.report.text import count
 from vestige.results import Row, same_but
 from vestige.spec import EVEN_LAYERS, parse_backbone_spec
@@ -114,7 +114,7 @@ def probe_vectors(
     test: Dataset,
     options: VectorOptions = VectorOptions(),
     reader: Reader | None = None,
-    say: Say = print_nothing,
+    say: Say | None = None,
     notes: Sequence[str] = (),
 ) -> VectorProbe:
     """Train the probe of a vector task and its baselines, and measure them.
@@ -125,7 +125,7 @@ def probe_vectors(
         test: likewise; nothing is chosen on it.
         options: see there.
         reader: of features; None for the default cache and device.
-        say: told what is being done.
+        say: told of every step; None: lines on standard error.
         notes: what a reader of the numbers must know, for the run to keep.
 
     Raises:
@@ -134,7 +134,7 @@ def probe_vectors(
     started = time.monotonic()
     task.check(train)
     task.check(test)
-    reader = reader or Reader()
+    reader, say = listened(reader, say)
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
@@ -233,11 +233,12 @@ class VectorBench:
         train = self.reader.features(spec, self.train_views.crops(), reads)
         test = self.reader.features(spec, self.test_views.crops(), reads)
         everything = np.arange(len(self.train_views))
-        for read, features, tested in zip(reads, train, test, strict=True):
+        for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
             source = Source(spec, weights, read.layer.name, str(read.readout))
             fit = fit_probe(features, source, self.encoded.values, self.encoded.known, self.folds, normalise=normalise)
             found = Fitted(read, source, fit, self.task.out_of_fold(fit.oof, self.encoded), everything)
             predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
+            self.reader.count("fits", done, len(reads))
             yield found, self._rows(found, method, seed, predicted)
 
     def baseline(

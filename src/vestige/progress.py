@@ -1,0 +1,79 @@
+"""What is being done, as lines of text: for output that is no terminal, and for Python."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+Say = Callable[[str], None]
+"""Told of every step as it begins."""
+
+Count = Callable[[str, int, int], None]
+"""Told (what is counted, such as ``pictures``; how many are done; how many there are)."""
+
+EVERY = 10.0
+"""Seconds between two lines about one count."""
+
+
+def print_nothing(_text: str) -> None:
+    """For those who want no lines."""
+
+
+def to_stderr(line: str) -> None:
+    """Write a line on standard error, whatever that is at the moment."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Lines:
+    """A line for each step as it begins, one every ten seconds while things are counted, and one when they are done.
+
+    Attributes:
+        write: takes a line.
+        clock: the time in seconds.
+    """
+
+    write: Say = to_stderr
+    clock: Callable[[], float] = time.monotonic
+    _counted: _Counted | None = field(default=None, repr=False)
+
+    def say(self, text: str) -> None:
+        """A step begins."""
+        self._counted = None
+        self.write(f"· {text}")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Some of what is counted is done; what is done from the start, or the only one, is not worth a line."""
+        now, counted = self.clock(), self._counted
+        if counted is None or (counted.what, counted.total) != (what, total) or done < counted.done:
+            self._counted = _Counted(what, total, done, done, now, now)
+            return
+        counted.done = done
+        if done >= total:
+            if total > 1 and done > counted.before:
+                self.write(f"  {total:,} {what}".rstrip() + f" done in {_time(now - counted.began)}")
+            self._counted = None
+        elif now - counted.written >= EVERY and done > counted.before:
+            counted.written = now
+            left = (now - counted.began) * (total - done) / (done - counted.before)
+            self.write(f"  {done:,} of {total:,} {what}".rstrip() + f", about {_time(left)} left")
+
+
+@dataclass
+class _Counted:
+    """What is being counted, since when, and when a line was last written about it."""
+
+    what: str
+    total: int
+    before: int
+    done: int
+    began: float
+    written: float
+
+
+def _time(seconds: float) -> str:
+    """``3.2 s``, or ``0:02:05`` from a minute on."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
