@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 
 from vestige import files
 from vestige.errors import VestigeError
-from vestige.images import is_drawn, save_image
+from vestige.images import save_image
+from vestige.picture_files import is_drawn
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 WRITERS = {
@@ -160,11 +161,9 @@ def test_pictures_carry_a_mark_and_the_same_bytes_every_time(tmp_path):
         first = (tmp_path / name).read_bytes()
         save_image(PIXELS, tmp_path / name, overwrite=True)
         assert (tmp_path / name).read_bytes() == first
-        with Image.open(tmp_path / name) as image:
-            assert is_drawn(image)
+        assert is_drawn(tmp_path / name)
         Image.fromarray(PIXELS).save(tmp_path / f"plain-{name}")
-        with Image.open(tmp_path / f"plain-{name}") as image:
-            assert not is_drawn(image)
+        assert not is_drawn(tmp_path / f"plain-{name}")
 
 
 def test_tensors_come_back(tmp_path):

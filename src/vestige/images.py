@@ -11,17 +11,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from vestige.errors import VestigeError
 from vestige.example import Example, Picture
 from vestige.files import write_bytes
 from vestige.geometry import whole_picture
+from vestige.picture_files import MARK, read_header, read_rgb, reading_rule
 
 Pixels = NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
-
-_ORIENTATION = 0x0112  # EXIF's tag
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
 
@@ -37,57 +36,53 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture in a file; turned as its EXIF orientation says, so that its pixels are those that viewers show."""
+    """A picture in a file.
+
+    Attributes:
+        path: of the file.
+        exif: whether it is turned as its EXIF orientation says, so that its pixels are those that viewers show.
+    """
 
     path: Path
+    exif: bool = True
 
     def read(self) -> Pixels:
-        """``(H, W, 3)`` RGB.
+        """``(H, W, 3)`` RGB; see :func:`vestige.picture_files.read_rgb` for what is no RGB of 8 bits.
 
         Raises:
             VestigeError: where the file is missing, truncated or no image.
         """
-        try:
-            with Image.open(self.path) as image:
-                turned = image if _upright(image) else ImageOps.exif_transpose(image)
-                return np.asarray(turned if turned.mode == "RGB" else turned.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise VestigeError(f"{self.path}: cannot be read as an image: {_reason(error)}") from error
-
-    def digest(self) -> str:
-        """sha256 of the file."""
-        return self._digest
+        return read_rgb(self.path, self.exif)
 
     @cached_property
-    def _digest(self) -> str:
+    def content(self) -> str:
+        """sha256 of the file.
+
+        Raises:
+            VestigeError: where it cannot be read.
+        """
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise VestigeError(f"{self.path}: cannot be read: {error}") from error
 
+    def digest(self) -> str:
+        """sha256 of the file, and how it is read where that makes a difference."""
+        return self._digest
 
-def _reason(error: Exception) -> str:
-    """What went wrong, without the path that the message has already."""
-    return str(getattr(error, "strerror", None) or error)
+    @cached_property
+    def _digest(self) -> str:
+        return self.content + reading_rule(self.path) + ("" if self.exif else " as stored")
 
 
-def _upright(image: Image.Image) -> bool:
-    return bool(image.getexif().get(_ORIENTATION, 1) == 1)
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels from the file's header, the EXIF orientation applied.
+def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
+    """Width and height in pixels from the file's header, turned as its EXIF orientation says, or as stored.
 
     Raises:
         VestigeError: where the file is missing or no image.
     """
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            return (image.height, image.width) if turned else (image.width, image.height)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise VestigeError(f"{path}: cannot be read as an image: {_reason(error)}") from error
+    return read_header(path).size(exif)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -97,7 +92,7 @@ def picture_size(picture: Picture) -> tuple[int, int]:
         VestigeError: where the picture cannot be read.
     """
     if isinstance(picture, ImageFile):
-        return image_size(picture.path)
+        return image_size(picture.path, picture.exif)
     height, width = picture.read().shape[:2]
     return width, height
 
@@ -238,12 +233,8 @@ def check_image_path(path: Path) -> None:
         raise VestigeError(f"{path}: is a folder; expected a picture's name")
 
 
-MARK = "vestige"
-"""The Software that pictures drawn by vestige name, so that they are not taken for data."""
-
-
 def save_image(pixels: Pixels, path: Path, *, overwrite: bool = False) -> None:
-    """Write a picture as PNG or JPEG, by the file's ending, with the mark that :func:`is_drawn` looks for.
+    """Write a picture as PNG or JPEG, by the file's ending, with vestige's mark, by which it is never taken for data.
 
     Raises:
         VestigeError: where the file is there already and ``overwrite`` is off, or it cannot be written.
@@ -257,9 +248,3 @@ def save_image(pixels: Pixels, path: Path, *, overwrite: bool = False) -> None:
     else:
         image.save(encoded, "JPEG", quality=92, comment=MARK)
     write_bytes(path, encoded.getvalue(), overwrite=overwrite)
-
-
-def is_drawn(image: Image.Image) -> bool:
-    """Whether vestige has written an opened picture: a contact sheet, a figure, a portrait, a prediction."""
-    comment = image.info.get("comment", b"")
-    return image.info.get("Software") == MARK or comment in (MARK, MARK.encode())

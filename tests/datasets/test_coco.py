@@ -107,7 +107,16 @@ def test_categories_with_the_same_points_share_them(folder: Path, document: dict
 def test_categories_with_other_points_stand_side_by_side(folder: Path, document: dict[str, Any]) -> None:
     document["categories"].append({"id": 5, "name": "kite", "keypoints": ["left_tip", "right_tip"]})
     document["annotations"][1] = annotation(8, image=2, category=5, n=2)
-    dataset = opened(folder, document, strict=True)
+    with pytest.raises(
+        VestigeError, match=r"crab \(3 points, 2 objects\), kite \(2 points, 1 objects\).*category=crab"
+    ):
+        opened(folder, document)
+    alone = opened(folder, document, ",category=crab", strict=True)
+    assert alone.markup.points == ("left_claw", "right_claw", "shell")
+    assert [example.id for example in alone] == ["a.jpg#7", "deep/b.png#9"]
+    with pytest.raises(VestigeError, match="did you mean crab"):
+        opened(folder, document, ",category=crabs")
+    dataset = opened(folder, document, ",category=all", strict=True)
     assert dataset.markup.points == (
         "crab/left_claw",
         "crab/right_claw",
@@ -189,7 +198,7 @@ def test_a_bad_picture_takes_all_its_annotations_along(folder: Path, document, b
 
 
 def test_entries_that_are_there_twice_or_no_objects_are_problems(folder: Path, document: dict[str, Any]) -> None:
-    document["annotations"] += [annotation(7), 3, {"id": "x"}]
+    document["annotations"] += [annotation(7), 3, {"id": None}]
     document["images"] += [{"id": 1, "file_name": "other.jpg"}]
     dataset = opened(folder, document)
     assert len(dataset) == 3

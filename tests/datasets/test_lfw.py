@@ -33,17 +33,20 @@ def test_attributes_are_read_and_scores_become_model_labels(lfw: Path) -> None:
         {},
     ]
     assert dataset.model_labels == ("glasses",)
-    assert dataset[0].id == dataset[0].group == "Ada_King/Ada_King_0001.jpg"
+    assert (dataset[0].id, dataset[0].group) == ("Ada_King/Ada_King_0001.jpg", "Ada_King")
     assert dataset[0].box is None
 
 
-def test_a_person_is_a_group_on_request_and_stays_in_one_fold(lfw: Path, write_picture) -> None:
+def test_a_person_is_a_group_and_stays_in_one_fold(lfw: Path, write_picture) -> None:
     for k in range(30):
         for number in (1, 2):
             write_picture(lfw / "images" / f"P{k}" / f"P{k}_{number:04}.jpg", 8, 6, 10 + 2 * k + number)
-    dataset = open_dataset(f"lfw:{lfw},group=person")
+    alone = open_dataset(f"lfw:{lfw},group=picture")
+    assert all(example.group == example.id for example in alone)
+    dataset = open_dataset(f"lfw:{lfw}")
+    assert dataset.fingerprint == open_dataset(f"lfw:{lfw},group=person").fingerprint
     assert dataset[0].group == dataset[1].group == "Ada_King"
-    train, test = open_train_test(f"lfw:{lfw},group=person,fold=1-4/5", f"lfw:{lfw},group=person,fold=5/5")
+    train, test = open_train_test(f"lfw:{lfw},fold=1-4/5", f"lfw:{lfw},fold=5/5")
     assert len(train) + len(test) == 64
     assert not {e.group for e in train} & {e.group for e in test}
 

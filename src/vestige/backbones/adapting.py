@@ -17,7 +17,9 @@ from vestige.backbones.watching import is_channels_last, run_order
 from vestige.backbones.weights import State, put_state, read_state, seeded
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec
+from vestige.spec import whole_number as spec_number
 
+_LARGEST_NUMBER = 1_000_000  # of an option: more classes, pixels or registers than any network has
 _SILENT = (nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention)
 
@@ -177,12 +179,8 @@ def whole_number(spec: BackboneSpec, key: str, default: int) -> int:
     Raises:
         VestigeError: where it is none.
     """
-    text = spec.options.get(key)
-    if text is None:
-        return default
-    if not text.isdecimal():
-        raise VestigeError(f"{spec.text!r}: option {key}={text!r}: expected a whole number")
-    return int(text)
+    value = spec.options.get(key)
+    return default if value is None else spec_number(spec.text, f"{key}={value!r}", value, 0, _LARGEST_NUMBER)
 
 
 def byte_scale(values: Any) -> tuple[float, float, float]:

@@ -128,9 +128,9 @@ class Backbone:
 
     def _even(self, pattern: str) -> list[str]:
         number, names = pattern.removeprefix(_EVEN), list(self.paths)
-        if not (number.isascii() and number.isdecimal() and int(number) > 1):
+        if not (number.isascii() and number.isdecimal() and int(number[:9]) > 1):
             raise VestigeError(f"layer {pattern!r}: expected {_EVEN}N with N from 2 on, as in {EVEN_LAYERS}")
-        steps = np.linspace(0, len(names) - 1, min(int(number), len(names))).round().astype(int)
+        steps = np.linspace(0, len(names) - 1, min(int(number[:9]), len(names))).round().astype(int)
         return [names[step] for step in steps]
 
     def _unknown(self, pattern: str) -> VestigeError:

@@ -137,7 +137,7 @@ def _where_to_get(spec: BackboneSpec) -> str:
 
 def _option_classes(spec: BackboneSpec) -> int:
     text = spec.options.get("classes", "1000")
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or not 1 <= int(text[:7]) <= 999_999:
         raise VestigeError(f"{spec.text!r}: option classes={text!r}: expected a number of classes, as in classes=205")
     return int(text)
 

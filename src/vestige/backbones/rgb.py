@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.errors import VestigeError
-from vestige.spec import BackboneSpec, check_options
+from vestige.spec import BackboneSpec, check_options, whole_number
 
 LAYER = "rgb"
+_LARGEST = 1024  # pixels a side: three million values a picture
 
 
 class _Pixels(nn.Module):
@@ -31,8 +32,6 @@ def open_rgb(spec: BackboneSpec) -> Backbone:
     check_options(spec.text, spec.options, ())
     if spec.weights is not None or spec.seed is not None:
         raise VestigeError(f"{spec.text!r}: rgb has no weights; write rgb:46")
-    if not spec.name.isdecimal() or int(spec.name) < 1:
-        raise VestigeError(f"{spec.text!r}: expected rgb:SIZE with a number of pixels, as in rgb:46")
-    size = int(spec.name)
+    size = whole_number(spec.text, f"rgb:SIZE is {spec.name!r}", spec.name, 1, _LARGEST)
     preprocessing = Preprocessing((size, size), mean=(0.0,) * 3, std=(255.0,) * 3)
     return Backbone(spec.text, _Pixels(), preprocessing, {LAYER: "rgb"})

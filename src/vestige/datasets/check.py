@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.dataset import Dataset, Problem, summed_up
 from vestige.datasets.sheet import contact_sheet
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -19,6 +19,7 @@ from vestige.markup import Markup
 
 __all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 
+_FEWEST_GROUPS = 5  # of training data, which is dealt into folds
 _FEWEST_FOR_MIRROR = 20  # examples; a mean shape of fewer is lopsided by chance
 
 
@@ -118,15 +119,29 @@ class CheckReport:
             if spread is not None:
                 lines.append(f"{name}: {spread.low:.0f} to {spread.high:.0f} pixels, median {spread.median:.0f}")
         if self.points:
-            hidden = [point for point in self.points if point.visible < self.n]
-            lines.append(f"points: {len(self.points)}, markup {self.markup}, {len(hidden)} not visible everywhere")
+            lines.append(f"points: {len(self.points)}, markup {self.markup}; {self._hidden()}")
         lines += [] if self.mirror is None else [str(self.mirror)]
         lines += [f"category {name}: {n}" for name, n in self.categories.items()]
         lines += [str(attribute) for attribute in self.attributes]
         lines += [f"class {name}: {share:.1%} of the pixels" for name, share in self.class_shares.items()]
         lines += [f"the same picture: {', '.join(ids)}" for ids in self.duplicates]
-        lines += [f"problems: {len(self.problems)}", *(f"  {problem}" for problem in self.problems)]
+        if self.groups < _FEWEST_GROUPS:
+            lines.append(
+                f"too few to train a probe on, which takes {_FEWEST_GROUPS} groups (people or pictures) or more"
+            )
+        lines += [f"problems: {len(self.problems)}", *(f"  {line}" for line in summed_up(self.problems))]
         return "\n".join(lines)
+
+    def _hidden(self) -> str:
+        """Which points are missing where, in words."""
+        hidden = sorted((point for point in self.points if point.visible < self.n), key=lambda point: point.visible)
+        if not hidden:
+            return "all of them are visible in every example"
+        rarest = hidden[0]
+        return (
+            f"{len(hidden)} of them are hidden or not annotated in some examples, most often {rarest.name}, which is "
+            f"visible in {rarest.visible} of {self.n}"
+        )
 
 
 def check(dataset: Dataset, seen: Callable[[], None] | None = None) -> CheckReport:

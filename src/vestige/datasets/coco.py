@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.objects import check_box, check_keypoints
-from vestige.datasets.reading import BadFileError, Problems, checked_picture, inside
-from vestige.errors import VestigeError
+from vestige.datasets.reading import BadFileError, Checked, Problems, checked_picture, inside, read_bytes
+from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.geometry import Box, Points
-from vestige.images import ImageFile
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
 
+_ALL = "all"
+_LARGEST_ID = 2**63
 _LARGEST = 1e9  # of a number in an annotation; NaN and infinities are not below it either
 
 
@@ -31,13 +32,16 @@ def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
     COCO's boxes ``[x, y, w, h]`` are continuous from the picture's corner and taken as they stand; its keypoints are
     0-based pixel indices, so 0.5 is added (with the flag ``corners`` they too are taken as they stand). A keypoint
     counts as visible where its flag is at least ``visible=1`` (labelled); ``visible=2`` leaves out hidden ones.
-    Pictures lie in ``images=DIR``, by default the annotation file's folder.
+    Pictures lie in ``images=DIR``, by default the annotation file's folder. Ids may be numbers or texts. What the file
+    says of a keypoint with v = 0 plays no part.
 
-    Where categories differ in their keypoints, an example has the points of all, named ``category/point``, of which
-    only those of its own can be visible.
+    ``category=NAME`` keeps the objects of one category. Where categories differ in their keypoints one has to be named,
+    or ``category=all``: an example then has the points of all, named ``category/point``, of which only those of its own
+    can be visible.
 
     Raises:
-        VestigeError: where the file cannot be read as COCO annotations with keypoints.
+        VestigeError: where the file cannot be read as COCO annotations with keypoints, or it has several categories
+            with different keypoints and none is named.
     """
     file = Path(spec.path).expanduser()
     root = Path(spec.options.get("images") or file.parent).expanduser()
@@ -46,11 +50,12 @@ def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
     document = _read_document(file)
     layout = _layout_of(spec, file, document)
     reader = _Reader(
+        spec=spec,
         file=file,
         root=root,
         layout=layout,
         pictures=_by_id(file, document["images"], "image", problems),
-        least=spec.integer("visible", 1),
+        least=spec.integer("visible", 1, 0, 2),
         offset=0.0 if "corners" in spec.options else 0.5,
     )
     examples = []
@@ -69,9 +74,16 @@ class _Category:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the keypoints of each category (by COCO's id) stand among those of all."""
+    """Where the keypoints of each category (by COCO's id, as text) stand among those of all.
 
-    categories: Mapping[int, _Category]
+    Attributes:
+        categories: those that are read.
+        passed: the ids of those that are not.
+        markup: the points of all that are read.
+    """
+
+    categories: Mapping[str, _Category]
+    passed: frozenset[str]
     markup: Markup
 
 
@@ -79,61 +91,80 @@ class _Layout:
 class _Reader:
     """Turns one annotation after the other into examples; every picture is looked at once."""
 
+    spec: DataSpec
     file: Path
     root: Path
     layout: _Layout
-    pictures: Mapping[int, Mapping[str, Any]]
+    pictures: Mapping[str, Mapping[str, Any]]
     least: int
     offset: float
-    sizes: dict[int, tuple[Path, tuple[int, int]] | BadFileError] = field(default_factory=dict)
+    checked: dict[str, Checked | BadFileError] = field(default_factory=dict)
 
     def example(self, annotation: Mapping[str, Any]) -> Example:
         name = f"annotation {annotation['id']}"
-        category = self.layout.categories[annotation["category_id"]]
-        path, size = self.picture(name, annotation)
+        category = self.layout.categories[str(_id_of(annotation, "category_id"))]
+        checked = self.picture(name, annotation)
         box = self.box(name, annotation)
         points, visible = self.keypoints(name, annotation, category)
-        check_box(self.file, name, box, size)
-        check_keypoints(self.file, name, points, visible, box, size)
-        picture = path.relative_to(self.root).as_posix()
+        check_box(self.file, name, box, checked)
+        check_keypoints(self.file, name, points, visible, box, checked)
+        picture = checked.image.path.relative_to(self.root).as_posix()
         return Example(
             id=f"{picture}#{annotation['id']}",
             group=picture,
-            image=ImageFile(path),
+            image=checked.image,
             box=box,
             keypoints=points,
             visible=visible,
             category=category.name,
         )
 
-    def picture(self, name: str, annotation: Mapping[str, Any]) -> tuple[Path, tuple[int, int]]:
-        key = annotation.get("image_id")
-        entry = self.pictures.get(key) if isinstance(key, int) else None
-        if entry is None or not isinstance(key, int):
-            raise BadFileError(self.file, f'{name}: image_id {key!r} is not among "images"')
-        if key not in self.sizes:
+    def picture(self, name: str, annotation: Mapping[str, Any]) -> Checked:
+        key = _id_of(annotation, "image_id")
+        entry = None if key is None else self.pictures.get(key)
+        if entry is None or key is None:
+            raise BadFileError(
+                self.file, f'{name}: image_id {_short(annotation.get("image_id"))} is not among "images"'
+            )
+        if key not in self.checked:
             try:
-                self.sizes[key] = self._checked(entry)
+                self.checked[key] = self._look_at(entry)
             except BadFileError as error:
-                self.sizes[key] = error
+                self.checked[key] = error
                 raise
-        known = self.sizes[key]
+        known = self.checked[key]
         if isinstance(known, BadFileError):
             raise BadFileError(self.file, f"{name}: its picture cannot be used: {known}")
         return known
 
-    def _checked(self, entry: Mapping[str, Any]) -> tuple[Path, tuple[int, int]]:
+    def _look_at(self, entry: Mapping[str, Any]) -> Checked:
         name = entry.get("file_name")
         if not isinstance(name, str):
             raise BadFileError(self.file, f'image {entry["id"]}: expected a "file_name"')
         path = inside(self.root, name, self.file)
-        size = checked_picture(path)
-        said = (entry.get("width") or size[0], entry.get("height") or size[1])
-        if said != size:
+        if not path.exists():
+            raise BadFileError(path, "does not exist; if the pictures lie elsewhere, give their folder with images=DIR")
+        checked = checked_picture(path, self.spec)
+        said = tuple(
+            self._pixels(entry, key) or size for key, size in zip(("width", "height"), checked.size, strict=True)
+        )
+        if said != checked.size:
             raise BadFileError(
-                path, f"has {size[0]}x{size[1]} pixels; {self.file} annotates a picture of {said[0]}x{said[1]}"
+                path,
+                f"has {checked.size[0]}x{checked.size[1]} pixels; {self.file} annotates a picture of "
+                f"{said[0]}x{said[1]}{checked.doubt}",
             )
-        return path, size
+        return checked
+
+    def _pixels(self, entry: Mapping[str, Any], key: str) -> int:
+        """A side of the picture as the file says it, as a number or as text; 0 where it says nothing."""
+        value = entry.get(key)
+        try:
+            return int(float(value or 0))
+        except (TypeError, ValueError, OverflowError):
+            raise BadFileError(
+                self.file, f'image {entry["id"]}: "{key}" is {_short(value)}; expected a number of pixels'
+            ) from None
 
     def box(self, name: str, annotation: Mapping[str, Any]) -> Box:
         values = annotation.get("bbox")
@@ -145,7 +176,7 @@ class _Reader:
     def keypoints(
         self, name: str, annotation: Mapping[str, Any], category: _Category
     ) -> tuple[Points, NDArray[np.bool_]]:
-        values = annotation["keypoints"]
+        values = _labelled(annotation["keypoints"])
         if not _are_numbers(values):
             raise BadFileError(self.file, f'{name}: "keypoints" is {_short(values)}; expected finite numbers x, y, v')
         if len(values) != 3 * category.n_points:
@@ -167,10 +198,10 @@ class _Reader:
 
 def _read_document(file: Path) -> dict[str, Any]:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise VestigeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or a number of thousands of digits
+        document = json.loads(read_bytes(file))  # bytes, of which it finds the encoding and passes over the order mark
+    except BadFileError as error:
+        raise VestigeError(str(error)) from error
+    except (ValueError, RecursionError) as error:  # not text, not JSON, or a number of thousands of digits
         raise VestigeError(f"{file}: is no JSON file: {error}") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
@@ -178,15 +209,29 @@ def _read_document(file: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _by_id(file: Path, entries: list[Any], what: str, problems: Problems) -> dict[int, Mapping[str, Any]]:
-    found: dict[int, Mapping[str, Any]] = {}
+def _id_of(entry: Any, key: str = "id") -> str | None:
+    """An id as text: COCO's are whole numbers, other tools write them as text or as 3.0; None where it is no id."""
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST_ID:
+        return None
+    return str(int(value)) if value == int(value) else None
+
+
+def _by_id(file: Path, entries: list[Any], what: str, problems: Problems) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
     for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
-            problems.add(file, f'{what} number {number} is {_short(entry)}; expected an object with a whole "id"')
-        elif entry["id"] in found:
-            problems.add(file, f"{what} {entry['id']} is there twice")
+        key = _id_of(entry)
+        if key is None:
+            problems.add(
+                file,
+                f'{what} number {number} is {_short(entry)}; expected an object with an "id", a whole number or text',
+            )
+        elif key in found:
+            problems.add(file, f"{what} {key} is there twice")
         else:
-            found[entry["id"]] = entry
+            found[key] = entry
     return found
 
 
@@ -196,42 +241,77 @@ def _with_keypoints(
     for key, entry in _by_id(file, annotations, "annotation", problems).items():
         if not _is_object_with_keypoints(entry):
             continue
-        category = entry.get("category_id")
-        if not isinstance(category, int) or category not in layout.categories:
-            problems.add(file, f'annotation {key}: category_id {category!r} is not among "categories"')
+        category = _id_of(entry, "category_id")
+        if category in layout.passed:
+            continue
+        if category not in layout.categories:
+            problems.add(
+                file, f'annotation {key}: category_id {_short(entry.get("category_id"))} is not among "categories"'
+            )
         else:
             yield entry
 
 
 def _is_object_with_keypoints(entry: Any) -> bool:
     """Whether an annotation is of one object with at least one labelled keypoint, or has keypoints that are wrong."""
-    if not isinstance(entry, dict) or entry.get("iscrowd") or not entry.get("keypoints"):
+    if not isinstance(entry, dict) or entry.get("iscrowd") in (1, "1") or not entry.get("keypoints"):
         return False
-    values = entry["keypoints"]
+    values = _labelled(entry["keypoints"])
     return not _are_numbers(values) or any(v > 0 for v in values[2::3])
 
 
+def _labelled(values: Any) -> Any:
+    """Keypoints with zeros for those that have no v, or v = 0: some files leave their x and y null."""
+    if not isinstance(values, list) or len(values) % 3:
+        return values
+    return [number for k in range(0, len(values), 3) for number in (values[k : k + 3] if values[k + 2] else (0, 0, 0))]
+
+
 def _layout_of(spec: DataSpec, file: Path, document: dict[str, Any]) -> _Layout:
-    """The categories that have annotated keypoints, and the one list of points that serves all of them."""
-    counts: dict[str, Counter[int]] = defaultdict(Counter)  # by the category's repr: files may hold anything there
+    """The categories that have annotated keypoints and are wanted, and the one list of points that serves all."""
+    counts: dict[str | None, Counter[int]] = defaultdict(Counter)
     for annotation in document["annotations"]:
         if _is_object_with_keypoints(annotation):
-            counts[repr(annotation.get("category_id"))][_n_points(annotation)] += 1
-    names: dict[int, tuple[str, tuple[str, ...]]] = {}
+            counts[_id_of(annotation, "category_id")][_n_points(annotation)] += 1
+    names: dict[str, tuple[str, tuple[str, ...]]] = {}
     for entry in document["categories"]:
         key, name = _id_and_name(file, entry)
-        if repr(key) in counts:
-            names[key] = (name, _point_names(file, entry, counts[repr(key)]))
+        if key in counts:
+            names[key] = (name, _point_names(file, entry, counts[key]))
     if not names:
         raise VestigeError(f"{spec.text!r}: no annotation has keypoints; expected COCO keypoint annotations")
-    return _joined(names)
+    chosen = _chosen(spec, names, {key: counts[key].total() for key in names})
+    return _joined(chosen, frozenset(names.keys() - chosen.keys()))
 
 
-def _id_and_name(file: Path, entry: Any) -> tuple[int, str]:
-    if isinstance(entry, dict):
-        key, name = entry.get("id"), entry.get("name")
-        if isinstance(key, int) and isinstance(name, str):
-            return key, name
+_Names = Mapping[str, tuple[str, tuple[str, ...]]]
+"""By its id, the name of a category and of its points."""
+
+
+def _chosen(spec: DataSpec, names: _Names, counts: Mapping[str, int]) -> _Names:
+    """The categories that ``category=NAME`` asks for; without it all, where they have the same points."""
+    wanted = spec.options.get("category")
+    known = sorted({name for name, _ in names.values()})
+    if wanted in known:
+        return {key: entry for key, entry in names.items() if entry[0] == wanted}
+    if wanted not in (None, _ALL):
+        raise VestigeError(f"{spec.text!r}: no annotated category {wanted!r}; {choice(wanted, known)}")
+    if wanted is None and len({points for _, points in names.values()}) > 1:
+        listed = ", ".join(
+            f"{name} ({len(points)} points, {counts[key]} objects)" for key, (name, points) in names.items()
+        )
+        raise VestigeError(
+            f"{spec.text!r}: the categories have different points: {listed}; choose one, as in "
+            f"category={names[max(names, key=counts.__getitem__)][0]}, or "
+            f"category={_ALL} for the points of all side by side"
+        )
+    return names
+
+
+def _id_and_name(file: Path, entry: Any) -> tuple[str, str]:
+    key = _id_of(entry)
+    if key is not None and isinstance(entry.get("name"), str):
+        return key, entry["name"]
     raise VestigeError(f'{file}: a category is {_short(entry)}; expected an object with "id" and "name"')
 
 
@@ -245,19 +325,19 @@ def _point_names(file: Path, category: Mapping[str, Any], counts: Counter[int]) 
     return tuple(names)
 
 
-def _joined(names: Mapping[int, tuple[str, tuple[str, ...]]]) -> _Layout:
+def _joined(names: _Names, passed: frozenset[str]) -> _Layout:
     lists = {points for _, points in names.values()}
     if len(lists) == 1:
         (points,) = lists
         shared = {key: _Category(name, len(points), 0) for key, (name, points) in names.items()}
         coco17 = shipped_markup("coco17")
-        return _Layout(shared, coco17 if points == coco17.points else markup_of_names("coco", points))
-    categories: dict[int, _Category] = {}
+        return _Layout(shared, passed, coco17 if points == coco17.points else markup_of_names("coco", points))
+    categories: dict[str, _Category] = {}
     joined: list[str] = []
     for key, (name, points) in names.items():
         categories[key] = _Category(name, len(points), len(joined))
         joined += [f"{name}/{point}" for point in points]
-    return _Layout(categories, markup_of_names("coco", joined))
+    return _Layout(categories, passed, markup_of_names("coco", joined))
 
 
 def _n_points(entry: Mapping[str, Any]) -> int:

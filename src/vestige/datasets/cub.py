@@ -13,7 +13,6 @@ from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import BadFileError, Problems, checked_picture, folder_of, inside, lines_of, numbers
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.images import ImageFile
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
 
@@ -43,7 +42,7 @@ def load_cub(spec: DataSpec, problems: Problems) -> Dataset:
     for key, (line, words) in _table(spec, images, 2, problems).items():
         with problems.caught():
             if part is None or _belongs(folder, part, key):
-                examples.append(_example(folder, images, line, key, words[1], tables))
+                examples.append(_example(spec, folder, images, line, key, words[1], tables))
     return Dataset(spec.text, tuple(examples), names, classes=("bird",))
 
 
@@ -65,16 +64,16 @@ class _Split:
     wanted: str
 
 
-def _example(folder: Path, images: Path, line: int, key: str, name: str, tables: _Tables) -> Example:
+def _example(spec: DataSpec, folder: Path, images: Path, line: int, key: str, name: str, tables: _Tables) -> Example:
     path = inside(folder / "images", name, images, line)
-    size = checked_picture(path)
+    picture = checked_picture(path, spec)
     file = folder / "bounding_boxes.txt"
     if key not in tables.boxes:
         raise BadFileError(file, f"has no row for picture {key} ({name})")
     row, words = tables.boxes[key]
     x, y, width, height = numbers(file, row, words[1:], "'picture x y width height'")
     box = np.array([x, y, x + width, y + height])
-    check_box(file, f"picture {key}", box, size, row)
+    check_box(file, f"picture {key}", box, picture, row)
     file = folder / "parts" / "part_locs.txt"
     located = np.zeros((len(tables.markup.points), 3))
     last = 0
@@ -85,8 +84,8 @@ def _example(folder: Path, images: Path, line: int, key: str, name: str, tables:
         located[k] = numbers(file, last, words[2:], "'picture part x y visible'")
     visible = located[:, 2] != 0
     points = np.where(visible[:, None], located[:, :2] + 0.5, 0.0)
-    check_keypoints(file, f"picture {key}", points, visible, box, size, last)
-    return Example(name, name, ImageFile(path), box, points, visible, category="bird")
+    check_keypoints(file, f"picture {key}", points, visible, box, picture, last)
+    return Example(name, name, picture.image, box, points, visible, category="bird")
 
 
 def _read_part_names(spec: DataSpec, folder: Path) -> Markup:

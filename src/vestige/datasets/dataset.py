@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any, overload
 
 from vestige.example import Example
 from vestige.markup import Markup
+
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,26 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: {self.message}"
+        return f"{where}: {self.message}".encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
+
+    @property
+    def kind(self) -> str:
+        """The message without the names and numbers in it, which problems of one kind have in common."""
+        return _PARTICULAR.sub("#", self.message)
+
+
+def summed_up(problems: Iterable[Problem], shown: int = 3) -> list[str]:
+    """Problems as lines of text: of each kind the first few and how many more there are, the commonest kind first."""
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(str(problem))
+    lines: list[str] = []
+    for same in sorted(kinds.values(), key=len, reverse=True):
+        distinct = list(dict.fromkeys(same))
+        more = len(same) - len(distinct[:shown])
+        lines += distinct[:shown]
+        lines[-1] += f" (and {more} more like this)" if more else ""
+    return lines
 
 
 @dataclass(frozen=True)

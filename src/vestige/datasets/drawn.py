@@ -34,6 +34,7 @@ from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
 
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
+_MOST_DRAWINGS = 1_000_000
 _KEPT_BYTES = 256 * 2**20
 
 
@@ -87,9 +88,8 @@ def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG0
             f"{spec.text!r}: there is no generator {spec.path!r}; {choice(spec.path, ('faces', 'objects'))}, as in "
             "synthetic:faces"
         )
-    n, seed, size, start = (
-        spec.integer(key, default) for key, default in (("n", 800), ("seed", 0), ("size", 224), ("start", 0))
-    )
+    n, seed = spec.integer("n", 800, most=_MOST_DRAWINGS), spec.integer("seed", 0)
+    size, start = spec.integer("size", 224), spec.integer("start", 0)
     if n < 1:
         raise VestigeError(f"{spec.text!r}: n={n}: expected at least one drawing")
     if not _SMALLEST <= size <= _LARGEST:
@@ -97,7 +97,7 @@ def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG0
     indices = range(start, start + n)
     if spec.path == "faces":
         return _faces(spec, [Recipe("faces", seed, index, size) for index in indices])
-    category, border = spec.options.get("category", ""), spec.integer("void", 0)
+    category, border = spec.options.get("category", ""), spec.integer("void", 0, 0, size)
     if category and category not in OBJECT_KEYPOINTS:
         raise VestigeError(f"{spec.text!r}: there is no category {category!r}; {choice(category, OBJECT_KEYPOINTS)}")
     return _objects(spec, [Recipe("objects", seed, index, size, category, border) for index in indices])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.reading import PICTURES, Problems, checked_picture, files_below, folder_of, relative_id
+from vestige.datasets.reading import Problems, checked_picture, folder_of, pictures_below, relative_id
 from vestige.example import Example
-from vestige.images import ImageFile
 from vestige.spec import DataSpec
 
 
@@ -17,9 +16,8 @@ def load_folder(spec: DataSpec, problems: Problems) -> Dataset:
     """
     folder = folder_of(spec.text, spec.path)
     examples = []
-    for path in files_below(folder, PICTURES):
+    for path in pictures_below(folder, problems):
         with problems.caught():
-            checked_picture(path)
             name = relative_id(path, folder)
-            examples.append(Example(name, name, ImageFile(path)))
+            examples.append(Example(name, name, checked_picture(path, spec).image))
     return Dataset(spec.text, tuple(examples))

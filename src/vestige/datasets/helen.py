@@ -18,12 +18,12 @@ from vestige.datasets.reading import (
     folder_of,
     lines_of,
     numbers,
+    pictures_below,
     relative_id,
 )
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Points
-from vestige.images import ImageFile
 from vestige.markup import shipped_markup
 from vestige.spec import DataSpec
 
@@ -46,17 +46,17 @@ def load_helen194(spec: DataSpec, problems: Problems) -> Dataset:
     if not annotations.is_dir():
         raise VestigeError(f"{spec.text!r}: {annotations} does not exist; expected Helen's annotation/*.txt there")
     wanted = _wanted(spec, folder)
-    pictures = _by_stem(folder)
+    pictures = _by_stem(folder, problems)
     files: dict[str, Path] = {}
     examples = []
-    for file in files_below(annotations, {".txt"}):
+    for file in files_below(annotations, {".txt"}, problems):
         with problems.caught():
             name, points, lines = read_annotation(file)
             if name in files:
                 raise BadFileError(file, f"is a second annotation of {name}, after {files[name].name}", 1)
             files[name] = file
             if wanted is None or name in wanted:
-                examples.append(_example(folder, file, name, points, lines, pictures))
+                examples.append(_example(spec, folder, file, name, points, lines, pictures))
     _report_left_over(wanted, files, pictures, folder, problems)
     return Dataset(spec.text, tuple(examples), shipped_markup("helen194"))
 
@@ -96,24 +96,31 @@ def _wanted(spec: DataSpec, folder: Path) -> set[str] | None:
     return None
 
 
-def _by_stem(folder: Path) -> dict[str, list[Path]]:
+def _by_stem(folder: Path, problems: Problems) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in files_below(folder, PICTURES):
+    for path in pictures_below(folder, problems):
         found[path.stem].append(path)
     return found
 
 
 def _example(
-    folder: Path, file: Path, name: str, points: Points, lines: list[int], pictures: dict[str, list[Path]]
+    spec: DataSpec,
+    folder: Path,
+    file: Path,
+    name: str,
+    points: Points,
+    lines: list[int],
+    pictures: dict[str, list[Path]],
 ) -> Example:
     found = pictures.get(name, [])
     if len(found) != 1:
         what = f"{len(found)} pictures of this name" if found else "no such picture"
         raise BadFileError(file, f"names {name}; there is {what} below {folder}", 1)
     visible = np.ones(len(points), dtype=bool)
-    box = landmark_box(file, points, visible, checked_picture(found[0]), lines)
+    checked = checked_picture(found[0], spec)
+    box = landmark_box(file, points, visible, checked, lines)
     identity = relative_id(found[0], folder)
-    return Example(identity, identity, ImageFile(found[0]), box, points, visible)
+    return Example(identity, identity, checked.image, box, points, visible)
 
 
 def _report_left_over(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.points import Annotated, face_markup, landmark_box, of_one_count
 from vestige.datasets.reading import (
-    PICTURES,
     BadFileError,
     Problems,
     checked_picture,
@@ -20,12 +20,12 @@ from vestige.datasets.reading import (
     folder_of,
     lines_of,
     numbers,
+    pictures_below,
     relative_id,
 )
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Points
-from vestige.images import ImageFile
 from vestige.spec import DataSpec
 
 _HEADER = re.compile(r"(version|n_points)\s*:\s*(\S+)")
@@ -42,25 +42,26 @@ def load_300w(spec: DataSpec, problems: Problems) -> Dataset:
         VestigeError: where the folder does not exist, or there is no ``.pts`` file.
     """
     folder = folder_of(spec.text, spec.path)
-    if not files_below(folder, {".pts"}):
+    files = files_below(folder, {".pts"}, problems)
+    if not files:
         raise VestigeError(f"{spec.text!r}: no .pts file in {folder} or below; expected NAME.pts beside each NAME.jpg")
     annotated = []
-    for picture, annotation in _pairs(folder, problems):
+    for picture, annotation in _pairs(files, pictures_below(folder, Problems()), problems):
         with problems.caught():
-            annotated.append(Annotated(_read_example(folder, picture, annotation), annotation))
+            annotated.append(Annotated(_read_example(spec, folder, picture, annotation), annotation))
     examples = of_one_count(annotated, problems)
     count = 0 if not examples or examples[0].keypoints is None else len(examples[0].keypoints)
     return Dataset(spec.text, tuple(examples), face_markup(count) if count else None)
 
 
-def _pairs(folder: Path, problems: Problems) -> list[tuple[Path, Path]]:
+def _pairs(files: Sequence[Path], pictures: Sequence[Path], problems: Problems) -> list[tuple[Path, Path]]:
     """Pictures and their annotations; what has no partner, or two, is a problem."""
-    pictures: dict[Path, list[Path]] = defaultdict(list)
-    for path in files_below(folder, PICTURES):
-        pictures[path.with_suffix("")].append(path)
+    by_stem: dict[Path, list[Path]] = defaultdict(list)
+    for path in pictures:
+        by_stem[path.with_suffix("")].append(path)
     pairs = []
-    for annotation in files_below(folder, {".pts"}):
-        found = pictures.pop(annotation.with_suffix(""), [])
+    for annotation in files:
+        found = by_stem.pop(annotation.with_suffix(""), [])
         if len(found) == 1:
             pairs.append((found[0], annotation))
         elif found:
@@ -68,16 +69,17 @@ def _pairs(folder: Path, problems: Problems) -> list[tuple[Path, Path]]:
             problems.add(annotation, f"belongs to {names}; expected one picture of that name")
         else:
             problems.add(annotation, f"no picture {annotation.stem}.jpg or .png beside it")
-    for path in (path for left in pictures.values() for path in left):
+    for path in (path for left in by_stem.values() for path in left):
         problems.add(path, f"no {path.stem}.pts beside it")
     return pairs
 
 
-def _read_example(folder: Path, picture: Path, annotation: Path) -> Example:
+def _read_example(spec: DataSpec, folder: Path, picture: Path, annotation: Path) -> Example:
     points, visible, lines = read_pts(annotation)
-    box = landmark_box(annotation, points, visible, checked_picture(picture), lines)
+    checked = checked_picture(picture, spec)
+    box = landmark_box(annotation, points, visible, checked, lines)
     name = relative_id(picture, folder)
-    return Example(name, name, ImageFile(picture), box, points, visible)
+    return Example(name, name, checked.image, box, points, visible)
 
 
 def read_pts(path: Path) -> tuple[Points, NDArray[np.bool_], list[int]]:

@@ -12,18 +12,16 @@ from types import MappingProxyType
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.reading import (
-    PICTURES,
     BadFileError,
     Problems,
     checked_picture,
-    files_below,
     folder_of,
+    pictures_below,
     read_text,
     relative_id,
 )
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.images import ImageFile
 from vestige.spec import DataSpec
 
 _SCORE = "_score"
@@ -35,28 +33,28 @@ def load_lfw(spec: DataSpec, problems: Problems) -> Dataset:
 
     The table's column ``image`` holds file names; every other column is an attribute, an empty cell a missing one.
     A column ``NAME_score`` holds a model's probabilities: it becomes the binary attribute ``NAME``, 1 from 0.5 on, and
-    is listed among the model labels. With ``group=person`` folds keep a person's pictures together.
+    is listed among the model labels. The pictures of a person are one group, unless ``group=picture`` is given.
     ``attributes=FILE`` names another table.
 
     Raises:
         VestigeError: where the folder or the named table does not exist, or the table has no column ``image``.
     """
     folder = folder_of(spec.text, spec.path)
-    group = spec.options.get("group")
-    if group not in (None, "person"):
-        raise VestigeError(f"{spec.text!r}: group={group!r}: expected group=person")
+    group = spec.options.get("group", "person")
+    if group not in ("person", "picture"):
+        raise VestigeError(f"{spec.text!r}: group={group!r}: expected group=person or group=picture")
+    by_person = group == "person"
     root = folder / "images" if (folder / "images").is_dir() else folder
     table = _read_table(spec, folder, problems)
     examples = []
     pictures: dict[str, list[Path]] = defaultdict(list)
-    for path in files_below(root, PICTURES):
+    for path in pictures_below(root, problems):
         pictures[path.name].append(path)
         with problems.caught():
             name = relative_id(path, root)
-            checked_picture(path)
-            person = path.parent.name if group == "person" else name
+            group = path.parent.name if by_person and path.parent != root else name
             attributes = MappingProxyType(table.rows.get(path.name, {}))
-            examples.append(Example(name, person, ImageFile(path), attributes=attributes))
+            examples.append(Example(name, group, checked_picture(path, spec).image, attributes=attributes))
     _report_rows(table, pictures, problems)
     return Dataset(spec.text, tuple(examples), model_labels=table.model_labels)
 

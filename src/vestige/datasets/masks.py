@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vestige.errors import VestigeError
+from vestige.picture_files import PictureError, read_stored
 
 Colour = tuple[int, int, int]
 
-_INDEX_MODES = ("P", "L", "1", "I", "I;16")
+_INDEX_MODES = ("P", "L", "1", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _VOC_VOID_COLOUR = (224, 224, 192)
 
 
@@ -46,10 +46,17 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask in a file: an index picture (palette or grey: the value is the class), or a colour picture."""
+    """A mask in a file: an index picture (palette or grey: the value is the class), or a colour picture.
+
+    Attributes:
+        path: of the file.
+        classes: what its values mean.
+        exif: whether it is turned as its EXIF orientation says, as its picture is.
+    """
 
     path: Path
     classes: ClassTable
+    exif: bool = True
 
     def read(self) -> NDArray[np.uint8]:
         """Class indices ``(H, W)``; void pixels have the table's void index.
@@ -58,12 +65,11 @@ class MaskFile:
             VestigeError: where the file is no picture, or holds a value or colour that is no class.
         """
         try:
-            with Image.open(self.path) as image:
-                image.load()
-                index = image.mode in _INDEX_MODES
-                values = np.asarray(image if index else image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise VestigeError(f"{self.path}: cannot be read as a mask: {error}") from error
+            image = read_stored(self.path, self.exif)
+        except PictureError as error:
+            raise VestigeError(f"{self.path}: cannot be read as a mask: it {error.reason}") from error
+        index = image.mode in _INDEX_MODES
+        values = np.asarray(image if index else image.convert("RGB"))
         return self._from_indices(values) if index else self._from_colours(values)
 
     def digest(self) -> str:
@@ -77,10 +83,10 @@ class MaskFile:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise VestigeError(f"{self.path}: cannot be read: {error}") from error
-        return f"{content} {self.classes!r}"
+        return f"{content} {self.classes!r}" + ("" if self.exif else " as stored")
 
     def _from_indices(self, values: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-        values = np.where(values == 255, self.classes.void, values)
+        values = np.where(values == 255, self.classes.void, values.astype(np.int64))
         n = len(self.classes.names)
         wrong = (values >= n) & (values != self.classes.void)
         if wrong.any():

@@ -8,7 +8,7 @@ from shlex import quote
 
 from vestige.datasets.coco import load_coco
 from vestige.datasets.cub import load_cub
-from vestige.datasets.dataset import Dataset, Problem
+from vestige.datasets.dataset import Dataset, Problem, summed_up
 from vestige.datasets.drawn import load_synthetic
 from vestige.datasets.folder import load_folder
 from vestige.datasets.folds import keep_fold
@@ -20,8 +20,9 @@ from vestige.datasets.voc_keypoints import load_voc_keypoints
 from vestige.datasets.voc_segmentation import load_voc_segmentation
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
+from vestige.images import ImageFile
 from vestige.markup import Markup
-from vestige.spec import DataSpec, parse_data_spec
+from vestige.spec import DataSpec, data_spec_text, parse_data_spec
 
 _LISTED = 20  # problems that an error lists before it only counts
 _COPY = "left out of the training data: the same picture is in the test data"
@@ -34,7 +35,7 @@ class Kind:
 
     Attributes:
         load: reads what a spec names; collects problems and goes on.
-        options: the options and flags it knows, besides ``fold`` and its splits.
+        options: the options and flags it knows, besides ``fold``, ``exif`` and its splits.
         splits: the flags of its own training and test part, if it carries a split.
     """
 
@@ -45,7 +46,7 @@ class Kind:
 
 KINDS = {
     "300w": Kind(load_300w),
-    "coco": Kind(load_coco, ("images", "visible", "corners")),
+    "coco": Kind(load_coco, ("images", "category", "visible", "corners")),
     "cub": Kind(load_cub, splits=("train", "test")),
     "folder": Kind(load_folder),
     "helen194": Kind(load_helen194, splits=("train", "test")),
@@ -54,7 +55,7 @@ KINDS = {
     "voc-keypoints": Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
     "voc-segmentation": Kind(load_voc_segmentation, splits=("train", "val")),
 }
-"""The kinds of data sets by name. Every kind knows ``fold`` besides its own options."""
+"""The kinds of data sets by name. Every kind knows ``fold`` and ``exif=ignore`` besides its own options."""
 
 
 def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = None) -> Dataset:
@@ -73,7 +74,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
     """
     parsed = parse_data_spec(spec)
     kind = _kind_of(parsed)
-    parsed.check_options({"fold", *kind.options, *(kind.splits or ())})
+    parsed.check_options({"fold", "exif", *kind.options, *(kind.splits or ())})
     if kind.splits is not None and all(split in parsed.options for split in kind.splits):
         raise VestigeError(f"{spec!r}: expected at most one of {kind.splits[0]} and {kind.splits[1]}")
     problems = Problems()
@@ -90,7 +91,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
         dataset = replace(dataset, examples=tuple(dataset.examples[i] for i in kept))
     dataset = replace(dataset, examples=tuple(replace(example, source=spec) for example in dataset))
     if not dataset.examples:
-        raise VestigeError(_listing(f"{spec!r}: no usable examples", skipped))
+        raise VestigeError("\n  ".join([f"{spec!r}: no usable examples", *summed_up(skipped, shown=1)]))
     return dataset if markup is None else _with_markup(dataset, markup)
 
 
@@ -139,10 +140,8 @@ def _own_split(train: str) -> tuple[str, str]:
 
 def _test_for(train: DataSpec) -> str:
     """How a command goes on that has no test data yet: with the options that give it some."""
-    options = [
-        f"{key}={value}" if value else key for key, value in train.options.items() if key not in ("fold", "seed")
-    ]
-    spec = ",".join((f"{train.kind}:{train.path}", *options))
+    options = {key: value for key, value in train.options.items() if key not in ("fold", "seed")}
+    spec = data_spec_text(train.kind, train.path, options)
     if train.kind == "synthetic":
         return f"{quote(train.text)} --test {quote(spec)},seed={train.integer('seed', 0) + 1}"
     return f"{quote(spec)},fold=1-4/5 --test {quote(spec)},fold=5/5"
@@ -175,8 +174,8 @@ def _disjoint(train: Dataset, test: Dataset) -> Dataset:
     """
     if train.fingerprint == test.fingerprint:
         raise VestigeError(f"{train.spec!r} and {test.spec!r} are the same data; {_NOTHING_SHARED}")
-    tested = {example.image.digest(): example.id for example in test}
-    shared = {e.id: tested[digest] for e in train if (digest := e.image.digest()) in tested}
+    tested = {_content(example): example.id for example in test}
+    shared = {e.id: tested[content] for e in train if (content := _content(e)) in tested}
     one_set = _place(train) == _place(test)
     if shared and not (one_set and shared.keys().isdisjoint(example.id for example in test)):
         first, second = next(iter(shared.items()))
@@ -184,8 +183,28 @@ def _disjoint(train: Dataset, test: Dataset) -> Dataset:
             f"{len(shared)} of {len(train)} pictures of {train.spec!r} are in {test.spec!r} too, the first {first!r} "
             f"(there {second!r}); {_NOTHING_SHARED}"
         )
+    if one_set:
+        _refuse_shared_groups(train, test)
     problems = [Problem(first, f"{_COPY}, as {second}") for first, second in shared.items()]
     return train.without(tuple(e for e in train if e.id not in shared), problems) if shared else train
+
+
+def _refuse_shared_groups(train: Dataset, test: Dataset) -> None:
+    """Parts of one data set must not have pictures of one person, or objects of one photograph, on both sides."""
+    ways = [parse_data_spec(dataset.spec).options.get("group") for dataset in (train, test)]
+    if ways[0] != ways[1]:
+        raise VestigeError(f"{train.spec!r} and {test.spec!r} are grouped in different ways; give both the same group=")
+    shared = sorted({example.group for example in train} & {example.group for example in test})
+    if shared:
+        raise VestigeError(
+            f"{len(shared)} groups of {train.spec!r} are in {test.spec!r} too, the first {shared[0]!r}; "
+            f"{_NOTHING_SHARED}, as fold=1-4/5 and fold=5/5 do, which keep groups together"
+        )
+
+
+def _content(example: Example) -> str:
+    """What tells one picture from another, however it is read."""
+    return example.image.content if isinstance(example.image, ImageFile) else example.image.digest()
 
 
 def _place(dataset: Dataset) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.datasets.reading import BadFileError, Problems
+from vestige.datasets.reading import BadFileError, Checked, Problems
 from vestige.example import Example
 from vestige.geometry import Box, Points, bounding_box
 from vestige.markup import Markup, shipped_markup, unknown_markup
@@ -33,7 +33,7 @@ def face_markup(n_points: int) -> Markup:
 
 
 def landmark_box(
-    file: Path, points: Points, visible: NDArray[np.bool_], size: tuple[int, int], line_of: Sequence[int]
+    file: Path, points: Points, visible: NDArray[np.bool_], picture: Checked, line_of: Sequence[int]
 ) -> Box:
     """The tight box ``(4,)`` of the visible landmarks, after a check that they belong to the picture.
 
@@ -45,20 +45,23 @@ def landmark_box(
         file: the annotation, for messages.
         points: ``(K, 2)`` in pixels.
         visible: ``(K,)``.
-        size: width and height of the picture.
+        picture: that they are in.
         line_of: the line in the file of each point.
 
     Raises:
         BadFileError: naming the line of the first point that cannot be right.
     """
     shown = points[visible]
-    outside = np.maximum(np.maximum(-shown, shown - np.array(size, dtype=np.float64)), 0).max(axis=1)
-    lines = np.asarray(line_of)[visible]
     if len(shown) == 0:
         raise BadFileError(file, "all points are missing")
+    size = picture.size
+    outside = np.maximum(np.maximum(-shown, shown - np.array(size, dtype=np.float64)), 0).max(axis=1)
+    lines = np.asarray(line_of)[visible]
     if 2 * (outside == 0).sum() < len(shown):
         raise BadFileError(
-            file, f"{(outside > 0).sum()} of {len(shown)} points lie outside the picture of {size[0]}x{size[1]} pixels"
+            file,
+            f"{(outside > 0).sum()} of {len(shown)} points lie outside the picture of {size[0]}x{size[1]} pixels"
+            f"{picture.doubt}",
         )
     low_high = bounding_box(shown[outside == 0])
     side = float((low_high[2:] - low_high[:2]).max())
@@ -70,10 +73,14 @@ def landmark_box(
         raise BadFileError(
             file,
             f"the point ({x:g}, {y:g}) lies {outside[worst]:.0f} pixels outside the picture of {size[0]}x{size[1]} "
-            f"pixels; expected at most {side:.0f}, the size of the face",
+            f"pixels; expected at most {side:.0f}, the size of the face{picture.doubt}",
             int(lines[worst]),
         )
-    return bounding_box(shown)
+    box = bounding_box(shown)
+    for axis, what in enumerate(("column", "row")):
+        if box[axis] == box[axis + 2]:
+            raise BadFileError(file, f"all points lie in one {what}; expected points with a box about them")
+    return box
 
 
 def of_one_count(annotated: Sequence[Annotated], problems: Problems) -> list[Example]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from PIL import Image, UnidentifiedImageError
-
 from vestige.datasets.dataset import Problem
 from vestige.errors import VestigeError
+from vestige.images import ImageFile
+from vestige.picture_files import PictureError, is_drawn, look_over
+from vestige.spec import COMMA_HINT, DataSpec
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """The endings, in lower case, of files that count as pictures."""
-
-_TAIL = 1024  # bytes at the end of a picture that are searched for its end mark
-_END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_EXIF_ORIENTATION = 0x0112
-_DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
 class BadFileError(Exception):
@@ -54,27 +51,76 @@ def folder_of(spec: str, path: str) -> Path:
     """The folder that a spec names.
 
     Raises:
-        VestigeError: where there is no such folder.
+        VestigeError: where there is no such folder, or it cannot be listed.
     """
     folder = Path(path).expanduser()
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise VestigeError(f"{spec!r}: {folder} {what}; expected a folder")
+    try:
+        os.scandir(folder).close()
+    except NotADirectoryError as error:
+        raise VestigeError(f"{spec!r}: {folder} is a file; expected a folder") from error
+    except FileNotFoundError as error:
+        hint = f" ({COMMA_HINT})" if "," in spec else ""
+        raise VestigeError(f"{spec!r}: {folder} does not exist; expected a folder{hint}") from error
+    except (OSError, ValueError) as error:
+        raise VestigeError(f"{spec!r}: {folder} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return folder
 
 
-def files_below(folder: Path, endings: Collection[str]) -> list[Path]:
+def pictures_below(folder: Path, problems: Problems) -> list[Path]:
+    """All files below a folder that count as pictures, as :func:`files_below` finds them; what vestige drew is none."""
+    return [path for path in files_below(folder, PICTURES, problems) if not is_drawn(path)]
+
+
+def files_below(folder: Path, endings: Collection[str], problems: Problems) -> list[Path]:
     """All files below a folder with one of the endings (lower case), sorted by their path; hidden ones are left out.
 
-    Links to folders are not followed, so that a circle of links ends.
+    Links to folders are followed, but each folder is read once and by its own name where it has one here, so that a
+    circle of links ends. A link to a folder that this one lies in is a problem, and so is a folder that cannot be read.
     """
-    found = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(where, name) for name in names if not name.startswith(".")]
+    found: list[Path] = []
+    links: list[Path] = []
+    seen = {_identity(parent) for parent in folder.resolve().parents}
+    above = set(seen)
+    pending = [folder]
+    while pending or links:
+        linked = not pending
+        where = links.pop(0) if linked else pending.pop()
+        try:
+            identity = _identity(where)
+            if identity in above and linked:
+                raise OSError(0, "is a link to a folder that this data set lies in; it is not followed")
+            if identity in seen:
+                continue
+            entries = sorted(os.scandir(where), key=lambda entry: entry.name)
+        except OSError as error:
+            problems.add(where, str(error.strerror) if error.errno == 0 else f"cannot be read: {error.strerror}")
+            continue
+        seen.add(identity)
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = where / entry.name
+            if not _is_folder(entry):
+                found.append(path)
+            elif entry.is_symlink():
+                links.append(path)
+            else:
+                pending.append(path)
     return sorted(
         (path for path in found if path.suffix.lower() in endings), key=lambda path: relative_id(path, folder)
     )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def relative_id(path: Path, root: Path) -> str:
@@ -95,16 +141,27 @@ def inside(root: Path, name: str, where: Path, line: int | None = None) -> Path:
     return root.joinpath(*pure.parts)
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of an annotation file.
+
+    Raises:
+        BadFileError: where the file is missing or no regular one (a pipe would be waited for without end).
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadFileError(path, f"is a {'folder' if path.is_dir() else 'pipe or a device'}; expected a file")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadFileError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read_text(path: Path) -> str:
     """The text of an annotation file.
 
     Raises:
         BadFileError: where the file is missing, empty or not text.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadFileError(path, f"cannot be read: {error.strerror or error}") from error
+    data = read_bytes(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -140,36 +197,48 @@ def numbers(path: Path, line: int, words: Iterable[str], expected: str) -> list[
     return result
 
 
-def checked_picture(path: Path) -> tuple[int, int]:
-    """Width and height of a picture, as it is shown (EXIF orientation applied), after a cheap look for damage.
+@dataclass(frozen=True)
+class Checked:
+    """A picture that can be used.
 
-    The header is parsed and the end of the file searched for the format's end mark; only where that is missing, or
-    the format has none, the picture is decoded (Pillow decodes a PNG anyway, in search of its orientation). Damage in
-    the middle of a JPEG is found when the picture is read.
+    Attributes:
+        image: the picture.
+        size: width and height, as it is read.
+        orientation: EXIF's, 1 where there is none.
+    """
+
+    image: ImageFile
+    size: tuple[int, int]
+    orientation: int = 1
+
+    @property
+    def doubt(self) -> str:
+        """What a message adds where an annotation does not fit the picture and EXIF may be the cause; else nothing."""
+        if self.orientation == 1:
+            return ""
+        if self.image.exif:
+            return (
+                f"; its EXIF orientation {self.orientation} turns it: if the annotation is of the picture as stored, "
+                "add exif=ignore to the spec"
+            )
+        return (
+            f"; exif=ignore passes over its EXIF orientation {self.orientation}: leave it out if the annotation is of "
+            "the picture as viewers show it"
+        )
+
+
+def checked_picture(path: Path, spec: DataSpec) -> Checked:
+    """A picture after a cheap look for damage (see :func:`vestige.picture_files.look_over`).
+
+    Args:
+        path: of the picture.
+        spec: of its data set, which says whether EXIF orientations count.
 
     Raises:
         BadFileError: where the file is missing, empty, no picture, or cut off.
     """
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            size = (image.height, image.width) if turned else (image.width, image.height)
-            if not _has_end_mark(path, image.format or ""):
-                image.load()
-    except FileNotFoundError as error:
-        raise BadFileError(path, "does not exist") from error
-    except UnidentifiedImageError as error:
-        empty = path.stat().st_size == 0
-        raise BadFileError(path, "is empty" if empty else "is no picture that can be read") from error
-    except _DECODING_ERRORS as error:
-        raise BadFileError(path, f"is damaged: {error}") from error
-    return size
-
-
-def _has_end_mark(path: Path, image_format: str) -> bool:
-    mark = _END_MARKS.get(image_format)
-    if mark is None:
-        return False
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        return mark in file.read()
+        header = look_over(path)
+    except PictureError as error:
+        raise BadFileError(path, error.reason) from error
+    return Checked(ImageFile(path, spec.exif), header.size(spec.exif), header.orientation)

@@ -26,7 +26,6 @@ from vestige.datasets.voc import voc_picture, wanted_names
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Box, Points
-from vestige.images import ImageFile
 from vestige.markup import Markup, shipped_markup
 from vestige.spec import DataSpec
 
@@ -54,18 +53,18 @@ def load_voc_keypoints(spec: DataSpec, problems: Problems) -> Dataset:
     wanted = wanted_names(spec, folder, "Main")
     markup = shipped_markup("voc")
     examples = []
-    for file in files_below(root, {".xml"}):
+    for file in files_below(root, {".xml"}, problems):
         match = _NAME.fullmatch(file.stem)
         with problems.caught():
             if match is None:
                 raise BadFileError(file, "expected a name PICTURE_OBJECT.xml, as in 2008_000008_1.xml")
             if wanted is None or match.group(1) in wanted:
-                examples.append(_example(folder, root, file, match.group(1), markup))
+                examples.append(_example(spec, folder, root, file, match.group(1), markup))
     classes = tuple(dict.fromkeys(point.split("/")[0] for point in markup.points))
     return Dataset(spec.text, tuple(examples), markup, classes=classes)
 
 
-def _example(folder: Path, root: Path, file: Path, picture: str, markup: Markup) -> Example:
+def _example(spec: DataSpec, folder: Path, root: Path, file: Path, picture: str, markup: Markup) -> Example:
     category = file.parent.name
     document = _parse(file)
     for tag, expected in (("image", picture), ("category", category)):
@@ -73,13 +72,13 @@ def _example(folder: Path, root: Path, file: Path, picture: str, markup: Markup)
         if said != expected:
             raise BadFileError(file, f"<{tag}> is {said[:40]!r}; expected {expected!r}, as its path says")
     path = voc_picture(folder, inside(folder, picture, file).name)
-    size = checked_picture(path)
+    checked = checked_picture(path, spec)
     box = _bounds(file, document)
     points, visible = _keypoints(file, document, category, markup)
-    check_box(file, "visible_bounds", box, size)
-    check_keypoints(file, "object", points, visible, box, size)
+    check_box(file, "visible_bounds", box, checked)
+    check_keypoints(file, "object", points, visible, box, checked)
     name = relative_id(file, root)
-    return Example(name, picture, ImageFile(path), box, points, visible, category=category)
+    return Example(name, picture, checked.image, box, points, visible, category=category)
 
 
 def _parse(file: Path) -> ET.Element:

@@ -18,7 +18,6 @@ from vestige.datasets.reading import (
 from vestige.datasets.voc import CLASSES, VOID, voc_picture, wanted_names
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.images import ImageFile
 from vestige.spec import DataSpec
 
 _MOST_CLASSES = 255
@@ -44,11 +43,11 @@ def load_voc_segmentation(spec: DataSpec, problems: Problems) -> Dataset:
     table = read_classes(folder / "classes.txt")
     names = wanted_names(spec, folder, "Segmentation")
     if names is None:
-        names = {path.stem for path in files_below(masks, {".png"}) if path.parent == masks}
+        names = {path.stem for path in files_below(masks, {".png"}, problems) if path.parent == masks}
     examples = []
     for name in sorted(names):
         with problems.caught():
-            examples.append(_example(folder, name, table))
+            examples.append(_example(spec, folder, name, table))
     return Dataset(spec.text, tuple(examples), classes=table.names, void=table.void)
 
 
@@ -90,16 +89,18 @@ def _colour(file: Path, row: tuple[int, list[str]]) -> Colour:
     return values[0], values[1], values[2]
 
 
-def _example(folder: Path, name: str, table: ClassTable) -> Example:
+def _example(spec: DataSpec, folder: Path, name: str, table: ClassTable) -> Example:
     file = inside(folder / "SegmentationClass", f"{name}.png", folder / "ImageSets")
     picture = voc_picture(folder, name)
-    size = checked_picture(picture)
-    checked_picture(file)
-    mask = MaskFile(file, table)
+    checked = checked_picture(picture, spec)
+    checked_picture(file, spec)
+    mask = MaskFile(file, table, spec.exif)
     try:
         height, width = mask.read().shape
     except VestigeError as error:
         raise BadFileError(file, str(error).removeprefix(f"{file}: ")) from error
-    if (width, height) != size:
-        raise BadFileError(file, f"has {width}x{height} pixels; its picture has {size[0]}x{size[1]}")
-    return Example(name, name, ImageFile(picture), mask=mask)
+    if (width, height) != checked.size:
+        raise BadFileError(
+            file, f"has {width}x{height} pixels; its picture has {checked.size[0]}x{checked.size[1]}{checked.doubt}"
+        )
+    return Example(name, name, checked.image, mask=mask)

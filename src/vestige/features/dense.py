@@ -28,7 +28,7 @@ from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, so
 from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter
-from vestige.images import Crop, ImageFile, Pixels, crop_resize, image_size
+from vestige.images import Crop, Pixels, crop_resize, picture_size
 
 Size = tuple[int, int]
 """Height and width."""
@@ -184,7 +184,8 @@ def _planned(
     shapes = _shapes_of(backbone)
     for i, example in enumerate(examples):
         try:
-            size = resized(_own_size(example), short_side)
+            width, height = picture_size(example.image)
+            size = resized((height, width), short_side)
             grids[i] = shapes.grid(layer, size, example)
         except VestigeError as error:
             problems[i] = str(error)
@@ -198,14 +199,6 @@ def _planned(
     if max_rows is not None and max_rows < len(cells):
         cells = cells[np.sort(np.random.default_rng(seed).choice(len(cells), max_rows, replace=False))]
     return _Plan(sizes, grids, cells, problems)
-
-
-def _own_size(example: Example) -> Size:
-    if isinstance(example.image, ImageFile):
-        width, height = image_size(example.image.path)
-        return height, width
-    height, width = example.image.read().shape[:2]
-    return height, width
 
 
 def resized(size: Size, short_side: int | None) -> Size:

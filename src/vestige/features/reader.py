@@ -18,6 +18,8 @@ from vestige.progress import Count, Lines, Say
 DEFAULT = "auto"
 """The name of every layer's default readout; ``auto:N`` is that of at most N numbers."""
 
+_DIGITS = 9  # of the N in auto:N
+
 
 @dataclass(frozen=True)
 class Read:
@@ -120,6 +122,6 @@ def _largest(text: str) -> int:
     name, colon, number = text.strip().partition(":")
     if name != DEFAULT:
         return 0
-    if colon and not (number.isascii() and number.isdecimal() and int(number)):
+    if colon and not (number.isascii() and number.isdecimal() and 0 < len(number.lstrip("0")) <= _DIGITS):
         raise VestigeError(f"no readout {text!r}; expected auto, or auto:N with a number N, as in auto:4096")
     return int(number) if colon else LARGEST_DEFAULT

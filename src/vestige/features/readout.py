@@ -17,6 +17,8 @@ Name = Literal["vector", "flat", "gap", "grid", "cls", "tokens"]
 LARGEST_DEFAULT = 25_000
 """The default readout of a grid or of tokens keeps at most this many numbers."""
 
+_MOST_CELLS = 1024  # a side: more than any layer has
+
 _EXPECTED = "expected vector, flat, gap, grid:G (as in grid:5), cls or tokens"
 
 
@@ -115,7 +117,7 @@ def parse_readout(text: str) -> Readout:
         VestigeError: where it names none.
     """
     name, colon, cells = text.strip().partition(":")
-    if name == "grid" and cells.isascii() and cells.isdecimal() and int(cells) > 0:
+    if name == "grid" and cells.isascii() and cells.isdecimal() and 0 < int(cells[:5]) <= _MOST_CELLS:
         return Readout("grid", int(cells))
     for known in get_args(Name):
         if name == known != "grid" and not colon:

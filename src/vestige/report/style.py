@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from vestige.images import MARK
+from vestige.picture_files import MARK
 
 PAGE_WIDTH = 10.0
 """Inches of a chart over the full width of the page (100 CSS pixels an inch)."""
