@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from vestige import bounds as b
+from vestige.cli import options as o
 from vestige.cli.console import console
 from vestige.cli.help import examples
 from vestige.errors import VestigeError
@@ -29,8 +31,8 @@ def cache(
     remove: Annotated[
         bool, typer.Option("--prune", help="Remove the stores that meet the conditions that follow.")
     ] = False,
-    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Not used for so long.")] = None,
-    larger_than: Annotated[float | None, typer.Option(metavar="MB", help="Larger than that.")] = None,
+    older_than: Annotated[float | None, o.number(b.DAYS, "--older-than", "DAYS", "Not used for so long.")] = None,
+    larger_than: Annotated[float | None, o.number(b.MEGABYTES, "--larger-than", "MB", "Larger than that.")] = None,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Left by a killed run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -10,6 +10,7 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_ranking
 from vestige.cli.help import examples
+from vestige.cli.probe import BoxMargin
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
 
@@ -39,9 +40,7 @@ def compare(
         typer.Option(metavar="R", help="As in probe; repeat for several. [default: auto and gap]"),
     ] = None,
     mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
-    box_margin: Annotated[
-        float, typer.Option(min=0.0, metavar="X", help="Share of a box's side added on every side.")
-    ] = FACE_MARGIN,
+    box_margin: BoxMargin = FACE_MARGIN,
     normaliser: Annotated[
         str | None,
         typer.Option(

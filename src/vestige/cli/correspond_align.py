@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.help import examples
@@ -37,21 +38,23 @@ def align(
     ] = None,
     beta: Annotated[
         list[float] | None,
-        typer.Option(
-            metavar="B",
-            help="Weight of the deformation; repeat for several, of which training instances choose. "
+        o.number(
+            b.BETA,
+            "--beta",
+            "B",
+            "Weight of the deformation; repeat for several, of which training instances choose. "
             "[default: 0.003, 0.01, 0.03, 0.1]",
         ),
     ] = None,
     queries: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Training instances on which betas and layers are tried.")
+        int, o.number(b.COUNT, "--queries", "N", "Training instances on which betas and layers are tried.")
     ] = 40,
     neighbours: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Neighbours that are aligned with each instance.")
+        int, o.number(b.COUNT, "--neighbours", "N", "Neighbours that are aligned with each instance.")
     ] = 25,
     first: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Of how many neighbours, the least deformed first, the median is taken."),
+        o.number(b.COUNT, "--first", "N", "Of how many neighbours, the least deformed first, the median is taken."),
     ] = 5,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds neighbours. [default: the last]")
@@ -61,21 +64,24 @@ def align(
     ] = "",
     alpha: Annotated[
         list[float] | None,
-        typer.Option(
-            metavar="A",
-            help="Of PCK, in longer sides of the box; repeat for several, betas and layers are chosen by the first. "
+        o.number(
+            b.PCK_ALPHA,
+            "--alpha",
+            "A",
+            "Of PCK, in longer sides of the box; repeat for several, betas and layers are chosen by the first. "
             "[default: 0.1, 0.05, 0.025]",
         ),
     ] = None,
     sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Align by SIFT at the same places, too.")] = True,
     sift_radius: Annotated[
-        float, typer.Option(min=1.0, metavar="PX", help="Half the side of a descriptor's 4 x 4 bins, in input pixels.")
+        float,
+        o.number(b.SIFT_RADIUS, "--sift-radius", "PX", "Half the side of a descriptor's 4 x 4 bins, in input pixels."),
     ] = 20.0,
-    tolerance: Annotated[float, typer.Option(metavar="T", help="Of a flow's energy, as a share of it.")] = 1e-3,
+    tolerance: Annotated[
+        float, o.number(b.TOLERANCE, "--tolerance", "T", "Of a flow's energy, as a share of it.")
+    ] = 1e-3,
     markup: o.MarkupFile = None,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of the training instances tried, and of the bootstrap.")
-    ] = 0,
+    seed: Annotated[int, o.number(b.SEED, "--seed", "N", "Of the training instances tried, and of the bootstrap.")] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",

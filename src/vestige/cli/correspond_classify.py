@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.correspond_patches import CellCentres
@@ -38,35 +39,36 @@ def classify(
     ] = None,
     c: Annotated[
         list[float] | None,
-        typer.Option(
+        o.number(
+            b.SVM_C,
             "-C",
-            metavar="C",
-            help="Of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
+            "C",
+            "Of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
             "[default: powers of ten from 1e-8 to 10]",
         ),
     ] = None,
     radius: Annotated[
         list[float] | None,
-        typer.Option(
+        o.number(
+            b.SIFT_RADIUS,
             "--sift-radius",
-            min=1.0,
-            metavar="PX",
-            help="Half the side of SIFT's 4 x 4 bins, in pixels of the pictures; repeat for several. "
+            "PX",
+            "Half the side of SIFT's 4 x 4 bins, in pixels of the pictures; repeat for several. "
             "[default: 10, 20, 40, 80, 160]",
         ),
     ] = None,
     sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Classify by SIFT, too.")] = True,
     short_side: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Pixels of every picture's shorter side; 0: as it is.")
+        int, o.number(b.SHORT_SIDE_OR_NONE, "--short-side", "N", "Pixels of every picture's shorter side; 0: as it is.")
     ] = 0,
     localise: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Test pictures in which to look for responses at every pixel."),
+        o.number(b.LOCALISED, "--localise", "N", "Test pictures in which to look for responses at every pixel."),
     ] = 0,
     centres: CellCentres = "field",
     markup: o.MarkupFile = None,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of the bootstrap, and of the pictures that are localised in.")
+        int, o.number(b.SEED, "--seed", "N", "Of the bootstrap, and of the pictures that are localised in.")
     ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.help import examples
@@ -30,32 +31,37 @@ def detect(
     ],
     test: o.Test = None,
     backbone: o.Backbone = "efficientnet_lite0",
-    size: Annotated[int, typer.Option(metavar="PX", help="Side of the square that boxes are resized to.")] = 500,
+    size: Annotated[int, o.number(b.SQUARE, "--size", "PX", "Side of the square that boxes are resized to.")] = 500,
     reach: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Neighbours on every side of a cell that a detector sees; 1: 3 x 3.")
+        int, o.number(b.REACH, "--reach", "N", "Neighbours on every side of a cell that a detector sees; 1: 3 x 3.")
     ] = 1,
-    closest: Annotated[int, typer.Option(min=1, metavar="N", help="Cells of a layer that show a keypoint.")] = 10,
+    closest: Annotated[int, o.number(b.COUNT, "--closest", "N", "Cells of a layer that show a keypoint.")] = 10,
     negative_distance: Annotated[
         float | None,
-        typer.Option(
-            metavar="PX",
-            help="How far from a keypoint cells of a layer are negative. "
+        o.number(
+            b.DISTANCE,
+            "--negative-distance",
+            "PX",
+            "How far from a keypoint cells of a layer are negative. "
             "[default: where their receptive fields do not hold it]",
         ),
     ] = None,
     c: Annotated[
         list[float] | None,
-        typer.Option("-C", metavar="C", help="Of the SVMs; repeat for several, training folds choose. [default: 1]"),
+        o.number(b.SVM_C, "-C", "C", "Of the SVMs; repeat for several, training folds choose. [default: 1]"),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Of hard-negative mining, at most.")] = 20,
+    rounds: Annotated[int, o.number(b.ROUNDS, "--rounds", "N", "Of hard-negative mining, at most.")] = 20,
     batch: Annotated[
         int,
-        typer.Option(
-            min=1, metavar="N", help="Negatives a detector begins with; a round adds as many, or as many as it has."
+        o.number(
+            b.COUNT,
+            "--batch",
+            "N",
+            "Negatives a detector begins with; a round adds as many, or as many as it has.",
         ),
     ] = 5000,
-    eta: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Weight of the prior.")] = 0.1,
-    sigma: Annotated[float, typer.Option(metavar="PX", help="Of the prior, in pixels of the square.")] = 22.0,
+    eta: Annotated[float, o.number(b.ETA, "--eta", "X", "Weight of the prior.")] = 0.1,
+    sigma: Annotated[float, o.number(b.SIGMA, "--sigma", "PX", "Of the prior, in pixels of the square.")] = 22.0,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds the prior's neighbour. [default: the last grid]")
     ] = "",
@@ -64,16 +70,18 @@ def detect(
     ] = "",
     alpha: Annotated[
         list[float] | None,
-        typer.Option(
-            metavar="A",
-            help="Of PCK, in longer sides of the box; repeat for several, choices are made by the first. "
+        o.number(
+            b.PCK_ALPHA,
+            "--alpha",
+            "A",
+            "Of PCK, in longer sides of the box; repeat for several, choices are made by the first. "
             "[default: 0.1, 0.05, 0.025]",
         ),
     ] = None,
     sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Detect by dense SIFT, too.")] = True,
-    sift_bin: Annotated[int, typer.Option(min=1, metavar="PX", help="Bin, and step, of dense SIFT.")] = 8,
+    sift_bin: Annotated[int, o.number(b.SIFT_BIN, "--sift-bin", "PX", "Bin, and step, of dense SIFT.")] = 8,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first negatives, and of the bootstrap.")] = 0,
+    seed: Annotated[int, o.number(b.SEED, "--seed", "N", "Of the first negatives, and of the bootstrap.")] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",

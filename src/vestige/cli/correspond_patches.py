@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, listening
 from vestige.cli.help import PHOTOGRAPH, examples
@@ -32,20 +33,16 @@ Layers = Annotated[
 ]
 ShortSide = Annotated[
     int | None,
-    typer.Option(
-        "--short-side", min=1, metavar="N", help="Pixels of every picture's shorter side. [default: as it is]"
-    ),
+    o.number(b.SHORT_SIDE, "--short-side", "N", "Pixels of every picture's shorter side. [default: as it is]"),
 ]
-PatchCount = Annotated[
-    int, typer.Option("--patches", min=1, metavar="N", help="Patches of each layer at which the database is full.")
-]
+PatchCount = Annotated[int, o.number(b.COUNT, "--patches", "N", "Patches of each layer at which the database is full.")]
 CellCentres = Annotated[
     Centres,
     typer.Option(
         "--centres", help="Where a cell stands: at the centre of its receptive field, or of its response to pictures."
     ),
 ]
-DrawSeed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws and bootstrap.")]
+DrawSeed = Annotated[int, o.number(b.SEED, "--seed", "N", "Of draws and bootstrap.")]
 
 
 _DATA = "--database synthetic:faces,n=100,seed=1 --layer block4 --layer block7"
@@ -68,7 +65,7 @@ def patches(
     output: o.Out,
     k: Annotated[
         list[int] | None,
-        typer.Option("-k", min=1, metavar="K", help="Neighbours to average; repeat for several. [default: 1, 5]"),
+        o.number(b.COUNT, "-k", "K", "Neighbours to average; repeat for several. [default: 1, 5]"),
     ] = None,
     short_side: ShortSide = None,
     patch_count: PatchCount = 1_000_000,
@@ -110,10 +107,10 @@ def fields(
         list[str] | None,
         typer.Option("--at", metavar="X,Y", help="A seed, in pixels of the one --image; repeat for several."),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds to draw, without --at.")] = 6,
+    seeds: Annotated[int, o.number(b.COUNT, "--seeds", "N", "Seeds to draw, without --at.")] = 6,
     k: Annotated[
         list[int] | None,
-        typer.Option("-k", min=1, metavar="K", help="Neighbours to average; repeat for several. [default: 10, 100]"),
+        o.number(b.COUNT, "-k", "K", "Neighbours to average; repeat for several. [default: 10, 100]"),
     ] = None,
     short_side: ShortSide = None,
     patch_count: PatchCount = 1_000_000,
@@ -178,8 +175,5 @@ def _library(
 
 
 def _point(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(part) for part in text.split(","))
-    except ValueError:
-        raise VestigeError(f"--at {text}: expected X,Y in pixels of the picture, as in --at 120,85") from None
+    x, y = o.parse_finite("--at", text, 2, "X,Y in pixels of the picture, as in --at 120,85")
     return x, y

@@ -8,10 +8,11 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_table
 from vestige.cli.help import examples
-from vestige.cli.probe import BoxMargin
+from vestige.cli.probe import BoxMargin, ReconstructionSide
 from vestige.cli.probe_attributes import CentralShare, Least, Names
 from vestige.geometry import FACE_MARGIN
 
@@ -45,19 +46,21 @@ def directions(
             help="Make each direction once more, orthogonal to this attribute's; repeat for several.",
         ),
     ] = None,
-    size: Annotated[int, typer.Option(metavar="N", help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
-    steps: Annotated[int, typer.Option(metavar="N", help="Pictures along each direction.")] = 7,
+    size: ReconstructionSide = 46,
+    steps: Annotated[int, o.number(b.STEPS, "--steps", "N", "Pictures along each direction.")] = 7,
     quantile: Annotated[
         float,
-        typer.Option(
-            metavar="X", help="Of the training pictures' projections, from which to 1 less which lambda goes."
+        o.number(
+            b.TAIL, "--quantile", "X", "Of the training pictures' projections, from which to 1 less which lambda goes."
         ),
     ] = 0.01,
-    stretch: Annotated[float, typer.Option(metavar="X", help="Widen that range about its middle.")] = 1.0,
-    faces: Annotated[int, typer.Option(metavar="N", help="Test faces shown for each direction.")] = 4,
+    stretch: Annotated[float, o.number(b.STRETCH, "--stretch", "X", "Widen that range about its middle.")] = 1.0,
+    faces: Annotated[int, o.number(b.FACES, "--faces", "N", "Test faces shown for each direction.")] = 4,
     reencode: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Test faces whose reconstructions are read through the network again."),
+        o.number(
+            b.REENCODED, "--reencode", "N", "Test faces whose reconstructions are read through the network again."
+        ),
     ] = 48,
     least: Least = 10,
     crop: CentralShare = 0.6,

@@ -5,11 +5,15 @@ Commands import what they run when they run, so that ``--help`` and a mistyped o
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vestige import bounds as b
+from vestige.bounds import Bounds
 from vestige.errors import VestigeError
 from vestige.spec import EVEN_LAYERS
 from vestige.spec import Precision as PrecisionName
@@ -19,6 +23,20 @@ if TYPE_CHECKING:
     from vestige.cli.console import Listener
     from vestige.features.reader import Reader
     from vestige.markup import Markup
+
+
+def number(bounds: Bounds, name: str, metavar: str, text: str) -> Any:
+    """An option that takes a number, or numbers where it is repeated; anything else is refused in one line.
+
+    Args:
+        bounds: of the number.
+        name: of the option, with its dashes.
+        metavar: what help calls the number.
+        text: what help says of it.
+    """
+    told = f"{text} [{bounds.brief}]"
+    return typer.Option(name, parser=lambda word: bounds.parse(name, word), metavar=metavar, help=told)
+
 
 Train = Annotated[str, typer.Argument(metavar="TRAIN", help="Data to train on, as kind:PATH[,key=value].")]
 Test = Annotated[
@@ -56,7 +74,7 @@ VectorReadouts = Annotated[
         "[default: auto:4096, flat but pooled to at most as many numbers as the paper has]",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of folds and bootstrap.")]
+Seed = Annotated[int, number(b.SEED, "--seed", "N", "Of folds and bootstrap.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first data set with bad files instead of going on without them.")
 ]
@@ -70,7 +88,7 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 Precision = Annotated[PrecisionName, typer.Option("--precision", help="What the network computes in.")]
 Compile = Annotated[bool, typer.Option("--compile/--no-compile", help="Run the network through torch.compile.")]
 StoreDtype = Annotated[StoreDtypeName, typer.Option("--store-dtype", help="What features are kept as.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, metavar="N", help="Pictures per forward pass.")]
+BatchSize = Annotated[int, number(b.BATCH, "--batch-size", "N", "Pictures per forward pass.")]
 
 
 def reader_for(
@@ -104,14 +122,23 @@ def markup_of(path: Path | None) -> Markup | None:
     return None if path is None else read_markup(path)
 
 
-def parse_box(text: str) -> tuple[float, float, float, float]:
+def parse_box(text: str) -> tuple[float, ...]:
     """``x0,y0,x1,y1`` in pixels.
 
     Raises:
         VestigeError: where the text is no box.
     """
-    try:
-        x0, y0, x1, y1 = (float(part) for part in text.split(","))
-    except ValueError:
-        raise VestigeError(f"--box {text}: expected x0,y0,x1,y1 in pixels, as in --box 40,30,180,190") from None
-    return x0, y0, x1, y1
+    return parse_finite("--box", text, 4, "x0,y0,x1,y1 in pixels, as in --box 40,30,180,190")
+
+
+def parse_finite(option: str, text: str, n: int, expected: str) -> tuple[float, ...]:
+    """The ``n`` finite numbers between commas that an option is given.
+
+    Raises:
+        VestigeError: where there are others, saying what was expected.
+    """
+    with suppress(ValueError):
+        numbers = tuple(float(part) for part in text.split(","))
+        if len(numbers) == n and all(math.isfinite(number) for number in numbers):
+            return numbers
+    raise VestigeError(f"{option} {text}: expected {expected}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_results
 from vestige.cli.help import examples
@@ -20,24 +21,22 @@ app = typer.Typer(help="Train linear probes on a network's features and measure 
 
 
 LookBack = Annotated[bool, typer.Option("--look-back/--no-look-back", help="Look again, closer, at every part.")]
-LookBacks = Annotated[int, typer.Option("--look-backs", min=1, metavar="N", help="How many times to look back.")]
+LookBacks = Annotated[int, o.number(b.LOOK_BACKS, "--look-backs", "N", "How many times to look back.")]
 MarginQuantile = Annotated[
     float,
-    typer.Option(
+    o.number(
+        b.QUANTILE,
         "--margin-quantile",
-        min=0.0,
-        max=1.0,
-        metavar="X",
-        help="Of a part's out-of-fold error, by which its box is enlarged (1: the paper).",
+        "X",
+        "Of a part's out-of-fold error, by which its box is enlarged (1: the paper).",
     ),
 ]
 Mirror = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")]
-BoxMargin = Annotated[
-    float, typer.Option("--box-margin", min=0.0, metavar="X", help="Share of a box's side added on every side.")
+BoxMargin = Annotated[float, o.number(b.BOX_MARGIN, "--box-margin", "X", "Share of a box's side added on every side.")]
+ReconstructionSide = Annotated[
+    int, o.number(b.RECONSTRUCTION, "--size", "N", "Side of the reconstruction in pixels (the paper: 46).")
 ]
-Untrained = Annotated[
-    int, typer.Option("--untrained", min=0, metavar="N", help="How many random networks to compare with.")
-]
+Untrained = Annotated[int, o.number(b.UNTRAINED, "--untrained", "N", "How many random networks to compare with.")]
 
 
 @app.command(
@@ -119,10 +118,11 @@ def keypoints(
     readout: o.Readouts = None,
     alpha: Annotated[
         list[float] | None,
-        typer.Option(
-            metavar="A",
-            help="Of PCK, in longer sides of the box; repeat for several, layers are chosen by the first. "
-            "[default: 0.1]",
+        o.number(
+            b.PCK_ALPHA,
+            "--alpha",
+            "A",
+            "Of PCK, in longer sides of the box; repeat for several, layers are chosen by the first. [default: 0.1]",
         ),
     ] = None,
     look_back: LookBack = True,
@@ -182,16 +182,14 @@ def pixels(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: o.Layers = None,
     readout: o.VectorReadouts = None,
-    size: Annotated[int, typer.Option(metavar="N", help="Side of the reconstruction in pixels (the paper: 46).")] = 46,
+    size: ReconstructionSide = 46,
     mirror: Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")] = False,
     crops: Annotated[
         bool, typer.Option("--crops", help="See the square about each example's box, not the whole picture squashed.")
     ] = False,
     box_margin: Annotated[
         float,
-        typer.Option(
-            "--box-margin", min=0.0, metavar="X", help="With --crops: share of a box's side added on every side."
-        ),
+        o.number(b.BOX_MARGIN, "--box-margin", "X", "With --crops: share of a box's side added on every side."),
     ] = FACE_MARGIN,
     untrained: Untrained = 1,
     seed: o.Seed = 0,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.help import examples
@@ -20,17 +21,17 @@ Names = Annotated[
 ]
 Least = Annotated[
     int,
-    typer.Option(
+    o.number(
+        b.COUNT,
         "--least",
-        min=1,
-        metavar="N",
-        help="Examples of each value, in training and in test data, that an unnamed attribute needs.",
+        "N",
+        "Examples of each value, in training and in test data, that an unnamed attribute needs.",
     ),
 ]
 CentralShare = Annotated[
     float,
-    typer.Option(
-        "--crop", metavar="X", help="Of a picture without box: see the central share of its width and height. 1: whole."
+    o.number(
+        b.SHARE, "--crop", "X", "Of a picture without box: see the central share of its width and height. 1: whole."
     ),
 ]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening
 from vestige.cli.help import examples
@@ -29,18 +30,19 @@ def segmentation(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: o.Layers = None,
     readout: o.VectorReadouts = None,
-    grid: Annotated[int, typer.Option(metavar="N", help="Cells a side of the map (the paper: 30).")] = 30,
+    grid: Annotated[int, o.number(b.SEGMENTS, "--grid", "N", "Cells a side of the map (the paper: 30).")] = 30,
     augment: Annotated[
         int,
-        typer.Option(
-            metavar="N", help="Copies of each training picture: itself, and crops of it, mirrored or not; 1: none."
+        o.number(
+            b.COPIES,
+            "--augment",
+            "N",
+            "Copies of each training picture: itself, and crops of it, mirrored or not; 1: none.",
         ),
     ] = 10,
     smallest_crop: Annotated[
         float,
-        typer.Option(
-            "--smallest-crop", metavar="X", help="The least side of such a crop, as a share of the picture's."
-        ),
+        o.number(b.SHARE, "--smallest-crop", "X", "The least side of such a crop, as a share of the picture's."),
     ] = 0.6,
     untrained: Untrained = 1,
     seed: o.Seed = 0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, console, listening
 from vestige.cli.help import examples
@@ -25,10 +26,8 @@ Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable
 
 app = typer.Typer(help="A paper's tables and figures, measured again.", no_args_is_help=True)
 
-Tables = Annotated[list[int] | None, typer.Option("--table", metavar="N", help="Only this table; repeat for several.")]
-Figures = Annotated[
-    list[int] | None, typer.Option("--figure", metavar="N", help="Only this figure; repeat for several.")
-]
+Tables = Annotated[list[int] | None, o.number(b.EXHIBIT, "--table", "N", "Only this table; repeat for several.")]
+Figures = Annotated[list[int] | None, o.number(b.EXHIBIT, "--figure", "N", "Only this figure; repeat for several.")]
 Data = Annotated[
     list[str] | None,
     typer.Option("--data", metavar="PLACE=SPEC", help="Your copy of a data set; --dry-run lists the places."),
@@ -57,9 +56,7 @@ def persistent_evidence(
         typer.Option("--layer", metavar="NAME", help="[default: fc6 where the network has it, as the paper, else all]"),
     ] = None,
     readout: o.Readouts = None,
-    untrained: Annotated[
-        int, typer.Option("--untrained", min=0, metavar="N", help="Random networks beside it; none: 0.")
-    ] = 1,
+    untrained: Annotated[int, o.number(b.UNTRAINED, "--untrained", "N", "Random networks beside it; none: 0.")] = 1,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     dry_run: DryRun = False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError
 
 ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -41,43 +43,28 @@ class DetectOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    size: int = 500
-    reach: int = 1
-    closest: int = 10
-    negative_distance: float | None = None
-    sift_bin: int = 8
-    cs: tuple[float, ...] = (1.0,)
-    rounds: int = 20
-    batch: int = 5000
-    folds: int = 3
-    eta: float = 0.1
-    sigma: float = 22.0
-    etas: tuple[float, ...] = ETAS
-    sigmas: tuple[float, ...] = SIGMAS
+    size: int = bounded(500, b.SQUARE)
+    reach: int = bounded(1, b.REACH)
+    closest: int = bounded(10, b.COUNT)
+    negative_distance: float | None = bounded(None, b.DISTANCE)
+    sift_bin: int = bounded(8, b.SIFT_BIN_OR_NONE)
+    cs: tuple[float, ...] = bounded((1.0,), b.SVM_C)
+    rounds: int = bounded(20, b.ROUNDS)
+    batch: int = bounded(5000, b.COUNT)
+    folds: int = bounded(3, b.FOLDS)
+    eta: float = bounded(0.1, b.ETA)
+    sigma: float = bounded(22.0, b.SIGMA)
+    etas: tuple[float, ...] = bounded(ETAS, b.ETA)
+    sigmas: tuple[float, ...] = bounded(SIGMAS, b.SIGMA)
     neighbour_layer: str = ""
     neighbour_readout: str = ""
-    alphas: tuple[float, ...] = (0.1, 0.05, 0.025)
-    seed: int = 0
+    alphas: tuple[float, ...] = bounded((0.1, 0.05, 0.025), b.PCK_ALPHA)
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
-        _check("--alpha", self.alphas, all(0 < each <= 1 for each in self.alphas), "shares above 0, up to 1")
-        _check("-C", self.cs, all(0 < each < 1e9 for each in self.cs), "numbers above 0")
-        _check("--eta", (self.eta, *self.etas), all(0 <= e <= 1 for e in (self.eta, *self.etas)), "numbers in [0, 1]")
-        sigmas = (self.sigma, *self.sigmas)
-        _check("--sigma", sigmas, all(0 < each < 1e6 for each in sigmas), "pixels above 0")
-        for option, value, least in (
-            ("--size", self.size, 32),
-            ("--closest", self.closest, 1),
-            ("--rounds", self.rounds, 1),
-            ("--batch", self.batch, 1),
-            ("--folds", self.folds, 2),
-            ("--reach", self.reach, 0),
-            ("--sift-bin", self.sift_bin, 0),
-        ):
-            _check(option, (value,), value >= least, f"at least {least}")
-        _check("--sift-bin", (self.sift_bin,), self.sift_bin <= self.size, f"at most --size, {self.size}")
-        if self.negative_distance is not None:
-            _check("--negative-distance", (self.negative_distance,), self.negative_distance > 0, "pixels above 0")
+        check_bounds(self)
+        if self.sift_bin > self.size:
+            raise VestigeError(f"--sift-bin {self.sift_bin}: expected at most --size, {self.size}")
 
     @property
     def settings(self) -> tuple[tuple[float, float], ...]:
@@ -85,9 +72,3 @@ class DetectOptions:
         given = ((0.0, self.sigma), (self.eta, self.sigma))
         tried = [(eta, sigma) for eta in self.etas for sigma in self.sigmas]
         return tuple(dict.fromkeys((*given, *tried)))
-
-
-def _check(option: str, values: tuple[float, ...], fine: bool, expected: str) -> None:
-    if not values or not fine:
-        said = ", ".join(f"{value:g}" for value in values) or "(none)"
-        raise VestigeError(f"{option} {said}: expected {expected}")

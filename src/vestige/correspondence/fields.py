@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import bounds as b
 from vestige.correspondence.database import Database, View, seen
 from vestige.correspondence.patches import cut
 from vestige.correspondence.retrieval import Library, checked_ks
@@ -161,6 +162,8 @@ def mean_fields(
     """
     started = time.monotonic()
     say = say or (lambda _text: None)
+    b.COUNT.check("seeds", seeds)
+    b.SEED.check("seed", seed)
     ks, draw = checked_ks(ks), np.random.default_rng(seed)
     for database in library.databases:
         database.view.bounded()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError
 
 BETAS = (0.003, 0.01, 0.03, 0.1)
 """What is tried where no beta is given; the first is the paper's."""
-
-LARGEST_BETA = 1e6
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,21 @@ class AlignOptions:
     layers: tuple[str, ...] = ()
     neighbour_layer: str = ""
     neighbour_readout: str = ""
-    neighbours: int = 25
-    first: int = 5
-    betas: tuple[float, ...] = BETAS
-    queries: int = 40
-    alphas: tuple[float, ...] = (0.1, 0.05, 0.025)
-    sift_radius: float = 20.0
-    tolerance: float = 1e-3
-    seed: int = 0
+    neighbours: int = bounded(25, b.COUNT)
+    first: int = bounded(5, b.COUNT)
+    betas: tuple[float, ...] = bounded(BETAS, b.BETA)
+    queries: int = bounded(40, b.COUNT)
+    alphas: tuple[float, ...] = bounded((0.1, 0.05, 0.025), b.PCK_ALPHA)
+    sift_radius: float = bounded(20.0, b.SIFT_RADIUS_OR_NONE)
+    tolerance: float = bounded(1e-3, b.TOLERANCE)
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
-        if not self.alphas or not all(0 < alpha <= 1 for alpha in self.alphas):
-            raise VestigeError(f"--alpha {_listed(self.alphas)}: expected shares above 0, up to 1")
-        if not self.betas or not all(0 < beta <= LARGEST_BETA for beta in self.betas):
-            raise VestigeError(f"--beta {_listed(self.betas)}: expected numbers above 0, up to {LARGEST_BETA:g}")
-        for option, value in (("neighbours", self.neighbours), ("first", self.first), ("queries", self.queries)):
-            if value < 1:
-                raise VestigeError(f"--{option} {value}: expected at least 1")
-        if not 0 < self.tolerance < 1:
-            raise VestigeError(f"--tolerance {self.tolerance}: expected a number above 0, below 1")
+        check_bounds(self)
 
 
 CS = tuple(10.0**power for power in range(-8, 2))
 """What is tried of the SVM's C where none is given."""
-
-LARGEST_C = 1e6
 
 RADII = (10.0, 20.0, 40.0, 80.0, 160.0)
 """The paper's, of SIFT."""
@@ -89,21 +79,14 @@ class ClassifyOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    radii: tuple[float, ...] = RADII
-    cs: tuple[float, ...] = CS
-    short_side: int = 0
-    localise: int = 0
+    radii: tuple[float, ...] = bounded(RADII, b.SIFT_RADIUS, empty=True)
+    cs: tuple[float, ...] = bounded(CS, b.SVM_C)
+    short_side: int = bounded(0, b.SHORT_SIDE_OR_NONE)
+    localise: int = bounded(0, b.LOCALISED)
     centres: Centres = "field"
-    seed: int = 0
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
-        if not self.cs or not all(0 < c <= LARGEST_C for c in self.cs):
-            raise VestigeError(f"-C {_listed(self.cs)}: expected numbers above 0, up to {LARGEST_C:g}")
-        if self.short_side < 0 or self.localise < 0:
-            raise VestigeError("--short-side and --localise: expected 0 or more")
+        check_bounds(self)
         if self.centres not in get_args(Centres):
             raise VestigeError(f"--centres {self.centres}: expected {' or '.join(get_args(Centres))}")
-
-
-def _listed(numbers: tuple[float, ...]) -> str:
-    return ", ".join(f"{number:g}" for number in numbers)

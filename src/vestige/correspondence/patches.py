@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.bounds import SEED
 from vestige.correspondence.database import Database, View, seen
 from vestige.correspondence.retrieval import Library, checked_ks
 from vestige.correspondence.search import NearestRows
@@ -138,6 +139,7 @@ def replace_patches(
     """
     started = time.monotonic()
     say = say or (lambda _text: None)
+    SEED.check("seed", seed)
     ks, own = checked_ks(ks), library.own(examples)
     cells = [library.cells(examples, layer) for layer in library.layers]
     found = []

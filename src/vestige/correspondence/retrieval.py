@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import bounds as b
 from vestige.backbones import Backbone, ReceptiveField, open_backbone
+from vestige.bounds import bounded, check_bounds
 from vestige.correspondence import marks
 from vestige.correspondence.database import MILLION, Database, Pool, Progress, Sight, View, build, pool, seen, views
 from vestige.correspondence.options import Centres
@@ -45,9 +47,12 @@ class DatabaseOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    short_side: int | None = None
-    patches: int = MILLION
+    short_side: int | None = bounded(None, b.SHORT_SIDE)
+    patches: int = bounded(MILLION, b.COUNT)
     centres: Centres = "field"
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -268,6 +273,8 @@ def checked_ks(ks: Sequence[int]) -> tuple[int, ...]:
     Raises:
         VestigeError: where one is below 1, or there is none.
     """
-    if not ks or min(ks) < 1:
-        raise VestigeError(f"k {', '.join(map(str, ks)) or 'is missing'}: expected whole numbers of at least 1")
+    if not ks:
+        raise VestigeError(f"k is missing: expected {b.COUNT}")
+    for k in ks:
+        b.COUNT.check("k", k)
     return tuple(sorted(set(ks)))

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vestige import bounds as b
 from vestige.backbones import Backbone, Layer, prepared
+from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError, choice
 from vestige.features.claims import Claims
 from vestige.features.decode import PixelBatch, read_batches
@@ -55,8 +57,8 @@ class ExtractOptions:
     device: str = "cpu"
     precision: Precision = "float32"
     store_dtype: StoreDtype = "float32"
-    batch: int = 32
-    workers: int = default_workers()
+    batch: int = bounded(32, b.BATCH)
+    workers: int = bounded(default_workers(), b.COUNT)
     compile: bool = False
 
     def __post_init__(self) -> None:
@@ -66,10 +68,7 @@ class ExtractOptions:
         ):
             if value not in known:
                 raise VestigeError(f"{name} {value!r}: {choice(value, known)}")
-        if not 1 <= self.batch <= CHUNK_ROWS:
-            raise VestigeError(f"batch {self.batch}: expected 1 to {CHUNK_ROWS} pictures")
-        if self.workers < 1:
-            raise VestigeError(f"workers {self.workers}: expected at least 1 thread")
+        check_bounds(self)
 
     def torch_device(self) -> torch.device:
         """The device.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vestige import bounds as b
 from vestige.errors import VestigeError
 from vestige.features.layout import (
     COMPLETE,
@@ -307,9 +307,9 @@ def prune(
         VestigeError: where no condition is given, ``everything`` beside others, or a number that is negative or not
             finite.
     """
-    for name, value in (("older_than", older_than), ("larger_than", larger_than)):
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            raise VestigeError(f"{name} {value}: expected a number of 0 or more")
+    for name, condition in (("older_than", older_than), ("larger_than", larger_than)):
+        if condition is not None:
+            b.AMOUNT.check(name, condition)
     conditions = older_than is not None or larger_than is not None or unfinished
     if conditions == everything:
         raise VestigeError("say which stores to remove: older than, larger than, unfinished, or all of them")

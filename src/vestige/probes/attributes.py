@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -44,15 +46,14 @@ class Attributes(VectorTask[Floats]):
 
     attributes: tuple[Attribute, ...]
     mirror: bool = False
-    box_margin: float = FACE_MARGIN
-    crop: float = 1.0
+    box_margin: float = bounded(FACE_MARGIN, b.BOX_MARGIN)
+    crop: float = bounded(1.0, b.SHARE)
 
     name: ClassVar[str] = "attributes"
     higher_is_better: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise VestigeError(f"--crop {self.crop:g}: expected a share of the picture above 0, at most 1")
+        check_bounds(self)
 
     @property
     def metric(self) -> str:
@@ -210,6 +211,7 @@ def attributes_of(
     Raises:
         VestigeError: as :func:`vestige.probes.attribute_choice.choose_attributes`; where ``crop`` is no share.
     """
+    b.COUNT.check("least", least)
     chosen, notes = choose_attributes(train, test, names, least)
     return Attributes(chosen, mirror, box_margin, crop), notes
 

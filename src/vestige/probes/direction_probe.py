@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
@@ -69,22 +71,16 @@ class DirectionOptions:
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto:4096",)
-    size: int = 46
-    steps: int = 7
-    quantile: float = 0.01
-    stretch: float = 1.0
-    faces: int = 4
-    reencoded: int = 48
-    seed: int = 0
+    size: int = bounded(46, b.RECONSTRUCTION)
+    steps: int = bounded(7, b.STEPS)
+    quantile: float = bounded(0.01, b.TAIL)
+    stretch: float = bounded(1.0, b.STRETCH)
+    faces: int = bounded(4, b.FACES)
+    reencoded: int = bounded(48, b.REENCODED)
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
-        for option, value, least in (("--steps", self.steps, 2), ("--faces", self.faces, 1)):
-            if value < least:
-                raise VestigeError(f"{option} {value}: expected at least {least}")
-        if not 0 <= self.quantile < 0.5:
-            raise VestigeError(f"--quantile {self.quantile:g}: expected 0 or more, below 0.5")
-        if not self.stretch > 0:
-            raise VestigeError(f"--stretch {self.stretch:g}: expected a number above 0")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -392,8 +388,8 @@ def _correlations(values: Floats) -> Floats:
     t = values.shape[1]
     found = np.full((t, t), np.nan)
     for a in range(t):
-        for b in range(t):
-            both = values[np.isfinite(values[:, [a, b]]).all(axis=1)][:, [a, b]]
+        for c in range(t):
+            both = values[np.isfinite(values[:, [a, c]]).all(axis=1)][:, [a, c]]
             if len(both) and (np.ptp(both, axis=0) > 0).all():
-                found[a, b] = np.corrcoef(both[:, 0], both[:, 1])[0, 1]
+                found[a, c] = np.corrcoef(both[:, 0], both[:, 1])[0, 1]
     return found

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
@@ -63,18 +65,17 @@ class KeypointOptions:
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
-    box_margin: float = OBJECT_MARGIN
+    box_margin: float = bounded(OBJECT_MARGIN, b.BOX_MARGIN)
     mirror: bool = True
-    look_backs: int = 1
-    margin_quantile: float = 0.99
-    alphas: tuple[float, ...] = (0.1,)
-    rgb_size: int = 46
-    untrained_seeds: int = 1
-    seed: int = 0
+    look_backs: int = bounded(1, b.LOOK_BACKS)
+    margin_quantile: float = bounded(0.99, b.QUANTILE)
+    alphas: tuple[float, ...] = bounded((0.1,), b.PCK_ALPHA)
+    rgb_size: int = bounded(46, b.RGB_SIZE)
+    untrained_seeds: int = bounded(1, b.UNTRAINED)
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
-        if not self.alphas or not all(0 < alpha <= 1 for alpha in self.alphas):
-            raise VestigeError(f"--alpha {', '.join(map(str, self.alphas))}: expected shares above 0, up to 1")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
@@ -51,16 +53,17 @@ class LandmarkOptions:
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
-    box_margin: float = FACE_MARGIN
+    box_margin: float = bounded(FACE_MARGIN, b.BOX_MARGIN)
     mirror: bool = True
-    look_backs: int = 1
-    margin_quantile: float = 0.99
+    look_backs: int = bounded(1, b.LOOK_BACKS)
+    margin_quantile: float = bounded(0.99, b.QUANTILE)
     normaliser: str | None = None
-    rgb_size: int = 46
-    untrained_seeds: int = 1
-    seed: int = 0
+    rgb_size: int = bounded(46, b.RGB_SIZE)
+    untrained_seeds: int = bounded(1, b.UNTRAINED)
+    seed: int = bounded(0, b.SEED)
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if self.normaliser not in (None, *NORMALISERS):
             raise VestigeError(f"--normaliser {self.normaliser}: {choice(str(self.normaliser), NORMALISERS)}")
 

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.metrics import Bootstrap, Floats
 from vestige.probes.vectors import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.views import Views, example_views, whole_views
-
-_SMALLEST = 7  # SSIM's window
-_LARGEST = 256
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,17 @@ class Pixelwise(VectorTask[Numbers]):
         box_margin: the share of a box's longer side that such a square adds on every side.
     """
 
-    size: int = 46
+    size: int = bounded(46, b.RECONSTRUCTION)
     mirror: bool = False
     crops: bool = False
-    box_margin: float = 0.0
+    box_margin: float = bounded(0.0, b.BOX_MARGIN)
 
     name: ClassVar[str] = "pixels"
     metric: ClassVar[str] = "mae"
     higher_is_better: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not _SMALLEST <= self.size <= _LARGEST:
-            raise VestigeError(f"--size {self.size}: expected {_SMALLEST} to {_LARGEST} pixels a side")
+        check_bounds(self)
 
     def check(self, examples: Sequence[Example]) -> None:
         """Any picture will do; a box is asked for with ``crops``."""

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
 from vestige.errors import VestigeError
@@ -33,7 +35,6 @@ UNAUGMENTED = "ridge-unaugmented"
 REFINED = "+M"
 """What a method's name ends with after the second linear map."""
 
-_LARGEST_GRID, _MOST_COPIES = 128, 100
 _VIEWS = 64  # whose cells are worked on at a time
 
 Masks = tuple[Labels, ...]
@@ -59,11 +60,11 @@ class Segmentation(VectorTask[Masks]):
     """
 
     classes: tuple[str, ...]
-    void: int | None = None
-    grid: int = 30
-    augment: int = 10
-    smallest_crop: float = 0.6
-    seed: int = 0
+    void: int | None = bounded(None, b.MASK_VALUE)
+    grid: int = bounded(30, b.SEGMENTS)
+    augment: int = bounded(10, b.COPIES)
+    smallest_crop: float = bounded(0.6, b.SHARE)
+    seed: int = bounded(0, b.SEED)
 
     name: ClassVar[str] = "segmentation"
     metric: ClassVar[str] = "miou"
@@ -72,12 +73,7 @@ class Segmentation(VectorTask[Masks]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))  # JSON knows lists
-        if not 2 <= self.grid <= _LARGEST_GRID:
-            raise VestigeError(f"--grid {self.grid}: expected 2 to {_LARGEST_GRID} cells a side")
-        if not 1 <= self.augment <= _MOST_COPIES:
-            raise VestigeError(f"--augment {self.augment}: expected 1 (no crops) to {_MOST_COPIES} copies of a picture")
-        if not 0 < self.smallest_crop <= 1:
-            raise VestigeError(f"--smallest-crop {self.smallest_crop}: expected a share of the side above 0, at most 1")
+        check_bounds(self)
 
     @property
     def table(self) -> LabelTable:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
@@ -46,9 +48,12 @@ class VectorOptions:
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto:4096",)
-    rgb_size: int = 46
-    untrained_seeds: int = 1
-    seed: int = 0
+    rgb_size: int = bounded(46, b.RGB_SIZE)
+    untrained_seeds: int = bounded(1, b.UNTRAINED)
+    seed: int = bounded(0, b.SEED)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
