@@ -131,7 +131,7 @@ def test_model_labels_are_called_so_and_rare_attributes_left_out(vestige, lfw, t
 
 MISTAKES = {
     "name": (["--attribute", "glases"], "did you mean glasses?"),
-    "crop": (["--crop", 0], "--crop 0: expected a share"),
+    "crop": (["--crop", 0], "--crop 0: expected a number above 0, up to 1"),
     "least": (["--least", 500], "no attribute can be measured"),
 }
 

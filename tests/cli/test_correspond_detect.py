@@ -75,7 +75,7 @@ def test_several_classes_without_sift(vestige, tmp_path):
     [
         (["--layer", "block99"], "has no layer 'block99'"),
         (["--layer", "block10", "--size", 96], "--negative-distance"),
-        (["--layer", "block1", "--size", 5], "--size 5: expected at least 32"),
+        (["--layer", "block1", "--size", 5], "--size 5: expected a whole number from 32"),
         (["--layer", "block1", "--alpha", 0], "--alpha 0"),
         (["--layer", "block1", "--neighbour-layer", "block*"], "name one"),
     ],

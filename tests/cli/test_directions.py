@@ -142,9 +142,9 @@ def test_other_pictures_are_refused_in_clear_words(vestige, run, tmp_path, comma
 
 MISTAKES = {
     "unknown": (["--attribute", "glases"], "did you mean glasses?"),
-    "steps": (["--steps", 1], "--steps 1: expected at least 2"),
-    "faces": (["--faces", 0], "--faces 0: expected at least 1"),
-    "quantile": (["--quantile", 0.5], "--quantile 0.5: expected 0 or more, below 0.5"),
+    "steps": (["--steps", 1], "--steps 1: expected a whole number from 2"),
+    "faces": (["--faces", 0], "--faces 0: expected a whole number from 1"),
+    "quantile": (["--quantile", 0.5], "--quantile 0.5: expected a number from 0, below 0.5"),
     "stretch": (["--stretch", 0], "--stretch 0: expected a number above 0"),
     "size": (["--size", 3], "--size 3: expected"),
     "orthogonal to what is left out": (

@@ -237,14 +237,14 @@ def test_keypoints_without_examples_are_told(data, reader):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"eta": 1.5}, "--eta"),
-        ({"sigma": 0.0}, "--sigma"),
-        ({"cs": (0.0,)}, "-C 0: expected"),
-        ({"alphas": ()}, "--alpha"),
-        ({"size": 8}, "--size 8"),
-        ({"folds": 1}, "--folds 1"),
+        ({"eta": 1.5}, "eta 1.5"),
+        ({"sigma": 0.0}, "sigma 0.0"),
+        ({"cs": (0.0,)}, "cs 0.0: expected"),
+        ({"alphas": ()}, "alphas: there are none"),
+        ({"size": 8}, "size 8"),
+        ({"folds": 1}, "folds 1"),
         ({"size": 64, "sift_bin": 70}, "--sift-bin 70: expected at most --size, 64"),
-        ({"negative_distance": -1.0}, "--negative-distance -1"),
+        ({"negative_distance": -1.0}, "negative_distance -1"),
     ],
 )
 def test_options_out_of_range_are_told(options, message):

@@ -150,7 +150,7 @@ def test_the_nearest_cell_answers_for_a_point(library):
 
 
 def test_mistakes_are_told(library):
-    with pytest.raises(VestigeError, match="0 seeds"):
+    with pytest.raises(VestigeError, match="seeds 0"):
         mean_fields(library, seeds=0)
     with pytest.raises(VestigeError, match="k is missing"):
         mean_fields(library, ks=())

@@ -200,7 +200,7 @@ def test_mistakes_are_told(library, others, tmp_path):
         replace_patches(open_pictures([tmp_path / "tiny.png"]), library, (1,))
     with pytest.raises(VestigeError, match=r"new0\.png: 7 x 9 pixels are too few for a patch"):
         _region(others[0], np.zeros((9, 7, 3), np.uint8), [View("deep", (16, 16), (15.5, 15.5), None)], [(1, 1)])
-    with pytest.raises(VestigeError, match="k 0, 1"):
+    with pytest.raises(VestigeError, match="k 0: expected a whole number from 1"):
         replace_patches(others, library, (0, 1))
     with pytest.raises(VestigeError, match=r"only .* patches to choose from"):
         replace_patches(others, library, (100_000,))

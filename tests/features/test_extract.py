@@ -285,7 +285,7 @@ def test_a_cache_that_cannot_be_made_is_one_error(tiny, tmp_path):
         ({"precision": "int8"}, "float32, bfloat16, float16"),
         ({"store_dtype": "float64"}, "float32, float16"),
         ({"batch": 0}, "1 to 512"),
-        ({"workers": 0}, "at least 1"),
+        ({"workers": 0}, "from 1"),
     ],
 )
 def test_options_are_checked(options, told):

@@ -192,7 +192,7 @@ MISTAKES = {
         lambda: choose_attributes(faces(6, 2), faces(6, 2)),
         "no attribute can be measured: glasses (3",
     ),
-    "crop": (lambda: Attributes((MALE,), crop=1.5), "--crop 1.5: expected a share of the picture"),
+    "crop": (lambda: Attributes((MALE,), crop=1.5), "crop 1.5: expected a number above 0, up to 1"),
     "not binary": (
         lambda: Attributes((MALE,)).check(dataset([{"male": 1.0}, {"male": 0.5}])),
         "e1: attribute male is 0.5; expected 0 or 1",

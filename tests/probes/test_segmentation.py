@@ -321,9 +321,9 @@ def test_description_is_the_share_of_each_class():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"grid": 1}, "--grid 1: expected 2"),
-        ({"augment": 0}, "--augment 0"),
-        ({"smallest_crop": 0}, "--smallest-crop 0"),
+        ({"grid": 1}, "grid 1: .* from 2 to 128"),
+        ({"augment": 0}, "augment 0: .* from 1 to 100"),
+        ({"smallest_crop": 0}, "smallest_crop 0: .* above 0, up to 1"),
     ],
 )
 def test_options_without_sense_are_refused(options, message):

@@ -211,8 +211,6 @@ def _pictures(
         if len(examples) != 1:
             raise VestigeError(f"points are of one picture: expected one, got {len(examples)}")
         return tuple(examples), []
-    if count < 1:
-        raise VestigeError(f"{count} seeds: expected at least 1")
     candidates = tuple(examples) or _readable(library)
     every = np.tile(draw.permutation(len(candidates)), -(-count // len(candidates)))[:count].tolist()
     taken = list(dict.fromkeys(every))
