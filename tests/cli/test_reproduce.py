@@ -20,19 +20,28 @@ def made(vestige, tmp_path_factory):
     return output
 
 
-def test_the_table_has_published_and_measured_rows_in_the_papers_columns(made):
-    head, *rows = list(csv.reader((made / "table-2.csv").open()))
-    published = {row[1]: row for row in rows if row[0] == "Published"}
-    measured = {row[1]: row for row in rows if row[0] == "Measured here"}
-    bird = head.index("bird")
-    assert head[2] == "airplane"
-    assert head[-1] == "mean"
-    assert published["ConvNet + ridge"][bird] == "22.7"
+def lines_of(path):
+    """The numbers of a table, by group, row and column."""
+    return {(line["group"], line["row"], line["column"]): line for line in csv.DictReader(path.open())}
+
+
+def test_the_table_has_published_and_measured_numbers_in_the_papers_columns(made):
+    lines = lines_of(made / "table-2.csv")
+    columns = list(dict.fromkeys(column for _, _, column in lines))
+    assert (columns[0], columns[-1], len(columns)) == ("airplane", "mean", 21)
+    assert lines["Published", "ConvNet + ridge", "bird"]["published"] == "22.7"
     results = read_results(made / "keypoints" / "results.json")
     classes = {row.subset for row in results.rows}
-    assert (measured["Network + ridge"][bird] == "–") == ("bird" not in classes)
-    value = results.row("ridge", "pck@0.1").value
-    assert measured["Network + ridge"][-1].startswith(f"{100 * value:.1f} (")
+    assert (("Measured here", "Network + ridge", "bird") in lines) == ("bird" in classes)
+    row, line = results.row("ridge", "pck@0.1"), lines["Measured here", "Network + ridge", "mean"]
+    assert float(line["value"]) == pytest.approx(100 * row.value, rel=1e-5)
+    assert [float(line[end]) for end in ("lo", "hi")] == pytest.approx([100 * end for end in row.ci95], rel=1e-5)
+    assert (int(line["n"]), line["published"]) == (row.n, "27.8")
+
+
+def test_a_mean_of_the_datas_own_classes_says_of_how_many(made):
+    results = read_results(made / "keypoints" / "results.json")
+    assert f"{len(results.config['classes'])} classes; " in html.unescape((made / "report.html").read_text())
 
 
 def test_the_page_has_what_was_asked_for_and_says_what_is_missing(made):
@@ -97,19 +106,37 @@ def test_a_dry_run_of_the_second_paper_names_each_place_once_and_what_is_made_of
 
 def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 1, "-o", tmp_path / "new")
-    _, *rows = list(csv.reader((tmp_path / "new" / "table-1.csv").open()))
-    assert rows[4][1:] == ["conv5", "163", "16", "163", "16"]
-    assert all(row[2:4] == row[4:6] for row in rows)
+    lines = lines_of(tmp_path / "new" / "table-1.csv")
+    assert lines["", "conv5", "field, published"]["published"] == "163"
+    for name in ("field", "stride"):
+        own = [line for (_, _, column), line in lines.items() if column == f"{name}, measured"]
+        assert len(own) == 6
+        assert all(line["value"] == line["published"] for line in own)
 
 
 def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path):
     train, test = (f"synthetic:objects,category=car,n={n},seed={n},size=64" for n in (12, 3))
     given = ["--data", f"voc-keypoints={train}", "--data", f"voc-keypoints-test={test}"]
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 2, *given, "--layer", "block7", "-o", tmp_path)
-    head, *rows = list(csv.reader((tmp_path / "table-2-a.csv").open()))
-    labels = [row[1] for row in rows if row[0] == "Measured here"]
-    assert labels == ["block7 flow", "SIFT flow", "nearest-neighbour transfer", "mean of the class"]
-    alphas = list(csv.reader((tmp_path / "table-2-b.csv").open()))
-    assert alphas[1] == ["Published", "conv4 flow", "24.9", "11.8", "4.08"]
-    assert head[2] == "aero"
-    assert [row[1] for row in rows if row[0] == "Published"] == ["conv4 flow", "SIFT flow", "NN transfer"]
+    lines = lines_of(tmp_path / "table-2-a.csv")
+    rows = list(dict.fromkeys((group, row) for group, row, _ in lines))
+    folds, given, plain = (f"Measured here, {w}" for w in ("beta by training folds", "beta 0.003", "without flow"))
+    assert rows[3:] == [
+        (folds, "block7 flow"),
+        (folds, "SIFT flow"),
+        (given, "block7 flow"),
+        (given, "SIFT flow"),
+        (plain, "median of neighbours, unaligned"),
+        (plain, "nearest-neighbour transfer"),
+        (plain, "mean of the class"),
+    ]
+    results = read_results(tmp_path / "align" / "results.json")
+    for method, row in (("flow:block7", "block7 flow"), ("flow:sift", "SIFT flow")):
+        chosen, found = results.config["beta"][method], lines[folds, row, "car"]
+        assert found["detail"] == f"beta {chosen:g}"
+        if chosen == 0.003:
+            assert {**found, "group": given, "detail": ""} == lines[given, row, "car"]
+    alphas = lines_of(tmp_path / "table-2-b.csv")
+    assert alphas["Published", "conv4 flow", "alpha = 0.025"]["published"] == "4.08"
+    assert (given, "SIFT flow", "alpha = 0.025") in alphas
+    assert "divided by their length" in (tmp_path / "report.html").read_text()

@@ -49,7 +49,7 @@ def asked(monkeypatch, tmp_path, reader):
 def test_the_papers_network_is_asked_as_in_the_paper(asked):
     network = Network(CAFFENET, seed=3)
     assert asked("align", network) == AlignOptions(
-        CAFFENET, ("conv4",), neighbour_layer="fc7", neighbours=25, first=5, betas=(0.003,), sift_radius=20, seed=3
+        CAFFENET, ("conv4",), neighbour_layer="fc7", neighbours=25, first=5, beside=(0.003,), sift_radius=20, seed=3
     )
     layers = ("conv1", "conv2", "conv3", "conv4", "conv5")
     table = asked("classify", network)

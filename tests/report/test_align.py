@@ -21,7 +21,7 @@ METHODS = {
 }
 
 
-def make_run(folder, classes=("bird", "cat"), shown=3):
+def make_run(folder, classes=("bird", "cat"), shown=3, beside=()):
     """A finished alignment of some classes, some of whose instances have fewer neighbours than others."""
     generator = np.random.default_rng(0)
     n, k = 12, 4
@@ -72,6 +72,9 @@ def make_run(folder, classes=("bird", "cat"), shown=3):
         "neighbours_by": {"layer": "head", "readout": "gap"},
         "classes": list(classes),
     }
+    if beside:
+        config["beside"] = list(beside)
+    sweep += [Row("flow:sift", "pck@0.1", f"beta={beta:g}", beta, (0.0, 0.1), n) for beta in beside]
     data = {role: {"spec": f"cub:DIR,{role}", "fingerprint": role, "n": n, "skipped": 0} for role in ("train", "test")}
     run = start_run(folder)
     run.write_config(config)
@@ -93,6 +96,16 @@ def test_published_numbers_stand_beside_the_measured(tmp_path):
     assert [group.heading for group in main.groups] == ["Measured here", "Published, on other pictures"]
     assert cells(by_class)["cat"][0] == "70.0"
     assert cells(published) == {"bird": ["20.4", "19.9", "14.5"], "cat": ["19.6", "16.0", "11.1"]}
+
+
+def test_flows_at_the_betas_asked_for_stand_below_those_at_the_chosen(tmp_path):
+    main, *_ = pck_tables(read_align_run(make_run(tmp_path / "run", beside=(0.003,))))
+    headings = [group.heading for group in main.groups]
+    assert headings == ["Measured here", "Measured here, beta 0.003", "Published, on other pictures"]
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in main.groups[1].rows}
+    assert rows["SIFT flow"] == ["0.3", "–"]
+    assert "mean of 2 classes" in main.caption
+    assert {row[0].small for row in main.groups[2].rows} == {"20 classes"}
 
 
 def test_a_single_class_has_a_table_of_its_keypoints(tmp_path):

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from vestige.report.published import paper
-from vestige.report.reproduction import WIDEST, Measured, as_csv, beside_published, for_page
+from vestige.report.reproduction import CSV_COLUMNS, WIDEST, Measured, as_csv, beside_published, for_page
 from vestige.results import Row
 
 TABLE = paper("do-convnets-learn-correspondence").table("keypoint-prediction")
@@ -22,16 +22,53 @@ def of_classes(*classes):
     return beside_published(TABLE, rows, 1, "A note.")
 
 
-def test_all_columns_are_in_the_table_and_its_csv():
+def numbers(table):
+    return list(csv.DictReader(io.StringIO(as_csv(table))))
+
+
+def test_the_csv_has_a_line_for_every_number_with_its_parts_in_columns_of_their_own():
     table = of_classes("bird", "all")
     assert [group.heading for group in table.groups] == ["Published", "Measured here", "Measured here, tuned"]
-    head, *rows = csv.reader(io.StringIO(as_csv(table)))
-    assert len(head) == 2 + 21
-    ours = rows[-2]
-    assert ours[:2] == ["Measured here", "ours"]
-    assert ours[head.index("bird")] == "50.0 (40.0–62.5)"
-    assert ours[head.index("boat")] == "–"
-    assert rows[-1][1] == "tuned (C = 1)"
+    lines = numbers(table)
+    assert tuple(lines[0]) == CSV_COLUMNS
+    assert sum(line["group"] == "Published" for line in lines) == 4 * 21
+    ours = [line for line in lines if line["row"] == "ours"]
+    assert [line["column"] for line in ours] == ["bird", "mean"]
+    assert [float(ours[0][name]) for name in ("value", "lo", "hi", "n")] == [50, 40, 62.5, 9]
+    assert all("percent" in line["units"] for line in lines)
+    tuned = next(line for line in lines if line["row"] == "tuned")
+    assert tuned["detail"] == "C = 1"
+    published = next(line for line in lines if (line["row"], line["column"]) == ("SIFT", "bird"))
+    assert (published["value"], published["lo"], published["n"], published["published"]) == ("", "", "", "15.3")
+
+
+def test_the_papers_number_of_the_same_method_stands_beside_the_measured_one():
+    table = paper("persistent-evidence").table("landmarks")
+    rows = [Measured(m, lambda _: Row("m", "nme", "all", 0.07, None, 9), method=m) for m in ("ridge", "untrained")]
+    lines = [line for line in numbers(beside_published(table, rows, 3, "")) if line["value"]]
+    assert [line["column"] for line in lines[:3]] == ["Helen (194 points)", "LFPW", "IBUG"]
+    assert [line["published"] for line in lines] == ["0.065", "0.056", "0.096", "", "", ""]
+    assert all(line["lo"] == line["hi"] == "" for line in lines)
+    assert "29 points" in beside_published(table, rows, 3, "").note  # LFPW's are of another mark-up
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "said"),
+    [
+        ("keypoint-prediction", 3, {"mean": "3 classes"}),
+        ("keypoint-prediction", 1, {"mean": "1 class"}),
+        ("keypoint-prediction", 20, {}),
+        ("keypoint-transfer-alpha", 3, dict.fromkeys(("alpha = 0.1", "alpha = 0.05", "alpha = 0.025"), "3 classes")),
+        ("keypoint-transfer-alpha", 20, {}),
+        ("receptive-fields", 3, {}),
+    ],
+)
+def test_a_mean_of_other_classes_than_the_papers_says_of_how_many(name, n, said):
+    source = paper("do-convnets-learn-correspondence").table(name)
+    table = beside_published(source, [Measured("ours", lambda _: Row("m", "x", "all", 1, None, 9), classes=n)], 1, "")
+    (row,) = table.groups[-1].rows
+    assert {c: cell.small for c, cell in zip(table.columns, row, strict=True) if cell.small} == said
+    assert ("means are of 20 classes" in table.note) == bool(said)
 
 
 def test_a_page_shows_the_columns_that_were_measured():

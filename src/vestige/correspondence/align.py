@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, m
 from vestige.datasets.dataset import Dataset
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
+from vestige.geometry import Points
 from vestige.report.text import count
 from vestige.results import Row
 from vestige.scores import metric_of
@@ -109,10 +110,15 @@ def align_instances(
         MEAN: mean_points(sides.train, sides.test),
         NEAREST: copied(sides.train, sides.neighbours, 1),
         UNALIGNED: copied(sides.train, sides.neighbours, options.first),
-        **{m: agreed(found.points, _stiffest_last(found), options.first) for m, found in landed.items()},
+        **{m: _agreed(found, options) for m, found in landed.items()},
     }
     best = method_of(chosen, chosen)
-    found = measured(methods, sides.test, options.alphas, options.seed, _pairs(flows, best))
+    beside = {
+        _at_beta(method, beta): work.carry(method, replace(aligner, beta=beta))
+        for method, aligner in aligners.items()
+        for beta in options.beside
+    }
+    found = measured(methods, sides.test, options.alphas, options.seed, _pairs(flows, best), beside)
     shown = {method: aligners[method] for method in (best, SIFT) if method in aligners}
     arrays = {
         **found.arrays,
@@ -124,7 +130,7 @@ def align_instances(
     }
     return Alignment(
         found.rows,
-        (*_tried(flows, options, len(sides.train)), *found.differences),
+        (*_tried(flows, options, len(sides.train)), *_at_given_betas(found.beside), *found.differences),
         arrays,
         {method: choice.beta for method, choice in flows.items()},
         best,
@@ -137,6 +143,20 @@ def align_instances(
         sides.test_data,
         (*found.notes, *bench.notes, *_shortages(sides, methods[best]), *_edges(flows, options)),
     )
+
+
+def _at_beta(method: str, beta: float) -> str:
+    """What a flow at a beta of :attr:`AlignOptions.beside` is called while it is measured."""
+    return f"{method} beta={beta:g}"
+
+
+def _at_given_betas(rows: Sequence[Row]) -> list[Row]:
+    """Rows of flows at given betas as the sweep has them: subsets ``beta=0.003`` (all) and ``beta=0.003 CLASS``."""
+    found = []
+    for row in rows:
+        method, _, beta = row.method.rpartition(" ")
+        found.append(replace(row, method=method, subset=beta if row.subset == "all" else f"{beta} {row.subset}"))
+    return found
 
 
 def method_of(choice: Choice, chosen: Choice) -> str:
@@ -175,6 +195,10 @@ class _Work:
         sides, kind = self.bench.sides, choice.kind
         return Aligner(kind.test, kind.train, sides.neighbours, sides.train, choice.beta, self.options.tolerance)
 
+    def carry(self, method: str, aligner: Aligner) -> Points:
+        """The keypoints ``(N, K, 2)`` that the neighbours of all test instances agree on."""
+        return _agreed(self.land(method, aligner), self.options)
+
     def land(self, method: str, aligner: Aligner) -> Landings:
         """All test instances."""
         started = time.process_time()
@@ -189,6 +213,10 @@ class _Work:
 def _named(kind: Kind) -> str:
     height, width = kind.cells.shape
     return f"{'SIFT' if kind.sift else kind.layer} on {width} x {height} cells"
+
+
+def _agreed(found: Landings, options: AlignOptions) -> Points:
+    return agreed(found.points, _stiffest_last(found), options.first)
 
 
 def _stiffest_last(found: Landings) -> NDArray[np.intp]:

@@ -9,8 +9,11 @@ from vestige import bounds as b
 from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError
 
-BETAS = (0.003, 0.01, 0.03, 0.1)
-"""What is tried where no beta is given; the first is the paper's."""
+PAPER_BETA = 0.003
+"""The paper's, for features whose lengths are the network's and SIFT's own."""
+
+BETAS = (PAPER_BETA, 0.01, 0.03, 0.1)
+"""What is tried where no beta is given."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class AlignOptions:
         neighbours: how many are aligned with an instance.
         first: of how many neighbours that show a keypoint the median is taken.
         betas: of the deformation term; of several, each kind of feature takes the best on training instances.
+        beside: betas at which every flow carries the keypoints once more, whatever was chosen: for comparison.
         queries: how many training instances betas and layers are tried on.
         alphas: of PCK, in longer sides of the box; betas and layers are chosen by the first.
         sift_radius: of SIFT, in pixels of the network's input; 0 for no SIFT.
@@ -39,6 +43,7 @@ class AlignOptions:
     neighbours: int = bounded(25, b.COUNT)
     first: int = bounded(5, b.COUNT)
     betas: tuple[float, ...] = bounded(BETAS, b.BETA)
+    beside: tuple[float, ...] = bounded((), b.BETA, empty=True)
     queries: int = bounded(40, b.COUNT)
     alphas: tuple[float, ...] = bounded((0.1, 0.05, 0.025), b.PCK_ALPHA)
     sift_radius: float = bounded(20.0, b.SIFT_RADIUS_OR_NONE)

@@ -11,7 +11,7 @@ from vestige.correspondence.classify import LARGEST_STRIDE, Classification, clas
 from vestige.correspondence.detect import Detection, detect_keypoints
 from vestige.correspondence.detect_options import DetectOptions
 from vestige.correspondence.fields import mean_fields
-from vestige.correspondence.options import CS, PAPER_C, AlignOptions, ClassifyOptions
+from vestige.correspondence.options import CS, PAPER_BETA, PAPER_C, AlignOptions, ClassifyOptions
 from vestige.correspondence.patch_record import record_fields, record_patches
 from vestige.correspondence.patches import replace_patches
 from vestige.correspondence.record import kept_in, record_alignment, record_classification, record_detection
@@ -21,9 +21,6 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.report.reproduction import Experiment, Network, Place
 from vestige.run import Run
-
-BETA = 0.003
-"""Of the deformation term (section 3)."""
 
 PICTURES = 8
 """How many photographs are put together again, at most."""
@@ -40,13 +37,17 @@ Perform = Callable[[Run, Specs, Network, Reader, Say, Sequence[str]], None]
 
 
 def align(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
-    """Section 3: flow from each instance to 25 neighbours by fc7, the median of the five least deformed; beta given."""
+    """Section 3: flow from each instance to 25 neighbours by fc7, the median of the five least deformed.
+
+    Features are divided by their length here, so each kind takes its beta by training folds; the paper's own stands
+    beside it.
+    """
     backbone = reader.backbone(network.backbone)
     options = AlignOptions(
         network.backbone,
         layers_of(backbone, network, ("conv4",)),
         neighbour_layer=_known(backbone, "fc7"),
-        betas=(BETA,),
+        beside=(PAPER_BETA,),
         seed=network.seed,
     )
     found = align_instances(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,17 +53,24 @@ class Measured:
         rows: one per method, metric and subset.
         differences: for every pair and alpha, the difference of PCK and its p.
         arrays: of ``examples.npz``.
+        beside: rows of what was only measured beside the methods.
         notes: the differences from the nearest neighbour at the first alpha, in words.
     """
 
     rows: tuple[Row, ...]
     differences: tuple[Row, ...]
     arrays: Mapping[str, NDArray[Any]]
+    beside: tuple[Row, ...]
     notes: tuple[str, ...]
 
 
 def measured(
-    methods: Mapping[str, Points], test: Instances, alphas: Sequence[float], seed: int, pairs: Sequence[tuple[str, str]]
+    methods: Mapping[str, Points],
+    test: Instances,
+    alphas: Sequence[float],
+    seed: int,
+    pairs: Sequence[tuple[str, str]],
+    beside: Mapping[str, Points] = MappingProxyType({}),
 ) -> Measured:
     """Measure every method.
 
@@ -72,6 +80,7 @@ def measured(
         alphas: of PCK.
         seed: of the bootstrap.
         pairs: of methods to compare, the first with the second.
+        beside: what is to have rows, but no place among the methods; likewise.
     """
     truth, bootstrap = truth_of(test), Bootstrap.of(test.examples, seed)
     points = {name: from_unit(unit, test.boxes) for name, unit in methods.items()}
@@ -79,6 +88,9 @@ def measured(
     rows: list[Row] = []
     for name, found in distances.items():
         rows += keypoint_rows(name, [found], truth, alphas, bootstrap)
+    others: list[Row] = []
+    for name, unit in beside.items():
+        others += keypoint_rows(name, [truth.distances(from_unit(unit, test.boxes))], truth, alphas, bootstrap)
     arrays: dict[str, NDArray[Any]] = {
         "ids": np.array([example.id for example in test.examples]),
         "groups": test.groups,
@@ -92,7 +104,7 @@ def measured(
         **{f"error/{name}": mean_known(np.where(truth.visible, found, np.nan)) for name, found in distances.items()},
     }
     differences, notes = _differences(distances, truth, alphas, bootstrap, pairs)
-    return Measured(tuple(rows), tuple(differences), arrays, (*notes, *interval_notes(test.examples)))
+    return Measured(tuple(rows), tuple(differences), arrays, tuple(others), (*notes, *interval_notes(test.examples)))
 
 
 def difference_metrics(alpha: float, other: str) -> tuple[str, str]:

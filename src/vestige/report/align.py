@@ -17,6 +17,7 @@ from vestige.report.keypoints import ALPHAS, NONE, pck_curve
 from vestige.report.published import PublishedTable, paper
 from vestige.report.style import Theme, decimal_axis, label_right, panels
 from vestige.report.text import count, listed, percent
+from vestige.results import Row
 from vestige.run import Run
 
 PAPER = "do-convnets-learn-correspondence"
@@ -64,17 +65,18 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
         (Cell(run.label(method), run.beta(method)), *(_measured(run, method, metric) for metric in metrics))
         for method in run.methods
     )
+    classes, over = run.classes, count(len(run.classes), "class", "classes")
     groups = [RowGroup(rows, heading="Measured here")]
+    groups += _given_betas(run, metrics)
     strict = paper(PAPER).table("keypoint-transfer-alpha")
     groups += [published] if (published := _published_means(strict, metrics)) is not None else []
-    classes = run.classes
     tables = [
         Table(
-            caption=f"{run.name}: PCK over keypoint types, mean of classes, in percent",
+            caption=f"{run.name}: PCK over keypoint types, mean of {over}, in percent",
             columns=("Method", *metrics),
             groups=tuple(groups),
             note="Small figures: beta, and 95 % bootstrap intervals over test instances. Flows compare cells by "
-            "features divided by their length. "
+            "features divided by their length, so a beta is not the paper’s. "
             f"Published: {strict.number} of {paper(PAPER).short}, twenty classes of PASCAL VOC 2011 with AlexNet.",
         )
     ]
@@ -85,6 +87,19 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
     if points:
         tables.append(_table_of(run, f"{run.name}: {run.metric} by keypoint, percent", "Keypoint", points))
     return tuple(tables)
+
+
+def _given_betas(run: AlignRun, metrics: Sequence[str]) -> list[RowGroup]:
+    """The flows at every beta that was asked for beside what training instances chose."""
+    flows = [method for method in run.methods if method in run.results.config["beta"]]
+    groups = []
+    for beta in run.results.config.get("beside", ()):
+        rows = tuple(
+            (Cell(run.label(method)), *(_cell(run.at_beta(method, beta, metric)) for metric in metrics))
+            for method in flows
+        )
+        groups.append(RowGroup(rows, heading=f"Measured here, beta {beta:g}"))
+    return groups
 
 
 def _table_of(run: AlignRun, caption: str, what: str, subsets: Sequence[str]) -> Table:
@@ -101,7 +116,7 @@ def _published_means(table: PublishedTable, metrics: Sequence[str]) -> RowGroup 
         return None
     rows = tuple(
         (
-            Cell(row.label),
+            Cell(row.label, f"{table.classes} classes"),
             *(_published(row.values[columns[metric]]) if metric in columns else NONE for metric in metrics),
         )
         for row in table.rows
@@ -131,11 +146,14 @@ def _published(value: float | None) -> Cell:
 
 
 def _measured(run: AlignRun, method: str, metric: str, subset: str = "all") -> Cell:
-    row = run.find(method, metric, subset)
+    return _cell(run.find(method, metric, subset), "strong" if method == run.chosen else "")
+
+
+def _cell(row: Row | None, tone: str = "") -> Cell:
     if row is None:
         return NONE
     interval = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", interval, "strong" if method == run.chosen else "")
+    return Cell(f"{100 * row.value:.1f}", interval, tone)
 
 
 def difference_table(run: AlignRun, *, named: bool) -> Table | None:

@@ -11,7 +11,10 @@ from vestige.report.instance_run import InstanceRun
 from vestige.report.landmark_run import read_landmark_run
 from vestige.report.measured_run import check_whole
 from vestige.report.style import DASHES, Theme
+from vestige.results import Row
 from vestige.run import Run
+
+PAPER_BETA = 0.003
 
 LABELS = {
     "mean": "Mean place",
@@ -60,6 +63,10 @@ class AlignRun(InstanceRun):
             if row.metric == f"train_{self.metric}" and row.subset.startswith("beta="):
                 found.setdefault(row.method, {})[float(row.subset.removeprefix("beta="))] = row.value
         return found
+
+    def at_beta(self, method: str, beta: float, metric: str, subset: str = "all") -> Row | None:
+        """A flow's row at a beta that it was measured at beside its own; None where it was not."""
+        return self.swept(method, metric, f"beta={beta:g}" if subset == "all" else f"beta={beta:g} {subset}")
 
     def label(self, method: str) -> str:
         """A method's name for readers."""

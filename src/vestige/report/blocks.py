@@ -14,8 +14,25 @@ from vestige.report.style import Theme
 
 
 @dataclass(frozen=True)
+class Number:
+    """What stands behind a cell's text, for tables that are written as CSV.
+
+    Attributes:
+        value: as measured, in the table's units; None where it was only published.
+        ci95: its 95 % interval, likewise.
+        n: the examples that it is over.
+        published: the number of the same method in the paper; None where it has none.
+    """
+
+    value: float | None = None
+    ci95: tuple[float, float] | None = None
+    n: int | None = None
+    published: float | None = None
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, what is said smaller beside it, and how it is set.
+    """A cell of a table: its text, what is said smaller beside it, how it is set, and the number that it shows.
 
     ``tone`` is ``""``, ``"strong"`` (what the eye should find), ``"quiet"`` or ``"published"``.
     """
@@ -23,6 +40,7 @@ class Cell:
     text: str
     small: str = ""
     tone: str = ""
+    number: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,10 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: ``columns`` are the headers, the first that of the row headers; ``folded``: shown on request."""
+    """A table: ``columns`` are the headers, the first that of the row headers; ``folded``: shown on request.
+
+    ``units`` are those of its numbers, for its CSV.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -44,6 +65,7 @@ class Table:
     note: str = ""
     numeric: bool = True
     folded: bool = False
+    units: str = ""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _note(published: Published | None) -> str:
         return note + " The paper’s numbers are shares of the inter-ocular distance, so they are not set beside these."
     return (
         f"{note} Published: {published.table.number} of {published.short}, measured by others on other crops and "
-        "annotations; it was not measured here."
+        f"annotations; it was not measured here. {published.table.columns[published.column].remark}".strip()
     )
 
 

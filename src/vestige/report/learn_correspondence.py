@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from vestige.backbones import open_backbone
 from vestige.backbones.receptive import receptive_fields
-from vestige.report.blocks import Block, Cell, RowGroup, Table
+from vestige.report.align_run import PAPER_BETA, AlignRun, read_align_run
+from vestige.report.blocks import Block, Cell, Number, RowGroup, Table
 from vestige.report.classify import c_chart, peak_chart
 from vestige.report.classify_charts import PAPER_C, peak_types
 from vestige.report.classify_run import ClassifyRun, read_classify_run
@@ -19,6 +20,7 @@ from vestige.report.reproduction import (
     Measured,
     Runs,
     beside_published,
+    classes_of,
     figure_of,
     row_of,
     swept_row_of,
@@ -30,7 +32,14 @@ PAPER = "do-convnets-learn-correspondence"
 NETWORK = "caffe:caffenet@random:0"
 """The paper's architecture; receptive fields do not depend on weights."""
 
-METHODS = {"nearest-neighbour": "nearest-neighbour transfer", "mean": "mean of the class"}
+Find = Callable[[str, str], Row | None]
+"""(metric, subset) -> the row."""
+
+METHODS = {
+    "unaligned": "median of neighbours, unaligned",
+    "nearest-neighbour": "nearest-neighbour transfer",
+    "mean": "mean of the class",
+}
 """Measured rows that are no flow."""
 
 
@@ -44,34 +53,56 @@ def _receptive(_runs: Runs) -> tuple[Block, ...]:
         field = found[row.label]
         assert field.receptive_field is not None
         assert field.stride is not None
-        numbers = (*row.values, field.receptive_field[0], field.stride[0])
-        tones = ("published", "published", "", "")
-        cells = (Cell(f"{value:g}", tone=tone) for value, tone in zip(numbers, tones, strict=True) if value is not None)
-        rows.append((Cell(row.label), *cells))
+        own = (field.receptive_field[0], field.stride[0])
+        published = (Cell(f"{value:g}", "", "published", Number(published=value)) for value in row.values)
+        pairs = zip(own, row.values, strict=True)
+        rows.append((Cell(row.label), *published, *(Cell(f"{a:g}", number=Number(a, published=b)) for a, b in pairs)))
     columns = ("", "field, published", "stride, published", "field, measured", "stride, measured")
-    return (Table(f"{table.number}: {table.caption}", columns, (RowGroup(tuple(rows)),), "In pixels of the input."),)
+    said = f"{table.number}: {table.caption}"
+    return (Table(said, columns, (RowGroup(tuple(rows)),), "In pixels of the input.", units="pixels of the input"),)
 
 
 def _transfer(runs: Runs) -> tuple[Block, ...]:
-    results = _only(runs).results()
-    flows = [name for name in results.methods() if name.startswith("flow:")]
-    names = [*flows, *(name for name in METHODS if name in results.methods())]
+    """Table 2: flows at the beta of training folds and at the paper's, and what does without flow."""
+    run = read_align_run(_only(runs))
+    source, classes = paper(PAPER), classes_of(run.results)
 
-    def by_class(method: str, column: Column) -> Row | None:
-        return row_of(results, method, "pck@0.1", column.match)
+    def by_class(find: Find, column: Column) -> Row | None:
+        return find("pck@0.1", column.match)
 
-    def by_alpha(method: str, column: Column) -> Row | None:
-        return row_of(results, method, column.match)
+    def by_alpha(find: Find, column: Column) -> Row | None:
+        return find(column.match, "all")
 
-    def measured(find: object) -> list[Measured]:
-        assert callable(find)
-        return [Measured(METHODS.get(name) or _flow(name), partial(find, name), 100) for name in names]
+    def measured(place: Callable[[Find, Column], Row | None]) -> list[Measured]:
+        return [
+            Measured(label, partial(place, find), 100, small, group, classes)
+            for label, find, small, group in _transferred(run)
+        ]
 
-    note = "Small figures: 95 % bootstrap interval over test instances."
-    return (
-        beside_published(paper(PAPER).table("keypoint-transfer"), measured(by_class), 1, note),
-        beside_published(paper(PAPER).table("keypoint-transfer-alpha"), measured(by_alpha), (1, 1, 2), note),
+    note = (
+        "PCK over keypoint types. Features of layers and of SIFT are divided by their length here, which the paper "
+        f"does not say of its own: its beta of {PAPER_BETA:g} is another stiffness for them. By training folds: each "
+        "feature takes the beta that is best among training instances. Small figures: 95 % bootstrap interval over "
+        "test instances."
     )
+    return (
+        beside_published(source.table("keypoint-transfer"), measured(by_class), 1, note),
+        beside_published(source.table("keypoint-transfer-alpha"), measured(by_alpha), (1, 1, 2), note),
+    )
+
+
+def _transferred(run: AlignRun) -> list[tuple[str, Find, str, str]]:
+    """What is measured of Table 2: label, where its rows are, what is said beside it, and the group it stands in."""
+    flows = [method for method in run.methods if method in run.results.config["beta"]]
+    rows: list[tuple[str, Find, str, str]] = []
+    for method in flows:
+        chosen = "beta by training folds" if len(run.tried.get(method, ())) > 1 else "beta as given"
+        rows.append((_flow(method), partial(run.find, method), run.beta(method), f"Measured here, {chosen}"))
+    for beta in run.results.config.get("beside", ()):
+        group = f"Measured here, beta {beta:g}"
+        rows += [(_flow(method), partial(run.at_beta, method, beta), "", group) for method in flows]
+    others = [method for method in METHODS if method in run.methods]
+    return rows + [(METHODS[m], partial(run.find, m), "", "Measured here, without flow") for m in others]
 
 
 def _flow(method: str) -> str:
@@ -104,7 +135,7 @@ def _at_paper_c(run: ClassifyRun, method: str) -> Measured:
         subset = f"C={PAPER_C:g}" if column.match == "all" else f"C={PAPER_C:g} {column.match}"
         return swept_row_of(run.results, method, run.metric, subset)
 
-    return Measured(run.label(method), find, 100, group=f"Measured here, C = {PAPER_C:g}")
+    return Measured(run.label(method), find, 100, "", f"Measured here, C = {PAPER_C:g}", len(run.classes))
 
 
 def _at_own_c(run: ClassifyRun, method: str) -> Measured:
@@ -113,14 +144,20 @@ def _at_own_c(run: ClassifyRun, method: str) -> Measured:
 
     c = run.results.config["c"].get(method)
     if c is None:
-        return Measured(run.label(method), find, 100, group="Measured here, without looking")
-    return Measured(run.label(method), find, 100, f"C = {c:g}", "Measured here, C by cross-validation")
+        return Measured(run.label(method), find, 100, "", "Measured here, without looking", len(run.classes))
+    return Measured(
+        run.label(method), find, 100, f"C = {c:g}", "Measured here, C by cross-validation", len(run.classes)
+    )
 
 
 def _prediction(runs: Runs) -> tuple[Block, ...]:
     """Table 4: SIFT and the layers, without the prior, with the paper's, and with that of training folds."""
     run = read_detect_run(_only(runs))
-    measured = [Measured(_detector(run, method), partial(_found, run, method), 100) for method in _detectors(run)]
+    classes = classes_of(run.results)
+    measured = [
+        Measured(_detector(run, method), partial(_found, run, method), 100, classes=classes)
+        for method in _detectors(run)
+    ]
     note = (
         "PCK at alpha = 0.1, mean over keypoint types. The prior: eta 0.1 and sigma 22 pixels as the paper’s; tuned: "
         f"chosen on training folds. Small figures: 95 % bootstrap interval over test instances.{unsettled_note(run)}"

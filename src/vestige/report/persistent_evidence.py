@@ -8,8 +8,8 @@ from pathlib import Path
 from vestige.images import ImageFile
 from vestige.report.blocks import Block, Gallery, Tile
 from vestige.report.published import Column, paper
-from vestige.report.reproduction import Exhibit, Measured, Runs, beside_published, figure_of, row_of
-from vestige.results import Row
+from vestige.report.reproduction import Exhibit, Measured, Runs, beside_published, classes_of, figure_of, row_of
+from vestige.results import Results, Row
 
 PAPER = "persistent-evidence"
 FACES = ("helen", "lfpw", "ibug")
@@ -34,9 +34,18 @@ def _faces(runs: Runs) -> tuple[Block, ...]:
     def find(method: str, column: Column) -> Row | None:
         return row_of(results.get(f"landmarks-{column.match}"), method, "nme_inter_ocular")
 
-    measured = [Measured(label, partial(find, method)) for method, label in METHODS.items()]
-    note = "Small figures: 95 % bootstrap interval over test pictures."
+    measured = [Measured(label, partial(find, method), method=method) for method, label in METHODS.items()]
+    points = ", ".join(f"{name.removeprefix('landmarks-')} {_points(each)}" for name, each in results.items())
+    note = (
+        f"Points measured here: {points}; of other points the error is another. Small figures: 95 % bootstrap interval "
+        "over test pictures."
+    )
     return (beside_published(paper(PAPER).table("landmarks"), measured, 3, note),)
+
+
+def _points(results: Results) -> int:
+    """How many points a landmark run is about."""
+    return len(results.config["markup"]["points"])
 
 
 def _keypoints(runs: Runs) -> tuple[Block, ...]:
@@ -45,8 +54,10 @@ def _keypoints(runs: Runs) -> tuple[Block, ...]:
     def find(method: str, column: Column) -> Row | None:
         return row_of(results, method, "pck@0.1", column.match)
 
-    labels = {**METHODS, "mean": "Mean shape"}
-    measured = [Measured(label, partial(find, method), 100) for method, label in labels.items()]
+    labels, classes = {**METHODS, "mean": "Mean shape"}, classes_of(results)
+    measured = [
+        Measured(label, partial(find, method), 100, classes=classes, method=method) for method, label in labels.items()
+    ]
     note = "PCK at alpha = 0.1, mean over keypoint types; small figures: 95 % bootstrap interval over test objects."
     return (beside_published(paper(PAPER).table("keypoints"), measured, 1, note),)
 
@@ -58,9 +69,11 @@ def _segmentation(runs: Runs) -> tuple[Block, ...]:
     def find(method: str, metric: str, column: Column) -> Row | None:
         return row_of(results, method, metric, column.match)
 
-    metrics = {"miou": "intersection over union", "pixel_ap": "pixel average precision"}
+    metrics, classes = {"miou": "intersection over union", "pixel_ap": "pixel average precision"}, classes_of(results)
     measured = [
-        Measured(f"{METHODS.get(method, method)}: {said}", partial(find, method, metric), 100)
+        Measured(
+            f"{METHODS.get(method, method)}: {said}", partial(find, method, metric), 100, classes=classes, method=method
+        )
         for metric, said in metrics.items()
         for method in names
     ]

@@ -19,12 +19,19 @@ class Column:
     Attributes:
         name: as the paper prints it.
         match: the word by which a data set's spec, a class or a metric is known to be this column, or "".
-        note: what a reader must know before comparing, such as the number of points.
+        note: what a reader must know before comparing, such as the number of points; in brackets behind the name.
+        remark: the same where it takes a sentence; below the table.
     """
 
     name: str
     match: str = ""
     note: str = ""
+    remark: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The name, with the note in brackets."""
+        return f"{self.name} ({self.note})" if self.note else self.name
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class PublishedTable:
         units: of the values.
         lower_is_better: None where the values are no scores.
         columns, rows: of the table.
+        classes: how many classes its means are over; 0 where it has none.
     """
 
     name: str
@@ -68,6 +76,16 @@ class PublishedTable:
     lower_is_better: bool | None
     columns: tuple[Column, ...]
     rows: tuple[PublishedRow, ...]
+    classes: int = 0
+
+    def is_mean(self, column: int) -> bool:
+        """Whether a column, by its index, is the mean over :attr:`classes`; where none is so called, all are."""
+        matches = [each.match for each in self.columns]
+        return bool(self.classes) and (matches[column] == "all" or "all" not in matches)
+
+    def of_method(self, method: str) -> PublishedRow | None:
+        """The paper's row of one of vestige's methods; None where there is none."""
+        return next((row for row in self.rows if method and row.method == method), None)
 
     def column_for(self, text: str) -> int | None:
         """The index of the column whose ``match`` occurs in a text (a data spec); None where none does."""

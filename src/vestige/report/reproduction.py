@@ -11,10 +11,23 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from vestige.files import write_text
-from vestige.report.blocks import Block, Cell, Chart, Facts, Gallery, Link, Opening, Page, RowGroup, Section, Table
+from vestige.report.blocks import (
+    Block,
+    Cell,
+    Chart,
+    Facts,
+    Gallery,
+    Link,
+    Number,
+    Opening,
+    Page,
+    RowGroup,
+    Section,
+    Table,
+)
 from vestige.report.page import save_page
-from vestige.report.published import Column, Paper, PublishedTable
-from vestige.report.text import read_from
+from vestige.report.published import Column, Paper, PublishedRow, PublishedTable
+from vestige.report.text import count, read_from
 from vestige.report.writing import parts_of
 from vestige.results import Results, Row
 from vestige.run import Run
@@ -154,6 +167,8 @@ class Measured:
         scale: 100 where the paper prints percent.
         small: what is said beside the label.
         group: the heading that it stands under with the others of its kind.
+        classes: how many classes its means are over; None where it has none.
+        method: vestige's name of it, by which the paper's row of the same method is known; "" for none.
     """
 
     label: str
@@ -161,34 +176,62 @@ class Measured:
     scale: float = 1.0
     small: str = ""
     group: str = "Measured here"
+    classes: int | None = None
+    method: str = ""
 
 
 def beside_published(
     table: PublishedTable, measured: Sequence[Measured], decimals: int | Sequence[int], note: str
 ) -> Table:
-    """The paper's table, its rows first, with the measured rows below; ``decimals`` of all columns, or of each."""
+    """The paper's table, its rows first, with the measured rows below; ``decimals`` of all columns, or of each.
+
+    A mean over another number of classes than the paper's says over how many it is.
+    """
     digits = [decimals] * len(table.columns) if isinstance(decimals, int) else decimals
     published = [(Cell(row.label, row.reference), *map(_published, row.values, digits)) for row in table.rows]
     own: dict[str, list[tuple[Cell, ...]]] = {}
     for row in measured:
-        cells = (_measured(row.find(c), row.scale, each) for c, each in zip(table.columns, digits, strict=True))
+        theirs = table.of_method(row.method)
+        cells = (_measured(table, k, row, theirs, digits[k]) for k in range(len(table.columns)))
         own.setdefault(row.group, []).append((Cell(row.label, row.small), *cells))
     groups = [RowGroup(tuple(published), PUBLISHED)]
     groups += [RowGroup(tuple(rows), heading) for heading, rows in own.items()]
-    columns = ("", *(column.name for column in table.columns))
+    columns = ("", *(column.heading for column in table.columns))
     said = f"{table.number}: {table.caption}"
-    return Table(said, columns, tuple(groups), f"{note} Units: {table.units}.")
+    others = [row.classes for row in measured if row.classes not in (None, table.classes)]
+    if table.classes and others:
+        note += f" The published means are of {table.classes} classes."
+    note = " ".join((note, *(column.remark for column in table.columns if column.remark)))
+    return Table(said, columns, tuple(groups), f"{note} Units: {table.units}.", units=table.units)
 
 
 def _published(value: float | None, decimals: int) -> Cell:
-    return NONE if value is None else Cell(f"{value:.{decimals}f}", tone="published")
+    if value is None:
+        return NONE
+    return Cell(f"{value:.{decimals}f}", tone="published", number=Number(published=value))
 
 
-def _measured(row: Row | None, scale: float, decimals: int) -> Cell:
+def _measured(table: PublishedTable, k: int, of: Measured, theirs: PublishedRow | None, decimals: int) -> Cell:
+    """The cell of the table's column k."""
+    row = of.find(table.columns[k])
     if row is None:
         return NONE
-    ends = "" if row.ci95 is None else f"{scale * row.ci95[0]:.{decimals}f}–{scale * row.ci95[1]:.{decimals}f}"
-    return Cell(f"{scale * row.value:.{decimals}f}", ends)
+    value, scale = of.scale * row.value, of.scale
+    ci95 = None if row.ci95 is None else (scale * row.ci95[0], scale * row.ci95[1])
+    ends = "" if ci95 is None else f"{ci95[0]:.{decimals}f}–{ci95[1]:.{decimals}f}"
+    over = ""
+    if of.classes not in (None, table.classes) and table.is_mean(k):
+        over = count(of.classes or 0, "class", "classes")
+    number = Number(value, ci95, row.n, None if theirs is None else theirs.values[k])
+    return Cell(f"{value:.{decimals}f}", "; ".join(part for part in (over, ends) if part), number=number)
+
+
+def classes_of(results: Results) -> int:
+    """How many classes a run's means are over: those of its config, else those that its test pictures have."""
+    classes = results.config.get("classes")
+    if classes is not None:
+        return len(classes)
+    return len({row.subset for row in results.rows if row.subset != "all" and row.n})
 
 
 def for_page(table: Table) -> tuple[Table, ...]:
@@ -200,10 +243,7 @@ def for_page(table: Table) -> tuple[Table, ...]:
     kept = [k for k in range(1, n) if any(row[k] != NONE for row in own)] or list(range(1, n))
     note = table.note
     if len(kept) < n - 1:
-        note += (
-            " Columns that nothing was measured for are left out (the CSV has all); a measured mean is of the classes "
-            "that the data have."
-        )
+        note += " Columns that nothing was measured for are left out (the CSV has all)."
     parts = [kept[start : start + WIDEST] for start in range(0, len(kept), WIDEST)]
     several = len(parts) > 1
     return tuple(
@@ -331,13 +371,28 @@ def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> No
         write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table), overwrite=True)
 
 
+CSV_COLUMNS = ("group", "row", "detail", "column", "value", "lo", "hi", "n", "published", "units")
+
+
 def as_csv(table: Table) -> str:
-    """A table as CSV: a column says whether a row is published or measured; intervals stand beside their numbers."""
+    """A table as CSV, a line a number: measured ones with their interval, and what the paper says of the same method.
+
+    ``value``, ``lo``, ``hi`` and ``n`` are empty where a number was only published, ``published`` where it was not.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["", *table.columns])
+    writer.writerow(CSV_COLUMNS)
     for group in table.groups:
-        for row in group.rows:
-            cells = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row]
-            writer.writerow([group.heading, *cells])
+        for name, *cells in group.rows:
+            for column, cell in zip(table.columns[1:], cells, strict=True):
+                if (found := cell.number) is not None:
+                    low, high = found.ci95 or (None, None)
+                    numbers = [_plain(each) for each in (found.value, low, high)]
+                    own = (*numbers, "" if found.n is None else found.n, _plain(found.published))
+                    writer.writerow([group.heading, name.text, name.small, column, *own, table.units])
     return stream.getvalue()
+
+
+def _plain(value: float | None) -> str:
+    """A number with six digits that count; empty for none."""
+    return "" if value is None else f"{value:.6g}"
