@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     options = VectorOptions(layers=("block4",), untrained_seeds=0)
     tasks = {
         "pixels": Pixelwise(12, crops=True, box_margin=FACE_MARGIN),
-        "attributes": attributes_of(*data, ["glasses", "yaw"])[0],
+        "attributes": attributes_of(data[0], ["glasses", "yaw"])[0],
         "segmentation": segmentation_of(data[0], grid=6, augment=1, smallest_crop=1.0, seed=0),
     }
     for name, task in tasks.items():

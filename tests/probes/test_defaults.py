@@ -18,7 +18,7 @@ FACES = ("synthetic:faces,n=16,seed=1,size=64", "synthetic:faces,n=8,seed=2,size
 
 def directions(train, test, options):
     options = replace(options, steps=2, size=8, reencoded=0)
-    return probe_directions(attributes_of(train, test, ["yaw"])[0], train, test, options)
+    return probe_directions(attributes_of(train, ["yaw"])[0], train, test, options)
 
 
 PROBES = {

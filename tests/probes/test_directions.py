@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vestige.metrics import Bootstrap
 from vestige.probes.direction_measures import Effects, change_matrix, effect_rows, pictures_along
 from vestige.probes.directions import (
     Direction,
@@ -133,7 +134,7 @@ def test_rows_of_changes_and_leaks():
     own = np.array([[4.0, -1.0, 0.5], [3.0, 0.0, 0.5], [1.0, np.nan, 5.0]])
     reencoded = np.zeros((8, 3, 2, 3))
     reencoded[:, 0, 1, 0] = np.arange(8)  # the change of the first direction's own reading, by face
-    rows = effect_rows(directions, names, Effects(own, own / 2, reencoded), 20, seed=0)
+    rows = effect_rows(directions, names, Effects(own, own / 2, reencoded), 20, Bootstrap.draw(range(8)))
     found = {(row.method, row.metric, row.subset): row for row in rows}
     values = {key[1:]: row.value for key, row in found.items() if key[0] == "ridge" and key[1] in ("change", "leak")}
     assert values[("change", "a")] == 4.0
@@ -146,5 +147,5 @@ def test_rows_of_changes_and_leaks():
     assert (again.value, again.n, found["ridge", "change", "a"].n) == (3.5, 8, 20)
     assert found["ridge", "change", "a"].ci95 is None
     assert again.ci95[0] < 3.5 < again.ci95[1]
-    without = effect_rows(directions, names, Effects(own, own, np.zeros((0, 3, 2, 3))), 20, seed=0)
+    without = effect_rows(directions, names, Effects(own, own, np.zeros((0, 3, 2, 3))), 20, Bootstrap.draw(()))
     assert not any("reencoded" in row.metric for row in without)

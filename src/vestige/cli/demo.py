@@ -95,6 +95,6 @@ def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
         ),
         "attributes": (
             FACES,
-            lambda train, test, *how: probe_vectors(attributes_of(train, test)[0], train, test, vectors, *how),
+            lambda train, test, *how: probe_vectors(attributes_of(train)[0], train, test, vectors, *how),
         ),
     }

@@ -103,7 +103,7 @@ def directions(
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         names = [*attribute, *others] if attribute else []
-        task, notes = attributes_of(*data, names, least=least, box_margin=box_margin, crop=crop)
+        task, notes = attributes_of(data[0], names, least=least, box_margin=box_margin, crop=crop)
         probe = probe_directions(task, *data, chosen, reader, listener.say, notes)
         run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())

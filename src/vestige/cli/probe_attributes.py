@@ -25,7 +25,7 @@ Least = Annotated[
         b.COUNT,
         "--least",
         "N",
-        "Examples of each value, in training and in test data, that an unnamed attribute needs.",
+        "Training examples of each value that an unnamed attribute needs.",
     ),
 ]
 CentralShare = Annotated[
@@ -87,7 +87,7 @@ def attributes(
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         task, notes = attributes_of(
-            *data, attribute or (), least=least, mirror=mirror, box_margin=box_margin, crop=crop
+            data[0], attribute or (), least=least, mirror=mirror, box_margin=box_margin, crop=crop
         )
         chosen = vector_options(backbone, layer, readout, untrained, seed)
         probe = probe_vectors(task, *data, chosen, reader, listener.say, notes)

@@ -197,7 +197,7 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
 
 
 def _marks(train: Dataset, test: Dataset) -> tuple[tuple[Marks, Marks], tuple[str, ...]]:
-    """The marks of both sides, of the classes that both have."""
+    """The marks of both sides: of the test data those of classes that the training data have."""
     first, second = marks_of(train), marks_of(test)
     known = np.isin(second.classes, first.classes)
     if not known.any():
@@ -210,7 +210,6 @@ def _marks(train: Dataset, test: Dataset) -> tuple[tuple[Marks, Marks], tuple[st
         for name in np.unique(second.classes[~known]).tolist()
     ]
     second = second.subset(known)
-    first = first.subset(np.isin(first.classes, second.classes))
     seen = {(name, k) for name, k in zip(first.classes.tolist(), first.keypoint.tolist(), strict=True)}
     never = [pair not in seen for pair in zip(second.classes.tolist(), second.keypoint.tolist(), strict=True)]
     if any(never):

@@ -200,9 +200,9 @@ def class_data(sides: Sides) -> dict[str, tuple[NDArray[np.intp], NDArray[np.int
     train_prior = copied(sides.train, sides.train_neighbours, 1)
     test_prior = copied(sides.train, sides.neighbours, 1)
     found = {}
-    for name in np.unique(sides.test.classes).tolist():
+    for name in np.unique(sides.train.classes).tolist():  # C, eta and sigma are chosen on all of them
         own, asked = np.flatnonzero(sides.train.classes == name), np.flatnonzero(sides.test.classes == name)
-        shown = sides.train.visible[own].any(axis=0) | sides.test.visible[asked].any(axis=0)
+        shown = sides.train.visible[own].any(axis=0)
         data = ClassData(
             sides.train.subset(own),
             sides.test.subset(asked),

@@ -119,8 +119,11 @@ def detect_class(
     labels = _labels(kind, data, options.size)
     held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
     calibrations = _calibrations(held_out, labels)
-    detectors = mine(kind.candidates(grids[0], scale), labels, mining, options.seed, progress)
-    tested = _scores(kind.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
+    detectors: Sequence[Detector | None] = [None] * labels.points.shape[1]
+    tested = np.empty((0, len(labels.places), labels.points.shape[1]), np.float32)
+    if len(data.test):
+        detectors = mine(kind.candidates(grids[0], scale), labels, mining, options.seed, progress)
+        tested = _scores(kind.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
     return ClassFound(
         _placed(held_out, calibrations, labels.places, data.train_prior, data.keypoints, options),
         _placed(tested, calibrations, labels.places, data.test_prior, data.keypoints, options),

@@ -26,6 +26,7 @@ from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.other_sizes import resized
 from vestige.correspondence.sides import Sides
+from vestige.correspondence.sift import CHANNELS
 from vestige.errors import VestigeError
 from vestige.features.extract import extract
 from vestige.features.layout import pictures_sha256
@@ -170,7 +171,8 @@ def _sift_kind(sides: Sides, options: DetectOptions, interpolation: str) -> Kind
         def grids(rows: NDArray[np.intp]) -> GridSource:
             crops = instances.subset(rows).crops
             radius = 2.0 * options.sift_bin  # half the side of 4 x 4 bins
-            return DenseSift(np.stack(list(dense_sift(crops, cells, radius, interpolation))))
+            found = list(dense_sift(crops, cells, radius, interpolation))
+            return DenseSift(np.stack(found) if found else np.empty((0, *cells.shape, CHANNELS), np.uint8))
 
         return grids
 

@@ -13,7 +13,8 @@ from vestige.example import Example
 from vestige.metrics import Floats
 
 LEAST = 10
-"""How many examples of each value, in training and in test data, an attribute needs to be taken unasked."""
+"""How many training examples of each value an attribute needs to be taken unasked; with fewer test examples a reader is
+told that its numbers are uncertain."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,23 @@ def values_of(examples: Iterable[Example], names: Sequence[str]) -> Floats:
 
 
 def choose_attributes(
-    train: Dataset, test: Dataset, names: Sequence[str] = (), least: int = LEAST
+    train: Dataset, names: Sequence[str] = (), least: int = LEAST
 ) -> tuple[tuple[Attribute, ...], tuple[str, ...]]:
     """The attributes that are read, and what a reader of the numbers must know of them.
 
-    A binary one needs ``least`` examples of each value in both sets, a continuous one ``least`` examples that are not
-    all the same. One that is asked for by name is taken with any number of each value but none, and said to be rare.
+    They are chosen by the training data alone: the mean over them chooses the layer. A binary one needs ``least``
+    examples of each value, a continuous one ``least`` examples that are not all the same. One that is asked for by name
+    is taken with any number of each value but none, and said to be rare.
 
     Args:
         train: to train on.
-        test: to test on.
         names: those asked for; () for all that can be measured.
         least: see above.
 
     Raises:
-        VestigeError: where a name is no attribute, one asked for cannot be measured, or none is left.
+        VestigeError: where a name is no attribute, one asked for cannot be trained, or none is left.
     """
-    known = sorted({name for example in (*train, *test) for name in example.attributes})
+    known = sorted({name for example in train for name in example.attributes})
     if not known:
         raise VestigeError(f"{train.spec}: has no attributes; try lfw:DIR with attributes.csv, or synthetic:faces")
     if "all" in known:
@@ -74,17 +75,17 @@ def choose_attributes(
     chosen: list[Attribute] = []
     rare: list[str] = []
     for name in dict.fromkeys(names or known):
-        column = _Column.of(name, train, test)
-        if names and (lack := column.lack(1)):
-            raise VestigeError(f"--attribute {name}: cannot be measured: {lack}")
-        if lack := column.lack(least):
+        values = values_of(train, [name])[:, 0]
+        binary = bool(np.isin(values[np.isfinite(values)], (0.0, 1.0)).all())
+        if names and (lack := lack_of(values, binary, 1, "training")):
+            raise VestigeError(f"--attribute {name}: cannot be read: {lack}")
+        if lack := lack_of(values, binary, least, "training"):
             rare.append(f"{name} ({lack})")
         if names or not lack:
-            model_label = name in {*train.model_labels, *test.model_labels}
-            mean, deviation = float(np.nanmean(column.train)), float(np.nanstd(column.train))
-            chosen.append(Attribute(name, column.binary, model_label, mean, deviation))
+            mean, deviation = float(np.nanmean(values)), float(np.nanstd(values))
+            chosen.append(Attribute(name, binary, name in train.model_labels, mean, deviation))
     if not chosen:
-        raise VestigeError(f"no attribute can be measured: {'; '.join(rare)}; give more data, or --attribute NAME")
+        raise VestigeError(f"no attribute can be read: {'; '.join(rare)}; give more data, or --attribute NAME")
     return tuple(chosen), _notes(chosen, rare, named=bool(names))
 
 
@@ -102,31 +103,20 @@ def _notes(chosen: Sequence[Attribute], rare: Sequence[str], *, named: bool) -> 
     return tuple(notes)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """An attribute's values in both sets, ``(N,)`` each, NaN where missing."""
+def lack_of(values: Floats, binary: bool, least: int, which: str) -> str:
+    """What there is too little of to train or to measure an attribute; empty where there is enough.
 
-    train: Floats
-    test: Floats
-    binary: bool
-
-    @classmethod
-    def of(cls, name: str, train: Dataset, test: Dataset) -> _Column:
-        first, second = (values_of(data, [name])[:, 0] for data in (train, test))
-        everything = np.concatenate([first, second])
-        return cls(first, second, bool(np.isin(everything[np.isfinite(everything)], (0.0, 1.0)).all()))
-
-    def lack(self, least: int) -> str:
-        """What there is too little of; empty where there is enough."""
-        for which, values in (("training", self.train), ("test", self.test)):
-            known = values[np.isfinite(values)]
-            if self.binary:
-                ones = int(known.sum())
-                few, value = min((ones, 1), (len(known) - ones, 0))
-                if few < least:
-                    return f"{few} {which} example{'s' * (few != 1)} of value {value}"
-            elif len(known) < least:
-                return f"{len(known)} {which} example{'s' * (len(known) != 1)}"
-            elif np.ptp(known) == 0:
-                return f"all {which} examples have the value {known[0]:g}"
-        return ""
+    Args:
+        values: ``(N,)``, NaN where missing.
+        binary: whether they are 0 and 1.
+        least: examples of each value, or of a continuous attribute.
+        which: ``training`` or ``test``.
+    """
+    known = values[np.isfinite(values)]
+    if binary:
+        ones = int(known.sum())
+        few, value = min((ones, 1), (len(known) - ones, 0))
+        return f"{few} {which} example{'s' * (few != 1)} of value {value}" if few < least else ""
+    if len(known) < least:
+        return f"{len(known)} {which} example{'s' * (len(known) != 1)}"
+    return f"all {which} examples have the value {known[0]:g}" if np.ptp(known) == 0 else ""

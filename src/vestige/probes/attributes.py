@@ -17,7 +17,7 @@ from vestige.example import Example
 from vestige.geometry import FACE_MARGIN
 from vestige.images import Pixels
 from vestige.metrics import Bootstrap, Floats, mean_known
-from vestige.probes.attribute_choice import LEAST, Attribute, choose_attributes, values_of
+from vestige.probes.attribute_choice import LEAST, Attribute, choose_attributes, lack_of, values_of
 from vestige.probes.attribute_scores import weighted_auc, weighted_r2
 from vestige.probes.vectors import Encoded, Numbers, Score, Scores, VectorTask
 from vestige.probes.views import Views, example_views
@@ -96,14 +96,18 @@ class Attributes(VectorTask[Floats]):
             )
 
     def notes(self, examples: Sequence[Example]) -> tuple[str, ...]:
-        """The attributes that these examples do not let measure, and those that here alone are a model's."""
+        """The attributes that these examples do not let measure, or only by few, and those that here alone are a
+        model's."""
         values = values_of(examples, self.names)
         missing = [name for k, name in enumerate(self.names) if not _measurable(values[:, k])]
         notes = [f"Attributes not measured, as the test data have no two values: {', '.join(missing)}."]
+        lacks = {a.name: lack_of(values[:, k], a.binary, LEAST, "test") for k, a in enumerate(self.attributes)}
+        rare = [f"{name} ({lack})" for name, lack in lacks.items() if lack and name not in missing]
+        few = [f"Attributes of few test examples, whose numbers are uncertain: {', '.join(rare)}."]
         models = examples.model_labels if isinstance(examples, Dataset) else ()
         other = [a.name for a in self.attributes if a.name in models and not a.model_label]
         labels = [f"Model labels in the test data: {', '.join(other)}; what is measured is agreement with that model."]
-        return (*(notes if missing else ()), *(labels if other else ()))
+        return (*(notes if missing else ()), *(few if rare else ()), *(labels if other else ()))
 
     def train_views(self, examples: Sequence[Example]) -> Views:
         """The crops, and their mirrored copies where asked for."""
@@ -198,7 +202,6 @@ class Attributes(VectorTask[Floats]):
 
 def attributes_of(
     train: Dataset,
-    test: Dataset,
     names: Sequence[str] = (),
     *,
     least: int = LEAST,
@@ -206,13 +209,13 @@ def attributes_of(
     box_margin: float = FACE_MARGIN,
     crop: float = 1.0,
 ) -> tuple[Attributes, tuple[str, ...]]:
-    """The task on the attributes of data sets, and what a reader of its numbers must know.
+    """The task on the attributes of training data, and what a reader of its numbers must know.
 
     Raises:
         VestigeError: as :func:`vestige.probes.attribute_choice.choose_attributes`; where ``crop`` is no share.
     """
     b.COUNT.check("least", least)
-    chosen, notes = choose_attributes(train, test, names, least)
+    chosen, notes = choose_attributes(train, names, least)
     return Attributes(chosen, mirror, box_margin, crop), notes
 
 

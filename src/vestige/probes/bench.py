@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
+from vestige.example import Example
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
 from vestige.metrics import Bootstrap, Floats
@@ -49,17 +51,30 @@ class Bench:
         reader: of features.
         targets: of the training views.
         train_truth: of the training views, to measure out-of-fold predictions.
-        test_views: of the test examples.
-        test_truth: of the test examples.
-        bootstrap: over the test examples.
+        test: the test examples; of a class that is trained all the same, there may be none.
+        setup: how they are seen and measured.
     """
 
     reader: Reader
     targets: Targets
     train_truth: Truth
-    test_views: Views
-    test_truth: Truth
-    bootstrap: Bootstrap
+    test: Sequence[Example]
+    setup: Setup
+
+    @cached_property
+    def test_views(self) -> Views:
+        """Of the test examples."""
+        return example_views(self.test, self.setup.box_margin)
+
+    @cached_property
+    def test_truth(self) -> Truth:
+        """Of the test examples."""
+        return truth_of(self.test, self.setup.markup, self.setup.normaliser)
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        """Over the test examples."""
+        return Bootstrap.of(self.test, self.setup.seed)
 
     def mean(self) -> LinearProbe:
         """The probe that predicts the training views' mean shape."""
@@ -138,9 +153,8 @@ def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mi
         reader,
         Targets(views, points, visible, folds[views.rows]),
         Truth(points, visible, truth.boxes[views.rows], truth.normaliser[views.rows], truth.metric, truth.parts),
-        example_views(test, setup.box_margin),
-        truth_of(test, markup, setup.normaliser),
-        Bootstrap.of(test, setup.seed),
+        test,
+        setup,
     )
 
 

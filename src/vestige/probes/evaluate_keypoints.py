@@ -59,6 +59,10 @@ def lay_test(test: Sequence[Example], setup: KeypointSetup, classes: Sequence[Po
         f"Test examples of class {name!r} are left out: it has no regressors."
         for name in sorted({class_of(example) for example in test} - known.keys())
     ]
+    tested = {class_of(example) for example in kept}
+    notes += [
+        f"Class {name!r} is not measured: the test data have no example of it." for name in known if name not in tested
+    ]
     whole = truth_of(kept, setup.markup, setup.of_points(setup.markup).normaliser)
     names = np.array([class_of(example) for example in kept])
     regressed = np.zeros_like(whole.visible)

@@ -23,7 +23,7 @@ from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import OBJECT_MARGIN, Points
 from vestige.metrics import Bootstrap, mean_known
 from vestige.probes.bench import Bench, Candidate, lay_bench, readable
-from vestige.probes.classes import PointClass, class_examples, class_of, find_classes
+from vestige.probes.classes import PointClass, class_examples, find_classes
 from vestige.probes.evaluate import Evaluation, check_points
 from vestige.probes.evaluate_keypoints import TestSet, evaluate_keypoints, lay_test
 from vestige.probes.fit import Fit
@@ -162,7 +162,7 @@ def probe_keypoints(
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    setup, classes, notes = settle_keypoints(train, test, options)
+    setup, classes, notes = settle_keypoints(train, options)
     laid = lay_test(test, setup, classes)
     benches = _lay_benches(train, test, setup, classes, reader, mirror=options.mirror)
     sweep = _Sweep(benches, laid, setup)
@@ -217,7 +217,7 @@ def probe_keypoints(
 
 
 def settle_keypoints(
-    train: Dataset, test: Dataset, options: KeypointOptions
+    train: Dataset, options: KeypointOptions
 ) -> tuple[KeypointSetup, tuple[PointClass, ...], tuple[str, ...]]:
     """The set-up and the classes that the data allow, and what had to be given up.
 
@@ -234,18 +234,11 @@ def settle_keypoints(
     except VestigeError as error:
         raise VestigeError(f"{train.spec}: {error}") from error
     more = list(notes)
-    tested = {class_of(example) for example in test}
-    more += [
-        f"Class {points.name!r} is left out: the test data have no example of it."
-        for points in classes
-        if points.name not in tested
-    ]
-    kept = tuple(points for points in classes if points.name in tested)
     if options.mirror and markup.mirror is None:
         more.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
     if options.look_backs and not markup.parts:
         more.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
-    return setup, kept or classes, tuple(more)
+    return setup, classes, tuple(more)
 
 
 def _lay_benches(
@@ -330,6 +323,8 @@ class _Sweep:
         found = [np.full(self.laid.truth.points.shape, np.nan) for _ in range(count)]
         for points, bench in self.benches.items():
             rows = np.flatnonzero(self.laid.truth.classes == points.name)
+            if not len(rows):
+                continue  # trained, for the layer is chosen on training data alone, but not measured
             here = np.ix_(rows, points.indices)
             for into, predicted in zip(found, bench.test_points(fitted[points]), strict=True):
                 into[here] = predicted

@@ -99,7 +99,7 @@ def segmentation(train: Dataset, test: Dataset, network: Network, reader: Reader
 
 def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
     """Section 4: each attribute's direction, and the colours regressed back along it."""
-    task, notes = attributes_of(train, test)
+    task, notes = attributes_of(train)
     options = DirectionOptions(
         backbone=network.backbone,
         layers=network.layers,
