@@ -16,19 +16,23 @@ WHAT = [
     "--layer",
     "block4",
     "--layer",
-    "head",
+    "efficientnet_lite0=head",
+    "--layer",
+    "efficientnet_lite0@r=head",
 ]
 
 
 @pytest.fixture(scope="module")
 def folder(vestige, tmp_path_factory):
     output = tmp_path_factory.mktemp("compare") / "run"
-    vestige("compare", *DATA, *WHAT, "-o", output)
+    out, _ = vestige("compare", *DATA, *WHAT, "-o", output)
+    assert len([line for line in out.splitlines() if line.split()[:1] == ["*"]]) == 4  # by backbone and readout
     return output
 
 
 def test_every_combination_is_measured_once(folder):
     comparison = read_comparison(folder)
+    assert set(comparison.config["layers"]["efficientnet_lite0"]) == {"block4", "head"}
     found = {(entry.backbone, entry.layer, entry.readout) for entry in comparison.entries}
     assert found == {
         (backbone, layer, readout)

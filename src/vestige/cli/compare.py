@@ -13,6 +13,7 @@ from vestige.cli.help import examples
 from vestige.cli.probe import BoxMargin
 from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
+from vestige.spec import EVEN_LAYERS
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,7 +35,15 @@ def compare(
         list[str] | None,
         typer.Option(metavar="SPEC", help="A network; repeat for several. NAME@random:SEED is untrained."),
     ] = None,
-    layer: o.Layers = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            metavar="[NETWORK=]NAME",
+            help="A layer's name or a glob, read in the networks that have it; with NETWORK=, in the one whose SPEC "
+            f"begins so. Repeat for several; even:N and all as in probe. [default: {EVEN_LAYERS}]",
+        ),
+    ] = None,
     readout: Annotated[
         list[str] | None,
         typer.Option(metavar="R", help="As in probe; repeat for several. [default: auto and gap]"),

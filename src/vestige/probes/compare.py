@@ -21,6 +21,7 @@ from vestige.features.reader import DEFAULT, Read, Reader, listened
 from vestige.files import write_json
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, settle
+from vestige.probes.network_layers import layers_by_network
 from vestige.progress import Say
 from vestige.report.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.report.text import count
@@ -42,7 +43,7 @@ class CompareOptions:
 
     Attributes:
         backbones: their specs; ``NAME@random:SEED`` is a network's untrained twin.
-        layers: names and globs, in every backbone that has them.
+        layers: as :func:`vestige.probes.network_layers.layers_by_network` takes them.
         readouts: of every layer; ``auto`` is a layer's default.
         probe: how the probe is trained (its backbone, layers and readouts are not used).
     """
@@ -70,13 +71,14 @@ def compare_landmarks(
     """
     started = time.monotonic()
     reader, say = listened(reader, say)
+    layers = layers_by_network(options.layers, {spec: reader.backbone(spec) for spec in options.backbones})
     say("reading pictures")
     rgb = f"rgb:{options.probe.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
     setup, notes, _ = settle(train, options.probe)
     bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror)
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
-    asked = {backbone: _reads(reader, backbone, options) for backbone in options.backbones}
+    asked = {backbone: _reads(reader, backbone, names, options.readouts) for backbone, names in layers.items()}
     measured = _Measured(folder / "measured", bench_key)
     say("baselines: mean and RGB")
     baselines = _baselines(bench, rgb, reader)
@@ -98,7 +100,7 @@ def compare_landmarks(
         baselines=baselines,
         skipped=tuple(skipped),
         data={"train": describe_data(train), "test": describe_data(test)},
-        config={**asdict(options), "extraction": asdict(reader.options)},
+        config={**asdict(options), "layers": layers, "extraction": asdict(reader.options)},
         created=now(),
         seconds=round(time.monotonic() - started, 1),
         vestige=__version__,
@@ -159,15 +161,17 @@ class _Asked:
     read: Read
 
 
-def _reads(reader: Reader, backbone: str, options: CompareOptions) -> tuple[list[_Asked], list[Skipped]]:
+def _reads(
+    reader: Reader, backbone: str, layers: Sequence[str], readouts: Sequence[str]
+) -> tuple[list[_Asked], list[Skipped]]:
     """What can be read of a backbone, each thing once, and what cannot."""
     reads: dict[tuple[str, str], _Asked] = {}
     skipped = []
-    for readout in options.readouts:
+    for readout in readouts:
         try:
-            found = reader.reads(backbone, options.layers, [readout])
+            found = reader.reads(backbone, layers, [readout])
         except VestigeError as error:
-            skipped.append(Skipped(backbone, ", ".join(options.layers), readout, str(error)))
+            skipped.append(Skipped(backbone, ", ".join(layers), readout, str(error)))
             continue
         name = DEFAULT_NAME if readout == DEFAULT else readout
         for read in found:
