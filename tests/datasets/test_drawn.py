@@ -95,3 +95,20 @@ def test_pixels_cannot_be_changed_for_the_next_reader() -> None:
     image = Drawing(Recipe("faces", 0, 0, 32)).read()
     with pytest.raises(ValueError, match="read-only"):
         image[0, 0] = 0
+
+
+def test_drawings_that_are_kept_are_as_they_were_drawn_and_take_little(monkeypatch):
+    recipes = [Recipe("objects", 5, i, 64, void_border=2) for i in range(6)]
+    made = [recipe.draw() for recipe in recipes]
+    size = max(drawn._Packed.of(sample).bytes for sample in made)
+    assert size < made[0].image.nbytes
+    kept = drawn._Kept(3 * size)
+    times: list[int] = []
+    monkeypatch.setattr(Recipe, "draw", lambda recipe: times.append(recipe.index) or made[recipe.index])
+    for i in (0, 0, 1, 2, 3, 4, 5, 5, 4, 0):
+        found = kept.sample(recipes[i])
+        for name in ("image", "mask", "keypoints", "visible"):
+            assert np.array_equal(getattr(found, name), getattr(made[i], name))
+        assert not found.image.flags.writeable
+    assert times == [0, 1, 2, 3, 4, 5, 0]
+    assert kept._free >= 0

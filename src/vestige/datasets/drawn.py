@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, resources
 from threading import Lock
@@ -35,7 +35,7 @@ from vestige.spec import DataSpec
 
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
 _MOST_DRAWINGS = 1_000_000
-_KEPT_BYTES = 256 * 2**20
+_KEPT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -173,33 +173,62 @@ def generator_version() -> str:
     return total.hexdigest()[:12]
 
 
+@dataclass(frozen=True)
+class _Packed:
+    """A drawing with its pixels packed without loss: half of what they take, and a tenth of the time of drawing."""
+
+    sample: FaceSample | ObjectSample
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, sample: FaceSample | ObjectSample) -> _Packed:
+        nothing = np.empty(0, dtype=np.uint8)
+        return cls(replace(sample, image=nothing, mask=nothing), _png(sample.image), _png(sample.mask))
+
+    @property
+    def bytes(self) -> int:
+        return self.image.nbytes + self.mask.nbytes
+
+    def unpacked(self) -> FaceSample | ObjectSample:
+        return replace(self.sample, image=_pixels(self.image), mask=_pixels(self.mask))
+
+
+def _png(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1], dtype=np.uint8)
+
+
+def _pixels(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), dtype=np.uint8)
+
+
 class _Kept:
-    """The drawings used last, as many as fit into a quarter of a gigabyte: crops of one picture are drawn once."""
+    """The drawings used last, as many as fit into some megabytes: crops of one picture are drawn once."""
 
     def __init__(self, n_bytes: int) -> None:
         self._free = n_bytes
-        self._samples: OrderedDict[Recipe, FaceSample | ObjectSample] = OrderedDict()
+        self._samples: OrderedDict[Recipe, _Packed] = OrderedDict()
         self._lock = Lock()
 
     def sample(self, recipe: Recipe) -> FaceSample | ObjectSample:
         with self._lock:
-            if recipe in self._samples:
+            packed = self._samples.get(recipe)
+            if packed is not None:
                 self._samples.move_to_end(recipe)
-                return self._samples[recipe]
-        sample = recipe.draw()
+        sample = recipe.draw() if packed is None else packed.unpacked()
         for array in (sample.image, sample.mask):
             array.setflags(write=False)
-        with self._lock:
-            if recipe not in self._samples:
-                self._samples[recipe] = sample
-                self._free -= _size_of(sample)
-            while self._free < 0 and len(self._samples) > 1:
-                self._free += _size_of(self._samples.popitem(last=False)[1])
+        if packed is None:
+            self._keep(recipe, _Packed.of(sample))
         return sample
 
-
-def _size_of(sample: FaceSample | ObjectSample) -> int:
-    return sample.image.nbytes + sample.mask.nbytes
+    def _keep(self, recipe: Recipe, packed: _Packed) -> None:
+        with self._lock:
+            if recipe not in self._samples:
+                self._samples[recipe] = packed
+                self._free -= packed.bytes
+            while self._free < 0 and len(self._samples) > 1:
+                self._free += self._samples.popitem(last=False)[1].bytes
 
 
 _KEPT = _Kept(_KEPT_BYTES)
