@@ -137,4 +137,7 @@ def _rows(features: Stored, normalise: bool) -> Stored | UnitRows | NDArray[np.f
     if 4 * features.shape[0] * features.shape[1] > IN_MEMORY:
         return UnitRows(features) if normalise else features
     rows = features[:]
-    return l2_normalise(rows) if normalise else rows
+    if normalise:
+        for start in range(0, len(rows), _BLOCK):  # in place: the rows are held once
+            rows[start : start + _BLOCK] = l2_normalise(rows[start : start + _BLOCK])
+    return rows
