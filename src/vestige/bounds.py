@@ -84,15 +84,16 @@ def whole(low: int, high: int) -> Bounds:
     return Bounds(low, high, whole=True)
 
 
-def bounded(default: T, bounds: Bounds, *, empty: bool = False) -> T:
+def bounded(default: T, bounds: Bounds, *, empty: bool = False, **more: object) -> T:
     """A field of an options dataclass whose value, or every value of a tuple, :func:`check_bounds` checks.
 
     Args:
         default: of the field; None where the field may be None.
         bounds: of its numbers.
         empty: whether a tuple may be empty.
+        more: what else is to be known of the field, such as ``paper`` (:mod:`vestige.departures`).
     """
-    made: Any = field(default=default, metadata={"bounds": bounds, "empty": empty})
+    made: Any = field(default=default, metadata={"bounds": bounds, "empty": empty, **more})
     return made  # type: ignore[no-any-return]
 
 

@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
+from vestige.datasets.opening import open_dataset
 from vestige.probes import fit as fitting
 from vestige.probes.fit import ChosenRows, UnitRows, fit_probe
+from vestige.probes.keypoints import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
 from vestige.probes.linear import Source
+from vestige.probes.pixels import Pixelwise
+from vestige.probes.segmentation import segmentation_of
+from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.ridge import fit_rows
 
 SOURCE = Source("x", "y", "layer", "flat")
 
@@ -85,3 +93,43 @@ def test_chosen_rows_slice_like_an_array(problem):
     assert rows.shape == (20, 12)
     np.testing.assert_array_equal(rows[:], features.rows[1::3])
     np.testing.assert_array_equal(rows[2:4, 1:3], features.rows[1::3][2:4, 1:3])
+
+
+def test_a_shared_alpha_is_the_one_that_scikit_learn_chooses(problem):
+    features, unit, targets, folds = problem
+    targets = targets * [1.0, 30.0, 0.1]  # of which the second decides
+    fit = fit_probe(features, SOURCE, targets, None, folds, shared=True)
+    search = GridSearchCV(
+        Ridge(), {"alpha": list(fit.alphas)}, scoring="neg_mean_squared_error", cv=PredefinedSplit(folds)
+    )
+    search.fit(unit, targets)
+    assert fit.chosen == (pytest.approx(search.best_params_["alpha"]),) * 3
+    np.testing.assert_allclose(fit.probe.coef, search.best_estimator_.coef_, rtol=1e-3, atol=1e-3)
+    own = fit_probe(features, SOURCE, targets, None, folds)
+    assert len(set(own.chosen)) > 1
+
+
+FACES = [f"synthetic:faces,n={n},seed={seed},size=64" for n, seed in ((16, 1), (8, 2))]
+OPTIONS = {"rgb_size": 8, "untrained_seeds": 0, "alpha_shared": True}
+ALPHA_SHARED = {
+    "landmarks": lambda *data: probe_landmarks(*data, LandmarkOptions(layers=("block0",), **OPTIONS)),
+    "keypoints": lambda *data: probe_keypoints(*data, KeypointOptions(layers=("block0",), **OPTIONS)),
+    "pixels": lambda *data: probe_vectors(Pixelwise(8), *data, VectorOptions(layers=("block0",), **OPTIONS)),
+    "segmentation": lambda train, test: probe_vectors(
+        segmentation_of(train, 4, 2, 0.6, 0), train, test, VectorOptions(layers=("block0",), **OPTIONS)
+    ),
+}
+
+
+@pytest.mark.parametrize("task", ALPHA_SHARED)
+def test_every_probe_can_share_its_alpha_in_every_fit(task, monkeypatch):
+    seen = []
+
+    def noted(*given, per_target=True, **more):
+        seen.append(per_target)
+        return fit_rows(*given, per_target=per_target, **more)
+
+    monkeypatch.setattr(fitting, "fit_rows", noted)
+    probe = ALPHA_SHARED[task](*(open_dataset(spec) for spec in FACES))
+    assert set(seen) == {False}
+    assert all(len(set(fit.chosen)) == 1 for fit in probe.fits)

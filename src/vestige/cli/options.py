@@ -75,6 +75,12 @@ VectorReadouts = Annotated[
     ),
 ]
 Seed = Annotated[int, number(b.SEED, "--seed", "N", "Of folds and bootstrap.")]
+AlphaShared = Annotated[
+    bool,
+    typer.Option(
+        "--alpha-shared/--alpha-per-target", help="One alpha for all targets of a fit, or each target its own."
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first data set with bad files instead of going on without them.")
 ]

@@ -66,6 +66,7 @@ def landmarks(
     ] = None,
     untrained: Untrained = 1,
     markup: o.MarkupFile = None,
+    alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -92,6 +93,7 @@ def landmarks(
         normaliser=normaliser,
         untrained_seeds=untrained,
         seed=seed,
+        alpha_shared=alpha_shared,
     )
     check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
@@ -132,6 +134,7 @@ def keypoints(
     box_margin: BoxMargin = OBJECT_MARGIN,
     untrained: Untrained = 1,
     markup: o.MarkupFile = None,
+    alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -158,6 +161,7 @@ def keypoints(
         alphas=tuple(dict.fromkeys(alpha or (0.1,))),
         untrained_seeds=untrained,
         seed=seed,
+        alpha_shared=alpha_shared,
     )
     check_run_folder(output, overwrite=overwrite)
     with listening() as listener:
@@ -192,6 +196,7 @@ def pixels(
         o.number(b.BOX_MARGIN, "--box-margin", "X", "With --crops: share of a box's side added on every side."),
     ] = FACE_MARGIN,
     untrained: Untrained = 1,
+    alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -213,7 +218,7 @@ def pixels(
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
-        chosen = vector_options(backbone, layer, readout, untrained, seed)
+        chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say)
         run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())
@@ -221,7 +226,13 @@ def pixels(
 
 
 def vector_options(
-    backbone: str, layers: list[str] | None, readouts: list[str] | None, untrained: int, seed: int
+    backbone: str,
+    layers: list[str] | None,
+    readouts: list[str] | None,
+    untrained: int,
+    seed: int,
+    *,
+    alpha_shared: bool,
 ) -> VectorOptions:
     """What the options that all vector tasks have come to."""
     from vestige.probes.vector_probe import VectorOptions
@@ -232,6 +243,7 @@ def vector_options(
         tuple(readouts or ("auto:4096",)),
         untrained_seeds=untrained,
         seed=seed,
+        alpha_shared=alpha_shared,
     )
 
 

@@ -65,6 +65,7 @@ def attributes(
     crop: CentralShare = 1.0,
     box_margin: BoxMargin = FACE_MARGIN,
     untrained: Untrained = 1,
+    alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -89,7 +90,7 @@ def attributes(
         task, notes = attributes_of(
             data[0], attribute or (), least=least, mirror=mirror, box_margin=box_margin, crop=crop
         )
-        chosen = vector_options(backbone, layer, readout, untrained, seed)
+        chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say, notes)
         run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())

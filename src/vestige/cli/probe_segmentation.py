@@ -45,6 +45,7 @@ def segmentation(
         o.number(b.SHARE, "--smallest-crop", "X", "The least side of such a crop, as a share of the picture's."),
     ] = 0.6,
     untrained: Untrained = 1,
+    alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
@@ -66,7 +67,7 @@ def segmentation(
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         task = segmentation_of(data[0], grid, augment, smallest_crop, seed)
-        chosen = vector_options(backbone, layer, readout, untrained, seed)
+        chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say)
         run = start_run(output, overwrite=overwrite)
         results = record(run, probe, command_line())

@@ -12,6 +12,7 @@ import numpy as np
 from vestige.correspondence.fields import FieldRun
 from vestige.correspondence.patches import METHODS, PatchRun
 from vestige.correspondence.retrieval import Library, describe_database, describe_layers, place_notes, shortage_note
+from vestige.departures import departures
 from vestige.example import Example
 from vestige.results import Results, now
 from vestige.run import Arrays, Run
@@ -73,7 +74,7 @@ def _record(
         created=now(),
         seconds=round(library.seconds + found.seconds, 1),
         vestige=__version__,
-        notes=(*shortage_note(library), *place_notes(library)),
+        notes=(*shortage_note(library), *place_notes(library), *departures(task, library.options, found.rows())),
     )
     run.write_config(results.to_json()["config"])
     run.write_examples(arrays)

@@ -14,6 +14,7 @@ from vestige.correspondence.classify import Classification
 from vestige.correspondence.detect import Detection
 from vestige.correspondence.kept import Kept
 from vestige.datasets.dataset import describe_data
+from vestige.departures import departures
 from vestige.report import show
 from vestige.results import Results, now
 from vestige.run import Run, start_run
@@ -147,7 +148,7 @@ def _record(
         created=now(),
         seconds=round(found.seconds, 1),
         vestige=__version__,
-        notes=found.notes,
+        notes=(*found.notes, *departures(task, found.options, (*found.rows, *found.sweep))),
     )
     run.write_config(results.to_json()["config"])
     run.write_examples(found.arrays)

@@ -123,7 +123,7 @@ def best_of(candidates: Sequence[Candidate]) -> Candidate:
     return min(candidates, key=lambda candidate: candidate.oof_error)
 
 
-def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mirror: bool) -> Bench:
+def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mirror: bool, shared: bool) -> Bench:
     """Make training and test examples ready.
 
     Args:
@@ -132,6 +132,7 @@ def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mi
         setup: how they are seen and measured.
         reader: of features.
         mirror: train on mirrored copies, too, where the markup has mirror pairs.
+        shared: whether all coordinates of a fit share one alpha.
 
     Raises:
         VestigeError: where points are missing, or there are fewer groups than folds.
@@ -151,7 +152,7 @@ def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mi
     visible = views.renamed(truth.visible[views.rows], order)
     return Bench(
         reader,
-        Targets(views, points, visible, folds[views.rows]),
+        Targets(views, points, visible, folds[views.rows], shared),
         Truth(points, visible, truth.boxes[views.rows], truth.normaliser[views.rows], truth.metric, truth.parts),
         test,
         setup,

@@ -76,7 +76,7 @@ def compare_landmarks(
     rgb = f"rgb:{options.probe.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
     setup, notes, _ = settle(train, options.probe)
-    bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror)
+    bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror, shared=options.probe.alpha_shared)
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
     asked = {backbone: _reads(reader, backbone, names, options.readouts) for backbone, names in layers.items()}
     measured = _Measured(folder / "measured", bench_key)

@@ -80,8 +80,9 @@ def fit_probe(
     folds: NDArray[np.intp],
     *,
     normalise: bool = True,
+    shared: bool = False,
 ) -> Fit:
-    """Ridge from features to targets, alpha for every target by cross-validation over the folds.
+    """Ridge from features to targets, alpha by cross-validation over the folds.
 
     Args:
         features: of V crops.
@@ -90,11 +91,13 @@ def fit_probe(
         mask: ``(V, t)``: which targets are known; None for all.
         folds: ``(V,)``.
         normalise: L2-normalise the features first.
+        shared: whether all targets share one alpha, that of the least sum of their errors; else each has its own.
     """
     solution = fit_rows(
         _rows(features, normalise),
         targets,
         folds,
+        per_target=not shared,
         mask=None if mask is None or mask.all() else mask,
         return_oof=True,
     )

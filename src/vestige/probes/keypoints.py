@@ -17,6 +17,7 @@ import numpy as np
 from vestige import bounds as b
 from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
+from vestige.departures import departing
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
@@ -59,6 +60,7 @@ class KeypointOptions:
         alphas: of PCK, in longer sides of the box; layers are chosen by the first.
         rgb_size: side of the RGB baseline's picture.
         untrained_seeds: how many random networks to compare with.
+        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
         seed: of folds and bootstrap.
     """
 
@@ -66,13 +68,14 @@ class KeypointOptions:
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
     box_margin: float = bounded(OBJECT_MARGIN, b.BOX_MARGIN)
-    mirror: bool = True
-    look_backs: int = bounded(1, b.LOOK_BACKS)
-    margin_quantile: float = bounded(0.99, b.QUANTILE)
+    mirror: bool = departing(True, paper=False)
+    look_backs: int = bounded(1, b.LOOK_BACKS, paper=0)
+    margin_quantile: float = bounded(0.99, b.QUANTILE, paper=1.0)
     alphas: tuple[float, ...] = bounded((0.1,), b.PCK_ALPHA)
     rgb_size: int = bounded(46, b.RGB_SIZE)
     untrained_seeds: int = bounded(1, b.UNTRAINED)
     seed: int = bounded(0, b.SEED)
+    alpha_shared: bool = False
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -164,7 +167,7 @@ def probe_keypoints(
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
     setup, classes, notes = settle_keypoints(train, options)
     laid = lay_test(test, setup, classes)
-    benches = _lay_benches(train, test, setup, classes, reader, mirror=options.mirror)
+    benches = _lay_benches(train, test, setup, classes, reader, options)
     sweep = _Sweep(benches, laid, setup)
 
     say("baselines: mean and RGB")
@@ -247,8 +250,7 @@ def _lay_benches(
     setup: KeypointSetup,
     classes: Sequence[PointClass],
     reader: Reader,
-    *,
-    mirror: bool,
+    options: KeypointOptions,
 ) -> Benches:
     benches = {}
     for points in classes:
@@ -256,7 +258,9 @@ def _lay_benches(
         own = [
             replace(data, examples=class_examples(data, points)[1], markup=of_class.markup) for data in (train, test)
         ]
-        benches[points] = lay_bench(own[0], own[1], of_class, reader, mirror=mirror)
+        benches[points] = lay_bench(
+            own[0], own[1], of_class, reader, mirror=options.mirror, shared=options.alpha_shared
+        )
     return benches
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from vestige import bounds as b
 from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
+from vestige.departures import departing
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
@@ -47,6 +48,7 @@ class LandmarkOptions:
         normaliser: what errors are divided by; None for ``inter-ocular`` where the markup has eyes, else ``box``.
         rgb_size: side of the RGB baseline's picture.
         untrained_seeds: how many random networks to compare with.
+        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
         seed: of folds and bootstrap.
     """
 
@@ -54,13 +56,14 @@ class LandmarkOptions:
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ()
     box_margin: float = bounded(FACE_MARGIN, b.BOX_MARGIN)
-    mirror: bool = True
+    mirror: bool = departing(True, paper=False)
     look_backs: int = bounded(1, b.LOOK_BACKS)
-    margin_quantile: float = bounded(0.99, b.QUANTILE)
+    margin_quantile: float = bounded(0.99, b.QUANTILE, paper=1.0)
     normaliser: str | None = None
     rgb_size: int = bounded(46, b.RGB_SIZE)
     untrained_seeds: int = bounded(1, b.UNTRAINED)
     seed: int = bounded(0, b.SEED)
+    alpha_shared: bool = False
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -154,7 +157,7 @@ def probe_landmarks(
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
     setup, notes, look_backs = settle(train, options)
-    bench = lay_bench(train, test, setup, reader, mirror=options.mirror)
+    bench = lay_bench(train, test, setup, reader, mirror=options.mirror, shared=options.alpha_shared)
 
     say("baselines: mean and RGB")
     (rgb_fit,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +46,14 @@ class Targets:
         points: ``(V, K, 2)`` in pixels, by the views' names.
         visible: ``(V, K)``, likewise.
         folds: ``(V,)``.
+        shared: whether all coordinates of a fit share one alpha.
     """
 
     views: Views
     points: Points
     visible: NDArray[np.bool_]
     folds: NDArray[np.intp]
+    shared: bool = False
 
 
 def predict_points(model: PointModel, views: Views, reader: Reader) -> PredictedPoints:
@@ -77,7 +79,8 @@ def fit_points(features: Stored, source: Source, targets: Targets, *, normalise:
     """Fit a probe to the points' unit coordinates; with the out-of-fold predictions ``(V, K, 2)`` in pixels."""
     unit = targets.views.to_unit(targets.points)
     known = np.repeat(targets.visible, 2, axis=1)
-    fit = fit_probe(features, source, unit.reshape(len(unit), -1), known, targets.folds, normalise=normalise)
+    values = unit.reshape(len(unit), -1)
+    fit = fit_probe(features, source, values, known, targets.folds, normalise=normalise, shared=targets.shared)
     return fit, targets.views.from_unit(fit.oof.astype(np.float64).reshape(unit.shape))
 
 
@@ -113,7 +116,7 @@ def fit_look_back(
     probes, found = [], {}
     for points, views, features in zip(parts.values(), looked, _read_parts(looked, source, reader), strict=True):
         chosen = list(points)
-        part = Targets(views, targets.points[:, chosen], targets.visible[:, chosen], targets.folds)
+        part = replace(targets, views=views, points=targets.points[:, chosen], visible=targets.visible[:, chosen])
         fit, found[points] = fit_points(features, source, part)
         probes.append(fit.probe)
     look = LookBack(source, tuple(parts), tuple(parts.values()), np.array(margins), tuple(probes))

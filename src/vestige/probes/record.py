@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vestige.datasets.dataset import Dataset, describe_data
+from vestige.departures import departures
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
@@ -146,7 +147,11 @@ def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
         created=now(),
         seconds=round(probe.seconds, 1),
         vestige=__version__,
-        notes=(*probe.notes, *probe.evaluation.notes),
+        notes=(
+            *probe.notes,
+            *probe.evaluation.notes,
+            *departures(probe.name, probe.options, probe.evaluation.rows),
+        ),
     )
     probe.save(run.probe_folder)
     _write(run, results, probe.evaluation)

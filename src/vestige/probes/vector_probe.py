@@ -21,7 +21,7 @@ from vestige.metrics import Bootstrap
 from vestige.probes.bench import readable
 from vestige.probes.evaluate import Evaluation
 from vestige.probes.evaluate_vectors import evaluate_vectors
-from vestige.probes.fit import FOLDS, ChosenRows, Fit, fit_probe
+from vestige.probes.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
 from vestige.probes.linear import LinearProbe, Source, mean_probe
 from vestige.probes.vector_methods import SavedVectors, VectorMethod, save_vectors
 from vestige.probes.vectors import Encoded, VectorTask, rows_of_scores
@@ -42,6 +42,7 @@ class VectorOptions:
         readouts: of every layer; by default as many numbers as the paper's representation has.
         rgb_size: side of the RGB baseline's picture.
         untrained_seeds: how many random networks to compare with.
+        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
         seed: of folds, augmentation and bootstrap.
     """
 
@@ -51,6 +52,7 @@ class VectorOptions:
     rgb_size: int = bounded(46, b.RGB_SIZE)
     untrained_seeds: int = bounded(1, b.UNTRAINED)
     seed: int = bounded(0, b.SEED)
+    alpha_shared: bool = False
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -145,7 +147,7 @@ def probe_vectors(
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    bench = lay_vector_bench(task, train, test, options.seed, reader)
+    bench = lay_vector_bench(task, train, test, options.seed, reader, shared=options.alpha_shared)
 
     say("baselines: mean and RGB")
     pixels, _ = bench.baseline(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)
@@ -215,6 +217,7 @@ class VectorBench:
         test_views: of the test examples.
         truth: of the test examples.
         bootstrap: over the test examples.
+        shared: whether all targets share one alpha.
     """
 
     task: VectorTask[Any]
@@ -225,6 +228,7 @@ class VectorBench:
     test_views: Views
     truth: Any
     bootstrap: Bootstrap
+    shared: bool = False
 
     def mean(self) -> LinearProbe:
         """The probe that predicts the training views' mean."""
@@ -240,7 +244,7 @@ class VectorBench:
         everything = np.arange(len(self.train_views))
         for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
             source = Source(spec, weights, read.layer.name, str(read.readout))
-            fit = fit_probe(features, source, self.encoded.values, self.encoded.known, self.folds, normalise=normalise)
+            fit = self._fit(features, source, self.encoded, self.folds, normalise=normalise)
             found = Fitted(read, source, fit, self.task.out_of_fold(fit.oof, self.encoded), everything)
             predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
             self.reader.count("fits", done, len(reads))
@@ -272,8 +276,15 @@ class VectorBench:
             say(f"{name}, at {best.source.layer}")
             (features,) = self.reader.features(best.source.backbone, self.train_views.crops(), [best.read])
             encoded = self.encoded.of(views)
-            fit = fit_probe(ChosenRows(features, views), best.source, encoded.values, encoded.known, self.folds[views])
+            fit = self._fit(ChosenRows(features, views), best.source, encoded, self.folds[views])
             yield name, Fitted(best.read, best.source, fit, self.task.out_of_fold(fit.oof, encoded), views)
+
+    def _fit(
+        self, features: Stored, source: Source, encoded: Encoded, folds: NDArray[np.intp], *, normalise: bool = True
+    ) -> Fit:
+        return fit_probe(
+            features, source, encoded.values, encoded.known, folds, normalise=normalise, shared=self.shared
+        )
 
     def method(self, name: str, fitted: Fitted, seed: int | None = None) -> VectorMethod:
         """A fit under its name, with the task's refinement, which is trained on out-of-fold predictions."""
@@ -291,7 +302,9 @@ class VectorBench:
         return same_but(rows, layer=source.layer, readout=source.readout, backbone=source.backbone, seed=seed)
 
 
-def lay_vector_bench(task: VectorTask[Any], train: Dataset, test: Dataset, seed: int, reader: Reader) -> VectorBench:
+def lay_vector_bench(
+    task: VectorTask[Any], train: Dataset, test: Dataset, seed: int, reader: Reader, *, shared: bool = False
+) -> VectorBench:
     """Make training and test examples ready.
 
     Raises:
@@ -311,4 +324,5 @@ def lay_vector_bench(task: VectorTask[Any], train: Dataset, test: Dataset, seed:
         test_views,
         task.truth(test_views),
         Bootstrap.of(test, seed),
+        shared,
     )
