@@ -28,13 +28,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def cache(
-    remove: Annotated[
-        bool, typer.Option("--prune", help="Remove the stores that meet the conditions that follow.")
+    remove: Annotated[bool, typer.Option("--prune", help="Remove the stores that meet all conditions given.")] = False,
+    older_than: Annotated[
+        float | None, o.number(b.DAYS, "--older-than", "DAYS", "With --prune: those not used for so long.")
+    ] = None,
+    larger_than: Annotated[
+        float | None, o.number(b.MEGABYTES, "--larger-than", "MB", "With --prune: those larger than that.")
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="With --prune: those left by a stopped run.")
     ] = False,
-    older_than: Annotated[float | None, o.number(b.DAYS, "--older-than", "DAYS", "Not used for so long.")] = None,
-    larger_than: Annotated[float | None, o.number(b.MEGABYTES, "--larger-than", "MB", "Larger than that.")] = None,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Left by a killed run.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --prune: every store.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."""

@@ -33,7 +33,11 @@ def compare(
     test: o.Test = None,
     backbone: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="A network; repeat for several. NAME@random:SEED is untrained."),
+        typer.Option(
+            metavar="SPEC",
+            help="A network, as in probe; repeat for several. NAME@random:SEED is untrained. "
+            "[default: efficientnet_lite0 and efficientnet_lite0@random:0]",
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
@@ -53,7 +57,8 @@ def compare(
     normaliser: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="inter-ocular, inter-pupil, eye-corners or box. [default: inter-ocular, else box]"
+            metavar="NAME",
+            help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]",
         ),
     ] = None,
     markup: o.MarkupFile = None,

@@ -6,7 +6,9 @@ import typer
 
 from vestige.cli import correspond_align, correspond_classify, correspond_detect, correspond_patches
 
-app = typer.Typer(help="Measure whether a network's features correspond.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure whether a network's features match the same part in other pictures.", no_args_is_help=True
+)
 
 correspond_patches.add_to(app)
 correspond_align.add_to(app)

@@ -54,7 +54,7 @@ def align(
     ] = 25,
     first: Annotated[
         int,
-        o.number(b.COUNT, "--first", "N", "Of how many neighbours, the least deformed first, the median is taken."),
+        o.number(b.COUNT, "--first", "N", "How many neighbours, the least deformed first, the median is taken of."),
     ] = 5,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds neighbours. [default: the last]")
@@ -68,7 +68,8 @@ def align(
             b.PCK_ALPHA,
             "--alpha",
             "A",
-            "Of PCK, in longer sides of the box; repeat for several, betas and layers are chosen by the first. "
+            "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+            "betas and layers are chosen by the first. "
             "[default: 0.1, 0.05, 0.025]",
         ),
     ] = None,
@@ -78,10 +79,15 @@ def align(
         o.number(b.SIFT_RADIUS, "--sift-radius", "PX", "Half the side of a descriptor's 4 x 4 bins, in input pixels."),
     ] = 20.0,
     tolerance: Annotated[
-        float, o.number(b.TOLERANCE, "--tolerance", "T", "Of a flow's energy, as a share of it.")
+        float,
+        o.number(
+            b.TOLERANCE, "--tolerance", "T", "Change of a flow's energy, as a share of it, at which the search ends."
+        ),
     ] = 1e-3,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, o.number(b.SEED, "--seed", "N", "Of the training instances tried, and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, o.number(b.SEED, "--seed", "N", "Random seed of the training instances tried, and of the bootstrap.")
+    ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",

@@ -43,7 +43,7 @@ def classify(
             b.SVM_C,
             "-C",
             "C",
-            "Of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
+            "C of the SVMs; repeat for several, of which five-fold cross-validation chooses. "
             "[default: powers of ten from 1e-8 to 10]",
         ),
     ] = None,
@@ -68,7 +68,7 @@ def classify(
     centres: CellCentres = "field",
     markup: o.MarkupFile = None,
     seed: Annotated[
-        int, o.number(b.SEED, "--seed", "N", "Of the bootstrap, and of the pictures that are localised in.")
+        int, o.number(b.SEED, "--seed", "N", "Random seed of the bootstrap, and of the pictures that are localised in.")
     ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",

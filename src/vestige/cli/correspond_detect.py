@@ -48,9 +48,9 @@ def detect(
     ] = None,
     c: Annotated[
         list[float] | None,
-        o.number(b.SVM_C, "-C", "C", "Of the SVMs; repeat for several, training folds choose. [default: 1]"),
+        o.number(b.SVM_C, "-C", "C", "C of the SVMs; repeat for several, training folds choose. [default: 1]"),
     ] = None,
-    rounds: Annotated[int, o.number(b.ROUNDS, "--rounds", "N", "Of hard-negative mining, at most.")] = 20,
+    rounds: Annotated[int, o.number(b.ROUNDS, "--rounds", "N", "Rounds of hard-negative mining, at most.")] = 20,
     batch: Annotated[
         int,
         o.number(
@@ -61,7 +61,7 @@ def detect(
         ),
     ] = 5000,
     eta: Annotated[float, o.number(b.ETA, "--eta", "X", "Weight of the prior.")] = 0.1,
-    sigma: Annotated[float, o.number(b.SIGMA, "--sigma", "PX", "Of the prior, in pixels of the square.")] = 22.0,
+    sigma: Annotated[float, o.number(b.SIGMA, "--sigma", "PX", "Width of the prior, in pixels of the square.")] = 22.0,
     neighbour_layer: Annotated[
         str, typer.Option(metavar="NAME", help="The layer that finds the prior's neighbour. [default: the last grid]")
     ] = "",
@@ -74,14 +74,19 @@ def detect(
             b.PCK_ALPHA,
             "--alpha",
             "A",
-            "Of PCK, in longer sides of the box; repeat for several, choices are made by the first. "
+            "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+            "choices are made by the first. "
             "[default: 0.1, 0.05, 0.025]",
         ),
     ] = None,
     sift: Annotated[bool, typer.Option("--sift/--no-sift", help="Detect by dense SIFT, too.")] = True,
-    sift_bin: Annotated[int, o.number(b.SIFT_BIN, "--sift-bin", "PX", "Bin, and step, of dense SIFT.")] = 8,
+    sift_bin: Annotated[
+        int, o.number(b.SIFT_BIN, "--sift-bin", "PX", "Side of a bin of dense SIFT, and its step.")
+    ] = 8,
     markup: o.MarkupFile = None,
-    seed: Annotated[int, o.number(b.SEED, "--seed", "N", "Of the first negatives, and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, o.number(b.SEED, "--seed", "N", "Random seed of the first negatives, and of the bootstrap.")
+    ] = 0,
     strict: o.Strict = False,
     device: o.Device = "auto",
     precision: o.Precision = "float32",

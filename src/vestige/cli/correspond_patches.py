@@ -42,7 +42,7 @@ CellCentres = Annotated[
         "--centres", help="Where a cell stands: at the centre of its receptive field, or of its response to pictures."
     ),
 ]
-DrawSeed = Annotated[int, o.number(b.SEED, "--seed", "N", "Of draws and bootstrap.")]
+DrawSeed = Annotated[int, o.number(b.SEED, "--seed", "N", "Random seed of the draws and the bootstrap.")]
 
 
 _DATA = "--database synthetic:faces,n=100,seed=1 --layer block4 --layer block7"

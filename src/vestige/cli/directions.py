@@ -51,7 +51,10 @@ def directions(
     quantile: Annotated[
         float,
         o.number(
-            b.TAIL, "--quantile", "X", "Of the training pictures' projections, from which to 1 less which lambda goes."
+            b.TAIL,
+            "--quantile",
+            "X",
+            "Quantile of the training pictures' projections at which lambda begins; it ends at 1 less it.",
         ),
     ] = 0.01,
     stretch: Annotated[float, o.number(b.STRETCH, "--stretch", "X", "Widen that range about its middle.")] = 1.0,

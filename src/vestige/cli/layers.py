@@ -24,7 +24,10 @@ def add_to(app: typer.Typer) -> None:
 
 def layers(
     backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="As in --backbone.")],
-    layer: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Names and globs. [default: all]")] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A layer's name or a glob; repeat for several. [default: all]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The layers of a network: name, kind, shape, stride, receptive field (unclipped; in pixels of the input).

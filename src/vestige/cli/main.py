@@ -28,7 +28,7 @@ def main() -> None:
         with stoppable():
             from vestige.cli.app import app
 
-            app()
+            app(prog_name="vestige")
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(stopped.status)

@@ -38,15 +38,29 @@ def number(bounds: Bounds, name: str, metavar: str, text: str) -> Any:
     return typer.Option(name, parser=lambda word: bounds.parse(name, word), metavar=metavar, help=told)
 
 
-Train = Annotated[str, typer.Argument(metavar="TRAIN", help="Data to train on, as kind:PATH[,key=value].")]
+Train = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRAIN",
+        help="Data to train on, as kind:PATH[,key=value]: 300w:DIR, cub:DIR, coco:FILE, synthetic:faces,n=200.",
+    ),
+]
 Test = Annotated[
     str | None,
     typer.Option("--test", metavar="DATA", help="Data to test on; may be left out where TRAIN has its own split."),
 ]
-Out = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
+Out = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run; it is made.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished run in the folder.")]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
-Backbone = Annotated[str, typer.Option("--backbone", metavar="SPEC", help="The network.")]
+Backbone = Annotated[
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="SPEC",
+        help="The network: efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME, caffe:NAME@FILE, "
+        "python:MODULE:FUNCTION.",
+    ),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option(
@@ -74,16 +88,14 @@ VectorReadouts = Annotated[
         "[default: auto:4096, flat but pooled to at most as many numbers as the paper has]",
     ),
 ]
-Seed = Annotated[int, number(b.SEED, "--seed", "N", "Of folds and bootstrap.")]
+Seed = Annotated[int, number(b.SEED, "--seed", "N", "Random seed of the folds and the bootstrap.")]
 AlphaShared = Annotated[
     bool,
     typer.Option(
         "--alpha-shared/--alpha-per-target", help="One alpha for all targets of a fit, or each target its own."
     ),
 ]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at the first data set with bad files instead of going on without them.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop where files are bad instead of going on without them.")]
 MarkupFile = Annotated[
     Path | None,
     typer.Option(

@@ -28,7 +28,7 @@ MarginQuantile = Annotated[
         b.QUANTILE,
         "--margin-quantile",
         "X",
-        "Of a part's out-of-fold error, by which its box is enlarged (1: the paper).",
+        "Quantile of a part's out-of-fold error by which its box is enlarged (1: the paper).",
     ),
 ]
 Mirror = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")]
@@ -36,7 +36,9 @@ BoxMargin = Annotated[float, o.number(b.BOX_MARGIN, "--box-margin", "X", "Share 
 ReconstructionSide = Annotated[
     int, o.number(b.RECONSTRUCTION, "--size", "N", "Side of the reconstruction in pixels (the paper: 46).")
 ]
-Untrained = Annotated[int, o.number(b.UNTRAINED, "--untrained", "N", "How many random networks to compare with.")]
+Untrained = Annotated[
+    int, o.number(b.UNTRAINED, "--untrained", "N", "How many networks with random weights to compare with.")
+]
 
 
 @app.command(
@@ -124,7 +126,8 @@ def keypoints(
             b.PCK_ALPHA,
             "--alpha",
             "A",
-            "Of PCK, in longer sides of the box; repeat for several, layers are chosen by the first. [default: 0.1]",
+            "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+            "layers are chosen by the first. [default: 0.1]",
         ),
     ] = None,
     look_back: LookBack = True,

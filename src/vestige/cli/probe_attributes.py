@@ -31,7 +31,10 @@ Least = Annotated[
 CentralShare = Annotated[
     float,
     o.number(
-        b.SHARE, "--crop", "X", "Of a picture without box: see the central share of its width and height. 1: whole."
+        b.SHARE,
+        "--crop",
+        "X",
+        "The central share of width and height that is seen of a picture without box; 1: all of it.",
     ),
 ]
 

@@ -19,7 +19,9 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="[default: RUN/report.html; report.html for several]"),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The page. [default: RUN/report.html; report.html for several]"
+        ),
     ] = None,
 ) -> None:
     """Write report.html again from run folders alone; several runs side by side."""

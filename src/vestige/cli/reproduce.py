@@ -53,7 +53,12 @@ def persistent_evidence(
     backbone: o.Backbone = "efficientnet_lite0",
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", metavar="NAME", help="[default: fc6 where the network has it, as the paper, else all]"),
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="A layer's name or a glob; repeat for several. [default: fc6 where the network has it, as the paper, "
+            "else all]",
+        ),
     ] = None,
     readout: o.Readouts = None,
     untrained: Annotated[int, o.number(b.UNTRAINED, "--untrained", "N", "Random networks beside it; none: 0.")] = 1,
