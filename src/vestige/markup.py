@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
 
 SHIPPED = ("face68", "helen194", "cub15", "coco17", "voc")
@@ -121,11 +122,7 @@ def read_markup(path: Path) -> Markup:
     Raises:
         VestigeError: naming the file, the entry and what was expected.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VestigeError(f"{path}: cannot be read as a markup in JSON: {error}") from error
-    return markup_from_json(document, str(path))
+    return markup_from_json(read_json(path, Json, what="a markup in JSON"), str(path))
 
 
 def markup_from_json(document: Any, where: str) -> Markup:
@@ -188,7 +185,10 @@ class _Index:
             return None
         if not isinstance(entries, (list, tuple)) or len(entries) != 2:
             raise VestigeError(f'{self.where}: "{key}": expected two lists of points, left and right')
-        return self.set(key, entries[0]), self.set(key, entries[1])
+        left, right = self.set(key, entries[0]), self.set(key, entries[1])
+        if set(left) == set(right):  # whose distance would be zero in every picture
+            raise VestigeError(f'{self.where}: "{key}": left and right are the same points; expected two lists')
+        return left, right
 
     def two_points(self, document: dict[str, Any], key: str) -> tuple[int, int] | None:
         entries = document.get(key)
@@ -196,7 +196,10 @@ class _Index:
             return None
         if not isinstance(entries, (list, tuple)) or len(entries) != 2:
             raise VestigeError(f'{self.where}: "{key}": expected two points, left and right')
-        return self.point(key, entries[0]), self.point(key, entries[1])
+        left, right = self.point(key, entries[0]), self.point(key, entries[1])
+        if left == right:
+            raise VestigeError(f'{self.where}: "{key}": left and right are the same point; expected two')
+        return left, right
 
     def permutation(self, pairs: Any) -> tuple[int, ...]:
         order = list(range(len(self.names)))

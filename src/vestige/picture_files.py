@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, _imaging
 
 from vestige.errors import VestigeError
 
@@ -154,6 +156,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     _check_regular(path)
     try:
         # A file and no path: Pillow maps files that it knows by path, and turned TIFFs with their sides exchanged.
+        _silence_libtiff()
         with _QUIET, path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             _check_pixels(path, image)
             yield image
@@ -178,6 +181,13 @@ def _check_regular(path: Path) -> None:
     if not stat.S_ISREG(mode):
         what = "folder" if stat.S_ISDIR(mode) else "pipe, a socket or a device"
         raise PictureError(path, f"is a {what}; expected a file")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Have libtiff no longer write to the terminal what Pillow raises as an error anyway; where it can be reached."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 class _Quiet:

@@ -16,6 +16,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import mirror_unit, square_about, to_unit
 from vestige.markup import Markup
+from vestige.metrics import eye_distance
 
 __all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 
@@ -168,7 +169,7 @@ def check(dataset: Dataset, seen: Callable[[], None] | None = None) -> CheckRepo
         attributes=_attributes(dataset),
         class_shares=_class_shares(dataset, looks),
         duplicates=_duplicates(dataset, looks),
-        problems=(*dataset.skipped, *(problem for look in looks for problem in look.problems)),
+        problems=(*dataset.skipped, *(problem for look in looks for problem in look.problems), *_eyes(dataset)),
     )
 
 
@@ -249,6 +250,19 @@ def _points(dataset: Dataset) -> tuple[PointCount, ...]:
         if example.visible is not None:
             counts += example.visible
     return tuple(PointCount(name, int(n)) for name, n in zip(dataset.markup.points, counts, strict=True))
+
+
+def _eyes(dataset: Dataset) -> list[Problem]:
+    """A problem where errors cannot be divided by the distance of the eyes, since no example has two that are apart."""
+    if dataset.markup is None or dataset.markup.eyes is None:
+        return []
+    eyes = dataset.markup.eyes
+    for example in dataset:
+        seen = example.visible is not None and example.visible[[*eyes[0], *eyes[1]]].all()
+        if seen and example.keypoints is not None and eye_distance(example.keypoints[None], eyes)[0] > 0:
+            return []
+    message = "no example has both eyes visible and apart, by whose distance errors are divided; use --normaliser box"
+    return [Problem(dataset.spec, message)]
 
 
 def _attributes(dataset: Dataset) -> tuple[Attribute, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.objects import check_box
 from vestige.datasets.reading import BadFileError, Checked, Problems
 from vestige.example import Example
 from vestige.geometry import Box, Points, bounding_box
@@ -80,6 +81,7 @@ def landmark_box(
     for axis, what in enumerate(("column", "row")):
         if box[axis] == box[axis + 2]:
             raise BadFileError(file, f"all points lie in one {what}; expected points with a box about them")
+    check_box(file, "points", box, picture)
     return box
 
 
