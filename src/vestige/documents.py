@@ -123,6 +123,7 @@ def _words(error: msgspec.ValidationError) -> str:
     """The message with the place first: ``at $.rows[3].value: expected number, got text``."""
     said, _, place = str(error).partition(" - at ")
     said = re.sub(r"`([^`]*)`", lambda match: re.sub(r"\w+", lambda word: _NAMES.get(word[0], word[0]), match[1]), said)
+    said = said.replace("Object missing required field", "lacks")
     return f"at {place.strip('`') or '$'}: {said[:1].lower()}{said[1:]}"
 
 

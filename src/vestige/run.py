@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,14 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
 from vestige.files import write_arrays, write_json
-from vestige.results import Results, read_results
-
-Arrays = dict[str, NDArray[Any]]
+from vestige.results import MEND, Results, read_results
 
 
 @dataclass(frozen=True)
@@ -81,11 +78,7 @@ class Run:
         Raises:
             VestigeError: where the file is missing or damaged.
         """
-        try:
-            with np.load(self.examples_path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise VestigeError(f"{self.examples_path}: cannot be read: {error}; run the probe again") from error
+        return read_npz(self.examples_path, what="a run's examples", mend=MEND)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.json``."""

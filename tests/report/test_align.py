@@ -151,5 +151,5 @@ def test_a_run_without_its_choice_is_told(tmp_path):
     document = json.loads(run.results_path.read_text())
     del document["config"]["chosen"]
     run.results_path.write_text(json.dumps(document))
-    with pytest.raises(VestigeError, match="config lacks chosen"):
+    with pytest.raises(VestigeError, match="config: lacks chosen"):
         read_align_run(run)

@@ -159,10 +159,10 @@ def test_damaged_runs_are_told(tmp_path):
     run = make_run(tmp_path / "run")
     arrays = run.examples()
     run.write_examples({name: array for name, array in arrays.items() if name != "keypoint"})
-    with pytest.raises(VestigeError, match="lacks keypoint"):
+    with pytest.raises(VestigeError, match="no array 'keypoint'"):
         read_classify_run(run)
     document = json.loads(run.results_path.read_text())
     del document["config"]["best"]
     run.results_path.write_text(json.dumps(document))
-    with pytest.raises(VestigeError, match="config lacks best"):
+    with pytest.raises(VestigeError, match="config: lacks best"):
         read_classify_run(run)

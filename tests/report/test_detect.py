@@ -157,11 +157,11 @@ def test_what_is_missing_is_told(tmp_path):
     document = json.loads(run.results_path.read_text())
     del document["config"]["kinds"]
     run.results_path.write_text(json.dumps(document))
-    with pytest.raises(VestigeError, match="config lacks kinds"):
+    with pytest.raises(VestigeError, match="config: lacks kinds"):
         read_detect_run(run)
     run = make_run(tmp_path / "other")
     arrays = run.examples()
     del arrays["boxes"]
     run.write_examples(arrays)
-    with pytest.raises(VestigeError, match="lacks boxes"):
+    with pytest.raises(VestigeError, match="no array 'boxes'"):
         read_detect_run(run)

@@ -60,7 +60,7 @@ def test_picture_of_an_example_that_is_not_there(landmark_run: Make) -> None:
     run = landmark_run()
     arrays = run.examples()
     run.write_examples({**arrays, "picture_rows": arrays["picture_rows"] + 1000})
-    with pytest.raises(VestigeError, match="picture_rows points outside the 40 examples"):
+    with pytest.raises(VestigeError, match=r"picture_rows. points outside of 0 to 39"):
         read_landmark_run(run)
 
 

@@ -97,7 +97,7 @@ def test_a_report_of_patches_has_a_sheet_for_each_picture(tmp_path):
 
 
 def test_the_table_tells_neighbours_from_the_control(tmp_path):
-    table = error_table(read_search_run(patch_run(tmp_path / "run"), lambda _: []))
+    table = error_table(read_search_run(patch_run(tmp_path / "run"), lambda _: {}))
     assert [group.heading for group in table.groups] == ["1 neighbour", "Mean of 5 neighbours"]
     (name, _, nearest, uniform, difference, *_), *_ = table.groups[0].rows
     assert name.text == "block4"
@@ -109,7 +109,7 @@ def test_the_table_tells_neighbours_from_the_control(tmp_path):
 
 def test_one_picture_has_no_intervals_and_no_differences(tmp_path):
     run = patch_run(tmp_path / "run", pictures=1)
-    table = error_table(read_search_run(run, lambda _: []))
+    table = error_table(read_search_run(run, lambda _: {}))
     assert table.groups[0].rows[0][4].text == "–"
     assert table.groups[0].rows[0][2].small == ""
     (opening,), _ = patch_parts([run])
@@ -130,7 +130,7 @@ def test_a_sheet_has_the_pictures_in_their_places(tmp_path):
     for name, grey in colours.items():
         arrays[f"{name}/0"][:] = grey
     run.write_examples(arrays)
-    pixels = sheet(read_search_run(run, lambda _: []), 0, list(VIEWS))
+    pixels = sheet(read_search_run(run, lambda _: {}), 0, list(VIEWS))
     assert pixels.shape[1] == 2000
     height = pixels.shape[0]
     for column, x in (("block4", 1150), ("attention", 1700)):
@@ -151,7 +151,7 @@ def test_a_report_of_fields_has_a_sheet_for_each_layer(tmp_path):
     page = run.report_path.read_text()
     assert "more than around it" in page
     assert "The first 6 of 7 seeds" in page
-    read = read_search_run(run, lambda _: [])
+    read = read_search_run(run, lambda _: {})
     pixels = field_sheet(read, "block5")
     assert pixels.shape[1] == 2000
     assert pixels.shape[0] == pytest.approx(3 * (2000 - 44 - 72) / 6 * 30 / 25 + 36, abs=3)
@@ -172,7 +172,7 @@ def test_contrast_is_expanded_alike_in_all_channels():
 
 @pytest.mark.parametrize("name", ["picture/1", "uniform/attention/5/2", "error/neighbours:block4/mae@1"])
 def test_what_a_run_lacks_is_told(tmp_path, name):
-    with pytest.raises(VestigeError, match=rf"lacks {name}.*--overwrite"):
+    with pytest.raises(VestigeError, match=rf"no array .{name}.*--overwrite"):
         patch_parts([patch_run(tmp_path / "run", leave_out=[name])])
 
 
@@ -182,5 +182,5 @@ def test_a_damaged_run_is_told(tmp_path):
     run.write_results(Results("patches", {}, results.data, results.backbone, {}, results.rows))
     with pytest.raises(VestigeError, match="is damaged"):
         patch_parts([run])
-    with pytest.raises(VestigeError, match="lacks"):
+    with pytest.raises(VestigeError, match="has no array"):
         field_parts([patch_run(tmp_path / "other")])

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from vestige.arrays import Arrays
 from vestige.correspondence.fields import FieldRun
 from vestige.correspondence.patches import METHODS, PatchRun
 from vestige.correspondence.retrieval import Library, describe_database, describe_layers, place_notes, shortage_note
 from vestige.departures import departures
 from vestige.example import Example
 from vestige.results import Results, now
-from vestige.run import Arrays, Run
+from vestige.run import Run
 from vestige.version import __version__
 
 KEPT = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 from vestige.report.instance_run import InstanceRun
 from vestige.report.landmark_run import read_landmark_run
@@ -25,8 +25,35 @@ LABELS = {
 """The methods that are always there, as a reader meets them."""
 
 _COLOURS = {"mean": "mean", "nearest-neighbour": "rgb", "unaligned": "untrained", "flow:sift": "look-back"}
-_CONFIG = ("alphas", "chosen", "beta", "neighbours", "first", "neighbours_by", "classes")
-_ARRAYS = ("boxes", "classes", "neighbour_rows", "neighbour_pictures", "neighbour_points")
+_ARRAYS = {
+    "ids": "text N",
+    "boxes": "number N 4",
+    "classes": "text N",
+    "picture_rows": "row:N M",
+    "pictures": "number M S S 3",
+    "neighbour_rows": "index M J",
+    "neighbour_pictures": "number M J S S 3",
+    "neighbour_points": "number M J K 2",
+    "warped/*": "number M J S S 3",
+    "landed/*": "number M J K 2",
+}
+
+
+class ReadBy(TypedDict):
+    """The representation that neighbours are found by."""
+
+    layer: str
+    readout: str
+
+
+class _Config(TypedDict):
+    alphas: list[float]
+    chosen: str
+    beta: dict[str, float]
+    neighbours: int
+    first: int
+    neighbours_by: ReadBy
+    classes: list[str]
 
 
 @dataclass(frozen=True)
@@ -101,5 +128,5 @@ def read_align_run(run: Run) -> AlignRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read, arrays = read_landmark_run(run), run.examples()
-    check_whole(run, read.results, arrays, _CONFIG, _ARRAYS)
+    check_whole(run, read.results, arrays, _Config, _ARRAYS)
     return AlignRun(read.name, read.results, read.examples, read.parts, arrays)

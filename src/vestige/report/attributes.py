@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import matplotlib.patheffects as effects
 import numpy as np
@@ -72,6 +72,22 @@ class AttributeRun(VectorRun):
         return found
 
 
+class _Attribute(TypedDict):
+    name: str
+    binary: bool
+    model_label: bool
+    mean: float
+    deviation: float
+
+
+class _MadeOf(TypedDict):
+    attributes: list[_Attribute]
+
+
+class _Config(TypedDict):
+    made_of: _MadeOf
+
+
 def attribute_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
     """What the report opens with, and its sections.
 
@@ -90,7 +106,9 @@ def attribute_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sec
 
 
 def _read(run: Run) -> AttributeRun:
-    read = read_vector_run(run, "truth", "attributes", "prediction/ridge")
+    read = read_vector_run(
+        run, _Config, {"truth": "number N A", "attributes": "text A", "prediction/ridge": "number N T"}
+    )
     return AttributeRun(read.name, read.results, read.arrays)
 
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
+from vestige.arrays import Arrays, check_arrays
 from vestige.metrics import Difference
 from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.report.style import Theme
-from vestige.results import Row
-from vestige.run import Arrays, Run
+from vestige.results import MEND, Row
+from vestige.run import Run
 
-_CONFIG = ("best", "c", "classes", "keypoints")
-_ARRAYS = ("ids", "example", "classes", "keypoint")
+_ARRAYS = {
+    "keypoint": "index M",
+    "example": "index M",
+    "classes": "text _",
+    "prediction/*": "number M",
+    "peak_marks?": "row:M P",
+    "peak/*": "index P 2",
+}
+
+
+class _Config(TypedDict):
+    best: Annotated[list[str], Meta(min_length=1, max_length=2)]
+    c: dict[str, float]
+    classes: list[str]
+    keypoints: list[str]
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,6 @@ def read_classify_run(run: Run) -> ClassifyRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read = ClassifyRun(run.name, run.results(), run.examples())
-    check_whole(run, read.results, read.arrays, _CONFIG, _ARRAYS)
-    if not read.methods:
-        raise VestigeError(f"{run.results_path}: holds no row of accuracy over all; run it again with --overwrite")
-    check_whole(run, read.results, read.arrays, (), (f"prediction/{read.best_layer}",))
+    check_whole(run, read.results, read.arrays, _Config, _ARRAYS)
+    check_arrays(run.examples_path, read.arrays, {f"prediction/{read.best_layer}": "index _"}, mend=MEND)
     return read

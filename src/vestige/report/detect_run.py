@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 from vestige.metrics import Difference
+from vestige.report.align_run import ReadBy
 from vestige.report.instance_run import InstanceRun
 from vestige.report.landmark_run import read_landmark_run
 from vestige.report.measured_run import check_whole
@@ -20,9 +21,31 @@ PRIOR, CHOSEN = "+prior", "+prior-cv"
 LABELS = {"mean": "Mean place", "nearest-neighbour": "Nearest neighbour", "detect:sift": "SIFT"}
 
 _ENDS = {CHOSEN: (" + prior, tuned", (0, (4, 1.6, 1, 1.6))), PRIOR: (" + prior", "-"), "": ("", (0, (4, 2)))}
-_CONFIG = ("alphas", "chosen", "kinds", "neighbours_by", "classes", "eta", "sigma", "size", "reach")
-_ARRAYS = ("boxes", "classes")
+_ARRAYS = {"ids": "text N", "boxes": "number N 4", "classes": "text N"}
 _COLOURS = {"mean": "mean", "nearest-neighbour": "rgb"}
+
+
+class _Kind(TypedDict):
+    c: float
+    eta: float
+    sigma: float
+    settled: int
+    detectors: int
+    positives: int
+    negatives: int
+    left: int
+
+
+class _Config(TypedDict):
+    alphas: list[float]
+    chosen: str
+    kinds: dict[str, _Kind]
+    neighbours_by: ReadBy
+    classes: list[str]
+    eta: float
+    sigma: float
+    size: int
+    reach: int
 
 
 @dataclass(frozen=True)
@@ -104,5 +127,5 @@ def read_detect_run(run: Run) -> DetectRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read, arrays = read_landmark_run(run), run.examples()
-    check_whole(run, read.results, arrays, _CONFIG, _ARRAYS)
+    check_whole(run, read.results, arrays, _Config, _ARRAYS)
     return DetectRun(read.name, read.results, read.examples, read.parts, arrays)

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
+from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.metrics import Floats
-from vestige.report.measured_run import MeasuredRun
+from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.results import Row
 from vestige.run import Run
 
-NEEDED = (
-    *("ids", "attributes", "truth", "readings", "directions", "direction_attributes", "direction_methods", "lambdas"),
-    *("projections", "changes", "shown", "reconstructions", "effect/own", "effect/other_half", "effect/reencoded"),
-    *("label_correlations", "picture_rows", "pictures"),
-)
+NEEDED = {
+    "ids": "text N",
+    "attributes": "text T",
+    "truth": "number N T",
+    "readings": "number N T",
+    "directions": "text D",
+    "direction_attributes": "text D",
+    "direction_methods": "text D",
+    "lambdas": "number D S",
+    "projections": "number N D",
+    "changes": "number D C",
+    "shown": "row:N D _",
+    "reconstructions": "number M C",
+    "effect/own": "number D T",
+    "effect/other_half": "number D T",
+    "effect/reencoded": "number _ D S T",
+    "label_correlations": "number T T",
+    "picture_rows": "row:N M",
+    "pictures": "byte M _ _ 3",
+}
 """The arrays that a page is drawn from."""
+
+
+class _Attribute(TypedDict):
+    name: str
+    model_label: bool
+
+
+class _MadeOf(TypedDict):
+    attributes: list[_Attribute]
+
+
+class _Config(TypedDict):
+    made_of: _MadeOf
+    size: Count
 
 
 @dataclass(frozen=True)
@@ -128,8 +157,5 @@ def read_direction_run(run: Run) -> DirectionRun:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read = DirectionRun(run.name, run.results(), run.examples())
-    missing = [name for name in NEEDED if name not in read.arrays]
-    if missing or not read.methods:
-        what = f"lacks {', '.join(missing)}" if missing else f"holds no row of {read.metric!r}"
-        raise VestigeError(f"{run.examples_path}: {what}; run the command again with --overwrite")
+    check_whole(run, read.results, read.arrays, _Config, NEEDED)
     return read

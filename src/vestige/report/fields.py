@@ -62,7 +62,7 @@ def expanded(mean: NDArray[np.floating]) -> Pixels:
     return np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.5), 0, 1)).astype(np.uint8)
 
 
-def _needed(run: SearchRun) -> list[str]:
+def _needed(run: SearchRun) -> dict[str, str]:
     layers = list(run.views)
     errors = [
         f"error/{m}:{layer}/{e}@{k}"
@@ -72,7 +72,14 @@ def _needed(run: SearchRun) -> list[str]:
         for k in run.ks
     ]
     means = [f"mean/{layer}/{k}" for layer in layers for k in run.ks]
-    return ["ids", "seed_pictures", *(f"field/{layer}" for layer in layers), *means, *errors]
+    return {
+        "ids": "text P",
+        "groups?": "text N",
+        "seed_pictures": "row:P N",
+        **{f"field/{layer}": "byte N _ _ 3" for layer in layers},
+        **dict.fromkeys(means, "number N _ _ 3"),
+        **dict.fromkeys(errors, "number N"),
+    }
 
 
 def _measured_k(run: SearchRun) -> int | None:

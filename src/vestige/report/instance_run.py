@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.arrays import Arrays
 from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.report.landmark_run import LandmarkRun
 from vestige.results import Row
-from vestige.run import Arrays
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.arrays import Arrays
+from vestige.documents import Count
 from vestige.errors import VestigeError
 from vestige.geometry import Box, Points
 from vestige.metrics import Floats
-from vestige.report.measured_run import MeasuredRun, groups_kept
+from vestige.report.measured_run import MeasuredRun, check_whole, groups_kept
 from vestige.results import Results
-from vestige.run import Arrays, Run
+from vestige.run import Run
 
 METRICS = {
     "nme_inter_ocular": "the inter-ocular distance",
@@ -89,77 +90,62 @@ class LandmarkRun(MeasuredRun):
         return self.examples.groups
 
 
+class _Markup(TypedDict, total=False):
+    parts: dict[str, list[Count]]
+
+
+class _Config(TypedDict):
+    markup: NotRequired[_Markup]
+
+
+_ARRAYS = {
+    "ids": "text N",
+    "groups?": "text N",
+    "truth": "number N K 2",
+    "visible": "number N K",
+    "crops": "number N 4",
+    "prediction/*": "number N K 2",
+    "error/*": "number N",
+    "picture_rows": "row:N M",
+    "pictures": "number M _ _ 3",
+}
+_PARTS = {"parts": "text P", "part_boxes": "number N P 4"}
+
+
 def read_landmark_run(run: Run) -> LandmarkRun:
     """Read a landmark run's folder.
 
     Raises:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
-    results = run.results()
-    examples = _examples(run.examples_path, run.examples())
-    read = LandmarkRun(run.name, results, examples, _parts(run, results, examples.truth.shape[1]))
-    if not read.methods:
-        raise VestigeError(
-            f"{run.results_path}: holds no row of {read.metric!r} over all examples; "
-            "run the probe again with --overwrite"
-        )
-    return read
+    results, arrays = run.results(), run.examples()
+    check_whole(run, results, arrays, _Config, _ARRAYS | (_PARTS if "part_boxes" in arrays else {}))
+    return LandmarkRun(run.name, results, _examples(arrays), _parts(run, results, arrays["truth"].shape[1]))
 
 
 def _parts(run: Run, results: Results, n_points: int) -> dict[str, tuple[int, ...]]:
-    markup = results.config.get("markup", {})
-    parts = {str(name): tuple(indices) for name, indices in markup.get("parts", {}).items()}
+    parts = {name: tuple(indices) for name, indices in results.config.get("markup", {}).get("parts", {}).items()}
     for name, indices in parts.items():
-        if not all(isinstance(k, int) and 0 <= k < n_points for k in indices):
+        if any(k >= n_points for k in indices):
             raise VestigeError(f"{run.results_path}: part {name!r} of the markup has a point outside 0..{n_points - 1}")
     return parts
 
 
-def _examples(path: Path, arrays: Arrays) -> LandmarkExamples:
-    take = _Taker(path, arrays)
-    n, k = take("truth", (None, None, 2)).shape[:2]
-    m = len(take("picture_rows", (None,)))
-    pictures = take("pictures", (m, None, None, 3))
-    rows = take("picture_rows", (m,)).astype(np.intp)
-    if m and not (0 <= rows.min() and rows.max() < n):
-        raise VestigeError(f"{path}: picture_rows points outside the {n} examples; run the probe again")
-    parts = [str(part) for part in take("parts", (None,))] if "part_boxes" in arrays else []
-    boxes = take("part_boxes", (n, len(parts), 4)) if parts else np.empty((n, 0, 4))
+def _examples(arrays: Arrays) -> LandmarkExamples:
+    def floats(prefix: str) -> dict[str, Floats]:
+        names = [name for name in arrays if name.startswith(prefix)]
+        return {name.removeprefix(prefix): arrays[name].astype(np.float64) for name in names}
+
+    parts = arrays["parts"].tolist() if "part_boxes" in arrays else []
     return LandmarkExamples(
-        ids=take("ids", (n,)),
-        truth=take("truth", (n, k, 2)).astype(np.float64),
-        visible=take("visible", (n, k)).astype(np.bool_),
-        crops=take("crops", (n, 4)).astype(np.float64),
-        predictions={m: take(f"prediction/{m}", (n, k, 2)).astype(np.float64) for m in take.methods("prediction")},
-        errors={m: take(f"error/{m}", (n,)).astype(np.float64) for m in take.methods("error")},
-        picture_rows=rows,
-        pictures=pictures.astype(np.uint8),
-        part_boxes={part: boxes[:, p].astype(np.float64) for p, part in enumerate(parts)},
-        groups=groups_kept(arrays, n),
+        ids=arrays["ids"],
+        truth=arrays["truth"].astype(np.float64),
+        visible=arrays["visible"].astype(np.bool_),
+        crops=arrays["crops"].astype(np.float64),
+        predictions=floats("prediction/"),
+        errors=floats("error/"),
+        picture_rows=arrays["picture_rows"].astype(np.intp),
+        pictures=arrays["pictures"].astype(np.uint8),
+        part_boxes={part: arrays["part_boxes"][:, p].astype(np.float64) for p, part in enumerate(parts)},
+        groups=groups_kept(arrays, len(arrays["ids"])),
     )
-
-
-@dataclass(frozen=True)
-class _Taker:
-    """Takes arrays by name and checks their shape; None stands for any length."""
-
-    path: Path
-    arrays: Arrays
-
-    def __call__(self, name: str, shape: Sequence[int | None]) -> NDArray[Any]:
-        array = self.arrays.get(name)
-        if array is None:
-            raise VestigeError(f"{self.path}: has no array {name!r}; run the probe again with --overwrite")
-        fits = array.ndim == len(shape) and all(
-            want in (None, found) for want, found in zip(shape, array.shape, strict=True)
-        )
-        if not fits:
-            expected = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
-            raise VestigeError(
-                f"{self.path}: array {name!r} has shape {array.shape}, expected {expected}; "
-                "run the probe again with --overwrite"
-            )
-        return array
-
-    def methods(self, prefix: str) -> list[str]:
-        return [name.partition("/")[2] for name in self.arrays if name.startswith(f"{prefix}/")]

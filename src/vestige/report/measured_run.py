@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
+from vestige.arrays import check_arrays
+from vestige.documents import check_json
 from vestige.metrics import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
-from vestige.results import Results, Row
-from vestige.run import Arrays, Run
+from vestige.results import MEND, Results, Row, damaged
+from vestige.run import Run
 
 LABELS = {
     "mean": "Mean shape",
@@ -47,7 +48,7 @@ class MeasuredRun:
     @property
     def metric(self) -> str:
         """The main metric's name."""
-        return str(self.results.config.get("metric", "nme_inter_ocular"))
+        return main_metric(self.results)
 
     @property
     def axis(self) -> str:
@@ -128,15 +129,40 @@ def groups_kept(arrays: Mapping[str, NDArray[Any]], n: int) -> list[str]:
     return groups
 
 
-def check_whole(run: Run, results: Results, arrays: Arrays, config: Sequence[str], names: Sequence[str]) -> None:
-    """Refuse a run that lacks entries of its config, or arrays, by name.
+def check_whole(
+    run: Run, results: Results, arrays: Mapping[str, NDArray[Any]], config: Any, needed: Mapping[str, str]
+) -> None:
+    """Refuse a run without what its page is made from.
+
+    Args:
+        run: its folder.
+        results: of the run.
+        arrays: of the run.
+        config: the ``TypedDict`` of the entries of the config that the page reads.
+        needed: the arrays, as :func:`vestige.arrays.check_arrays` has them.
 
     Raises:
-        VestigeError: naming them.
+        VestigeError: naming the file, the entry and what was expected there.
     """
-    missing = [name for name in config if name not in results.config]
-    if missing:
-        raise VestigeError(f"{run.results_path}: its config lacks {', '.join(missing)}; run it again with --overwrite")
-    lost = [name for name in names if name not in arrays]
-    if lost:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(lost)}; run it again with --overwrite")
+    check_config(run, results, config)
+    check_arrays(run.examples_path, arrays, needed, mend=MEND)
+    if not any((row.metric, row.subset) == (main_metric(results), "all") for row in results.rows):
+        raise damaged(run.results_path, f"holds no row of {main_metric(results)!r} over all examples")
+
+
+def check_config(run: Run, results: Results, config: Any) -> None:
+    """Refuse a run whose config is not a ``TypedDict``.
+
+    Raises:
+        VestigeError: naming the file, the entry and what was expected there.
+    """
+    whole: Any = TypedDict("whole", {"config": config})
+    try:
+        check_json({"config": dict(results.config)}, whole)
+    except ValueError as error:
+        raise damaged(run.results_path, error) from error
+
+
+def main_metric(results: Results) -> str:
+    """The metric that a page is about."""
+    return str(results.config.get("metric", "nme_inter_ocular"))

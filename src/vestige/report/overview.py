@@ -14,7 +14,7 @@ from vestige.report.measured_run import label
 from vestige.report.page import save_page
 from vestige.report.provenance import edge_note
 from vestige.report.text import count, duration, listed, network_name
-from vestige.report.writing import parts_of
+from vestige.report.writing import made_from, parts_of
 from vestige.run import Run
 
 _TILES = 4
@@ -42,7 +42,9 @@ def write_overview(runs: Sequence[Run], path: Path) -> None:
     """
     if not runs:
         raise VestigeError("no run to give an overview of")
-    save_page(overview_page(runs, path.parent), path)
+    page = overview_page(runs, path.parent)
+    with made_from(runs):
+        save_page(page, path)
 
 
 def overview_page(runs: Sequence[Run], folder: Path) -> Page:
@@ -66,7 +68,8 @@ def overview_page(runs: Sequence[Run], folder: Path) -> Page:
 
 def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
     """What the run's own report opens with, and its pictures."""
-    openings, sections = parts_of(run.results().task)([run])
+    with made_from([run]):
+        openings, sections = parts_of(run.results().task)([run])
     galleries = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
     shown = [
         replace(gallery, tiles=gallery.tiles[: _TILES * max(1, gallery.columns // 2)]) for gallery in galleries[:1]

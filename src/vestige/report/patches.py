@@ -56,8 +56,8 @@ def patch_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section
     return tuple(map(_opening, read)), sections
 
 
-def _needed(run: SearchRun) -> list[str]:
-    kept = run.arrays["kept"].tolist()
+def _needed(run: SearchRun) -> dict[str, str]:
+    kept = np.atleast_1d(run.arrays.get("kept", ())).ravel().tolist()
     methods = [f"{method}/{layer}/{k}" for method in ("neighbours", "uniform") for layer in run.views for k in run.ks]
     errors = [
         f"{m}:{layer}/{e}@{k}"
@@ -66,12 +66,15 @@ def _needed(run: SearchRun) -> list[str]:
         for e in ("mae", "psnr")
         for k in run.ks
     ]
-    return [
-        *("ids", "regions"),
-        *(f"picture/{p}" for p in kept),
-        *(f"{method}/{p}" for method in methods for p in kept),
-        *(f"error/{name}" for name in errors),
-    ]
+    return {
+        "ids": "text N",
+        "groups?": "text N",
+        "kept": "row:N M",
+        "regions": "number N 4",
+        **{f"picture/{p}": "byte _ _ 3" for p in kept},
+        **{f"{method}/{p}": "byte _ _ 3" for method in methods for p in kept},
+        **{f"error/{name}": "number N" for name in errors},
+    }
 
 
 def _opening(run: SearchRun) -> Opening:

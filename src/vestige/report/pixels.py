@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
@@ -24,13 +26,21 @@ PANEL = 184
 GAP = 4
 
 
+class _MadeOf(TypedDict):
+    size: Count
+
+
+class _Config(TypedDict):
+    made_of: _MadeOf
+
+
 def pixel_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
     """What the report opens with, and its sections.
 
     Raises:
         VestigeError: where a run's files lack what they are drawn from.
     """
-    read = [read_vector_run(run, "truth") for run in runs]
+    read = [read_vector_run(run, _Config, {"truth": "byte N T", "prediction/ridge": "number N T"}) for run in runs]
     tables: list[Block] = []
     for run in read:
         named = f"{run.name}: " if len(read) > 1 else ""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from vestige.arrays import check_arrays
+from vestige.documents import Count
 from vestige.errors import VestigeError
 from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
 from vestige.report.blocks import Cell, RowGroup, Table
-from vestige.report.measured_run import groups_kept
+from vestige.report.measured_run import check_config, groups_kept
 from vestige.report.style import Theme, decimal_axis, label_right
 from vestige.report.text import p_value, signed, size, value_range
-from vestige.results import Results, Row
+from vestige.results import MEND, Results, Row
 from vestige.run import Run
 
 NONE = Cell("–", tone="quiet")
@@ -82,24 +85,35 @@ class SearchRun:
         return paired_difference(a, b, Bootstrap.draw(groups_kept(self.arrays, len(a))))
 
 
-def read_search_run(run: Run, needed: Callable[[SearchRun], Sequence[str]]) -> SearchRun:
+class _View(TypedDict):
+    stride: tuple[float, float]
+    centre: tuple[float, float]
+    field: tuple[float, float] | None
+    response: NotRequired[tuple[float, float] | None]
+    patches: Count
+    pictures: Count
+    bytes: Count
+
+
+class _Config(TypedDict):
+    ks: Annotated[list[Count], Meta(min_length=1)]
+    views: Annotated[dict[str, _View], Meta(min_length=1)]
+    short_side: NotRequired[int | None]
+
+
+def read_search_run(run: Run, needed: Callable[[SearchRun], Mapping[str, str]]) -> SearchRun:
     """Read the folder of a run of patches or fields.
 
     Args:
         run: finished.
-        needed: the arrays that its page is drawn from.
+        needed: the arrays that its page is drawn from, as :func:`vestige.arrays.check_arrays` has them.
 
     Raises:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read = SearchRun(run.name, run.results(), run.examples())
-    try:
-        names = needed(read)
-    except (KeyError, TypeError, ValueError) as error:
-        raise VestigeError(f"{run.results_path}: is damaged: lacks {error}; run it again with --overwrite") from error
-    missing = [name for name in names if name not in read.arrays]
-    if missing:
-        raise VestigeError(f"{run.examples_path}: lacks {', '.join(missing[:3])}; run it again with --overwrite")
+    check_config(run, read.results, _Config)
+    check_arrays(run.examples_path, read.arrays, needed(read), mend=MEND)
     return read
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.documents import Count
 from vestige.report.class_maps import Colours
 from vestige.report.vector_run import VectorRun, read_vector_run
 from vestige.run import Run
@@ -26,6 +28,18 @@ LABELS = {
 """The methods as a reader meets them; the order is that of the tables."""
 
 SHORT = {"mean": "prior", "rgb": "RGB", "untrained": "untrained", "ridge": "ridge", "ridge+M": "ridge + M"}
+
+
+_ARRAYS = {"truth": "index N L L", "classes": "text C", "colours": "byte C 3", "prediction/ridge": "number N T"}
+
+
+class _MadeOf(TypedDict):
+    augment: int
+    grid: Count
+
+
+class _Config(TypedDict):
+    made_of: _MadeOf
 
 
 @dataclass(frozen=True)
@@ -104,5 +118,5 @@ def read_segmentation_run(run: Run) -> SegmentationRun:
     Raises:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
-    read = read_vector_run(run, "truth", "classes", "colours", "prediction/ridge")
+    read = read_vector_run(run, _Config, _ARRAYS)
     return SegmentationRun(read.name, read.results, read.arrays)

@@ -10,18 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.errors import VestigeError
 from vestige.metrics import Floats
 from vestige.report.blocks import Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers, layer_order
-from vestige.report.measured_run import MeasuredRun, groups_kept
+from vestige.report.measured_run import MeasuredRun, check_whole, groups_kept
 from vestige.report.text import count, signed, value_range
 from vestige.results import Row
 from vestige.run import Run
 
 NONE = Cell("–", tone="quiet")
 LABELS = {"mean": "Mean"}
+_ARRAYS = {
+    "ids": "text N",
+    "groups?": "text N",
+    "picture_rows": "row:N M",
+    "pictures": "byte M S S 3",
+    "prediction/*": "number N T",
+    "error/*": "number N",
+}
 Words = Callable[[float], str]
 """A number as a reader meets it."""
 
@@ -60,21 +67,20 @@ class VectorRun(MeasuredRun):
         return self.arrays[f"prediction/{method}"].astype(np.float32)
 
 
-def read_vector_run(run: Run, *needed: str) -> VectorRun:
+def read_vector_run(run: Run, config: Any, needed: Mapping[str, str]) -> VectorRun:
     """Read the folder of a vector task's run.
 
     Args:
         run: finished.
-        needed: arrays that the page is drawn from.
+        config: the ``TypedDict`` of the entries of the config that the page reads.
+        needed: the arrays that the page is drawn from, beside those of all vector tasks, as
+            :func:`vestige.arrays.check_arrays` has them.
 
     Raises:
         VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
     """
     read = VectorRun(run.name, run.results(), run.examples())
-    missing = [name for name in ("ids", "picture_rows", "pictures", *needed) if name not in read.arrays]
-    if missing or not read.methods:
-        what = f"lacks {', '.join(missing)}" if missing else f"holds no row of {read.metric!r} over all examples"
-        raise VestigeError(f"{run.examples_path}: {what}; run the probe again with --overwrite")
+    check_whole(run, read.results, read.arrays, config, {**_ARRAYS, **needed})
     return read
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from vestige.errors import VestigeError
 from vestige.report.align import align_parts
@@ -21,7 +25,7 @@ from vestige.report.patches import patch_parts
 from vestige.report.pixels import pixel_parts
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
 from vestige.report.segmentation import segmentation_parts
-from vestige.results import Results
+from vestige.results import MEND, Results
 from vestige.run import Run
 
 Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
@@ -57,7 +61,9 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
     Raises:
         VestigeError: where a run is not finished or damaged, the tasks differ, or the page cannot be written.
     """
-    save_page(report_page(runs), path)
+    page = report_page(runs)
+    with made_from(runs):
+        save_page(page, path)
 
 
 def write_figures(run: Run) -> None:
@@ -66,7 +72,9 @@ def write_figures(run: Run) -> None:
     Raises:
         VestigeError: where the run is not finished or damaged, or a figure cannot be written.
     """
-    save_figures(report_page([run]), run.figures_folder)
+    page = report_page([run])
+    with made_from([run]):
+        save_figures(page, run.figures_folder)
 
 
 def show(run: Run) -> None:
@@ -79,6 +87,23 @@ def show(run: Run) -> None:
     write_report([run], run.report_path)
 
 
+@contextmanager
+def made_from(runs: Sequence[Run]) -> Iterator[None]:
+    """Say which runs a page was being made from where that fails: what their schemas let pass may still not fit.
+
+    Raises:
+        VestigeError: for the errors of values that do not fit together, such as a layer that no row is of.
+    """
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        names = ", ".join(str(run.folder) for run in runs)
+        why = f"{type(error).__name__}: {error}"
+        raise VestigeError(f"{names}: results.json and examples.npz do not fit together: {why}; {MEND}") from error
+
+
 def report_page(runs: Sequence[Run]) -> Page:
     """The page on runs of one task, not yet written."""
     if not runs:
@@ -89,7 +114,8 @@ def report_page(runs: Sequence[Run]) -> Page:
         raise VestigeError(
             f"the runs are of different tasks ({', '.join(tasks)}); report on the runs of one task at a time"
         )
-    openings, sections = parts_of(tasks[0])(runs)
+    with made_from(runs):
+        openings, sections = parts_of(tasks[0])(runs)
     common = (data_section(results), provenance_section(results), repeat_section(results))
     several = len(runs) > 1
     notes = [f"{name}: {note}" if several else note for name, found in results for note in _notes(found)]
