@@ -337,10 +337,11 @@ def disk_errors(store: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "free some space (vestige cache shows what is stored)" if full else "make it one that can be written"
         raise VestigeError(
-            f"{store}: cannot be written: {reason}; what is finished is kept and the next run goes on from there. "
-            "Free some space (vestige cache shows what is stored), or put the cache on another disk with VESTIGE_CACHE"
+            f"{store}: cannot be written: {error.strerror or error}; what is finished is kept and the next run goes on "
+            f"from there. Either {remedy}, or put the cache on another disk with VESTIGE_CACHE"
         ) from error
 
 

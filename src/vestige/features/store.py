@@ -42,7 +42,10 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 def cache_root() -> Path:
     """Where stores live: ``$VESTIGE_CACHE``, or ``~/.cache/vestige``."""
     given = os.environ.get("VESTIGE_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "vestige"
+    try:
+        return Path(given).expanduser() if given else Path.home() / ".cache" / "vestige"
+    except RuntimeError as error:  # a user without a home
+        raise VestigeError(f"no place for stored features: {error}; set VESTIGE_CACHE to a folder") from error
 
 
 class Features:
@@ -228,12 +231,19 @@ class StoreInfo:
 
 
 def list_stores(root: Path | None = None) -> list[StoreInfo]:
-    """Every store under a root (:func:`cache_root` where None), the one used last first."""
+    """Every store under a root (:func:`cache_root` where None), the one used last first; their numbers are not checked.
+
+    Raises:
+        VestigeError: where the root cannot be read.
+    """
     root = cache_root() if root is None else root
-    if not root.is_dir():
+    try:
+        found = sorted(path for path in root.iterdir() if _KEY.fullmatch(path.name) and path.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    stores = (_info(path) for path in sorted(root.iterdir()) if _KEY.fullmatch(path.name) and path.is_dir())
-    return sorted(stores, key=lambda info: -info.used)
+    except OSError as error:
+        raise VestigeError(f"{root}: cannot be read: {error.strerror or error}") from error
+    return sorted((_info(path) for path in found), key=lambda info: -info.used)
 
 
 def _info(store: Path) -> StoreInfo:
@@ -266,7 +276,7 @@ def _size_and_use(store: Path) -> tuple[int, float]:
     for path in store.rglob("*"):
         try:
             status = path.lstat()
-        except FileNotFoundError:  # a run renamed or removed it meanwhile
+        except OSError:  # a run renamed or removed it meanwhile, or it is closed
             continue
         size += status.st_blocks * 512
         used = max(used, status.st_mtime)
