@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import r2_score, roc_auc_score
 
 from vestige.datasets.dataset import Dataset
+from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.metrics import Bootstrap
 from vestige.probes.attribute_choice import Attribute, choose_attributes
 from vestige.probes.attribute_scores import weighted_auc, weighted_r2
-from vestige.probes.attributes import Attributes, attributes_of, open_attributes
+from vestige.probes.attributes import Attributes, attributes_of
 from vestige.probes.vectors import rows_of_scores
 
 GLASSES = Attribute("glasses", binary=True, model_label=True, mean=0.25, deviation=0.4)
@@ -229,7 +230,7 @@ def test_what_other_data_lack_is_noted():
 
 def test_the_task_comes_back_from_json():
     task = Attributes((GLASSES, YAW), mirror=True, box_margin=0.1, crop=0.5)
-    assert open_attributes(**task.to_json()) == task
+    assert check_json(task.to_json(), Attributes) == task
 
 
 def test_pictures_are_kept_of_the_highest_and_lowest_readings():

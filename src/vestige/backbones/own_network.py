@@ -13,6 +13,7 @@ from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.weights import seeded
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec, check_options
+from vestige.trust import note_opened
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -46,6 +47,7 @@ def _function(spec: BackboneSpec) -> Any:
     module_name, colon, name = spec.name.partition(":")
     if not colon or not module_name or not name:
         raise VestigeError(f"{spec.text!r}: expected python:MODULE:FUNCTION, as in python:mynetworks:build")
+    note_opened(spec.network)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # the user's own module may raise anything

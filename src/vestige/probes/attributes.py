@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -217,11 +217,6 @@ def attributes_of(
     b.COUNT.check("least", least)
     chosen, notes = choose_attributes(train, names, least)
     return Attributes(chosen, mirror, box_margin, crop), notes
-
-
-def open_attributes(attributes: Sequence[Mapping[str, Any]], **options: Any) -> Attributes:
-    """The inverse of :meth:`Attributes.to_json`."""
-    return Attributes(tuple(Attribute(**fields) for fields in attributes), **options)
 
 
 def _measurable(values: Floats) -> bool:

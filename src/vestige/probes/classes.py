@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.documents import Count
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup
@@ -28,7 +29,7 @@ class PointClass:
     """
 
     name: str
-    columns: tuple[int, ...]
+    columns: tuple[Count, ...]
 
     @property
     def indices(self) -> NDArray[np.intp]:

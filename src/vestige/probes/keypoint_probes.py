@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from msgspec import Meta
+
+from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
@@ -90,6 +93,20 @@ def save_keypoint_probes(folder: Path, probes: KeypointProbes) -> None:
     write_json(folder / _FILE, {"setup": document, "classes": described}, overwrite=True)
 
 
+@dataclass(frozen=True)
+class _Setup:
+    markup: Json
+    box_margin: float
+    alphas: Annotated[tuple[float, ...], Meta(min_length=1)]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Saved:
+    setup: _Setup
+    classes: Annotated[tuple[PointClass, ...], Meta(min_length=1)]
+
+
 def load_keypoint_probes(folder: Path) -> KeypointProbes:
     """The inverse of :func:`save_keypoint_probes`.
 
@@ -97,16 +114,11 @@ def load_keypoint_probes(folder: Path) -> KeypointProbes:
         VestigeError: where the folder is not that of a finished keypoint run, or is damaged.
     """
     path = folder / _FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        entries = document["classes"]
-        setup = document["setup"]
-        markup = markup_from_json(setup["markup"], str(path))
-        setup = KeypointSetup(**{**setup, "markup": markup, "alphas": tuple(setup["alphas"])})
-        points = [PointClass(entry["name"], tuple(entry["columns"])) for entry in entries]
-        if not all(0 <= k < len(markup.points) for own in points for k in own.columns):
-            raise ValueError(f"a class has a point outside 0..{len(markup.points) - 1}")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise VestigeError(f"{path}: cannot be read as keypoint probes: {error}; run the probe again") from error
+    saved = read_json(path, _Saved, what="keypoint probes", mend="run the probe again")
+    markup = markup_from_json(saved.setup.markup, str(path))
+    setup = KeypointSetup(**{**vars(saved.setup), "markup": markup})
+    points = saved.classes
+    if any(k >= len(markup.points) for own in points for k in own.columns):
+        raise VestigeError(f"{path}: a class has a point outside 0..{len(markup.points) - 1}; run the probe again")
     classes = [ClassProbe(own, load_methods(folder / f"class-{number}")[1]) for number, own in enumerate(points)]
     return KeypointProbes(setup, tuple(classes))

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.files import write_tensors
+from vestige.trust import check_recorded
 
 _ROWS = 1024
 
@@ -58,6 +59,11 @@ class LinearProbe:
         if features is not None:
             for start in range(0, n, _ROWS):
                 block = features[start : start + _ROWS]
+                if block.shape[1] != self.coef.shape[1]:
+                    raise VestigeError(
+                        f"a probe of {self.coef.shape[1]:,} numbers meets {block.shape[1]:,} of "
+                        f"{self.source.layer if self.source else 'its layer'}; run the probe again"
+                    )
                 predicted[start : start + _ROWS] += (l2_normalise(block) if self.normalise else block) @ self.coef.T
         return predicted
 
@@ -94,23 +100,44 @@ def save_probes(folder: Path, name: str, probes: Mapping[str, LinearProbe]) -> d
     }
 
 
+@dataclass(frozen=True)
+class SavedProbe:
+    """What the JSON beside a probe's arrays says of it."""
+
+    source: Source | None
+    normalise: bool
+
+
 def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[str, LinearProbe]:
     """The inverse of :func:`save_probes`.
 
     Raises:
-        VestigeError: where the file is missing or damaged.
+        VestigeError: where the file is missing or damaged, or a source is code that the user did not name.
     """
     path = folder / f"{name}.safetensors"
     try:
+        if Path(name).name != name:
+            raise ValueError("lies in another folder")
+        saved = check_json(dict(described), dict[str, SavedProbe])
         arrays = load_file(path)
-        return {
-            key: LinearProbe(
-                None if entry["source"] is None else Source(**entry["source"]),
-                arrays[f"{key}/coef"],
-                arrays[f"{key}/intercept"],
-                entry["normalise"],
-            )
-            for key, entry in described.items()
+        probes = {
+            key: LinearProbe(one.source, arrays[f"{key}/coef"], arrays[f"{key}/intercept"], one.normalise)
+            for key, one in saved.items()
         }
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise VestigeError(f"{path}: cannot be read as a probe: {error}; run the probe again") from error
+        for key, probe in probes.items():
+            _check_arrays(key, probe)
+    except Exception as error:  # safetensors' errors are of several classes
+        why = f"has no {error}" if isinstance(error, KeyError) else error
+        raise VestigeError(f"{path}: cannot be read as a probe: {why}; run the probe again") from error
+    for source in {probe.source for probe in probes.values() if probe.source is not None}:
+        check_recorded(source.backbone, folder)
+    return probes
+
+
+def _check_arrays(key: str, probe: LinearProbe) -> None:
+    """ValueError where a probe's arrays are no finite matrix and vector of the same number of targets."""
+    coef, intercept = probe.coef, probe.intercept
+    if coef.ndim != 2 or intercept.shape != (len(coef),) or coef.dtype.kind != "f" or intercept.dtype.kind != "f":
+        raise ValueError(f"{key}: coef {coef.dtype} {coef.shape} and intercept {intercept.dtype} {intercept.shape}")
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise ValueError(f"{key} holds values that are not finite; the file is damaged")

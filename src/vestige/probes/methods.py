@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
+from vestige.documents import Count, Json, read_json
 from vestige.errors import VestigeError
 from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
-from vestige.probes.linear import LinearProbe, Source, load_probes, save_probes
+from vestige.probes.linear import SavedProbe, Source, load_probes, save_probes
 from vestige.probes.lookback import LookBack
 from vestige.probes.points import PointModel
 
@@ -62,7 +63,7 @@ class Method:
     @property
     def file(self) -> str:
         """The stem of the file that holds its arrays."""
-        return self.name if self.seed is None else f"{self.name}-{self.seed}"
+        return _stem(self.name, self.seed)
 
 
 def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
@@ -88,6 +89,37 @@ def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
     write_json(folder / _FILE, {"setup": setup_json, "methods": described}, overwrite=True)
 
 
+@dataclass(frozen=True)
+class _Setup:
+    task: str
+    markup: Json
+    box_margin: float
+    normaliser: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Look:
+    source: Source
+    parts: tuple[str, ...]
+    points: tuple[tuple[Count, ...], ...]
+    margins: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Method:
+    name: str
+    seed: int | None
+    look_backs: tuple[_Look, ...]
+    probes: dict[str, SavedProbe]
+
+
+@dataclass(frozen=True)
+class _Saved:
+    setup: _Setup
+    methods: Annotated[tuple[_Method, ...], Meta(min_length=1)]
+
+
 def load_methods(folder: Path) -> tuple[Setup, tuple[Method, ...]]:
     """The inverse of :func:`save_methods`.
 
@@ -95,27 +127,33 @@ def load_methods(folder: Path) -> tuple[Setup, tuple[Method, ...]]:
         VestigeError: where the folder is not that of a finished run, or is damaged.
     """
     path = folder / _FILE
+    saved = read_json(path, _Saved, what="a probe", mend="run the probe again")
+    markup = markup_from_json(saved.setup.markup, str(path))
+    setup = Setup(**{**vars(saved.setup), "markup": markup})
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        markup = markup_from_json(document["setup"]["markup"], str(path))
-        setup = Setup(**{**document["setup"], "markup": markup})
-        return setup, tuple(_load_method(folder, entry) for entry in document["methods"])
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        return setup, tuple(_load_method(folder, entry, len(markup.points)) for entry in saved.methods)
+    except (KeyError, ValueError) as error:
         raise VestigeError(f"{path}: cannot be read as a probe: {error}; run the probe again") from error
 
 
-def _load_method(folder: Path, entry: Mapping[str, Any]) -> Method:
-    name, seed = entry["name"], entry["seed"]
-    stem = Method(name, PointModel(LinearProbe(None, np.zeros((0, 0), np.float32), np.zeros(0))), seed).file
-    probes = load_probes(folder, stem, entry["probes"])
-    looks = tuple(
-        LookBack(
-            Source(**look["source"]),
-            tuple(look["parts"]),
-            tuple(tuple(points) for points in look["points"]),
-            np.array(look["margins"]),
-            tuple(probes[f"look-back-{i}/{part}"] for part in look["parts"]),
-        )
-        for i, look in enumerate(entry["look_backs"], start=1)
-    )
-    return Method(name, PointModel(probes["base"], looks), seed)
+def _load_method(folder: Path, entry: _Method, n_points: int) -> Method:
+    probes = load_probes(folder, _stem(entry.name, entry.seed), {key: asdict(p) for key, p in entry.probes.items()})
+    looks = []
+    for i, look in enumerate(entry.look_backs, start=1):
+        own = tuple(probes[f"look-back-{i}/{part}"] for part in look.parts)
+        if not len(look.parts) == len(look.points) == len(look.margins):
+            raise ValueError(
+                f"look-back {i} has {len(look.parts)} parts, {len(look.points)} sets of points and "
+                f"{len(look.margins)} margins"
+            )
+        for part, points, probe in zip(look.parts, look.points, own, strict=True):
+            if any(k >= n_points for k in points) or len(probe.intercept) != 2 * len(points):
+                raise ValueError(f"part {part!r} does not fit the markup of {n_points} points")
+        looks.append(LookBack(look.source, look.parts, look.points, np.array(look.margins, dtype=np.float64), own))
+    if len(probes["base"].intercept) != 2 * n_points:
+        raise ValueError(f"{entry.name} reads {len(probes['base'].intercept)} numbers for {n_points} points")
+    return Method(entry.name, PointModel(probes["base"], tuple(looks)), entry.seed)
+
+
+def _stem(name: str, seed: int | None) -> str:
+    return name if seed is None else f"{name}-{seed}"

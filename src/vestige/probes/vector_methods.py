@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vestige.documents import Count, Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import write_json
-from vestige.probes.linear import LinearProbe, load_probes, save_probes
+from vestige.probes.linear import LinearProbe, SavedProbe, load_probes, save_probes
 
 _FILE = "vectors.json"
 
@@ -78,23 +78,35 @@ def save_vectors(folder: Path, saved: SavedVectors) -> None:
     write_json(folder / _FILE, document, overwrite=True)
 
 
+@dataclass(frozen=True)
+class _Method:
+    name: str
+    seed: int | None
+    probes: dict[str, SavedProbe]
+
+
+@dataclass(frozen=True)
+class _Saved:
+    task: str
+    made_of: dict[str, Json]
+    seed: Count
+    methods: tuple[_Method, ...]
+
+
 def load_vectors(folder: Path, names: Sequence[str] | None = None) -> SavedVectors:
     """The inverse of :func:`save_vectors`, of all methods or of those named.
 
     Raises:
         VestigeError: where the folder is not that of a finished vector run, or is damaged.
     """
-    path = folder / _FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        entries = [entry for entry in document["methods"] if names is None or entry["name"] in names]
-        methods = tuple(_load(folder, entry) for entry in entries)
-        return SavedVectors(document["task"], document["made_of"], int(document["seed"]), methods)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise VestigeError(f"{path}: cannot be read as probes: {error}; run the probe again") from error
+    saved = read_json(folder / _FILE, _Saved, what="probes", mend="run the probe again")
+    entries = [entry for entry in saved.methods if names is None or entry.name in names]
+    return SavedVectors(saved.task, saved.made_of, saved.seed, tuple(_load(folder, entry) for entry in entries))
 
 
-def _load(folder: Path, entry: Mapping[str, Any]) -> VectorMethod:
-    name, seed = entry["name"], entry["seed"]
-    probes = load_probes(folder, name if seed is None else f"{name}-{seed}", entry["probes"])
-    return VectorMethod(name, probes["base"], probes.get("refinement"), seed)
+def _load(folder: Path, entry: _Method) -> VectorMethod:
+    stem = entry.name if entry.seed is None else f"{entry.name}-{entry.seed}"
+    probes = load_probes(folder, stem, {key: asdict(probe) for key, probe in entry.probes.items()})
+    if "base" not in probes:
+        raise VestigeError(f"{folder / _FILE}: {entry.name} has no probe 'base'; run the probe again")
+    return VectorMethod(entry.name, probes["base"], probes.get("refinement"), entry.seed)

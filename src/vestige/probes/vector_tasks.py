@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from vestige.documents import check_json
 from vestige.errors import VestigeError
-from vestige.probes.attributes import Attributes, open_attributes
+from vestige.probes.attributes import Attributes
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.segmentation import Segmentation
 from vestige.probes.vector_methods import SavedVectors
 from vestige.probes.vectors import VectorTask
 
-_OPEN: Mapping[str, Callable[..., VectorTask[Any]]] = {
+_OPEN: Mapping[str, type[VectorTask[Any]]] = {
     Pixelwise.name: Pixelwise,
     Segmentation.name: Segmentation,
-    Attributes.name: open_attributes,
+    Attributes.name: Attributes,
 }
 
 VECTOR_TASKS = tuple(_OPEN)
@@ -29,6 +30,6 @@ def open_vector_task(saved: SavedVectors) -> VectorTask[Any]:
         VestigeError: where the run is of another version of vestige, or damaged.
     """
     try:
-        return _OPEN[saved.task](**saved.made_of)
-    except (KeyError, TypeError, ValueError) as error:
+        return check_json(dict(saved.made_of), _OPEN[saved.task])
+    except (KeyError, ValueError) as error:
         raise VestigeError(f"task {saved.task!r}: cannot be opened: {error}; run the probe again") from error
