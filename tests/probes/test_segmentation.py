@@ -14,9 +14,10 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.metrics import Bootstrap
+from vestige.probes import pixel_ranks
 from vestige.probes.augmentation import augmented_views
 from vestige.probes.class_areas import VOID, ClassAreas, LabelTable, majority
-from vestige.probes.pixel_counts import BINS, count_pixels, mean_over_classes
+from vestige.probes.pixel_counts import count_pixels, mean_over_classes
 from vestige.probes.segmentation import UNAUGMENTED, Segmentation, segmentation_of, squashed
 from vestige.probes.vectors import Encoded
 from vestige.probes.views import Views
@@ -173,15 +174,29 @@ def test_iou_is_that_of_scikit_learn_over_all_pixels():
         assert counts.wrong[k] == pytest.approx(np.mean(own.argmax(axis=1) != mask))
 
 
-def test_average_precision_is_that_of_scikit_learn_up_to_the_bins():
+@pytest.mark.parametrize("together", [2**25, 500, 1])
+def test_average_precision_is_that_of_scikit_learn(together, monkeypatch):
+    monkeypatch.setattr(pixel_ranks, "TOGETHER", together)
     responses, truth = scene(1)
+    responses[2:4] = np.round(responses[2:4])  # cells that are alike, and pixels that tie
+    responses[0, ..., 1] = 40.0  # so that bins are coarse
     values, labels = pixels_of(responses, truth)
+    counts = count_pixels(responses, truth)
+    expected = [average_precision_score(labels == c, values[:, c].astype(np.float32)) for c in range(N_CLASSES)]
+    np.testing.assert_allclose(counts.average_precision(), expected, atol=1e-6)  # where torch rounds otherwise
+    every = np.ones((1, len(truth)), np.float32)
+    np.testing.assert_allclose(counts.average_precision(every)[0], counts.average_precision(), atol=1e-6)
+
+
+def test_average_precision_of_pixels_as_they_are_ranked_is_exact():
+    draw = np.random.default_rng(6)
+    responses = draw.integers(0, 9, (3, 12, 12, N_CLASSES)).astype(np.float32) / 7  # a cell is a pixel
+    responses[0] = draw.normal(size=responses[0].shape) * 1e-4  # all in one bin, and all different
+    truth = [blobs(k, 12, 12, void=0.2) for k in range(3)]
+    known = np.stack(truth) != VOID
     found = count_pixels(responses, truth).average_precision()
-    low, high = responses.min(axis=(0, 1, 2)), responses.max(axis=(0, 1, 2))
-    for c in range(N_CLASSES):
-        assert found[c] == pytest.approx(average_precision_score(labels == c, values[:, c]), abs=1e-3)
-        binned = np.clip((values[:, c] - low[c]) * (BINS / (high[c] - low[c])), 0, BINS - 1).astype(int)
-        assert found[c] == pytest.approx(average_precision_score(labels == c, binned), abs=2e-5)  # float32 at edges
+    expected = [average_precision_score(np.stack(truth)[known] == c, responses[known][:, c]) for c in range(N_CLASSES)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_response_that_is_the_same_everywhere_has_the_share_of_the_class_as_its_precision():

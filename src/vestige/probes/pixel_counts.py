@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vestige.metrics import Floats, mean_known
 from vestige.probes.class_areas import VOID, Labels
+from vestige.probes.pixel_ranks import exact_precision
 
 Responses = NDArray[np.float32]
 """``(N, G, G, C)``: what a method says of each cell and class of N pictures."""
@@ -34,6 +35,7 @@ class PixelCounts:
         present: ``(N, C)`` pixels of the class.
         ranked: ``(C, N, BINS)`` pixels by their response to the class, in even steps upwards; None where not asked for.
         ranked_hits: ``(C, N, BINS)`` those of them which are of the class; None likewise.
+        precision: ``(C,)`` average precision, exactly; NaN for a class that no picture has; None likewise.
     """
 
     hits: Counts
@@ -41,6 +43,7 @@ class PixelCounts:
     present: Counts
     ranked: NDArray[np.uint32] | None = None
     ranked_hits: NDArray[np.uint32] | None = None
+    precision: Floats | None = None
 
     @property
     def occurs(self) -> NDArray[np.bool_]:
@@ -78,7 +81,8 @@ class PixelCounts:
     def average_precision(self, weights: NDArray[np.float32] | None = None) -> Floats:
         """Average precision of each class, all pictures' labelled pixels ranked by their response to it.
 
-        That of :func:`sklearn.metrics.average_precision_score`, pixels of one bin being ties.
+        That of :func:`sklearn.metrics.average_precision_score`. Of resamples pixels of one bin are ties, which makes
+        their precision a little lower; they are moved by as much as all pictures' is.
 
         Args:
             weights: as in :meth:`iou`.
@@ -86,6 +90,13 @@ class PixelCounts:
         Returns:
             ``(B, C)`` or ``(C,)``; NaN for a class that no picture has.
         """
+        assert self.precision is not None
+        if weights is None:
+            return self.precision
+        return self._binned(weights) + (self.precision - self._binned(None))
+
+    def _binned(self, weights: NDArray[np.float32] | None) -> Floats:
+        """The same, pixels of one bin being ties."""
         assert self.ranked is not None
         assert self.ranked_hits is not None
         pairs = zip(self.ranked, self.ranked_hits, strict=True)
@@ -137,7 +148,11 @@ def count_pixels(responses: Responses, truth: Sequence[Labels], *, ranked: bool 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(count, range(n)):
             pass
-    return PixelCounts(*totals, *(bins if ranked else (None, None)))
+        if not ranked:
+            return PixelCounts(*totals)
+        precision = exact_precision(responses, truth, low, steps, bins, pool)
+    hits, called, present = totals
+    return PixelCounts(hits, called, present, bins[0], bins[1], precision)
 
 
 @njit(nogil=True, cache=True)
@@ -146,22 +161,22 @@ def _count(responses: Any, labels: Any, low: Any, steps: Any, totals: Any, bins:
     grid_y, grid_x, n = responses.shape
     height, width = labels.shape
     n_bins = bins.shape[2]
-    row = np.empty((grid_x, n), np.float32)
+    row = np.empty((grid_x, n), np.float64)
     for y in range(height):
         place = min(max((y + 0.5) * grid_y / height - 0.5, 0.0), grid_y - 1.0)
-        i = min(int(place), grid_y - 2)
-        share = np.float32(place - i)
-        row[:] = responses[i] * (np.float32(1) - share) + responses[i + 1] * share
+        i = int(place)
+        below, share = min(i + 1, grid_y - 1), place - i
+        row[:] = responses[i] * (1.0 - share) + responses[below] * share
         for x in range(width):
             label = labels[y, x]
             if label == VOID:
                 continue
             place = min(max((x + 0.5) * grid_x / width - 0.5, 0.0), grid_x - 1.0)
-            j = min(int(place), grid_x - 2)
-            share = np.float32(place - j)
+            j = int(place)
+            beside, share = min(j + 1, grid_x - 1), place - j
             best, most = 0, np.float32(-np.inf)
             for c in range(n):
-                value = row[j, c] * (np.float32(1) - share) + row[j + 1, c] * share
+                value = np.float32(row[j, c] * (1.0 - share) + row[beside, c] * share)  # equal ones tie
                 if value > most:
                     best, most = c, value
                 if n_bins:
