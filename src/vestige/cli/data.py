@@ -36,9 +36,9 @@ def check_command(
     from vestige.files import refuse_existing
     from vestige.images import check_image_path, save_image
 
+    dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     check_image_path(output)
     refuse_existing(output, overwrite=overwrite)
-    dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     seen = itertools.count(1)
     with listening() as listener:
         found = check(dataset, lambda: listener.count("pictures", next(seen), len(dataset)))

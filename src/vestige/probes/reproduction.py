@@ -287,10 +287,10 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
         Place(
             "lfw",
             "Labeled Faces in the Wild with attributes (gender, glasses, pose), to train on",
-            "lfw:/data/lfw,group=person,fold=1-4/5",
+            "lfw:/data/lfw,fold=1-4/5",
             "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
         ),
-        Place("lfw-test", "the same, other people", "lfw:/data/lfw,group=person,fold=5/5", "as above"),
+        Place("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
         Probed(directions),
     ),
 )
