@@ -75,7 +75,7 @@ def _mark(entries: list[Tried], backbone: Mapping[str, object], *, by_layer: boo
 def sweep_table(results: Results) -> Table | None:
     """What was tried on the way to the results; None where there was nothing to choose."""
     metric, entries = tried(results)
-    if len(entries) < 2:
+    if len(entries) == len({one.method for one in entries}):
         return None
     table = Table(title=f"tried: {metric} ({MARK} chosen on training folds)", title_justify="left", box=SIMPLE_HEAD)
     named = ("method", "layer", "readout", "setting")

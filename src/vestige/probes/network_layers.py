@@ -40,7 +40,7 @@ def _split(text: str, specs: Sequence[str]) -> tuple[str | None, str]:
         if found and name and pattern:
             return found[0], pattern
     if len(parts) > 1:
-        raise VestigeError(f"--layer {text}: expected NETWORK=LAYER with a network that is compared; {choice(parts[0], specs)}")
+        raise VestigeError(f"--layer {text}: no network {parts[0]!r} for NETWORK=LAYER; {choice(parts[0], specs)}")
     return None, text
 
 
