@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 
 from vestige.errors import VestigeError
 from vestige.geometry import (
-    LARGEST_MARGIN,
     bounding_box,
     check_box,
-    check_margin,
     from_unit,
     mirror_unit,
     square_about,
@@ -82,14 +80,3 @@ BAD_BOXES = {
 def test_boxes_that_no_object_has_are_refused(said, box):
     with pytest.raises(VestigeError, match=said):
         check_box(box, (60, 40))
-
-
-@pytest.mark.parametrize("margin", [-0.1, LARGEST_MARGIN + 0.01, 1e6, np.inf, np.nan])
-def test_margins_have_a_bound(margin):
-    with pytest.raises(VestigeError, match="--box-margin"):
-        check_margin(margin)
-
-
-@pytest.mark.parametrize("margin", [0.0, 0.3, LARGEST_MARGIN])
-def test_margins_within_it_pass(margin):
-    check_margin(margin)

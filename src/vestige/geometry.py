@@ -23,9 +23,6 @@ FACE_MARGIN = 0.3
 OBJECT_MARGIN = 0.1
 """The same for an object's box, which its outermost keypoints seldom leave (chosen on training folds of CUB)."""
 
-LARGEST_MARGIN = 4.0
-"""The largest margin of a crop: nine times the object's side, of which more would show next to nothing of it."""
-
 OVERHANG = 1.0
 """How far a box may reach beyond an edge of its picture, in longer sides of the picture: room for an object that the
 edge cuts. What reaches farther is in other units, or of another picture."""
@@ -59,16 +56,6 @@ def check_box(box: ArrayLike, size: tuple[int, int], what: str = "the box") -> N
             f"{said} reaches {beyond:g} pixels beyond its picture of {width}x{height} pixels; expected at most "
             f"{most:g}, the picture's longer side"
         )
-
-
-def check_margin(margin: float, what: str = "--box-margin") -> None:
-    """Refuse a margin that is no number from 0 to :data:`LARGEST_MARGIN`.
-
-    Raises:
-        VestigeError: naming the option.
-    """
-    if not 0 <= margin <= LARGEST_MARGIN:
-        raise VestigeError(f"{what} {margin:g}: expected a share of the box's side from 0 to {LARGEST_MARGIN:g}")
 
 
 def whole_picture(width: int, height: int) -> Box:

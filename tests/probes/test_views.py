@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.probes.views import example_views, fold_labels
 
@@ -27,6 +28,12 @@ def test_copies_stand_side_by_side():
     assert views.mirrored.tolist() == [False, True, False, True]
     np.testing.assert_allclose(views.boxes[0], [4, -1, 36, 31])
     assert [crop.mirrored for crop in views.crops()] == [False, True, False, True]
+
+
+@pytest.mark.parametrize("margin", [-0.1, 10.01, 1e6, np.inf, np.nan])
+def test_margins_have_a_bound_also_where_a_saved_probe_names_them(margin):
+    with pytest.raises(VestigeError, match="--box-margin"):
+        example_views([example()], margin)
 
 
 def test_without_a_box_the_whole_picture_is_seen():

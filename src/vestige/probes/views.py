@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.bounds import BOX_MARGIN
 from vestige.example import Example
 from vestige.geometry import (
     Box,
     Points,
-    check_margin,
     from_unit,
     mirror_unit,
     scaled_about_centre,
@@ -97,7 +97,7 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
     Raises:
         VestigeError: where the margin is out of its range, or a picture without a box cannot be read.
     """
-    check_margin(margin)
+    BOX_MARGIN.check("--box-margin", margin)
     boxes = [
         scaled_about_centre(example_box(example), centre) if example.box is None else square_about(example.box, margin)
         for example in examples
