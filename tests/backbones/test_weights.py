@@ -1,14 +1,18 @@
 """Weights files that are not what they say end in one clear error and change nothing."""
 
 import pickle
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from vestige.backbones import open_backbone
+from vestige.backbones.preprocessing import Preprocessing
+from vestige.backbones.watching import run_order, tensor_of
 from vestige.backbones.weights import load_weights
 from vestige.errors import VestigeError
 
@@ -94,6 +98,88 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
         path.write_bytes(pickle.dumps({"0.weight": _Bomb(mark)}, protocol=2))
     _refused(module, path, "cannot be read as weights")
     assert not mark.exists()
+
+
+WRAPPED = {
+    "compiled": lambda state: _prefixed("_orig_mod.", state),
+    "compiled within parallel within Lightning": lambda state: _prefixed("model.module._orig_mod.", state),
+    "a compiled layer": lambda state: {name.replace("0.", "0._orig_mod.", 1): t for name, t in state.items()},
+    "Lightning with a loss": lambda state: {
+        "state_dict": _prefixed("model.", state) | {"loss.weight": torch.ones(3)},
+        "epoch": 1,
+    },
+    "DINO": lambda state: {"teacher": _prefixed("backbone.", state) | {"head.weight": torch.ones(3)}, "epoch": 1},
+    "averaged": lambda state: {"model_ema": _prefixed("module.", state) | {"n_averaged": torch.tensor(2)}},
+    "nested": lambda state: {"model_state_dict": {"state_dict": state}},
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED)
+def test_wrappers_are_taken_off_until_none_is_left(module: nn.Module, tmp_path: Path, wrapped) -> None:
+    state = _changed(module)
+    torch.save(wrapped(state), tmp_path / "w.pth")
+    load_weights(module, tmp_path / "w.pth")
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+
+
+def test_a_networks_own_names_may_begin_as_a_wrappers(module: nn.Module, tmp_path: Path) -> None:
+    own = nn.ModuleDict({"model": module})
+    state = _changed(own)
+    torch.save(_prefixed("module.", state), tmp_path / "w.pth")
+    load_weights(own, tmp_path / "w.pth")
+    assert all(torch.equal(value, state[name]) for name, value in own.state_dict().items())
+
+
+ODD = {
+    "sparse": lambda t: t.to_sparse(),
+    "meta": lambda t: t.to("meta"),
+    "float8": lambda t: t.to(torch.float8_e4m3fn),
+    "complex": lambda t: t.to(torch.complex64),
+    "int": lambda t: t.int(),
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_tensors_that_are_no_plain_numbers_are_refused(module: nn.Module, tmp_path: Path, change) -> None:
+    state = _changed(module)
+    torch.save(state | {"0.weight": change(state["0.weight"])}, tmp_path / "w.pth")
+    _refused(module, tmp_path / "w.pth", "tensor '0.weight' is")
+
+
+def test_an_object_in_a_checkpoint_is_named_without_torchs_advice(module: nn.Module, tmp_path: Path) -> None:
+    torch.save({"state_dict": _changed(module), "folder": Path("x")}, tmp_path / "w.pth")
+    with pytest.raises(VestigeError, match=r"the object pathlib\.") as caught:
+        load_weights(module, tmp_path / "w.pth")
+    assert "weights_only" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("output", [(None, 1), {"aux": None, "out": 1}, {"aux": 2, "out": 1}, [1, 2], {"a": 1}])
+def test_an_outputs_tensor_is_found_behind_what_is_none(output) -> None:
+    tensors = {1: torch.ones(1), 2: torch.zeros(1)}
+    made = (
+        {key: tensors.get(value) for key, value in output.items()}
+        if isinstance(output, dict)
+        else type(output)(tensors.get(value) for value in output)
+    )
+    assert tensor_of(made) is tensors[1]
+
+
+def test_compiled_networks_are_refused_in_words(module: nn.Module) -> None:
+    with pytest.raises(VestigeError, match=r"torch\.jit"):
+        run_order(torch.jit.script(module), torch.zeros(1, 3, 8, 8))
+
+
+def test_pixels_that_cannot_be_written_are_read_without_a_warning() -> None:
+    pixels = np.zeros((1, 4, 4, 3), np.uint8)
+    pixels.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Preprocessing((4, 4), (0.0,) * 3, (1.0,) * 3)(pixels).shape == (1, 3, 4, 4)
 
 
 def test_a_missing_file_is_told() -> None:

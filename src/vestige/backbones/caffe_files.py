@@ -7,6 +7,7 @@ at once instead of Python one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -114,7 +115,7 @@ def _layers(net: Any) -> Iterator[tuple[str, list[Any]]]:
 def _values(blob: Any, path: Path, where: str) -> NDArray[np.float32]:
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else (blob.num, blob.channels, blob.height, blob.width)
     stored, kind = (blob.double_data, "<f8") if blob.double_data else (blob.data, "<f4")
-    if any(side < 1 for side in shape) or len(stored) != int(np.prod(shape)) * np.dtype(kind).itemsize:
+    if any(side < 1 for side in shape) or len(stored) != math.prod(shape) * np.dtype(kind).itemsize:
         raise VestigeError(
             f"{path}: {where} says its shape is {shape} and holds {len(stored)} bytes of {kind[1:]}; "
             "the file is damaged, or is not what its name says"

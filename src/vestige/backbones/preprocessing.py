@@ -40,6 +40,8 @@ class Preprocessing:
 
         The pictures given are left as they are.
         """
+        if isinstance(images, np.ndarray) and not images.flags.writeable:
+            images = images.copy()  # torch has no tensors that cannot be written, and warns
         pixels = torch.as_tensor(images).to(device)
         x = (pixels.flip(3) if self.channels == "bgr" else pixels).to(torch.float32, copy=True).contiguous()
         # whole rows at a time, for a last dimension of three numbers is slow to broadcast over

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
+
+from vestige.errors import VestigeError
 
 
 class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at the last layer asked for
@@ -14,11 +17,15 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at t
 
 
 def tensor_of(output: Any) -> Tensor | None:
-    """The tensor that a module's output stands for: itself, or the first of a tuple, list or mapping; else None."""
+    """The tensor that a module's output stands for; None where there is none.
+
+    Itself; of a mapping the one under ``out``, else the first; of a tuple or list the first. What is no tensor
+    (an auxiliary output that is None) is passed over.
+    """
     if isinstance(output, Mapping):
-        output = list(output.values())
+        output = [output.get("out"), *output.values()]
     if isinstance(output, (tuple, list)):
-        output = output[0] if output else None
+        output = next((each for each in output if isinstance(each, Tensor)), None)
     return output if isinstance(output, Tensor) else None
 
 
@@ -67,8 +74,16 @@ def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]
 
     Returns:
         module path -> the shape of its first output, or None where that is no tensor.
+
+    Raises:
+        VestigeError: where the network is of a kind whose layers cannot be read.
     """
     shapes: dict[str, tuple[int, ...] | None] = {}
+    scripted = [path or "the network itself" for path, part in module.named_modules() if isinstance(part, ScriptModule)]
+    if scripted:
+        raise VestigeError(
+            f"{scripted[0]} is compiled by torch.jit, whose layers cannot be read; give the network as it was before"
+        )
 
     def note(path: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
