@@ -55,7 +55,9 @@ def test_the_papers_network_is_asked_as_in_the_paper(asked):
     table = asked("classify", network)
     assert table == ClassifyOptions(CAFFENET, layers, radii=(10, 20, 40, 80, 160), localise=0, seed=3)
     assert 1e-6 in table.cs
-    assert asked("classify-cats", network).localise > 0
+    cats = asked("classify-cats", network)
+    assert cats.localise > 0
+    assert cats.localise_c == 1e-6
     assert asked("detect", network) == DetectOptions(
         CAFFENET, ("conv5",), size=500, reach=1, closest=10, eta=0.1, sigma=22, neighbour_layer="pool5", seed=3
     )
@@ -68,6 +70,13 @@ def test_another_network_takes_its_last_fine_layer_and_the_papers_distance(asked
     assert options.neighbour_layer == ""
     assert asked("classify", Network("efficientnet_lite0")).layers == ()
     assert asked("detect", Network("efficientnet_lite0", ("block4",))).negative_distance is None  # 67 + 2 x 8 pixels
+
+
+def test_fields_need_no_pictures_beside_the_database():
+    (found,) = (experiment for experiment in EXPERIMENTS if experiment.name == "fields")
+    assert [place.name for place in found.places] == ["database"]
+    assert found.is_ready({"database": "folder:/data"})
+    assert not found.lacks({"database": "folder:/data"})
 
 
 def test_fields_and_strides_are_the_layers_own():

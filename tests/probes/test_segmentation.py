@@ -96,6 +96,18 @@ def test_a_mirrored_crop_has_the_targets_of_the_transformed_mask():
         np.testing.assert_allclose(found, blocks.mean(axis=(1, 3)), atol=1e-6)
 
 
+def test_binary_targets_are_1_for_the_class_of_most_of_a_cell():
+    views = augmented_views([example(k) for k in range(3)], 3, 0.5, 0)
+    shares = task().cells(task().encode(views).values)
+    binary = task(targets="binary").cells(task(targets="binary").encode(views).values)
+    most = majority(shares)
+    assert (most < 0).any()
+    np.testing.assert_array_equal(binary.sum(axis=-1), most >= 0)
+    np.testing.assert_array_equal(binary.argmax(axis=-1)[most >= 0], most[most >= 0])
+    np.testing.assert_array_equal(majority(binary), most)
+    assert task(targets="binary").to_json()["targets"] == "binary"
+
+
 def test_views_of_several_pictures_get_the_targets_of_their_own_masks():
     examples = [example(k, 20 + k, 30 - k) for k in range(5)]
     views = task(augment=4).train_views(examples)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from vestige.report import write_figures, write_report
-from vestige.report.keypoints import pck_curve, pck_tables
+from vestige.report.keypoints import draw_class_curves, pck_curve, pck_tables
 from vestige.report.landmark_run import read_landmark_run
+from vestige.report.style import LIGHT
 from vestige.results import Results, Row
 from vestige.run import start_run
 
@@ -74,6 +75,17 @@ def test_the_curve_is_that_of_plain_loops(tmp_path):
                 rates.append(np.mean([distance <= alpha * 80 for distance in off]))
             by_class.append(np.mean(rates))
         assert share == pytest.approx(np.mean(by_class))
+
+
+def test_every_class_has_a_curve_of_its_own_up_to_alpha_1(tmp_path):
+    run = make_run(tmp_path / "run")
+    arrays, read, sides = run.examples(), read_landmark_run(run), np.full(24, 80.0)
+    (ax,) = draw_class_curves(read, "ridge", sides, arrays["classes"], LIGHT).axes
+    drawn = [line.get_xydata() for line in ax.lines]
+    assert len(drawn) == 2
+    assert all((line[0, 0], line[-1, 0]) == (0, 1) for line in drawn)
+    mean = 100 * pck_curve(read, "ridge", sides, arrays["classes"], drawn[0][:, 0])
+    np.testing.assert_allclose((drawn[0][:, 1] + drawn[1][:, 1]) / 2, mean)
 
 
 def test_seeds_make_one_curve(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -44,6 +44,13 @@ def segmentation(
         float,
         o.number(b.SHARE, "--smallest-crop", "X", "The least side of such a crop, as a share of the picture's."),
     ] = 0.6,
+    targets: Annotated[
+        str,
+        typer.Option(
+            metavar="T",
+            help="What is regressed: shares of each cell by class, or binary, as the paper: 1 for the class of most.",
+        ),
+    ] = "shares",
     untrained: Untrained = 1,
     alpha_shared: o.AlphaShared = False,
     seed: o.Seed = 0,
@@ -58,7 +65,7 @@ def segmentation(
     """What is where? Ridge from one layer to every cell's share of each class; a second map on its responses."""
     from vestige.datasets.opening import open_train_test
     from vestige.probes.record import record
-    from vestige.probes.segmentation import segmentation_of
+    from vestige.probes.segmentation import Targets, segmentation_of
     from vestige.probes.vector_probe import probe_vectors
     from vestige.run import check_run_folder, start_run
 
@@ -66,7 +73,7 @@ def segmentation(
     with listening() as listener:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
-        task = segmentation_of(data[0], grid, augment, smallest_crop, seed)
+        task = segmentation_of(data[0], grid, augment, smallest_crop, seed, cast("Targets", targets))
         chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say)
         run = start_run(output, overwrite=overwrite)

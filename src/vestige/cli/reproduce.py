@@ -141,14 +141,15 @@ class Asked:
 
     def specs(self, experiment: Experiment[Perform]) -> tuple[str, str | None]:
         """Of the experiment's training and test data."""
-        return self.given[experiment.train.name], self.given.get(experiment.test.name)
+        test = None if experiment.test is None else self.given.get(experiment.test.name)
+        return self.given[experiment.train.name], test
 
     def is_ready(self, experiment: Experiment[Perform]) -> bool:
         """Whether the experiment has its data: what it is tested on, too, unless the set carries a split."""
         if not experiment.is_ready(self.given):
             return False
         train, test = self.specs(experiment)
-        return test is not None or _carries_split(train)
+        return test is not None or experiment.test is None or _carries_split(train)
 
     def needed(self) -> list[Experiment[Perform]]:
         """The experiments that the exhibits are made of."""

@@ -60,7 +60,7 @@ class Told:
         method: ``cell:LAYER`` or ``sift:RADIUS``.
         tried: by C: accuracy by cross-validation on training pictures; empty where a single C was given.
         c: the chosen one.
-        classifiers: by class, at the chosen C.
+        classifiers: by class, at the C of the responses that are localised.
         predicted: ``(n,)``: the type of each test mark.
         at_paper_c: the same at the paper's C.
     """
@@ -285,8 +285,8 @@ class _Work:
         predicted, at_paper_c = np.zeros((2, len(test)), dtype=np.intp)
         for name in np.unique(test.classes).tolist():
             own, asked = train.classes == name, test.classes == name
-            at_paper, chosen = fit_path(columns[0][own], train.keypoint[own], (PAPER_C, c), self.workers)
-            classifiers[name] = chosen
+            cs = (PAPER_C, c, self.options.localise_c or c)
+            at_paper, chosen, classifiers[name] = fit_path(columns[0][own], train.keypoint[own], cs, self.workers)
             predicted[asked], at_paper_c[asked] = (each.predict(columns[1][asked]) for each in (chosen, at_paper))
         return Told(method, tried, c, classifiers, predicted, at_paper_c)
 

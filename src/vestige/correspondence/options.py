@@ -77,6 +77,7 @@ class ClassifyOptions:
         cs: of the SVM; of several, each kind of feature takes the best by cross-validation on training pictures.
         short_side: of the pictures, in pixels; 0 for their own size.
         localise: test pictures in which responses are computed at every pixel about the keypoints; 0 for none.
+        localise_c: of the classifiers whose responses these are; None for the chosen of each.
         centres: what a cell's place is: the centre of its receptive ``field``, or of its ``response`` to a few
             training pictures (see `vestige.correspondence.response_centres`).
         seed: of the bootstrap and of the pictures that are localised in, or looked at for responses.
@@ -88,6 +89,7 @@ class ClassifyOptions:
     cs: tuple[float, ...] = bounded(CS, b.SVM_C)
     short_side: int = bounded(0, b.SHORT_SIDE_OR_NONE)
     localise: int = bounded(0, b.LOCALISED)
+    localise_c: float | None = bounded(None, b.SVM_C)
     centres: Centres = "field"
     seed: int = bounded(0, b.SEED)
 

@@ -34,6 +34,9 @@ PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
 
 
+FACE_SHARE = 0.6
+"""Of LFW's pictures, about their middle: the face without what stands about it."""
+
 Measure = Callable[[Dataset, Dataset, Network, Reader, Say], Probe]
 
 
@@ -92,18 +95,19 @@ def pixels(train: Dataset, test: Dataset, network: Network, reader: Reader, say:
 
 
 def segmentation(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
-    """Section 3.1, "Semantic Segmentation": 30 x 30 cells, tenfold augmentation, the second map M."""
-    task = segmentation_of(train, 30, 10, 0.6, network.seed)
+    """Section 3.1, "Semantic Segmentation": 30 x 30 cells of 0 and 1, tenfold augmentation, the second map M."""
+    task = segmentation_of(train, 30, 10, 0.6, network.seed, "binary")
     return probe_vectors(task, train, test, vector_options(network), reader, say)
 
 
 def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
-    """Section 4: each attribute's direction, and the colours regressed back along it."""
-    task, notes = attributes_of(train)
+    """Section 4: each attribute's direction, and the colours regressed back along it, lambda from least to largest."""
+    task, notes = attributes_of(train, crop=FACE_SHARE)
     options = DirectionOptions(
         backbone=network.backbone,
         layers=network.layers,
         readouts=network.readouts or VectorOptions.readouts,
+        quantile=0.0,
         seed=network.seed,
     )
     return probe_directions(task, train, test, options, reader, say, notes)

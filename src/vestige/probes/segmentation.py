@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,14 +37,17 @@ REFINED = "+M"
 
 _VIEWS = 64  # whose cells are worked on at a time
 
+Targets = Literal["shares", "binary"]
+
 Masks = tuple[Labels, ...]
 """The test pictures' labels, each ``(H, W)``."""
 
 
 @dataclass(frozen=True)
 class Segmentation(VectorTask[Masks]):
-    """The task: ``grid x grid x C`` shares of each cell's area by class, in the order (y, x, class).
+    """The task: ``grid x grid x C`` numbers, in the order (y, x, class): how much of each cell each class covers.
 
+    Targets are shares of the cell's area or, as the paper's, 1 for the class that covers most of it and 0 for the rest.
     Every cell and class has a regressor of its own. Void adds to no target and is not measured. The second map M
     (``C x C``, no intercept) takes a cell's responses to one-hot of the class that covers most of it; the paper gives
     no intercept either. Whole pictures are squashed to the square; responses are resized to each picture's own size,
@@ -57,6 +60,7 @@ class Segmentation(VectorTask[Masks]):
         augment: copies of each training picture: itself, and crops of it, mirrored or not; the paper's is 10.
         smallest_crop: the least side of such a crop, as a share of the picture's.
         seed: by which crops are drawn.
+        targets: ``shares``, or ``binary`` as the paper's.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +69,7 @@ class Segmentation(VectorTask[Masks]):
     augment: int = bounded(10, b.COPIES)
     smallest_crop: float = bounded(0.6, b.SHARE)
     seed: int = bounded(0, b.SEED)
+    targets: Targets = "shares"
 
     name: ClassVar[str] = "segmentation"
     metric: ClassVar[str] = "miou"
@@ -74,6 +79,8 @@ class Segmentation(VectorTask[Masks]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))  # JSON knows lists
         check_bounds(self)
+        if self.targets not in get_args(Targets):
+            raise VestigeError(f"--targets {self.targets}: expected {' or '.join(get_args(Targets))}")
 
     @property
     def table(self) -> LabelTable:
@@ -100,8 +107,13 @@ class Segmentation(VectorTask[Masks]):
         return whole_views(examples)
 
     def encode(self, views: Views) -> Encoded:
-        """The classes' shares of every cell ``(V, grid * grid * C)``; what a crop has outside its picture is void."""
-        return Encoded(view_fractions(views, self.table, self.grid))
+        """The targets of every cell ``(V, grid * grid * C)``; what a crop has outside its picture is void."""
+        values = view_fractions(views, self.table, self.grid)
+        if self.targets == "binary":
+            for start in range(0, len(values), _VIEWS):  # in place: targets are large
+                some = self.cells(values[start : start + _VIEWS])
+                some[...] = majority(some)[..., None] == np.arange(some.shape[-1])
+        return Encoded(values)
 
     def cells(self, values: Numbers) -> Responses:
         """Predictions or targets ``(V, t)`` as ``(V, grid, grid, C)``."""
@@ -232,13 +244,15 @@ class Segmentation(VectorTask[Masks]):
         return asdict(self)
 
 
-def segmentation_of(train: Dataset, grid: int, augment: int, smallest_crop: float, seed: int) -> Segmentation:
+def segmentation_of(
+    train: Dataset, grid: int, augment: int, smallest_crop: float, seed: int, targets: Targets = "shares"
+) -> Segmentation:
     """The task on a data set's own classes.
 
     Raises:
         VestigeError: where it has fewer than two classes that count, or an option makes no sense.
     """
-    task = Segmentation(train.classes, train.void, grid, augment, smallest_crop, seed)
+    task = Segmentation(train.classes, train.void, grid, augment, smallest_crop, seed, targets)
     if len(task.table.values) < 2 or not any(example.mask is not None for example in train):
         raise VestigeError(
             f"{train.spec}: has no masks of at least two classes, which segmentation needs; "

@@ -207,10 +207,16 @@ def _peak_blocks(run: ClassifyRun) -> tuple[Block, ...]:
         caption=f"{run.name}: peaks about all keypoints",
         columns=("Feature", "Keypoints", "Not on the border", "Mean distance in pixels"),
         groups=(RowGroup(rows),),
-        note="Peaks at random places would be off the border in 82 %, and those 7.3 pixels from the keypoint in the "
-        "mean. Small figures: 95 % bootstrap intervals over test examples.",
+        note=f"{_peaks_at(run)} Peaks at random places would be off the border in 82 %, and those 7.3 pixels from the "
+        "keypoint in the mean. Small figures: 95 % bootstrap intervals over test examples.",
     )
     return chart, table
+
+
+def _peaks_at(run: ClassifyRun) -> str:
+    """The C of the classifiers whose responses were looked at."""
+    c = run.results.config.get("localise_c")
+    return "Classifiers at the C of each feature by folds." if c is None else f"Classifiers at C = {c:g}."
 
 
 def _peak_cells(run: ClassifyRun, method: str) -> tuple[Cell, ...]:

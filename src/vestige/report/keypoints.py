@@ -43,18 +43,34 @@ def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
         partial(draw_curves, read, [longer_side(box) for box in boxes], classes),
         "PCK against alpha for " + listed([label(method) for method in read[0].methods]),
         "The share of keypoints found to within alpha of the longer side of the box, mean over keypoint types and "
-        "classes (the first paper’s Fig. 2b).",
+        "classes.",
+    )
+    by_class = tuple(
+        _class_chart(run, longer_side(box), own, named=len(read) > 1)
+        for run, box, own in zip(read, boxes, classes, strict=True)
     )
     swept = [run for run in read if has_layers(run)]
     layers: list[Block] = [_layer_chart(swept)] if swept else []
     layers += [layer_table(run) for run in read if run.results.sweep]
     sections = [
         Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
-        Section("How far off the others are", "curve", (curve,)),
+        Section("How far off the others are", "curve", (curve, *by_class)),
         Section("Layers", "layers", tuple(layers)) if layers else None,
         Section("What it looks like", "pictures", tuple(block for run in read for block in _pictures(run))),
     ]
     return tuple(map(_opening, read)), tuple(s for s in sections if s is not None and s.blocks)
+
+
+def _class_chart(run: LandmarkRun, sides: Floats, classes: NDArray[np.str_], *, named: bool) -> Chart:
+    """The paper's Fig. 2b: a curve for each class."""
+    method = "ridge" if "ridge" in run.methods else run.best
+    return Chart(
+        f"pck-by-class{f'-{run.name}' if named else ''}",
+        partial(draw_class_curves, run, method, sides, classes),
+        "PCK against alpha for " + listed(np.unique(classes).tolist()),
+        f"{run.name + ': ' if named else ''}{label(method)}, a curve for each class, mean over its keypoint types "
+        "(the first paper’s Fig. 2b).",
+    )
 
 
 def _layer_chart(runs: Sequence[LandmarkRun]) -> Chart:
@@ -171,7 +187,9 @@ def _columns(run: LandmarkRun) -> tuple[str, str]:
     return f"oof_{run.metric}", run.metric
 
 
-def pck_curve(run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.str_], at: Floats) -> Floats:
+def pck_curve(
+    run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.str_], at: Floats, of: str | None = None
+) -> Floats:
     """PCK over keypoint types, mean over classes, at every alpha ``(M,)``; the mean over seeds where there are several.
 
     Args:
@@ -180,6 +198,7 @@ def pck_curve(run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.
         sides: ``(N,)``: the longer side of each example's box in pixels.
         classes: ``(N,)``: the examples' classes.
         at: alphas ``(M,)``.
+        of: the only class; None for the mean of all.
     """
     examples = run.examples
     names = [name for name in examples.predictions if name.split("@")[0] == method]
@@ -189,7 +208,7 @@ def pck_curve(run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.
         by_class = [
             [
                 float(mean_known(pck_by_type(distances[classes == own] <= alpha, examples.visible[classes == own])))
-                for own in np.unique(classes)
+                for own in (np.unique(classes) if of is None else (of,))
             ]
             for alpha in at
         ]
@@ -218,6 +237,25 @@ def draw_curves(
         if len(runs) > 1:
             ax.set_title(run.name, pad=14)
     axes[0].set_ylabel("keypoints found, %")
+    return figure
+
+
+def draw_class_curves(run: LandmarkRun, method: str, sides: Floats, classes: NDArray[np.str_], theme: Theme) -> Figure:
+    """PCK of one method against alpha from 0 to 1, a line for each class."""
+    at, names = np.linspace(0.0, 1.0, 101), np.unique(classes).tolist()
+    figure, (ax,) = panels(1, max(4.3, 0.24 * len(names)))
+    ax.set(xlim=(0, 1), ylim=(0, 100))
+    ends = []
+    for k, name in enumerate(names):
+        shares = 100 * pck_curve(run, method, sides, classes, at, of=name)
+        colour = theme.accents[k % len(theme.accents)]
+        dashes = ("-", (0, (5, 2)), (0, (1, 1.6)))[k // len(theme.accents) % 3]
+        ax.plot(at, shares, color=colour, linestyle=dashes, linewidth=1.5)
+        ends.append((1.0, float(shares[-1]), name, colour))
+    label_right(ax, ends, gap=min(0.07, 1 / max(len(names), 1)))
+    ax.set(xlabel="alpha, in longer sides of the box", ylabel="keypoints found, %")
+    decimal_axis(ax.xaxis)
+    ax.grid(axis="y")
     return figure
 
 

@@ -112,10 +112,10 @@ EXHIBITS = (
         _portrait,
     ),
     Exhibit("figure 2a", "error by part of the face", _LANDMARKS, partial(_figure, "error-by-part")),
-    Exhibit("figure 2b", "PCK against alpha", ("keypoints",), partial(_figure, "pck-against-alpha")),
+    Exhibit("figure 2b", "PCK against alpha", ("keypoints",), partial(_figure, "pck-by-class")),
     Exhibit("figure 3", "ground truth, ridge, look-back", ("landmarks-helen",), partial(_figure, "triplets")),
-    Exhibit("figure 4", "colours read out of the representation", ("pixels",), partial(_figure, "reconstructions")),
-    Exhibit("figure 5", "probabilities of classes", ("segmentation",), partial(_figure, "class-maps")),
+    Exhibit("figure 4", "colours read out of the representation", ("pixels",), partial(_figure, "random-pictures")),
+    Exhibit("figure 5", "probabilities of classes", ("segmentation",), partial(_figure, "probabilities")),
     Exhibit("figure 6", "moving along semantic directions", ("directions",), partial(_figure, "directions")),
 )
 """The paper's, tables first."""

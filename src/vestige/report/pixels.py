@@ -25,6 +25,12 @@ PANEL = 184
 
 GAP = 4
 
+BY_LOT = 25
+"""Pictures of the paper's Fig. 4."""
+
+BY_LOT_SIDE = 480
+"""Pixels of a panel with all of them."""
+
 
 class _MadeOf(TypedDict):
     size: Count
@@ -53,7 +59,11 @@ def pixel_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section
     sections = [
         Section("Error of every method", "errors", tuple(dict.fromkeys(tables))),
         layers_section(read, "the colours"),
-        Section("What it looks like", "pictures", tuple(_gallery(run) for run in read)),
+        Section(
+            "What it looks like",
+            "pictures",
+            tuple(block for run in read for block in (_gallery(run), drawn_by_lot(run))),
+        ),
     ]
     return tuple(map(_opening, read)), tuple(section for section in sections if section is not None)
 
@@ -112,6 +122,29 @@ def _gallery(run: VectorRun) -> Gallery:
     )
 
 
+def drawn_by_lot(run: VectorRun) -> Gallery:
+    """The paper's Fig. 4: 25 random test pictures, and beside them their reconstructions."""
+    size, n = _size(run), len(run.arrays["ids"])
+    rows = np.random.default_rng(0).permutation(n)[:BY_LOT]
+    truth = run.arrays["truth"].reshape(-1, size, size, 3)[rows]
+    pixels = beside([_square_of(truth), _square_of(_reconstructions(run, "ridge")[rows])], side=BY_LOT_SIDE)
+    said = f"{count(len(rows), 'random test picture')} and what the network’s linear map makes of them"
+    caption = (
+        f"Left: {count(len(rows), 'test picture')} drawn at random at {size} pixels. Right: what the network’s linear "
+        "map makes of them (the first paper’s Fig. 4)."
+    )
+    return Gallery(f"random-pictures-{run.name}", (Tile(pixels, "", said),), caption, columns=1)
+
+
+def _square_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures ``(n, s, s, 3)`` in rows, as many in a row as there are rows or one more; white between them."""
+    columns = int(np.ceil(np.sqrt(len(pictures))))
+    framed = np.pad(pictures, ((0, columns * columns - len(pictures)), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    side = framed.shape[1]
+    grid = framed.reshape(columns, columns, side, side, 3)
+    return grid.transpose(0, 2, 1, 3, 4).reshape(columns * side, columns * side, 3)
+
+
 def _reconstructions(run: VectorRun, method: str) -> NDArray[np.uint8]:
     """``(N, size, size, 3)``; of several seeds, the first."""
     key = method if f"prediction/{method}" in run.arrays else f"{method}@0"
@@ -120,11 +153,11 @@ def _reconstructions(run: VectorRun, method: str) -> NDArray[np.uint8]:
     return values.reshape(-1, size, size, 3)
 
 
-def beside(panels: Sequence[Pixels]) -> Pixels:
-    """Pictures side by side, each enlarged or reduced to one panel."""
-    gap = np.full((PANEL, GAP, 3), 255, np.uint8)
+def beside(panels: Sequence[Pixels], side: int = PANEL) -> Pixels:
+    """Pictures side by side, each enlarged or reduced to one panel of a side in pixels."""
+    gap = np.full((side, GAP, 3), 255, np.uint8)
     parts: list[Pixels] = []
     for panel in panels:
-        filter_name = "box" if len(panel) <= PANEL else "bicubic"
-        parts += [crop_resize(panel, None, (PANEL, PANEL), filter_name), gap]
+        filter_name = "box" if len(panel) <= side else "bicubic"
+        parts += [crop_resize(panel, None, (side, side), filter_name), gap]
     return np.concatenate(parts[:-1], axis=1)

@@ -90,23 +90,23 @@ class Experiment(Generic[Perform]):
     Attributes:
         name: of the run's folder.
         train: where its training data go, or what it searches.
-        test: where its test data go.
+        test: where its test data go; None where all is made of the first.
         perform: measures and records, as the command line calls it.
     """
 
     name: str
     train: Place
-    test: Place
+    test: Place | None
     perform: Perform
 
     @property
-    def places(self) -> tuple[Place, Place]:
-        """Both."""
-        return self.train, self.test
+    def places(self) -> tuple[Place, ...]:
+        """All."""
+        return (self.train,) if self.test is None else (self.train, self.test)
 
     def is_ready(self, given: Mapping[str, str]) -> bool:
         """Whether the data given are enough."""
-        return self.train.name in given and (self.test.name in given or self.train.own_split)
+        return self.train.name in given and (self.test is None or self.test.name in given or self.train.own_split)
 
     def lacks(self, given: Mapping[str, str]) -> str:
         """What has to be given, in words."""
@@ -115,7 +115,7 @@ class Experiment(Generic[Perform]):
 
 
 Specs = tuple[str, str | None]
-"""Of training and test data; None where the set carries its own split."""
+"""Of training and test data; None where the set carries its own split, or there is only one."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from vestige.report.blocks import Block, Cell, Chart, Gallery, Opening, RowGroup
 from vestige.report.choosing import typical
 from vestige.report.key_numbers import key_numbers
 from vestige.report.published import PublishedTable, paper
-from vestige.report.segmentation_pictures import draw_key, response_top, tile
+from vestige.report.segmentation_pictures import draw_key, paper_tile, response_top, tile
 from vestige.report.segmentation_run import SegmentationRun, read_segmentation_run
 from vestige.report.text import count, listed, percent, read_from, signed
 from vestige.report.vector_run import NONE, layers_section
@@ -180,4 +180,11 @@ def _pictures(run: SegmentationRun) -> tuple[Block, ...]:
         "nobody chose them."
     )
     tiles = tuple(tile(run, int(k), top) for k in chosen)
-    return (key, Gallery(f"class-maps-{run.name}", tiles, caption, columns=1))
+    maps = Gallery(f"class-maps-{run.name}", tiles, caption, columns=1)
+    paper_tiles = tuple(paper_tile(run, int(k), top) for k in chosen)
+    first, others = run.class_names[0], count(len(run.class_names) - 1, "class", "classes")
+    said = (
+        f"In the layout of the first paper’s Fig. 5: the picture, to its right the response to {first}, below those to "
+        f"the other {others}, all on one scale: black for 0 or less, white for {top:.2f} or more. The same pictures."
+    )
+    return (key, maps, Gallery(f"probabilities-{run.name}", paper_tiles, said, columns=2))

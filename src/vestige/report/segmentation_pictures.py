@@ -47,6 +47,18 @@ def tile(run: SegmentationRun, picture: int, top: float) -> Tile:
     return Tile(np.concatenate([upper, gap, strips]), f"{name}: {percent(wrong, 0)}", alt)
 
 
+def paper_tile(run: SegmentationRun, picture: int, top: float) -> Tile:
+    """A test picture in the layout of the paper's Fig. 5: beside it the first class's map, below all other classes'."""
+    row = int(run.picture_rows[picture])
+    responses = run.responses("ridge", row)
+    grey = np.round(np.clip(resized(responses[..., :1], (PANEL, PANEL)) / top, 0, 1) * 255).astype(np.uint8)
+    upper = _beside([_sized(run.arrays["pictures"][picture]), np.repeat(grey, 3, axis=-1)])[:, : 2 * PANEL + _GAP]
+    others = _strips(responses[..., 1:], run.class_names[1:], run.colours[1:], top, upper.shape[1], rows=2)
+    gap = np.full((_GAP * 2, upper.shape[1], 3), _BACK, np.uint8)
+    name, alt = str(run.arrays["ids"][row]), f"the responses to {listed(list(run.class_names))}"
+    return Tile(np.concatenate([upper, gap, others]), name, f"{name}: {alt}")
+
+
 def _sized(panel: Pixels) -> Pixels:
     return panel if panel.shape[:2] == (PANEL, PANEL) else crop_resize(panel, None, (PANEL, PANEL), "bicubic")
 
@@ -60,14 +72,21 @@ def _beside(panels: Sequence[Pixels]) -> Pixels:
     return canvas
 
 
-def _strips(responses: NDArray[np.float32], names: Sequence[str], colours: Colours, top: float) -> Pixels:
-    """Every class's responses as a small grey picture under its name and colour."""
-    rows = max(1, round(len(names) / 11))
+def _strips(
+    responses: NDArray[np.float32],
+    names: Sequence[str],
+    colours: Colours,
+    top: float,
+    width: int = _WIDTH,
+    rows: int | None = None,
+) -> Pixels:
+    """Every class's responses as a small grey picture under its name and colour, in rows over a width in pixels."""
+    rows = rows or max(1, round(len(names) / 11))
     columns = -(-len(names) // rows)
-    pitch = (_WIDTH + _GAP) / columns
+    pitch = (width + _GAP) / columns
     side = min(int(pitch) - _GAP, PANEL // 2)
     height = _LINE + side + 2 * _GAP
-    strip = Image.new("RGB", (_WIDTH, rows * height), (_BACK, _BACK, _BACK))
+    strip = Image.new("RGB", (width, rows * height), (_BACK, _BACK, _BACK))
     pen, font = ImageDraw.Draw(strip), ImageFont.load_default(12)
     grey = np.round(np.clip(resized(responses, (side, side)) / top, 0, 1) * 255).astype(np.uint8)
     for k, name in enumerate(names):
