@@ -53,6 +53,89 @@ def test_keypoints_come_back_through_a_smooth_field():
     np.testing.assert_allclose(flow.transfer(displacement, points), chosen + 0.5)
 
 
+IDENTITY, TRANSLATION = np.zeros((60, 80, 2)), np.broadcast_to([6.0, -4.0], (60, 80, 2))
+
+
+def affine(matrix, offset, size):
+    """The field of x -> matrix x + offset, and its inverse on points."""
+    y, x = np.indices(size) + 0.5
+    places = np.stack([x, y], axis=-1)
+    return places @ np.transpose(matrix) + offset - places, lambda points: (points - offset) @ np.linalg.inv(matrix).T
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.eye(2),
+        [[1.3, 0.2], [-0.1, 0.8]],
+        [[0.5, 0], [0, 2]],
+        [[-1, 0], [0, 1]],
+        [[np.cos(0.6), -np.sin(0.6)], [np.sin(0.6), np.cos(0.6)]],
+    ],
+)
+def test_an_affine_field_is_inverted_to_the_nearest_pixel(matrix):
+    field, inverse = affine(matrix, [3.3, -2.7], (60, 80))
+    generator = np.random.default_rng(4)
+    origins = generator.uniform(2, [78, 58], (40, 2))
+    points = origins @ np.transpose(matrix) + [3.3, -2.7]
+    np.testing.assert_allclose(inverse(points), origins)
+    stretch = np.linalg.svd(np.asarray(matrix, dtype=float), compute_uv=False)
+    bound = np.sqrt(0.5) * stretch[0] / stretch[1]  # of the nearest landing, seen from the source
+    assert np.linalg.norm(flow.transfer(field, points) - origins, axis=1).max() <= bound + 1e-9
+
+
+CORNERS = {
+    "top left": (slice(0, 15), slice(0, 20)),
+    "top right": (slice(0, 15), slice(60, 80)),
+    "bottom left": (slice(45, 60), slice(0, 20)),
+    "bottom right": (slice(45, 60), slice(60, 80)),
+}
+
+
+@pytest.mark.parametrize("corner", CORNERS.values(), ids=CORNERS)
+@pytest.mark.parametrize("right", [IDENTITY, TRANSLATION, affine([[1.1, 0.1], [0, 0.9]], [-2, 3], (60, 80))[0]])
+def test_a_field_that_is_right_but_for_one_corner_carries_every_keypoint_right(right, corner):
+    generator = np.random.default_rng(5)
+    y, x = np.indices((60, 80))
+    wrong = right.copy()
+    aim = generator.permutation(np.argwhere(np.ones((60, 80))))[: wrong[corner][..., 0].size] + 0.5
+    fixed = aim[:, ::-1].reshape(*wrong[corner].shape) - np.stack([x, y], axis=-1)[corner] - 0.5
+    for field in (_with(wrong, corner, fixed), _with(wrong, corner, _shifted(right, corner))):
+        spared = np.ones((60, 80), dtype=bool)
+        spared[corner] = False
+        spared[:2] = spared[-2:] = spared[:, :2] = spared[:, -2:] = False
+        pixels = generator.permutation(np.argwhere(spared))[:60]
+        keypoints = pixels[:, ::-1] + 0.5 + right[tuple(pixels.T)]
+        np.testing.assert_allclose(
+            flow.transfer(field, keypoints), pixels[:, ::-1] + 0.5, atol=3
+        )  # a wrong pixel beside the right one is as good
+
+
+def _with(field, corner, values):
+    changed = np.array(field)
+    changed[corner] = values
+    return changed
+
+
+def _shifted(right, corner):
+    """A corner that is displaced as a whole, into the middle of the picture."""
+    rows, columns = corner
+    return right[corner] + [40 - (columns.start + columns.stop) / 2, 30 - (rows.start + rows.stop) / 2]
+
+
+def test_cells_that_are_wrong_in_one_corner_move_no_keypoint_elsewhere():
+    cells = np.zeros((14, 14, 2))
+    cells[:4, :4] = [5, 6]  # onto cells 5 to 9
+    dense = flow.interpolate(cells, (16, 16), (8, 8), (224, 224))
+    points = np.random.default_rng(6).uniform(90, 220, (50, 2))
+    landed = flow.transfer(dense, points)
+    assert np.abs(landed - points).max() <= 0.5
+
+
+def test_of_two_equal_pixels_the_first_is_taken():
+    assert flow.transfer(np.zeros((4, 6, 2)), [[3.0, 2.0]]).tolist() == [[2.5, 1.5]]
+
+
 def test_a_warped_picture_is_the_target_at_the_displaced_pixel():
     picture = np.random.default_rng(2).random((12, 15, 3))
     seen = flow.warp(picture, np.broadcast_to([2.0, 1.0], (12, 15, 2)))

@@ -10,11 +10,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import label, map_coordinates
 
 from vestige.errors import VestigeError
 
 _DEGREE = 3
+
+_SLACK = 1 / 64
+"""Of the picture's longer side: pixels that land by so much farther from a keypoint than the nearest may be its."""
+
+_ABOUT = 1 / 4
+"""Of the picture's sides: the standard deviation of the Gaussian within which displacements are to agree."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
 
 def interpolate(
@@ -54,7 +62,13 @@ def interpolate(
 
 
 def transfer(displacement: npt.ArrayLike, keypoints: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Where the target's keypoints land in the source: k lands on the pixel p that minimises ``|p + w(p) - k|``.
+    """Where the target's keypoints land in the source: k lands on the pixel p with ``p + w(p) = k``, or nearly.
+
+    Where a field folds or tears, pixels of several places are displaced to k. Those that come about as near to it as
+    the nearest fall into connected regions; k lands in the region whose displacement agrees best with the field about
+    it, on the pixel that minimises ``|p + w(p) - k|``. How well is the mean distance of the displacement of that pixel
+    from those of all others, which count the less the farther off they are (by a Gaussian a quarter of the picture
+    wide).
 
     Args:
         displacement: w, ``(height, width, 2)`` in pixels, of every pixel of the source: from :func:`interpolate`.
@@ -71,9 +85,39 @@ def transfer(displacement: npt.ArrayLike, keypoints: npt.ArrayLike) -> npt.NDArr
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
         raise VestigeError(f"keypoints of shape {points.shape}: expected finite numbers (K, 2)")
     y, x = np.indices(values.shape[:2]) + 0.5
-    landing_x, landing_y = (x + values[..., 0]).ravel(), (y + values[..., 1]).ravel()
-    chosen = [int(np.argmin((landing_x - k[0]) ** 2 + (landing_y - k[1]) ** 2)) for k in points]
-    return np.stack([x.ravel()[chosen], y.ravel()[chosen]], axis=-1)
+    landing_x, landing_y = x + values[..., 0], y + values[..., 1]
+    chosen = [_landing(values, np.hypot(landing_x - k[0], landing_y - k[1])) for k in points]
+    return np.array([(column + 0.5, row + 0.5) for row, column in chosen], dtype=np.float64).reshape(-1, 2)
+
+
+def _landing(values: npt.NDArray[np.float64], distances: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """(row, column) of the pixel that a keypoint lands on, from how far off each lands ``(height, width)``."""
+    width = int(distances.shape[1])
+    nearest: tuple[int, int] = divmod(int(np.argmin(distances)), width)
+    within = distances[nearest] + _SLACK * max(distances.shape)
+    pixels = np.flatnonzero(distances <= within)
+    rows, columns = np.divmod(pixels, width)
+    top, left = rows.min(), columns.min()
+    window = distances[top : rows.max() + 1, left : columns.max() + 1]
+    regions, count = label(window <= within, _EIGHT_NEIGHBOURS)
+    if count == 1:
+        return nearest
+    found: list[tuple[float, float, tuple[int, int]]] = []
+    for region in range(1, count + 1):
+        own = pixels[regions[rows - top, columns - left] == region]
+        at = divmod(int(own[np.argmin(distances.flat[own])]), width)
+        found.append((round(_disagreement(values, at), 6), float(distances[at]), at))  # rounded: ties are ties
+    return min(found)[2]
+
+
+def _disagreement(values: npt.NDArray[np.float64], at: tuple[int, int]) -> float:
+    """The mean distance, in pixels, of the displacement at (row, column) from those about it."""
+    rows, columns = (
+        np.exp(-(((np.arange(length) - place) / (_ABOUT * length)) ** 2) / 2)
+        for length, place in zip(values.shape, at, strict=False)
+    )
+    apart = np.hypot(*np.moveaxis(values - values[at], -1, 0))
+    return float(rows @ apart @ columns / (rows.sum() * columns.sum()))
 
 
 def warp(picture: npt.ArrayLike, displacement: npt.ArrayLike) -> npt.NDArray[np.float64]:
