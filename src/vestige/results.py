@@ -23,8 +23,9 @@ class Row:
         metric: what was measured, such as ``nme_inter_ocular``.
         subset: of the examples, points or classes; ``all``, or a name.
         value: the number.
-        ci95: its 95 % confidence interval (bootstrap over test examples), or None where there is none.
-        n: how many test examples it is over.
+        ci95: its 95 % confidence interval (bootstrap over groups of test examples), or None where there is none.
+        n: how many test examples it is over; in the sweep, training views for ``oof_`` metrics, what was tried for
+            ``train_`` and ``cv_``, and peaks for those of peaks.
         layer, readout, backbone, seed: given where they vary.
     """
 
