@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+
+from vestige.features import extract
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(tiny, scenes):
@@ -15,6 +18,14 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(tiny, scenes):
     assert len([name for name in unbroken if "/c/" in name]) == 6
     assert len([name for name in unbroken if "/problems/" in name]) == 4
     assert tiny.store_bytes(folder / "killed") == unbroken
+
+
+def test_killed_in_its_first_chunk_it_goes_on_at_the_last_batch(tiny, scenes, tmp_path):
+    said = json.loads((scenes / "killed_early" / "said.json").read_text())
+    assert 0 < said["decoded"] <= 300 - 3 * 32
+    whole = extract(tiny.backbone(), tiny.crops(300), tiny.READS, cache=tmp_path)
+    assert said["got"] == [hashlib.sha256(each.read().tobytes()).hexdigest() for each in whole]
+    assert tiny.store_bytes(scenes / "killed_early" / "cache") == tiny.store_bytes(tmp_path)
 
 
 def test_of_two_processes_one_computes_and_both_read(scenes):

@@ -18,6 +18,7 @@ from vestige.features import ExtractOptions, Features, Readout, extract, list_st
 from vestige.features.digests import crc32c, file_crc32c, zeros_crc32c
 from vestige.features.locks import StoreLock
 from vestige.features.scaled import factors_of, scaled
+from vestige.features.writer import StoreWriter
 
 N, BATCH = 610, 32
 READS = [("scores", Readout("vector"))]
@@ -227,6 +228,26 @@ def test_stopped_anywhere_it_goes_on_at_the_last_batch_with_the_same_bytes(tiny,
     assert stop <= told[0] < stop + BATCH
     run(tiny, tmp_path / "unbroken", reads=reads)
     assert tiny.store_bytes(tmp_path / "stopped") == tiny.store_bytes(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("chunk", [0, 1])
+def test_killed_between_the_last_batch_of_a_chunk_and_its_end(tiny, whole, tmp_path, monkeypatch, chunk):
+    finish = StoreWriter.finish_chunk
+
+    def stopping(writer: StoreWriter) -> None:
+        if writer.missing[0] == chunk:
+            raise StopError
+        finish(writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreWriter, "finish_chunk", stopping)
+        with pytest.raises(StopError):
+            run(tiny, tmp_path)
+    told: list[int] = []
+    (features,) = run(tiny, tmp_path, progress=lambda done, _total: told.append(done))
+    assert told[0] == (512, N)[chunk]
+    assert np.array_equal(features.read(), whole[1])
+    assert tiny.store_bytes(tmp_path) == tiny.store_bytes(whole[0])
 
 
 @pytest.mark.parametrize("name", ["0.partial", "rows.partial"])

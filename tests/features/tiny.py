@@ -146,6 +146,24 @@ def _chunks(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.glob("killed/*/c/*/0")}
 
 
+def killed_early(folder: Path) -> None:
+    """Extract less than a chunk, killed half way; then count what is decoded by the process that goes on."""
+    n, cache = 300, folder / "cache"
+
+    def work() -> None:
+        decoded: list[int] = []
+        features = extract(backbone(), crops(n, 0.001, told=decoded.append), READS, cache=cache)
+        got = [hashlib.sha256(each.read().tobytes()).hexdigest() for each in features]
+        (folder / "said.json").write_text(json.dumps({"decoded": len(decoded), "got": got}))
+
+    process = _forked(work)
+    while sum(path.read_bytes().count(b"\n") for path in cache.rglob("rows.partial")) < 2 * 4:
+        time.sleep(0.001)
+    os.kill(process, signal.SIGKILL)
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+    assert os.waitpid(_forked(work), 0)[1] == 0
+
+
 def together(folder: Path) -> None:
     """Two processes that want the same stores at the same time; each tells what it decoded and what it got."""
 
@@ -192,6 +210,6 @@ def memory(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for scene in (killed, together, limited, memory):
+    for scene in (killed, killed_early, together, limited, memory):
         (Path(sys.argv[1]) / scene.__name__).mkdir()
         scene(Path(sys.argv[1]) / scene.__name__)

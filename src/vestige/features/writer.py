@@ -100,6 +100,10 @@ class StoreWriter:
         ]
         self._left = {i: self._read_steps(i) for i in self.missing}
         self.begun = {i: left.rows for i, left in self._left.items() if left.rows}
+        for chunk, rows in self.begun.items():
+            if rows == len(description.rows(chunk)):  # killed before it was finished
+                self.start(chunk)
+                self.finish_chunk()
 
     def _adopt(self) -> None:
         try:
