@@ -119,7 +119,8 @@ SEED = whole(0, 2**32 - 1)
 BATCH = whole(1, 512)
 SHARE = Bounds(0, 1, above=True)
 QUANTILE = Bounds(0, 1)
-BOX_MARGIN = Bounds(0, 10)
+BOX_MARGIN = Bounds(0, 4)
+"""Of a crop, to nine times the object's side: of more, next to nothing would be seen of it."""
 PCK_ALPHA = SHARE
 LOOK_BACKS = whole(0, 10)
 UNTRAINED = whole(0, 100)

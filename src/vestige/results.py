@@ -53,7 +53,8 @@ class Results:
     Attributes:
         task: ``landmarks``, ``keypoints``, ...
         config: every option, resolved, seeds included.
-        data: ``train`` and ``test``: spec, fingerprint, n, groups (which folds and resamples keep together), skipped.
+        data: ``train`` and ``test``: spec, fingerprint, n, boxes (how many have one), groups (which folds and resamples
+            keep together), skipped.
         backbone: spec, weights_sha256, layer, readout, dim.
         ridge: alphas, at_boundary, form.
         rows: exactly one per (method, metric, subset), at the layer chosen on training folds.
@@ -123,6 +124,7 @@ class _Data(TypedDict, total=False):
     spec: str
     fingerprint: str
     n: Count
+    boxes: Count
     groups: Count
     skipped: Count
     problems: list[str]

@@ -119,8 +119,26 @@ def test_predict_agrees_with_the_run(vestige, run, data):
 
 
 def test_predict_says_when_it_takes_the_whole_picture(vestige, run, data):
-    _, said = vestige("predict", run, data / "test" / "000.png", "-o", data / "whole")
+    words = ["predict", run, data / "test" / "000.png", "-o", data / "whole"]
+    _, said = vestige(*words, status=2)
+    assert "--whole-picture" in said
+    assert not (data / "whole").exists()
+    _, said = vestige(*words, "--whole-picture")
     assert "whole picture" in said
+
+
+def test_predict_reads_a_data_set_and_says_by_its_status_that_one_was_not_done(vestige, run, data, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    _, said = vestige("predict", run, f"300w:{data}/test", bad, "-o", tmp_path / "out", status=1)
+    assert "bad.png" in said
+    document = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert len(document["predictions"]) == len(Run(run).examples()["ids"])
+    assert [failure["image"] for failure in document["failed"]] == [str(bad)]
+    _, said = vestige("predict", run, bad, "--box", "1,2,3,inf", "-o", tmp_path / "none", status=2)
+    assert "--box 1,2,3,inf: expected" in said
+    vestige("predict", run, bad, "--box", "1,2,30,40", "-o", tmp_path / "none", status=2)
+    assert not (tmp_path / "none").exists()
 
 
 def test_report_is_written_again_from_the_folder_alone(vestige, run, data):

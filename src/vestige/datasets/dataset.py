@@ -101,6 +101,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "spec": dataset.spec,
         "fingerprint": dataset.fingerprint,
         "n": len(dataset),
+        "boxes": sum(example.box is not None for example in dataset),
         "groups": len({example.group for example in dataset}),
         "skipped": len(dataset.skipped),
         "problems": [str(problem) for problem in dataset.skipped[:100]],

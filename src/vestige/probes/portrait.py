@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from vestige.errors import VestigeError
+from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.geometry import Box
-from vestige.images import ImageFile, Pixels
+from vestige.geometry import Box, check_box
+from vestige.images import ImageFile, Pixels, picture_size
 from vestige.probes.attributes import Attributes
 from vestige.probes.linear import Source
 from vestige.probes.methods import Method
@@ -50,29 +51,29 @@ class Part:
 
     def descriptor(self) -> tuple[Source, tuple[float, ...]]:
         """What makes the descriptor that the run reads: two runs with the same read the same numbers."""
-        return self.source, tuple(np.round(self.prediction.seen, 3).tolist())
+        return self.source, tuple(np.round(self.prediction.looked.seen, 3).tolist())
 
     def to_json(self) -> dict[str, Any]:
         """The prediction, and what it was read from."""
         said = self.prediction.to_json()
-        own = {key: value for key, value in said.items() if key not in ("image", "size", "box")}
+        own = {key: value for key, value in said.items() if key not in ("image", "size", "box", "seen")}
         source = {"backbone": self.source.backbone, "layer": self.source.layer, "readout": self.source.readout}
-        return {"run": str(self.run), "task": self.task, **source, "seen": self.prediction.seen.tolist(), **own}
+        return {"run": str(self.run), "task": self.task, **source, "seen": self.prediction.looked.seen.tolist(), **own}
 
     def panel(self) -> Panel:
         """How it is drawn."""
-        found = self.prediction
+        found, seen = self.prediction, self.prediction.looked.seen
         if isinstance(found, Prediction):
-            return PointsPanel(f"{len(found.points)} {self.task}", self.layer, found.seen, found.points)
+            return PointsPanel(f"{len(found.points)} {self.task}", self.layer, seen, found.points)
         task, values = found.task, found.values
         if isinstance(task, Pixelwise):
-            return ColoursPanel(f"colours, {task.size} × {task.size}", self.layer, found.seen, task.as_pixels(values))
+            return ColoursPanel(f"colours, {task.size} × {task.size}", self.layer, seen, task.as_pixels(values))
         if isinstance(task, Segmentation):
             maps = task.cells(values[None])[0]
             title = f"classes, {task.grid} × {task.grid}; brighter: higher response, one scale"
-            return MapsPanel(title, self.layer, found.seen, maps, task.table.names, task.colours)
+            return MapsPanel(title, self.layer, seen, maps, task.table.names, task.colours)
         if isinstance(task, Attributes):
-            return ReadingsPanel("attributes", self.layer, found.seen, tuple(task.readings(values)))
+            return ReadingsPanel("attributes", self.layer, seen, tuple(task.readings(values)))
         raise VestigeError(f"{self.run}: a portrait cannot show {self.task}")
 
 
@@ -99,7 +100,7 @@ class Portrait:
         """All predictions, and whether they were read from one descriptor."""
         return {
             "image": str(self.path),
-            "size": list(self.parts[0].prediction.size),
+            "size": list(self.parts[0].prediction.looked.size),
             "box": None if self.box is None else self.box.tolist(),
             "one_descriptor": bool(self.shared),
             "readings": [part.to_json() for part in self.parts],
@@ -134,11 +135,14 @@ def read_portrait(
         load_predictor(run, category if task == "keypoints" else None, look_back=False)
         for run, task in zip(runs, tasks, strict=True)
     ]
+    example = Example(str(path), str(path), ImageFile(path), box)
+    if box is not None:
+        check_box(box, picture_size(example.image), "--box")
     parts = []
     for run, task, predictor in zip(runs, tasks, predictors, strict=True):
         reader = readers(run)
         check_weights([predictor.method], reader)
-        (prediction,) = predictor.predict([path], [box], reader)
+        (prediction,) = predictor.predict([example], reader)
         parts.append(Part(run.folder, task, _source_of(predictor, run), prediction))
     return Portrait(path, box, tuple(parts))
 

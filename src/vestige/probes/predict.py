@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import Box, Points, whole_picture
-from vestige.images import ImageFile, Pixels, draw_points
+from vestige.images import ImageFile, Pixels, draw_points, picture_size
 from vestige.probes.evaluate_vectors import read_vectors
 from vestige.probes.methods import Method, Setup
 from vestige.probes.points import predict_points
@@ -23,136 +22,130 @@ from vestige.probes.views import example_views
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The points that a run reads out of one photograph.
+class Looked:
+    """What was looked at.
 
     Attributes:
-        path: of the photograph.
-        size: its width and height in pixels.
-        box: ``(4,)`` that was looked at.
+        example: the picture, and the object's box where one was given.
+        size: width and height of the picture in pixels.
         seen: ``(4,)``: what the network saw of it: the square about the box with its margin, or the whole picture.
+    """
+
+    example: Example
+    size: tuple[int, int]
+    seen: Box
+
+    @property
+    def box(self) -> Box:
+        """``(4,)``: the object's box, or the whole picture."""
+        return whole_picture(*self.size) if self.example.box is None else np.asarray(self.example.box)
+
+    @property
+    def name(self) -> str:
+        """The picture's file, or its id where it is in none."""
+        return str(self.path or self.example.id)
+
+    @property
+    def path(self) -> Path | None:
+        """The picture's file; None where it is in none."""
+        image = self.example.image
+        return image.path if isinstance(image, ImageFile) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The picture, its size, and the two boxes."""
+        boxes = {"box": self.box.tolist(), "seen": self.seen.tolist()}
+        return {"image": self.name, "size": list(self.size), **boxes}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The points that a run reads out of one picture.
+
+    Attributes:
+        looked: what was looked at.
         points: ``(K, 2)`` in pixels.
         names: of the points.
     """
 
-    path: Path
-    size: tuple[int, int]
-    box: Box
-    seen: Box
+    looked: Looked
     points: Points
     names: tuple[str, ...]
 
+    @property
+    def numbers(self) -> Points:
+        """All that was predicted."""
+        return self.points
+
     def to_json(self) -> dict[str, Any]:
         """Names and coordinates."""
-        return {
-            "image": str(self.path),
-            "size": list(self.size),
-            "box": self.box.tolist(),
-            "points": [
-                {"name": name, "x": round(x, 3), "y": round(y, 3)}
-                for name, (x, y) in zip(self.names, self.points.tolist(), strict=True)
-            ],
-        }
+        points = [
+            {"name": name, "x": round(x, 3), "y": round(y, 3)}
+            for name, (x, y) in zip(self.names, self.points.tolist(), strict=True)
+        ]
+        return {**self.looked.to_json(), "points": points}
 
     def picture(self, pixels: Pixels) -> Pixels:
         """The photograph with its points drawn."""
         return draw_points(pixels, self.points)
 
 
-def predict_images(
-    setup: Setup, method: Method, paths: Sequence[Path], boxes: Sequence[Box | None], reader: Reader
-) -> list[Prediction]:
-    """Read the points out of photographs by a method's last stage.
-
-    Args:
-        setup: of the run.
-        method: of the run.
-        paths: of the photographs.
-        boxes: ``(4,)`` each, in pixels, or None: the whole picture, squashed to the square.
-        reader: of features.
-
-    Raises:
-        VestigeError: where a photograph cannot be read or a box lies outside of it.
-    """
-    examples, sizes = _photographs(paths, boxes)
-    views = example_views(examples, setup.box_margin)
-    predicted = predict_points(method.model, views, reader)
-    names = tuple(setup.markup.points)
-    looked_at = [
-        whole_picture(*size) if box is None else np.asarray(box) for size, box in zip(sizes, boxes, strict=True)
-    ]
-    return [
-        Prediction(*found, names)
-        for found in zip(paths, sizes, looked_at, views.boxes, predicted.stages[-1], strict=True)
-    ]
-
-
 @dataclass(frozen=True)
 class VectorPrediction:
-    """What a vector run reads out of one photograph.
+    """What a vector run reads out of one picture.
 
     Attributes:
-        path: of the photograph.
-        size: its width and height in pixels.
-        seen: ``(4,)``: what the network saw.
+        looked: what was looked at.
         values: ``(t,)``.
         task: what they are.
     """
 
-    path: Path
-    size: tuple[int, int]
-    seen: Box
+    looked: Looked
     values: Numbers
     task: VectorTask[Any]
 
+    @property
+    def numbers(self) -> Numbers:
+        """All that was predicted."""
+        return self.values
+
     def to_json(self) -> dict[str, Any]:
         """What the task says of the values."""
-        return {
-            "image": str(self.path),
-            "size": list(self.size),
-            "box": self.seen.tolist(),
-            **self.task.describe(self.values),
-        }
+        return {**self.looked.to_json(), **self.task.describe(self.values)}
 
     def picture(self, pixels: Pixels) -> Pixels:
         """The values as the task draws them."""
         return self.task.picture(self.values, pixels)
 
 
-def predict_vectors(
-    task: VectorTask[Any], method: VectorMethod, paths: Sequence[Path], boxes: Sequence[Box | None], reader: Reader
-) -> list[VectorPrediction]:
-    """Read a task's vector out of photographs by a method's last stage; arguments as :func:`predict_images`.
+def predict_images(setup: Setup, method: Method, examples: Sequence[Example], reader: Reader) -> list[Prediction]:
+    """Read the points out of pictures by a method's last stage.
+
+    Args:
+        setup: of the run.
+        method: of the run.
+        examples: pictures, each with the object's box, or without one: the whole picture, squashed to the square.
+        reader: of features.
 
     Raises:
-        VestigeError: where a photograph cannot be read or a box lies outside of it.
+        VestigeError: where a picture cannot be read.
     """
-    examples, sizes = _photographs(paths, boxes)
+    views = example_views(examples, setup.box_margin)
+    predicted = predict_points(method.model, views, reader)
+    names = tuple(setup.markup.points)
+    return [
+        Prediction(Looked(example, picture_size(example.image), seen), points, names)
+        for example, seen, points in zip(examples, views.boxes, predicted.stages[-1], strict=True)
+    ]
+
+
+def predict_vectors(
+    task: VectorTask[Any], method: VectorMethod, examples: Sequence[Example], reader: Reader
+) -> list[VectorPrediction]:
+    """Read a task's vector out of pictures by a method's last stage; arguments and errors as :func:`predict_images`."""
     views = task.test_views(examples)
     predicted = read_vectors(method.probe, views, reader)
     last = list(task.stages(method.name, predicted, method.refinement).values())[-1]
     return [
-        VectorPrediction(path, size, box, values, task)
-        for path, size, box, values in zip(paths, sizes, views.boxes, last, strict=True)
+        VectorPrediction(Looked(example, picture_size(example.image), seen), values, task)
+        for example, seen, values in zip(examples, views.boxes, last, strict=True)
     ]
-
-
-def _photographs(paths: Sequence[Path], boxes: Sequence[Box | None]) -> tuple[list[Example], list[tuple[int, int]]]:
-    """The photographs as examples, with their sizes."""
-    examples, sizes = [], []
-    for path, box in zip(paths, boxes, strict=True):
-        image = ImageFile(path)
-        height, width = image.read().shape[:2]
-        if box is not None:
-            _check_box(box, path, width, height)
-        examples.append(Example(str(path), str(path), image, box))
-        sizes.append((width, height))
-    return examples, sizes
-
-
-def _check_box(box: Box, path: Path, width: int, height: int) -> None:
-    x0, y0, x1, y1 = box.tolist()
-    if not (x0 < x1 and y0 < y1):
-        raise VestigeError(f"--box {x0:g},{y0:g},{x1:g},{y1:g}: expected x0,y0,x1,y1 with x0 < x1 and y0 < y1")
-    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-        raise VestigeError(f"--box {x0:g},{y0:g},{x1:g},{y1:g}: lies outside of {path} ({width} x {height} pixels)")

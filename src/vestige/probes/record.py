@@ -13,9 +13,9 @@ import numpy as np
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.errors import VestigeError
+from vestige.example import Example
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
-from vestige.geometry import Box
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.evaluate_keypoints import evaluate_keypoints
 from vestige.probes.evaluate_vectors import evaluate_vectors
@@ -248,11 +248,15 @@ class Predictor:
 
     Attributes:
         method: of the run, or of one of its classes.
-        predict: photographs, boxes (None: the whole picture) and a reader to predictions.
+        stage: of the method, that predicts: its last.
+        predict: pictures, with their boxes (None: the whole picture), and a reader to predictions.
+        markup: the name of the points' markup; "" for what are no points.
     """
 
     method: Method | VectorMethod
-    predict: Callable[[Sequence[Path], Sequence[Box | None], Reader], Sequence[Prediction | VectorPrediction]]
+    stage: str
+    predict: Callable[[Sequence[Example], Reader], Sequence[Prediction | VectorPrediction]]
+    markup: str = ""
 
 
 def load_predictor(source: Run, category: str | None, *, look_back: bool = True) -> Predictor:
@@ -279,13 +283,15 @@ def load_predictor(source: Run, category: str | None, *, look_back: bool = True)
         return _point_predictor(setup, methods[-1], look_back=look_back)
     saved = load_vectors(source.probe_folder, ["ridge"])
     method = saved.method("ridge")
-    return Predictor(method, partial(predict_vectors, open_vector_task(saved), method))
+    opened = open_vector_task(saved)
+    stage = list(opened.stages(method.name, np.zeros((0, len(method.probe.intercept)), np.float32), method.refinement))
+    return Predictor(method, stage[-1], partial(predict_vectors, opened, method))
 
 
 def _point_predictor(setup: Setup, method: Method, *, look_back: bool) -> Predictor:
     if not look_back:
         method = replace(method, model=replace(method.model, look_backs=()))
-    return Predictor(method, partial(predict_images, setup, method))
+    return Predictor(method, method.stages[-1], partial(predict_images, setup, method), setup.markup.name)
 
 
 def check_weights(methods: Sequence[Method | VectorMethod], reader: Reader) -> None:

@@ -97,7 +97,7 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
     Raises:
         VestigeError: where the margin is out of its range, or a picture without a box cannot be read.
     """
-    BOX_MARGIN.check("--box-margin", margin)
+    BOX_MARGIN.check("box_margin", margin)
     boxes = [
         scaled_about_centre(example_box(example), centre) if example.box is None else square_about(example.box, margin)
         for example in examples
