@@ -135,7 +135,7 @@ def test_who_sits_is_read_by_those_who_know_its_class(runs):
 MISTAKES = {
     "no picture": (["--box", "1,2,3,4"], "portrait.txt", "expected a picture's name"),
     "no box": (["--box", "1,2,3"], "p.png", "--box 1,2,3: expected x0,y0,x1,y1"),
-    "outside": (["--box", "500,500,600,600"], "p.png", "lies outside of"),
+    "outside": (["--box", "500,500,600,600"], "p.png", "lies outside its picture"),
     "no classes": (["--class", "cat"], "p.png", "--class cat: none of the runs has classes"),
 }
 

@@ -14,6 +14,7 @@ from vestige.cli import (
     directions,
     layers,
     portrait,
+    predict,
     probe,
     probe_attributes,
     probe_segmentation,
@@ -51,7 +52,7 @@ def _options(
     del version  # its callback has done it
 
 
-for group in (demo, layers, directions, compare, trained, portrait, report, cache):
+for group in (demo, layers, directions, compare, trained, predict, portrait, report, cache):
     group.add_to(app)
 probe_segmentation.add_to(probe.app)
 probe_attributes.add_to(probe.app)

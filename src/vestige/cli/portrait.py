@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import console, listening
 from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
+from vestige.errors import VestigeError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,13 +60,15 @@ def portrait(
     numbers = output.with_suffix(".json")
     for path in (output, numbers):
         refuse_existing(path, overwrite=overwrite)
+    if output.exists() and image.exists() and output.samefile(image):
+        raise VestigeError(f"-o {output}: is the photograph itself; choose another name")
     found_box = None if box is None else np.array(o.parse_box(box))
     with listening() as listener:
         listener.say(f"reading {image}")
         found = read_portrait(
             image,
             [Run(folder) for folder in run],
-            lambda source: reader_of(source, device, listener.count),
+            lambda source: replace(reader_of(source, device, listener.count), keep=False),
             found_box,
             category,
         )

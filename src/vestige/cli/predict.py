@@ -54,7 +54,7 @@ def predict(
     ] = "vestige",
     store: Annotated[bool, typer.Option("--store", help="Keep the pictures' features in the cache.")] = False,
     device: o.Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the predictions in the folder.")] = False,
+    overwrite: o.Replace = False,
 ) -> None:
     """Read a run's points, colours, classes or attributes out of photographs: pictures, and a JSON with coordinates in
     image pixels.

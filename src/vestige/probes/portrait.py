@@ -137,7 +137,7 @@ def read_portrait(
     ]
     example = Example(str(path), str(path), ImageFile(path), box)
     if box is not None:
-        check_box(box, picture_size(example.image), "--box")
+        check_box(box, picture_size(example.image), f"{path}: --box")
     parts = []
     for run, task, predictor in zip(runs, tasks, predictors, strict=True):
         reader = readers(run)
