@@ -131,6 +131,7 @@ def test_page_and_figures(tmp_path):
         "metric-against-layer.png",
         "class-colours-run.png",
         "class-maps-run.png",
+        "probabilities-run.png",
     }
 
 
