@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from himalaya.ridge import RidgeCV as HimalayaRidgeCV
 from sklearn.base import clone
@@ -113,7 +114,29 @@ def test_clone_pickle_pandas_and_one_target() -> None:
     np.testing.assert_array_equal(back.predict(frame), model.predict(frame))
     assert 0.3 < model.score(frame, Y) <= 1
     single = RidgeCV(ALPHAS).fit(X, Y[:, 0])
-    assert (single.coef_.shape, single.intercept_.shape, single.alpha_.shape) == ((1, 9), (1,), (1,))
+    assert (single.coef_.shape, np.shape(single.intercept_), single.alpha_.shape) == ((9,), (), (1,))
     assert single.predict(X).shape == (60,)
     streamed = RidgeCV(ALPHAS).partial_fit(X, Y[:, 0])
     assert pickle.loads(pickle.dumps(streamed)).predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_of_pandas_and_polars_are_read_with_their_names(frame: Any) -> None:
+    X, Y = data()
+    names = [f"x{k}" for k in range(X.shape[1])]
+    table = frame({name: X[:, k] for k, name in enumerate(names)})
+    targets = frame({f"y{k}": Y[:, k] for k in range(Y.shape[1])})
+    ours = RidgeCV(ALPHAS).fit(table, targets)
+    assert ours.feature_names_in_.tolist() == names
+    np.testing.assert_allclose(ours.predict(table), RidgeCV(ALPHAS).fit(X, Y).predict(X))
+    assert RidgeCV(ALPHAS).fit(table, targets["y0"]).predict(table).shape == (60,)
+
+
+def test_one_dimensional_y_and_float16_are_as_sklearns() -> None:
+    X, Y = data()
+    ours, theirs = RidgeCV([1.0]).fit(X, Y[:, 0]), Ridge(1.0).fit(X, Y[:, 0])
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9)
+    assert ours.intercept_ == pytest.approx(theirs.intercept_, rel=1e-9)
+    half = RidgeCV([1.0]).fit(X.astype(np.float16), Y)
+    assert half.coef_.dtype == np.float32
+    np.testing.assert_allclose(half.coef_, RidgeCV([1.0]).fit(X, Y).coef_, atol=2e-2)

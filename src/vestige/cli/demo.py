@@ -58,7 +58,7 @@ def demo(
         for task, (specs, probe) in _tasks().items():
             run = Run(output / task)
             if overwrite or not run.finished:
-                console.print(f"[bold]{task}[/]")
+                console.print(task, style="bold")
                 found = probe(*open_train_test(*specs), reader, listener.say)
                 made = start_run(run.folder, overwrite=overwrite)
                 results = record(made, found, command_line())

@@ -43,7 +43,7 @@ def main() -> None:
 def _stop(message: str) -> None:
     from vestige.cli.console import console
 
-    console.print("[bold red]error:[/]", end=" ")
+    console.print("error:", style="bold red", end=" ")
     console.print(message, markup=False, highlight=False, soft_wrap=True)
     sys.exit(2)
 

@@ -215,7 +215,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
             raise VestigeError(f"{run.folder}: holds a run of other data, network or layers; choose another -o")
         console.print(f"{experiment.name}: kept, finished before")
         return run
-    console.print(f"[bold]{experiment.name}[/]")
+    console.print(experiment.name, style="bold")
     made = start_run(run.folder)
     write_json(note, told, overwrite=True)
     experiment.perform(made, specs, asked.network, reader, listener.say, command_line())

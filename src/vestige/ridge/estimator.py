@@ -32,8 +32,9 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
     Attributes:
         alpha_: (t,) chosen alphas.
         alphas_: (A,) tried alphas.
-        coef_: (t, d) coefficients, also where y has one dimension.
-        intercept_: (t,).
+        coef_: (t, d) coefficients; (d,) where y has one dimension, as scikit-learn's.
+        intercept_: (t,); a number where y has one dimension.
+        feature_names_in_: the columns' names, where X is a pandas or polars frame.
         scores_: (A, t) mean over folds of the validation mean squared error.
         solution_: the whole `RidgeSolution`.
     """
@@ -115,7 +116,7 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if first:
             n_folds = self.cv if isinstance(self.cv, int) else check_cv(self.cv).get_n_splits()
-            dtype = self.dtype or ("float32" if X.dtype == np.float32 else "float64")
+            dtype = self.dtype or ("float64" if X.dtype == np.float64 else "float32")
             self._one_dimensional = y.ndim == 1
             self.moments_ = Moments(X.shape[1], 1 if y.ndim == 1 else y.shape[1], n_folds, dtype, self.device)
         if fold is None:
@@ -148,13 +149,15 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
 
     @property
     def coef_(self) -> npt.NDArray[Any]:
-        """(t, d) coefficients."""
-        return self.solution_.coef
+        """(t, d) coefficients, or (d,) if y had one dimension."""
+        coef = self.solution_.coef
+        return coef[0] if self._one_dimensional else coef
 
     @property
-    def intercept_(self) -> npt.NDArray[np.float64]:
-        """(t,) intercepts."""
-        return self.solution_.intercept
+    def intercept_(self) -> npt.NDArray[np.float64] | float:
+        """(t,) intercepts, or a number if y had one dimension."""
+        intercept = self.solution_.intercept
+        return float(intercept[0]) if self._one_dimensional else intercept
 
     @property
     def scores_(self) -> npt.NDArray[np.float64]:
@@ -172,7 +175,8 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
         return hasattr(self, "_solution")
 
 
-_KINDS = [np.float64, np.float32]
+_KINDS = [np.float64, np.float32, np.float16]
+"""What X may be; the engine widens float16 to float32 as it reads."""
 
 
 def _twice(labels: npt.NDArray[Any], test: npt.NDArray[Any]) -> int:
