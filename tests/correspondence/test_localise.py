@@ -134,15 +134,19 @@ def test_peaks_on_the_border_are_told_apart():
     responses[0, 3, 15] = responses[1, 0, 4] = responses[2, 10, 10] = 1
     offsets = peaks_of(responses)
     assert offsets.tolist() == [[5, -7], [-6, -10], [0, 0]]
-    rows = {row.metric: row for row in Peaks(np.arange(3), np.array([4, 4, 9]), {"cell:a": offsets}).rows(seed=0)}
+    data = [Example(f"{k}", f"{k % 5}", None) for k in range(10)]
+    peaks = Peaks(np.arange(3), np.array([4, 4, 8]), {"cell:a": offsets})
+    rows = {row.metric: row for row in peaks.rows(data, seed=0)}
     assert rows["peaks_inside"].value == pytest.approx(2 / 3)
     assert (rows["peaks_inside"].n, rows["peak_distance"].n) == (3, 2)
     assert rows["peak_distance"].value == pytest.approx(np.hypot(5, 7) / 2)
     assert rows["peaks_inside"].ci95 == (0.5, 1.0)  # of two examples: twice the first, both, twice the second
     assert rows["peak_distance"].ci95 == pytest.approx((0, np.hypot(5, 7)))
+    of_one_picture = replace(peaks, examples=np.array([4, 4, 9])).rows(data, seed=0)
+    assert [row.ci95 for row in of_one_picture] == [None, None]
     nothing = Peaks(np.empty(0, int), np.empty(0, int), {})
     assert nothing.arrays() == {}
-    assert nothing.rows(seed=0) == ()
+    assert nothing.rows(data, seed=0) == ()
 
 
 def test_a_picture_whose_squares_leave_the_grid_has_no_peaks(backbone, marks):
@@ -154,4 +158,4 @@ def test_a_picture_whose_squares_leave_the_grid_has_no_peaks(backbone, marks):
     options = ClassifyOptions(backbone="drawn", localise=1)
     found = localise(corner, classifiers, fields, reader, options, progress=None, kept=KEEP_NOTHING)
     assert found.offsets["cell:late"].shape == (0, 2)
-    assert found.rows(seed=0) == ()
+    assert found.rows([], seed=0) == ()

@@ -145,8 +145,7 @@ class Attributes(VectorTask[Floats]):
             for k, attribute in enumerate(self.attributes)
             if _measurable(truth[:, k])
         }
-        known = np.isfinite(truth).any(axis=1)
-        n = int(known.sum()), bootstrap.count(known)
+        n = int(np.isfinite(truth).any(axis=1).sum())
         found: dict[tuple[str, str], Score] = {}
         if self.metric == SKILL:
             found[SKILL, "all"] = _mean([_as_skill(a, score) for a, score in each.items()], n)
@@ -244,7 +243,7 @@ def _as_skill(attribute: Attribute, score: Score) -> Score:
     return replace(score, value=2 * score.value - 1, resampled=2 * score.resampled - 1)
 
 
-def _mean(scores: Sequence[Score], n: tuple[int, int]) -> Score:
-    """The attributes' mean, resample by resample; ``n`` examples and groups."""
+def _mean(scores: Sequence[Score], n: int) -> Score:
+    """The attributes' mean, resample by resample, over ``n`` examples and the groups of the best known attribute."""
     resampled: Floats = np.mean([score.resampled for score in scores], axis=0)
-    return Score(float(np.mean([score.value for score in scores])), resampled, *n)
+    return Score(float(np.mean([score.value for score in scores])), resampled, n, max(score.groups for score in scores))
