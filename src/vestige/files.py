@@ -87,6 +87,11 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], *, overwrite: 
     write_bytes(path, save(in_order), overwrite=overwrite)
 
 
+def is_part(name: str) -> bool:
+    """Whether a file of that name is one that is not yet whole."""
+    return name.startswith(_PART[0]) and name.endswith(_PART[1])
+
+
 def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
     """Refuse, before anything is computed, to write a file over one that is there, or over what is no file.
 
@@ -158,7 +163,7 @@ def _remove_parts(folder: Path) -> None:
         return
     _swept.add(folder)
     for entry in os.scandir(folder):
-        if entry.name.startswith(_PART[0]) and entry.name.endswith(_PART[1]):
+        if is_part(entry.name):
             with suppress(OSError):
                 _remove_unlocked(Path(entry.path))
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from numpy.typing import NDArray
 
 from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
-from vestige.files import write_arrays, write_json
+from vestige.files import disk_errors, write_arrays, write_json
+from vestige.manifest import check_digest, start_manifest, update_manifest
 from vestige.results import MEND, Results, read_results
+from vestige.run_folders import building, check_run_folder, own_files
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,14 @@ class Run:
     """A folder with ``config.json``, ``results.json``, ``examples.npz``, ``probe/``, ``figures/`` and ``report.html``.
 
     ``results.json`` is written last but for the report: a run that has it is finished.
+
+    Attributes:
+        folder: of the run.
+        kept: where finished parts of a long measurement lie until the run is; None for nowhere.
     """
 
     folder: Path
+    kept: Path | None = None
 
     @property
     def results_path(self) -> Path:
@@ -78,75 +83,48 @@ class Run:
         Raises:
             VestigeError: where the file is missing or damaged.
         """
+        check_digest(self.examples_path)
         return read_npz(self.examples_path, what="a run's examples", mend=MEND)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.json``."""
-        write_json(self.folder / "config.json", config, overwrite=True)
+        path = self.folder / "config.json"
+        write_json(path, config, overwrite=True)
+        update_manifest(self.folder, path)
 
     def write_examples(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write ``examples.npz``."""
         write_arrays(self.examples_path, arrays, overwrite=True)
+        update_manifest(self.folder, self.examples_path)
 
     def write_results(self, results: Results) -> None:
         """Write ``results.json``: the run is finished."""
         write_json(self.results_path, results.to_json(), overwrite=True)
+        update_manifest(self.folder, self.results_path)
 
 
-def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse, before anything is computed, a folder that no run can be written into; nothing is left there.
+@contextmanager
+def run_folder(folder: Path, *, overwrite: bool = False, command: Sequence[str] = ()) -> Iterator[Run]:
+    """A run to write, which takes its place when the block ends; arguments and errors as of :func:`building`.
 
-    Raises:
-        VestigeError: where the folder holds a finished run and ``overwrite`` is off, or cannot be made and written.
+    It is ``finished`` where the same command measured it and was killed: only its figures and its page are wanting.
     """
-    try:
-        if Run(folder).finished and not overwrite:
-            raise VestigeError(
-                f"{folder}: holds a finished run, whose page `vestige report {folder}` makes; choose another -o, "
-                "or add --overwrite to replace it"
-            )
-        _try_writing(folder)
-    except OSError as error:
-        raise _unusable(folder, error) from error
-
-
-def _try_writing(folder: Path) -> None:
-    """Make a folder and a file in it, and take both away again."""
-    new = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    finally:
-        for path in new:
-            with suppress(OSError):
-                path.rmdir()
+    with building(folder, overwrite=overwrite, command=command) as place:
+        yield Run(place.new, place.kept)
 
 
 def start_run(folder: Path, *, overwrite: bool = False) -> Run:
-    """A folder made ready for a run: what an earlier one left is removed only with ``overwrite``.
-
-    Called when all is measured, so that a run that fails leaves no folder and takes nothing from an earlier one. What
-    an unfinished run left is replaced. Files that are no part of a run are never touched.
+    """A run to write where it stays, by those who have measured already; what vestige wrote there before is removed.
 
     Raises:
         VestigeError: as :func:`check_run_folder`.
     """
     check_run_folder(folder, overwrite=overwrite)
     run = Run(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (run.results_path, run.examples_path, run.report_path, run.folder / "config.json"):
-            path.unlink(missing_ok=True)
+    with disk_errors(folder, "the run"):
+        for name in own_files(folder):
+            (folder / name).unlink(missing_ok=True)
         for path in (run.probe_folder, run.figures_folder):
-            shutil.rmtree(path, ignore_errors=True)
-            path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise _unusable(folder, error) from error
+            path.mkdir(parents=True, exist_ok=True)
+    start_manifest(folder)
     return run
-
-
-def _unusable(folder: Path, error: OSError) -> VestigeError:
-    return VestigeError(
-        f"-o {folder}: cannot be the folder of a run: {error.strerror or error}; choose a folder that can be written"
-    )

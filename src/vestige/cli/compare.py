@@ -11,7 +11,6 @@ from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_ranking
 from vestige.cli.help import examples
 from vestige.cli.probe import BoxMargin
-from vestige.errors import VestigeError
 from vestige.geometry import FACE_MARGIN
 from vestige.spec import EVEN_LAYERS
 
@@ -76,15 +75,12 @@ def compare(
     Killed at any moment, it goes on where it was when it is started again.
     """
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.compare import CompareOptions, compare_landmarks
+    from vestige.probes.compare import CompareOptions, compare_landmarks, keep_measured
     from vestige.probes.landmarks import LandmarkOptions
-    from vestige.report.comparison import DOCUMENT, save_comparison
+    from vestige.report.comparison import DOCUMENT, read_comparison, save_comparison
     from vestige.report.comparison_page import write_comparison, write_comparison_figures
-    from vestige.run import check_run_folder
+    from vestige.run_folders import building
 
-    if (output / DOCUMENT).is_file() and not overwrite:
-        raise VestigeError(f"{output}: holds a finished comparison; choose another -o, or add --overwrite")
-    check_run_folder(output, overwrite=overwrite)
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)
     options = CompareOptions(
         tuple(backbone or ("efficientnet_lite0", "efficientnet_lite0@random:0")),
@@ -92,13 +88,17 @@ def compare(
         tuple(readout or ("auto", "gap")),
         probe,
     )
-    with listening() as listener:
-        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
-        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        comparison = compare_landmarks(*data, options, reader, output, listener.say)
-    comparison = replace(comparison, config={**comparison.config, "command": command_line()})
-    save_comparison(comparison, output)
-    write_comparison_figures(output, output / "figures")
-    write_comparison(output, output / "report.html")
-    print_ranking(comparison)
+    with building(output, overwrite=overwrite, command=command_line()) as place:
+        if not (place.new / DOCUMENT).is_file():
+            with listening() as listener:
+                reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
+                data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
+                keep_measured(output, place.kept)  # by an earlier comparison that is replaced
+                comparison = compare_landmarks(*data, options, reader, place.kept, listener.say)
+            keep_measured(place.kept, place.new)
+            save_comparison(replace(comparison, config={**comparison.config, "command": command_line()}), place.new)
+        comparison = read_comparison(place.new)
+        print_ranking(comparison)
+        write_comparison_figures(place.new, place.new / "figures")
+        write_comparison(place.new, place.new / "report.html")
     typer.echo(f"report: {output / 'report.html'}")

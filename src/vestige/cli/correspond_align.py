@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
-from vestige.cli.probe import finish
+from vestige.cli.measuring import measure_into
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -101,7 +105,6 @@ def align(
     from vestige.correspondence.options import BETAS, AlignOptions
     from vestige.correspondence.record import kept_in, record_alignment
     from vestige.datasets.opening import open_train_test
-    from vestige.run import Run, check_run_folder, start_run
 
     chosen = AlignOptions(
         backbone=backbone,
@@ -117,12 +120,11 @@ def align(
         tolerance=tolerance,
         seed=seed,
     )
-    check_run_folder(output, overwrite=overwrite)
-    kept = kept_in(Run(output))
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = align_instances(*data, chosen, reader, say=listener.say, progress=listener.pairs, kept=kept)
-        run = start_run(output, overwrite=overwrite)
-        results = record_alignment(run, found, command_line())
-    finish(run, results)
+        found = align_instances(*data, chosen, reader, say=listener.say, progress=listener.pairs, kept=kept_in(run))
+        return record_alignment(run, found, command_line())
+
+    measure_into(output, overwrite, measure)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.correspond_patches import CellCentres
 from vestige.cli.help import examples
-from vestige.cli.probe import finish
+from vestige.cli.measuring import measure_into
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,7 +85,6 @@ def classify(
     from vestige.correspondence.options import CS, RADII, ClassifyOptions
     from vestige.correspondence.record import kept_in, record_classification
     from vestige.datasets.opening import open_train_test
-    from vestige.run import Run, check_run_folder, start_run
 
     chosen = ClassifyOptions(
         backbone=backbone,
@@ -93,12 +96,11 @@ def classify(
         centres=centres,
         seed=seed,
     )
-    check_run_folder(output, overwrite=overwrite)
-    kept = kept_in(Run(output))
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, False, store_dtype, 1)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = classify_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept)
-        run = start_run(output, overwrite=overwrite)
-        results = record_classification(run, found, command_line())
-    finish(run, results)
+        found = classify_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept_in(run))
+        return record_classification(run, found, command_line())
+
+    measure_into(output, overwrite, measure)

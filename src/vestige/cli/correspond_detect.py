@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
-from vestige.cli.probe import finish
+from vestige.cli.measuring import measure_into
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,7 +101,6 @@ def detect(
     from vestige.correspondence.detect_options import DetectOptions
     from vestige.correspondence.record import kept_in, record_detection
     from vestige.datasets.opening import open_train_test
-    from vestige.run import Run, check_run_folder, start_run
 
     chosen = DetectOptions(
         backbone=backbone,
@@ -117,12 +120,11 @@ def detect(
         alphas=tuple(dict.fromkeys(alpha or (0.1, 0.05, 0.025))),
         seed=seed,
     )
-    check_run_folder(output, overwrite=overwrite)
-    kept = kept_in(Run(output))
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, False, "float32", 32)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept)
-        run = start_run(output, overwrite=overwrite)
-        results = record_detection(run, found, command_line())
-    finish(run, results)
+        found = detect_keypoints(*data, chosen, reader, say=listener.say, progress=listener.parts, kept=kept_in(run))
+        return record_detection(run, found, command_line())
+
+    measure_into(output, overwrite, measure)

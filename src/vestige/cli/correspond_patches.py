@@ -10,15 +10,17 @@ import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import Listener, command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import PHOTOGRAPH, examples
-from vestige.cli.probe import finish
+from vestige.cli.measuring import measure_into
 from vestige.correspondence.options import Centres
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.correspondence.retrieval import DatabaseOptions, Library
     from vestige.features.extract import ExtractOptions
+    from vestige.results import Results
+    from vestige.run import Run
 
 Databases = Annotated[
     list[str],
@@ -82,17 +84,16 @@ def patches(
     from vestige.correspondence.patches import replace_patches
     from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
-    from vestige.run import check_run_folder, start_run
 
     examples = open_pictures(images)
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
         found = replace_patches(examples, library, k or (1, 5), seed=seed, say=listener.say, progress=listener.parts)
-        run = start_run(output, overwrite=overwrite)
-        results = record_patches(run, found, command_line())
-    finish(run, results)
+        return record_patches(run, found, command_line())
+
+    measure_into(output, overwrite, measure)
 
 
 def fields(
@@ -127,14 +128,13 @@ def fields(
     from vestige.correspondence.patch_record import record_fields
     from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
-    from vestige.run import check_run_folder, start_run
 
     examples = open_pictures(image) if image else ()
     points = [_point(text) for text in at or ()]
     if points and len(examples) != 1:
         raise VestigeError(f"--at: points are of one picture; name it with --image (got {len(examples)})")
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         wanted = DatabaseOptions(backbone, tuple(layer), short_side, patch_count, centres)
         library = _library(database, wanted, ExtractOptions(device, precision), strict, listener)
         found = mean_fields(
@@ -147,9 +147,9 @@ def fields(
             say=listener.say,
             progress=listener.parts,
         )
-        run = start_run(output, overwrite=overwrite)
-        results = record_fields(run, found, command_line())
-    finish(run, results)
+        return record_fields(run, found, command_line())
+
+    measure_into(output, overwrite, measure)
 
 
 def _library(

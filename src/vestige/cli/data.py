@@ -24,7 +24,7 @@ def _group() -> None:
 def check_command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="Data, as kind:PATH[,key=value].")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Where the contact sheet goes.")
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where the contact sheet goes.", parser=o.path_of)
     ] = Path("contact-sheet.png"),
     markup: o.MarkupFile = None,
     strict: o.Strict = False,

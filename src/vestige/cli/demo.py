@@ -31,9 +31,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
-        "runs/demo"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
+    ] = Path("runs/demo"),
     overwrite: o.Overwrite = False,
 ) -> None:
     """What does a network remember? Five tasks on drawn faces and objects and the embedded network, one page.
@@ -45,27 +45,29 @@ def demo(
     from vestige.features.reader import Reader
     from vestige.probes.record import record
     from vestige.report import show, write_overview
-    from vestige.run import Run, check_run_folder, start_run
+    from vestige.run import Run, run_folder
+    from vestige.run_folders import folder_of_runs
 
     page = output / "report.html"
     if page.is_file() and not overwrite:
         raise VestigeError(f"{output}: holds a finished demo; choose another -o, or add --overwrite to replace it")
-    check_run_folder(output, overwrite=True)
-    page.unlink(missing_ok=True)
     runs = []
-    with listening() as listener:
+    with folder_of_runs(output), listening() as listener:
         reader = Reader(progress=listener.count)
         for task, (specs, probe) in _tasks().items():
             run = Run(output / task)
             if overwrite or not run.finished:
                 console.print(task, style="bold")
-                found = probe(*open_train_test(*specs), reader, listener.say)
-                made = start_run(run.folder, overwrite=overwrite)
-                results = record(made, found, command_line())
-                print_results(results, str(results.config["metric"]))
-                show(made)
+                with run_folder(run.folder, overwrite=overwrite, command=command_line()) as made:
+                    if not made.finished:
+                        record(made, probe(*open_train_test(*specs), reader, listener.say), command_line())
+                    results = made.results()
+                    print_results(results, str(results.config["metric"]))
+                    show(made)
+            elif not run.report_path.exists():
+                show(run)
             runs.append(run)
-    write_overview(runs, page)
+        write_overview(runs, page)
     typer.echo(f"report: {page}")
 
 

@@ -10,14 +10,16 @@ from rich.table import Table
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening, print_table
+from vestige.cli.console import Listener, command_line, print_table
 from vestige.cli.help import examples
+from vestige.cli.measuring import measure_into
 from vestige.cli.probe import BoxMargin, ReconstructionSide
 from vestige.cli.probe_attributes import CentralShare, Least, Names
 from vestige.geometry import FACE_MARGIN
 
 if TYPE_CHECKING:
     from vestige.results import Results, Row
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -83,8 +85,6 @@ def directions(
     from vestige.probes.attributes import attributes_of
     from vestige.probes.direction_probe import DirectionOptions, probe_directions
     from vestige.probes.record import record
-    from vestige.report import show
-    from vestige.run import check_run_folder, start_run
 
     others = tuple(dict.fromkeys(orthogonal_to or ()))
     chosen = DirectionOptions(
@@ -101,18 +101,16 @@ def directions(
         reencoded=reencode,
         seed=seed,
     )
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         names = [*attribute, *others] if attribute else []
         task, notes = attributes_of(data[0], names, least=least, box_margin=box_margin, crop=crop)
         probe = probe_directions(task, *data, chosen, reader, listener.say, notes)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    print_table(_table(results), results)
-    show(run)
-    typer.echo(f"report: {run.report_path}")
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure, lambda results: print_table(_table(results), results))
 
 
 def _table(results: Results) -> Table:

@@ -49,7 +49,22 @@ Test = Annotated[
     str | None,
     typer.Option("--test", metavar="DATA", help="Data to test on; may be left out where TRAIN has its own split."),
 ]
-Out = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run; it is made.")]
+
+
+def path_of(text: str | Path) -> Path:
+    """What ``-o`` names.
+
+    Raises:
+        VestigeError: where it is empty.
+    """
+    if not str(text).strip():
+        raise VestigeError("-o: is empty; name a folder or a file")
+    return Path(text)
+
+
+Out = Annotated[
+    Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run; it is made.", parser=path_of)
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished run in the folder.")]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 Backbone = Annotated[

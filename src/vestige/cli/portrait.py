@@ -34,7 +34,10 @@ def portrait(
         list[Path], typer.Option("--run", metavar="RUN", help="A finished run of a probe; repeat for several.")
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture; its numbers go beside it as .json.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The picture; its numbers go beside it as .json.", parser=o.path_of
+        ),
     ] = Path("portrait.png"),
     box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The object's box in pixels. [default: the whole picture]")

@@ -8,8 +8,9 @@ import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening, print_results
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
+from vestige.cli.measuring import measure_into
 from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def landmarks(
     from vestige.datasets.opening import open_train_test
     from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
     from vestige.probes.record import record
-    from vestige.run import check_run_folder, start_run
 
     chosen = LandmarkOptions(
         backbone=backbone,
@@ -97,14 +97,14 @@ def landmarks(
         seed=seed,
         alpha_shared=alpha_shared,
     )
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_landmarks(*data, chosen, reader, listener.say)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    finish(run, results)
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure)
 
 
 @app.command(
@@ -151,7 +151,6 @@ def keypoints(
     from vestige.datasets.opening import open_train_test
     from vestige.probes.keypoints import KeypointOptions, probe_keypoints
     from vestige.probes.record import record
-    from vestige.run import check_run_folder, start_run
 
     chosen = KeypointOptions(
         backbone=backbone,
@@ -166,14 +165,14 @@ def keypoints(
         seed=seed,
         alpha_shared=alpha_shared,
     )
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
         probe = probe_keypoints(*data, chosen, reader, listener.say)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    finish(run, results)
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure)
 
 
 @app.command(
@@ -214,18 +213,17 @@ def pixels(
     from vestige.probes.pixels import Pixelwise
     from vestige.probes.record import record
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import check_run_folder, start_run
 
     task = Pixelwise(size, mirror, crops, box_margin if crops else 0.0)
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    finish(run, results)
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure)
 
 
 def vector_options(
@@ -248,12 +246,3 @@ def vector_options(
         seed=seed,
         alpha_shared=alpha_shared,
     )
-
-
-def finish(run: Run, results: Results) -> None:
-    """Print a recorded run's results, and make its figures and its report."""
-    from vestige.report import show
-
-    print_results(results, str(results.config["metric"]))
-    show(run)
-    typer.echo(f"report: {run.report_path}")

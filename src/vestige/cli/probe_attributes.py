@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
-from vestige.cli.probe import BoxMargin, Untrained, finish, vector_options
+from vestige.cli.measuring import measure_into
+from vestige.cli.probe import BoxMargin, Untrained, vector_options
 from vestige.geometry import FACE_MARGIN
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 Names = Annotated[
     list[str] | None,
@@ -84,10 +89,8 @@ def attributes(
     from vestige.probes.attributes import attributes_of
     from vestige.probes.record import record
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import check_run_folder, start_run
 
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         task, notes = attributes_of(
@@ -95,6 +98,6 @@ def attributes(
         )
         chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say, notes)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    finish(run, results)
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure)

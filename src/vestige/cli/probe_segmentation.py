@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from vestige import bounds as b
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
-from vestige.cli.probe import Untrained, finish, vector_options
+from vestige.cli.measuring import measure_into
+from vestige.cli.probe import Untrained, vector_options
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,15 +72,13 @@ def segmentation(
     from vestige.probes.record import record
     from vestige.probes.segmentation import Targets, segmentation_of
     from vestige.probes.vector_probe import probe_vectors
-    from vestige.run import check_run_folder, start_run
 
-    check_run_folder(output, overwrite=overwrite)
-    with listening() as listener:
+    def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
         data = open_train_test(train, test, strict=strict)
         task = segmentation_of(data[0], grid, augment, smallest_crop, seed, cast("Targets", targets))
         chosen = vector_options(backbone, layer, readout, untrained, seed, alpha_shared=alpha_shared)
         probe = probe_vectors(task, *data, chosen, reader, listener.say)
-        run = start_run(output, overwrite=overwrite)
-        results = record(run, probe, command_line())
-    finish(run, results)
+        return record(run, probe, command_line())
+
+    measure_into(output, overwrite, measure)

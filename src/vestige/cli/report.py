@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli import options as o
 from vestige.cli.help import EVALUATION, FACES_RUN, examples
 
 
@@ -23,12 +24,18 @@ def report(
             "-o", "--output", metavar="FILE", help="The page. [default: RUN/report.html; report.html for several]"
         ),
     ] = None,
+    overwrite: o.Replace = False,
 ) -> None:
     """Write report.html again from run folders alone; several runs side by side."""
+    from vestige.files import refuse_existing
+    from vestige.manifest import may_replace
     from vestige.report import write_report
     from vestige.run import Run
+    from vestige.run_folders import is_own
 
     opened = [Run(folder) for folder in runs]
     path = output or (opened[0].report_path if len(opened) == 1 else Path("report.html"))
+    if not (is_own(path.parent) and may_replace(path)):  # a run's page is made again as often as one likes
+        refuse_existing(path, overwrite=overwrite)
     write_report(opened, path)
     typer.echo(f"report: {path}")

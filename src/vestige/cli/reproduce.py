@@ -44,9 +44,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which data bel
     ),
 )
 def persistent_evidence(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
-        "runs/persistent-evidence"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
+    ] = Path("runs/persistent-evidence"),
     table: Tables = None,
     figure: Figures = None,
     data: Data = None,
@@ -85,9 +85,9 @@ def persistent_evidence(
     epilog=examples("vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2"),
 )
 def do_convnets_learn_correspondence(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.")] = Path(
-        "runs/do-convnets-learn-correspondence"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
+    ] = Path("runs/do-convnets-learn-correspondence"),
     table: Tables = None,
     figure: Figures = None,
     data: Data = None,
@@ -172,6 +172,7 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
     from vestige.features.reader import Reader
     from vestige.report.published import paper
     from vestige.report.reproduction import write_reproduction
+    from vestige.run_folders import folder_of_runs
 
     experiments = asked.needed()
     if dry_run:
@@ -186,13 +187,13 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
             else "no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where"
         )
     runs = {}
-    with listening() as listener:
+    with folder_of_runs(output), listening() as listener:
         reader = Reader(ExtractOptions(device=device), progress=listener.count)
         for experiment in ready:
             runs[experiment.name] = _run(experiment, asked, reader, listener, output)
         _make(asked, runs, output, device, listener)
-    missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
-    write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, output / "report.html")
+        missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
+        write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, output / "report.html")
     for sentence in missing:
         console.print(sentence, markup=False, highlight=False)
     typer.echo(f"report: {output / 'report.html'}")
@@ -204,8 +205,9 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
     What it was asked is kept beside the run's folder.
     """
     from vestige.files import write_json
+    from vestige.manifest import may_replace, update_manifest
     from vestige.report import show
-    from vestige.run import Run, start_run
+    from vestige.run import Run, run_folder
 
     run, note = Run(output / experiment.name), output / f"{experiment.name}.json"
     specs = asked.specs(experiment)
@@ -214,13 +216,17 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
         if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != told:
             raise VestigeError(f"{run.folder}: holds a run of other data, network or layers; choose another -o")
         console.print(f"{experiment.name}: kept, finished before")
+        if not run.report_path.exists():
+            show(run)
         return run
     console.print(experiment.name, style="bold")
-    made = start_run(run.folder)
-    write_json(note, told, overwrite=True)
-    experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
-    show(made)
-    return made
+    with run_folder(run.folder, command=command_line()) as made:
+        write_json(note, told, overwrite=may_replace(note))
+        update_manifest(output, note)
+        if not made.finished:
+            experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
+        show(made)
+    return run
 
 
 def _make(asked: Asked, runs: Mapping[str, Run], output: Path, device: str, listener: Listener) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige.cli import options as o
-from vestige.cli.console import command_line, listening, print_results
+from vestige.cli.console import Listener, command_line
 from vestige.cli.help import EVALUATION, FACES_RUN, examples
+from vestige.cli.measuring import measure_into
 from vestige.errors import VestigeError
+
+if TYPE_CHECKING:
+    from vestige.results import Results
+    from vestige.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,7 +27,9 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Other data, as kind:PATH[,key=value].")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN2", help="The new run's folder.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="RUN2", help="The new run's folder.", parser=o.path_of)
+    ],
     strict: o.Strict = False,
     device: o.Device = "auto",
     overwrite: o.Overwrite = False,
@@ -30,22 +37,19 @@ def evaluate(
     """Measure a trained run on other data: the same results.json, the same rows."""
     from vestige.datasets.opening import open_dataset
     from vestige.probes.record import check_probe, evaluate_run, reader_of, record_evaluation
-    from vestige.report import show
-    from vestige.run import Run, check_run_folder, start_run
+    from vestige.run import Run
 
     started = time.monotonic()
     source = Run(run)
     check_probe(source)  # before anything is made
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
-    check_run_folder(output, overwrite=overwrite)
-    test = open_dataset(data, strict=strict)
-    with listening() as listener:
+
+    def measure(made: Run, listener: Listener) -> Results:
+        test = open_dataset(data, strict=strict)
         reader = reader_of(source, device, listener.count)
         listener.say(f"{run} on {data}")
         evaluation = evaluate_run(source, test, reader)
-    made = start_run(output, overwrite=overwrite)
-    results = record_evaluation(source, made, test, evaluation, time.monotonic() - started, command_line())
-    print_results(results, str(results.config["metric"]))
-    show(made)
-    typer.echo(f"report: {made.report_path}")
+        return record_evaluation(source, made, test, evaluation, time.monotonic() - started, command_line())
+
+    measure_into(output, overwrite, measure)

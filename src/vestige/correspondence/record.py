@@ -17,7 +17,7 @@ from vestige.datasets.dataset import describe_data
 from vestige.departures import departures
 from vestige.report import show
 from vestige.results import Results, now
-from vestige.run import Run, start_run
+from vestige.run import Run, run_folder
 from vestige.scores import metric_of
 from vestige.version import __version__
 
@@ -50,15 +50,15 @@ def save_detection(found: Detection, folder: str | Path, *, overwrite: bool = Fa
 
 
 def _saved(write: Callable[[Run], Results], folder: str | Path, *, overwrite: bool) -> Run:
-    run = start_run(Path(folder), overwrite=overwrite)
-    write(run)
-    show(run)
-    return run
+    with run_folder(Path(folder), overwrite=overwrite) as run:
+        write(run)
+        show(run)
+    return Run(Path(folder))
 
 
 def kept_in(run: Run) -> Kept:
     """Where a run keeps what is done until it is finished."""
-    return Kept(run.folder / "partial")
+    return Kept(run.kept)
 
 
 def record_alignment(run: Run, found: Alignment, command: Sequence[str] = ()) -> Results:
@@ -153,5 +153,4 @@ def _record(
     run.write_config(results.to_json()["config"])
     run.write_examples(found.arrays)
     run.write_results(results)
-    kept_in(run).clear()
     return results

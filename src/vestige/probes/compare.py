@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +19,7 @@ from vestige.backbones.prepare import prepared
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.errors import VestigeError
 from vestige.features.reader import DEFAULT, Read, Reader, listened
-from vestige.files import write_json
+from vestige.files import disk_errors, write_json
 from vestige.probes.bench import Bench, lay_bench, readable
 from vestige.probes.landmarks import LandmarkOptions, settle
 from vestige.probes.network_layers import layers_by_network
@@ -33,6 +34,7 @@ from vestige.version import __version__
 DEFAULT_NAME = "flat ≤ 25k"
 """What a comparison calls every layer's default readout: flat, pooled to at most 25,000 numbers."""
 
+_MEASURED = "measured"
 _TIMED_PICTURES = 16
 _TIMED_PASSES = 5
 
@@ -79,7 +81,7 @@ def compare_landmarks(
     bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror, shared=options.probe.alpha_shared)
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
     asked = {backbone: _reads(reader, backbone, names, options.readouts) for backbone, names in layers.items()}
-    measured = _Measured(folder / "measured", bench_key)
+    measured = _Measured(folder / _MEASURED, bench_key)
     say("baselines: mean and RGB")
     baselines = _baselines(bench, rgb, reader)
     entries: list[Entry] = []
@@ -115,6 +117,13 @@ _UNITS = {
     "box": "the box's size",
     "longer-side": "the box's longer side",
 }
+
+
+def keep_measured(folder: Path, other: Path) -> None:
+    """Copy the finished entries of a comparison's folder to another, where it has some."""
+    with disk_errors(other):
+        if (folder / _MEASURED).is_dir():
+            shutil.copytree(folder / _MEASURED, other / _MEASURED, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True)

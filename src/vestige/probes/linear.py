@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.files import write_tensors
+from vestige.manifest import check_digest
 from vestige.trust import check_recorded
 
 _ROWS = 1024
@@ -119,6 +120,7 @@ def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[s
         if Path(name).name != name:
             raise ValueError("lies in another folder")
         saved = check_json(dict(described), dict[str, SavedProbe])
+        check_digest(path)
         arrays = load_file(path)
         probes = {
             key: LinearProbe(one.source, arrays[f"{key}/coef"], arrays[f"{key}/intercept"], one.normalise)
@@ -126,6 +128,8 @@ def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[s
         }
         for key, probe in probes.items():
             _check_arrays(key, probe)
+    except VestigeError:
+        raise
     except Exception as error:  # safetensors' errors are of several classes
         why = f"has no {error}" if isinstance(error, KeyError) else error
         raise VestigeError(f"{path}: cannot be read as a probe: {why}; run the probe again") from error

@@ -16,6 +16,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader
+from vestige.manifest import files_in, update_manifest
 from vestige.probes.evaluate import Evaluation, evaluate_points
 from vestige.probes.evaluate_keypoints import evaluate_keypoints
 from vestige.probes.evaluate_vectors import evaluate_vectors
@@ -29,7 +30,7 @@ from vestige.probes.vector_tasks import VECTOR_TASKS, open_vector_task
 from vestige.progress import Count
 from vestige.report import show
 from vestige.results import Results, Row, now
-from vestige.run import Run, start_run
+from vestige.run import Run, run_folder
 from vestige.version import __version__
 
 
@@ -111,10 +112,10 @@ def save_run(probe: Probe, folder: str | Path, *, overwrite: bool = False) -> Ru
     Raises:
         VestigeError: where the folder holds a finished run and ``overwrite`` is off.
     """
-    run = start_run(Path(folder), overwrite=overwrite)
-    record(run, probe)
-    show(run)
-    return run
+    with run_folder(Path(folder), overwrite=overwrite) as run:
+        record(run, probe)
+        show(run)
+    return Run(Path(folder))
 
 
 def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
@@ -154,6 +155,7 @@ def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
         ),
     )
     probe.save(run.probe_folder)
+    update_manifest(run.folder, *(run.probe_folder / name for name in files_in(run.probe_folder)))
     _write(run, results, probe.evaluation)
     return results
 

@@ -14,6 +14,7 @@ from vestige.features.reader import Reader
 from vestige.files import write_json
 from vestige.geometry import square_about
 from vestige.images import Pixels, crop_resize, save_image
+from vestige.manifest import may_replace, update_manifest
 from vestige.probes.attributes import attributes_of
 from vestige.probes.direction_probe import DirectionOptions, probe_directions
 from vestige.probes.keypoint_probes import load_keypoint_probes
@@ -200,12 +201,14 @@ def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: 
     first = open_dataset(given)[0] if given else open_train_test(*specs[next(iter(runs))])[1][0]
     say(f"portrait of {first.id}")
     chosen = sitting(first, runs)
-    path = folder / "photograph.png"
-    save_image(chosen.pixels, path, overwrite=True)
+    path, drawn = folder / "photograph.png", folder / PORTRAIT.name
+    numbers = drawn.with_suffix(".json")
+    replace_ours = all(may_replace(each, folder.parent) for each in (path, drawn, numbers))
+    save_image(chosen.pixels, path, overwrite=replace_ours)
     found = read_portrait(path, chosen.runs, lambda run: reader_of(run, device), None, chosen.category)
-    save_image(found.picture(), folder / PORTRAIT.name, overwrite=True)
-    document = {"photograph": first.id, **found.to_json()}
-    write_json(folder / PORTRAIT.with_suffix(".json").name, document, overwrite=True)
+    save_image(found.picture(), drawn, overwrite=replace_ours)
+    write_json(numbers, {"photograph": first.id, **found.to_json()}, overwrite=replace_ours)
+    update_manifest(folder.parent, path, drawn, numbers)
 
 
 PORTRAITS = (

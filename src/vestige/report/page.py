@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vestige.files import write_bytes, write_text
+from vestige.manifest import may_replace, update_manifest
 from vestige.report.blocks import Chart, Gallery, Page
 from vestige.report.style import DARK, LIGHT, PAGE_WIDTH, Theme, themed, to_png, to_svg
 
@@ -33,19 +34,22 @@ def save_page(page: Page, path: Path) -> None:
     """Write the page's HTML.
 
     Raises:
-        VestigeError: where it cannot be written.
+        VestigeError: where it cannot be written, or is a file of the user's in a folder of vestige's.
     """
-    write_text(path, render(page), overwrite=True, what="the report")
+    write_text(path, render(page), overwrite=may_replace(path), what="the report")
+    update_manifest(path.parent, path)
 
 
-def save_figures(page: Page, folder: Path) -> None:
-    """Save the page's figures as ``NAME.png`` in a folder.
+def save_figures(page: Page, folder: Path) -> tuple[Path, ...]:
+    """Save the page's figures as ``NAME.png`` in a folder; the files.
 
     Raises:
         VestigeError: where one cannot be written.
     """
-    for figure in page.figures():
-        write_bytes(folder / f"{figure.name}.png", figure_png(figure), overwrite=True, what="the figures")
+    figures = {folder / f"{figure.name}.png": figure for figure in page.figures()}
+    for path, figure in figures.items():
+        write_bytes(path, figure_png(figure), overwrite=may_replace(path, folder.parent), what="the figures")
+    return tuple(figures)
 
 
 def figure_png(figure: Chart | Gallery, theme: Theme = LIGHT) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from vestige.files import write_text
+from vestige.manifest import may_replace, update_manifest
 from vestige.report.blocks import (
     Block,
     Cell,
@@ -368,7 +369,9 @@ def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> No
     tables = [block for block in blocks if isinstance(block, Table)]
     for number, table in enumerate(tables):
         suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
-        write_text(folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv", as_csv(table), overwrite=True)
+        path = folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv"
+        write_text(path, as_csv(table), overwrite=may_replace(path))
+        update_manifest(folder, path)
 
 
 CSV_COLUMNS = ("group", "row", "detail", "column", "value", "lo", "hi", "n", "published", "units")

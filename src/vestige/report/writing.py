@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vestige.errors import VestigeError
+from vestige.manifest import update_manifest
 from vestige.report.align import align_parts
 from vestige.report.attributes import attribute_parts
 from vestige.report.blocks import Opening, Page, Section
@@ -74,7 +75,7 @@ def write_figures(run: Run) -> None:
     """
     page = report_page([run])
     with made_from([run]):
-        save_figures(page, run.figures_folder)
+        update_manifest(run.folder, *save_figures(page, run.figures_folder))
 
 
 def show(run: Run) -> None:
