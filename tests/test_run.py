@@ -42,7 +42,7 @@ def test_a_finished_run_is_only_replaced_when_asked(tmp_path):
     run = start_run(tmp_path / "run")
     run.write_results(results())
     (run.folder / "mine.txt").write_text("kept")
-    with pytest.raises(VestigeError, match="--overwrite"):
+    with pytest.raises(VestigeError, match="overwrite=True"):
         start_run(run.folder)
     again = start_run(run.folder, overwrite=True)
     assert not again.finished
@@ -56,7 +56,7 @@ def test_a_folder_is_checked_and_left_as_it_was(tmp_path):
     run.write_results(results())
     check_run_folder(run.folder, overwrite=True)
     assert run.finished
-    with pytest.raises(VestigeError, match="--overwrite"):
+    with pytest.raises(VestigeError, match="overwrite=True"):
         check_run_folder(run.folder)
 
 

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from vestige.cli.stopping import Stopped, stoppable
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, on_command_line
 
 _USERS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
@@ -25,7 +25,7 @@ def main() -> None:
     Ctrl-C and SIGTERM end in a message that says how to go on, and status 130 or 143.
     """
     try:
-        with stoppable():
+        with stoppable(), on_command_line():
             from vestige.cli.app import app
 
             app(prog_name="vestige")
