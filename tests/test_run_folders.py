@@ -242,6 +242,14 @@ def test_folders_that_vestige_did_not_make_are_refused(tmp_path, overwrite):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_folder_of_empty_folders_is_empty(tmp_path):
+    for name in ("partial", "mine"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    measure(tmp_path / "run")
+    assert (tmp_path / "run" / "mine").is_dir()
+    assert not (tmp_path / "run" / "partial").exists()
+
+
 def test_a_file_of_yours_in_the_way_is_named_and_stays(tmp_path):
     measure(tmp_path / "run", 1.0)
     (tmp_path / "run" / "figures" / "figure-2.png").write_text("mine")

@@ -48,6 +48,8 @@ _OLD_NAMES = (
     *("measured/*.json", "partial/*.npz"),
 )
 """What vestige wrote into a run before it kept a list of it."""
+_OLD_KEPT = "partial"
+"""Where it kept the finished parts of a measurement."""
 _OLD_PAGES = ("report.html", "*.csv", "*.json", "portrait/*.png", "portrait/*.json")
 """What it wrote beside several runs."""
 
@@ -171,7 +173,7 @@ def own_files(folder: Path) -> Mapping[str, Stamp | None]:
 
 
 def _check_own(folder: Path, *, of_runs: bool = False) -> None:
-    names = [name for name in _names_in(folder) if name != _WORKSHOP and not is_part(name)]
+    names = _names_in(folder) and [name for name in files_in(folder) if name.split("/")[0] != _WORKSHOP]
     if names and not is_own(folder) and not (of_runs and _holds_runs(folder)):
         some = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
         raise VestigeError(
@@ -470,7 +472,7 @@ def _empty_folders(folder: Path) -> list[str]:
     return [
         Path(where).relative_to(folder).as_posix()
         for where, folders, names in os.walk(folder)
-        if not folders and not names and Path(where) != folder
+        if not folders and not names and Path(where).relative_to(folder).as_posix() not in (".", _OLD_KEPT)
     ]
 
 
