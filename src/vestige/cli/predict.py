@@ -29,7 +29,9 @@ def predict(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Photographs, folders of them, or data as kind:PATH.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where pictures and JSON go.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where pictures and JSON go.", parser=o.path_of)
+    ],
     box: Annotated[
         list[str] | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="The object's box in pixels: one for all, or one per image."),
