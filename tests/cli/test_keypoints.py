@@ -63,13 +63,13 @@ def test_predict_agrees_with_the_run(vestige, run, tmp_path):
     picture = next(e for e in open_dataset(TEST) if e.id == examples["ids"][row])
     Image.fromarray(picture.image.read()).save(tmp_path / "it.png")
     box = ",".join(map(repr, examples["boxes"][row].tolist()))
-    arguments = ["predict", run, tmp_path / "it.png", "--box", box, "-o", tmp_path / "predicted"]
-    vestige(*arguments, "--class", name)
+    arguments = ["predict", run, tmp_path / "it.png", "--box", box, "-o"]
+    vestige(*arguments, tmp_path / "predicted", "--class", name)
     (said,) = json.loads((tmp_path / "predicted" / "predictions.json").read_text())["predictions"]
     expected = examples["prediction/ridge"][row][np.isfinite(examples["prediction/ridge"][row]).all(axis=1)]
     np.testing.assert_allclose([[p["x"], p["y"]] for p in said["points"]], expected, atol=0.01)
     assert all(point["name"].startswith(f"{name}/") for point in said["points"])
-    _, error = vestige(*arguments, status=2)
+    _, error = vestige(*arguments, tmp_path / "another", status=2)
     assert "regressors for" in error
 
 
