@@ -7,7 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,23 +38,32 @@ def read_npz(path: Path, *, what: str, mend: str = "") -> Arrays:
     Raises:
         VestigeError: naming the file and the array.
     """
-    name = ""
     try:
         if path.exists() and not path.is_file():
             raise ValueError("is no file")
-        with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
+        return parse_npz(path)
+    except ValueError as error:
+        raise VestigeError(f"{path}: cannot be read as {what}: {error}{f'; {mend}' if mend else ''}") from error
+
+
+def parse_npz(file: Path | IO[bytes]) -> Arrays:
+    """The arrays of an archive, as :func:`read_npz`.
+
+    Raises:
+        ValueError: naming the array.
+    """
+    name = ""
+    try:
+        with warnings.catch_warnings(), zipfile.ZipFile(file) as archive:
             warnings.simplefilter("ignore")  # numpy's, of headers that Python 2 wrote
             arrays = {}
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 arrays[name] = _array(archive, member)
             return arrays
-    except VestigeError:
-        raise
     except Exception as error:  # what zipfile, zlib and numpy stumble over in a damaged file is of a dozen classes
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        place = f"array {name!r}: " if name else ""
-        raise VestigeError(f"{path}: cannot be read as {what}: {place}{reason}{f'; {mend}' if mend else ''}") from error
+        raise ValueError(f"array {name!r}: {reason}" if name else reason) from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -86,6 +87,32 @@ def parse_json(text: bytes, kind: type[T], *, strict: bool = True) -> T:
         raise ValueError(_words(error)) from error
     except msgspec.DecodeError as error:
         raise ValueError(_broken(error, utf8)) from error
+
+
+def document_type(kind: type[Any], **changed: Any) -> type[Any]:
+    """The type of the document that a dataclass is written as; what that has no place for is refused.
+
+    Args:
+        kind: the dataclass. Entries that have a default may be missing.
+        changed: the types of entries that are written as something else, or beside it; None for what is not written.
+    """
+    hints = get_type_hints(kind) | changed
+    own = {each.name for each in dataclasses.fields(kind)}
+    entries: list[Any] = [(name, changed[name]) for name in changed if name not in own]
+    for each in dataclasses.fields(kind):
+        if each.default is not dataclasses.MISSING:
+            entries.append((each.name, hints[each.name], each.default))
+        elif each.default_factory is not dataclasses.MISSING:
+            entries.append((each.name, hints[each.name], msgspec.field(default_factory=each.default_factory)))
+        else:
+            entries.append((each.name, hints[each.name]))
+    kept = [entry for entry in entries if entry[1] is not None]
+    return msgspec.defstruct(kind.__name__, kept, kw_only=True, forbid_unknown_fields=True)
+
+
+def entries_of(document: Any) -> dict[str, Any]:
+    """The entries of a document of such a type."""
+    return msgspec.structs.asdict(document)
 
 
 def check_json(value: Any, kind: type[T]) -> T:

@@ -1,5 +1,7 @@
 """The papers' networks against OpenCV's own reading of Caffe's files, and their files in every form."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +205,32 @@ def test_a_pickled_dictionary_is_refused_with_the_way_out(tmp_path: Path) -> Non
     np.save(tmp_path / "bvlc_alexnet.npy", np.array({"conv1": [np.zeros(3)]}), allow_pickle=True)
     with pytest.raises(VestigeError, match=r"pickled dictionary.*numpy\.savez"):
         open_backbone(f"caffe:alexnet@{tmp_path}/bvlc_alexnet.npy")
+
+
+def _claims(shape: tuple[int, ...]) -> bytes:
+    """A .npy file of a few bytes whose header claims a shape."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return content.getvalue() + bytes(16)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no archive", b"\x93NUMPY", _claims((1 << 40, 8)), _claims((-1,))])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_damaged_arrays_are_refused_before_memory_is_asked_for(suffix: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{suffix}"
+    if suffix == "npz" and content[:1] == b"\x93":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("conv1.weight.npy", content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(VestigeError, match=rf"net\.{suffix}: cannot be read"):
+        open_backbone(f"caffe:alexnet@{path}")
+
+
+def test_arrays_of_objects_in_an_archive_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **{"conv1.weight": np.array([{}], dtype=object)})  # type: ignore[arg-type]
+    with pytest.raises(VestigeError, match=r"w\.npz: .*'conv1.weight': holds object"):
+        open_backbone(f"caffe:alexnet@{tmp_path}/w.npz")
 
 
 @pytest.mark.parametrize("cut", [100, 900, -5])

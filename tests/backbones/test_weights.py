@@ -136,9 +136,13 @@ ODD = {
     "float8": lambda t: t.to(torch.float8_e4m3fn),
     "complex": lambda t: t.to(torch.complex64),
     "int": lambda t: t.int(),
+    "compressed": lambda t: t.reshape(4, -1).to_sparse_csr(),
+    "quantised": lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+    "nested": lambda t: torch.nested.nested_tensor([t[0], t[1]]),
 }
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's, about making such tensors
 @pytest.mark.parametrize("change", ODD.values(), ids=ODD)
 def test_tensors_that_are_no_plain_numbers_are_refused(module: nn.Module, tmp_path: Path, change) -> None:
     state = _changed(module)

@@ -1,8 +1,11 @@
+import io
+
 import numpy as np
 import pytest
 
 from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.errors import VestigeError
+from vestige.features.digests import crc32c
 
 
 class Maker:
@@ -64,4 +67,15 @@ def test_nothing_is_kept_without_a_folder():
     KEEP_NOTHING.get("one", make)
     KEEP_NOTHING.get("one", make)
     KEEP_NOTHING.clear()
+    assert make.times == 2
+
+
+def test_arrays_that_would_run_code_are_made_again(tmp_path):
+    kept, make = Kept(tmp_path), Maker()
+    kept.get("one", make)
+    (file,) = tmp_path.glob("*.npz")
+    content = io.BytesIO()
+    np.savez(content, points=np.array([{}], dtype=object))
+    file.write_bytes(content.getvalue() + crc32c(content.getvalue()).to_bytes(4, "big"))
+    np.testing.assert_array_equal(kept.get("one", make)["names"], ["a", "b"])
     assert make.times == 2

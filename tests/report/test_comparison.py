@@ -12,6 +12,7 @@ import pytest
 
 from vestige.errors import VestigeError
 from vestige.metrics import Bootstrap, paired_difference
+from vestige.probes.compare import _Measured
 from vestige.report import Comparison, Entry, save_comparison, write_comparison, write_comparison_figures
 from vestige.report.comparison import Baseline, rank, read_comparison
 from vestige.report.comparison_charts import draw_cost, draw_depth, front, panel_names, short
@@ -75,14 +76,38 @@ def test_damaged_files(comparison: Make, tmp_path: Path) -> None:
     for change, words in (
         ({"schema": 9}, "schema 1"),
         ({"entries": document["entries"][:-1]}, "is damaged"),
-        ({"entries": [{**document["entries"][0], "surprise": 1}, *document["entries"][1:]]}, "is damaged"),
+        ({"entries": [{**document["entries"][0], "surprise": 1}, *document["entries"][1:]]}, "surprise"),
+        ({"entries": ["one"]}, r"\$\.entries\[0\]"),
+        ({"skipped": [{"backbone": 1}]}, r"\$\.skipped\[0\]"),
+        ({"notes": 3}, r"\$\.notes"),
+        ({"config": json.loads("[" * 20 + "]" * 20)}, r"\$\.config"),
     ):
         (folder / "comparison.json").write_text(json.dumps({**document, **change}))
         with pytest.raises(VestigeError, match=words):
             read_comparison(folder)
+    (folder / "comparison.json").write_text(json.dumps(document))
+    with np.load(folder / "comparison.npz") as archive:
+        arrays = dict(archive)
+    for change in ({"errors": arrays["errors"][:, 1:]}, {"ids": np.arange(3)}, {"groups": arrays["groups"][:1]}):
+        np.savez(folder / "comparison.npz", **{**arrays, **change})
+        with pytest.raises(VestigeError, match=rf"comparison\.npz: array '{next(iter(change))}'"):
+            read_comparison(folder)
     (folder / "comparison.npz").write_bytes(b"PK no archive")
-    with pytest.raises(VestigeError, match="cannot be read as a comparison"):
+    with pytest.raises(VestigeError, match="cannot be read as the errors of a comparison"):
         read_comparison(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"backbone": 1}', "[" * 100_000])
+def test_a_kept_measurement_that_is_not_what_was_written_is_measured_again(tmp_path: Path, text: str) -> None:
+    measured, path = _Measured(tmp_path, "key", 2), tmp_path / "one.json"
+    measured.save(path, entry("a", [0.1, float("nan")], ci95=(0.0, 1.0)))
+    found = measured.load(path)
+    assert found is not None
+    np.testing.assert_array_equal(found.errors, [0.1, np.nan])
+    assert found.ci95 == (0.0, 1.0)
+    assert _Measured(tmp_path, "key", 3).load(path) is None
+    path.write_text(text)
+    assert measured.load(path) is None
 
 
 def test_ranking_is_by_value_with_paired_differences() -> None:

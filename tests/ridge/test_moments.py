@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from vestige.errors import VestigeError
-from vestige.ridge import Moments, fit
+from vestige.ridge import Moments, RidgeError, fit
 
 
 def data(n: int = 30, d: int = 4, t: int = 3, seed: int = 0) -> tuple[Any, Any, Any]:
@@ -76,6 +77,38 @@ def test_save_and_load_give_the_same_moments(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fit(back, [1.0, 10.0]).coef, fit(m, [1.0, 10.0]).coef)
     back.update(X, Y, fold)
     assert [path.name for path in tmp_path.iterdir()] == ["moments.safetensors"]
+
+
+TENSORS: dict[str, Any] = {
+    "sums of fewer features": lambda tensors: {"sx": tensors["sx"][..., 1:].contiguous()},
+    "no sums": lambda tensors: {"xy": tensors["xy"].sum()},
+    "not finite": lambda tensors: {"yy": tensors["yy"] * torch.nan},
+    "another dtype": lambda tensors: {"xx": tensors["xx"].float()},
+    "a group that is not there": lambda tensors: {"group": tensors["group"] + 7},
+    "as it was": lambda tensors: tensors,
+}
+ABOUT = {
+    "nested": "[" * 100_000,
+    "rows": '{"moments": 1, "n_rows": -1, "dtype": "float32"}',
+    "dtype": '{"moments": 1, "n_rows": 9, "dtype": []}',
+    "as it was": '{"moments": 1, "n_rows": 30, "dtype": "float32"}',
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "about"), [(name, "as it was") for name in TENSORS][:-1] + [("as it was", name) for name in ABOUT]
+)
+def test_moments_that_do_not_fit_together_are_refused(tmp_path: Path, change: str, about: str) -> None:
+    X, Y, fold = data()
+    path = tmp_path / "moments.safetensors"
+    Moments(4, 3, 3).update(X, Y, fold).save(path)
+    tensors = load_file(path)
+    save_file(tensors | TENSORS[change](tensors), path, {"vestige": ABOUT[about]})
+    if change == about:
+        assert Moments.load(path).n_rows == 30
+        return
+    with pytest.raises(RidgeError, match=r"moments\.safetensors: not a file of moments"):
+        Moments.load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not moments", bytes(100)])

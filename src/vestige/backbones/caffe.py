@@ -11,7 +11,8 @@ Source: the ``deploy.prototxt`` and ``train_val.prototxt`` of Caffe's ``bvlc_ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vestige.arrays import read_npz
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe_files import read_binaryproto, read_caffemodel
 from vestige.backbones.preprocessing import Preprocessing
@@ -150,44 +152,50 @@ def read_caffe_weights(path: Path) -> State:
     """
     readers: dict[str, Callable[[Path], State]] = {
         ".caffemodel": read_caffemodel,
-        ".npz": _read_numpy,
-        ".npy": _read_numpy,
+        ".npz": _read_npz,
+        ".npy": _read_npy,
     }
     if not path.is_file():
         raise VestigeError(f"{path}: no such weights file")
     return _own_names(readers.get(path.suffix, read_state)(path))
 
 
-def _read_numpy(path: Path) -> State:
-    loaded = _load_numpy(path)
-    names = loaded.dtype.names if isinstance(loaded, np.ndarray) else loaded.files
-    if not names:
+def _read_npz(path: Path) -> State:
+    expected = "expected a complete .npz of arrays named conv1.weight, ..."
+    return _state(path, read_npz(path, what="weights", mend=expected))
+
+
+def _read_npy(path: Path) -> State:
+    record = _load_npy(path)
+    if not record.dtype.names:
         raise VestigeError(f"{path}: is one array without names; expected an .npz of arrays named conv1.weight, ...")
-    try:
-        arrays = {name: np.asarray(loaded[name]) for name in names}
-    except Exception as error:  # zip, zlib and numpy each have their own kinds for a damaged member
-        raise VestigeError(f"{path}: {_numpy_remedy(error)}") from error
+    return _state(path, {name: record[name] for name in record.dtype.names})
+
+
+def _state(path: Path, arrays: Mapping[str, NDArray[Any]]) -> State:
     if any(array.dtype.kind not in "fiu" for array in arrays.values()):
         raise VestigeError(f"{path}: holds arrays that are not numbers; expected weights named conv1.weight, ...")
     return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
 
 
-def _load_numpy(path: Path) -> Any:
-    """An array, or the named arrays of an archive."""
+def _load_npy(path: Path) -> NDArray[Any]:
+    """The array of a file, which is mapped: so its header cannot ask for more memory than the file has bytes."""
     try:
-        return np.load(path, allow_pickle=False)
-    except Exception as error:  # zip, pickle, header and end-of-file errors alike
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of headers that Python 2 wrote
+            return np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # header, shape and end-of-file errors alike
         raise VestigeError(f"{path}: {_numpy_remedy(error)}") from error
 
 
 def _numpy_remedy(error: Exception) -> str:
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
+    if "Python objects" in str(error):
         return (
             "is a pickled dictionary, which could run code when it is read, and is therefore refused; the classic "
             "bvlc_alexnet.npy is one. Convert it where you trust it: numpy.savez of arrays named conv1.weight, "
             "conv1.bias, ... in Caffe's order (docs/backbones.md has the lines)"
         )
-    return f"cannot be read ({error}); expected a complete .npy or .npz file"
+    return f"cannot be read ({error}); expected a complete .npy file"
 
 
 def _own_names(state: State) -> State:
@@ -218,8 +226,8 @@ def _mean_file(path: Path) -> tuple[tuple[float, float, float], NDArray[np.float
     expected = f"expected 3 numbers, or a BGR image of 3 x h x w with sides of at least {SIDE}"
     if not path.is_file():
         raise VestigeError(f"{path}: no such mean file; expected a .binaryproto or .npy file, or B/G/R")
-    mean = read_binaryproto(path) if path.suffix == ".binaryproto" else _load_numpy(path)
-    if not isinstance(mean, np.ndarray) or mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():
+    mean = read_binaryproto(path) if path.suffix == ".binaryproto" else _load_npy(path)
+    if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():
         raise VestigeError(f"{path}: holds no array of finite numbers; {expected}")
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]

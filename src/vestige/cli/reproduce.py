@@ -204,6 +204,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
 
     What it was asked is kept beside the run's folder.
     """
+    from vestige.documents import Json, read_json
     from vestige.files import write_json
     from vestige.manifest import may_replace, update_manifest
     from vestige.report import show
@@ -213,7 +214,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
     specs = asked.specs(experiment)
     told = {"data": list(specs), "network": json.loads(json.dumps(asdict(asked.network)))}
     if run.finished:
-        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != told:
+        if not note.exists() or read_json(note, Json, what="what a run was asked", mend="choose another -o") != told:
             raise VestigeError(f"{run.folder}: holds a run of other data, network or layers; choose another -o")
         console.print(f"{experiment.name}: kept, finished before")
         if not run.report_path.exists():

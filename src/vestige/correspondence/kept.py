@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.arrays import parse_npz
 from vestige.features.digests import crc32c
 from vestige.files import write_bytes
 
@@ -70,7 +70,6 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         content, digest = whole[:-4], whole[-4:]
         if digest != _digest(content):
             return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return parse_npz(io.BytesIO(content))
+    except (OSError, ValueError):
         return None

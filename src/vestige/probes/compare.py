@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 from vestige.backbones import Backbone
 from vestige.backbones.prepare import prepared
 from vestige.datasets.dataset import Dataset, describe_data
+from vestige.documents import document_type, entries_of, read_json
 from vestige.errors import VestigeError
 from vestige.features.reader import DEFAULT, Read, Reader, listened
 from vestige.files import disk_errors, write_json
@@ -81,7 +81,7 @@ def compare_landmarks(
     bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror, shared=options.probe.alpha_shared)
     bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
     asked = {backbone: _reads(reader, backbone, names, options.readouts) for backbone, names in layers.items()}
-    measured = _Measured(folder / _MEASURED, bench_key)
+    measured = _Measured(folder / _MEASURED, bench_key, len(test))
     say("baselines: mean and RGB")
     baselines = _baselines(bench, rgb, reader)
     entries: list[Entry] = []
@@ -126,26 +126,29 @@ def keep_measured(folder: Path, other: Path) -> None:
             shutil.copytree(folder / _MEASURED, other / _MEASURED, dirs_exist_ok=True)
 
 
+_Kept = document_type(Entry, errors=tuple[float | None, ...])
+
+
 @dataclass(frozen=True)
 class _Measured:
-    """Finished entries on disk, known by all that they depend on."""
+    """Finished entries on disk, known by all that they depend on, each with the errors of ``n`` test examples."""
 
     folder: Path
     bench: str
+    n: int
 
     def path(self, fingerprint: str, read: Read) -> Path:
         text = f"{self.bench} {fingerprint} {read.layer.name} {read.readout}"
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
     def load(self, path: Path) -> Entry | None:
-        """The entry, or None where it is not there or was cut off."""
+        """The entry, or None where it is not there or not what was written."""
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            ci95 = fields.pop("ci95")
-            errors = np.array([np.nan if e is None else e for e in fields.pop("errors")])
-            return Entry(**fields, ci95=None if ci95 is None else (ci95[0], ci95[1]), errors=errors)
-        except (OSError, ValueError, KeyError, TypeError):
+            kept = entries_of(read_json(path, _Kept, what="a measured layer"))
+        except VestigeError:
             return None
+        errors = np.array([np.nan if error is None else error for error in kept["errors"]], dtype=np.float64)
+        return Entry(**kept | {"errors": errors}) if len(errors) == self.n else None
 
     def save(self, path: Path, entry: Entry) -> None:
         errors = [float(e) if np.isfinite(e) else None for e in entry.errors]

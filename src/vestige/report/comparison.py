@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.arrays import Arrays, check_arrays, read_npz
+from vestige.documents import Json, document_type, entries_of, read_json
 from vestige.errors import VestigeError
 from vestige.files import write_arrays, write_json
 from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
@@ -109,8 +109,8 @@ class Comparison:
     baselines: tuple[Baseline, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     lower_is_better: bool = True
-    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    config: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    data: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    config: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     created: str = ""
     seconds: float = 0.0
     vestige: str = ""
@@ -215,6 +215,22 @@ def _without_errors(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+_MEND = "run vestige compare again"
+_Document = document_type(
+    Comparison,
+    schema=int,
+    ids=None,
+    groups=None,
+    entries=tuple[document_type(Entry, errors=None), ...],  # type: ignore[misc]
+    baselines=tuple[document_type(Baseline, errors=None), ...],  # type: ignore[misc]
+)
+
+
+@dataclass(frozen=True)
+class _Version:
+    schema: Json = None
+
+
 def read_comparison(folder: Path) -> Comparison:
     """Read what :func:`save_comparison` wrote.
 
@@ -222,36 +238,28 @@ def read_comparison(folder: Path) -> Comparison:
         VestigeError: where a file is missing, damaged or of another schema.
     """
     path = folder / DOCUMENT
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise VestigeError(f"{folder}: cannot be read as a comparison: {error}; run vestige compare again") from error
-    if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
-        raise VestigeError(f"{path}: expected a comparison of schema {SCHEMA}; run vestige compare again")
+    found = read_json(path, _Version, what="a comparison", mend=_MEND).schema
+    if found != SCHEMA:
+        raise VestigeError(f"{path}: expected a comparison of schema {SCHEMA}, found {found!r}; {_MEND}")
+    document = entries_of(read_json(path, _Document, what="a comparison", mend=_MEND))
+    del document["schema"]
+    arrays = read_npz(folder / ARRAYS, what="the errors of a comparison", mend=_MEND)
+    needed = {"ids": "text N", "groups?": "text N", "errors": "real _ N"}
+    needed |= {"baseline_errors": "real _ N" if document["baselines"] else "real _"}
+    check_arrays(folder / ARRAYS, arrays, needed, mend=_MEND)
     try:
         return _comparison(document, arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise VestigeError(f"{path}: is damaged: {error}; run vestige compare again") from error
+    except ValueError as error:
+        raise VestigeError(f"{path}: is damaged: {error}; {_MEND}") from error
 
 
-def _comparison(document: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Comparison:
-    entries = zip(document.pop("entries"), arrays["errors"], strict=True)
-    baselines = zip(document.pop("baselines"), arrays["baseline_errors"], strict=True)
-    return Comparison(
-        **{
-            **document,
-            "ids": arrays["ids"],
-            "groups": arrays.get("groups"),
-            "entries": tuple(Entry(**_measured(one, errors)) for one, errors in entries),
-            "baselines": tuple(Baseline(**_measured(one, errors)) for one, errors in baselines),
-            "skipped": tuple(Skipped(**one) for one in document["skipped"]),
-            "notes": tuple(document["notes"]),
-        }
-    )
-
-
-def _measured(entry: dict[str, Any], errors: Floats) -> dict[str, Any]:
-    interval = entry["ci95"]
-    return {**entry, "ci95": None if interval is None else (interval[0], interval[1]), "errors": errors}
+def _comparison(document: dict[str, Any], arrays: Arrays) -> Comparison:
+    entries = zip(document["entries"], arrays["errors"], strict=True)
+    baselines = zip(document["baselines"], arrays["baseline_errors"], strict=True)
+    read = {
+        "ids": arrays["ids"],
+        "groups": arrays.get("groups"),
+        "entries": tuple(Entry(**entries_of(one), errors=errors) for one, errors in entries),
+        "baselines": tuple(Baseline(**entries_of(one), errors=errors) for one, errors in baselines),
+    }
+    return Comparison(**document | read)

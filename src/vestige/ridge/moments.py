@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from vestige.documents import Count, parse_json
 from vestige.errors import VestigeError
 from vestige.files import whole_file
 from vestige.ridge import checks
@@ -22,6 +25,15 @@ from vestige.ridge.checks import ArrayLike, RidgeError
 ROWS = 4096  # rows of one float32 product; longer sums are added up in float64
 COLUMNS = 512  # targets of one product: bounds the temporaries
 _TENSORS = ("shift_x", "shift_y", "weight", "sx", "xx", "sy", "yy", "xy", "group")
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a file of moments says of itself."""
+
+    moments: Literal[1]
+    n_rows: Count
+    dtype: Literal["float32", "float64"]
 
 
 class Moments:
@@ -283,17 +295,35 @@ class Moments:
         """
         try:
             with safetensors.safe_open(path, "pt") as file:
-                about: dict[str, Any] = json.loads((file.metadata() or {})["vestige"])
+                about = parse_json((file.metadata() or {})["vestige"].encode(), _About)
                 tensors = {name: file.get_tensor(name) for name in _TENSORS}
+            _check_sums(tensors)
         except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
             raise RidgeError(f"{path}: not a file of moments as Moments.save writes it ({error})") from error
         folds, d, t = tensors["xy"].shape
-        moments = cls(d, t, folds, about["dtype"], device)
-        moments.n_rows, moments.group = int(about["n_rows"]), tensors.pop("group").numpy()
+        moments = cls(d, t, folds, about.dtype, device)
+        moments.n_rows, moments.group = about.n_rows, tensors.pop("group").numpy()
         moments.xx = list(tensors.pop("xx").to(moments.device))
         for name, tensor in tensors.items():
             setattr(moments, name, tensor.to(moments.device))
         return moments
+
+
+def _check_sums(tensors: Mapping[str, Tensor]) -> None:
+    """ValueError where the tensors of a file are not the sums of one `Moments`."""
+    if tensors["xy"].ndim != 3 or tensors["xx"].ndim != 4 or not len(tensors["xx"]):
+        raise ValueError(f"xy has shape {tuple(tensors['xy'].shape)} and xx {tuple(tensors['xx'].shape)}")
+    (k, d, t), g = tensors["xy"].shape, len(tensors["xx"])
+    shapes = {"shift_x": (d,), "shift_y": (t,), "weight": (g, k), "sx": (g, k, d), "xx": (g, k, d, d)}
+    shapes |= {"sy": (k, t), "yy": (k, t), "xy": (k, d, t), "group": (t,)}
+    for name, tensor in tensors.items():
+        dtype = torch.int64 if name == "group" else torch.float64
+        if tuple(tensor.shape) != shapes[name] or tensor.dtype != dtype:
+            raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}; expected {dtype} {shapes[name]}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds values that are not finite")
+    if set(tensors["group"].tolist()) != set(range(g)):
+        raise ValueError(f"group names other groups than the {g} that there are")
 
 
 def _column_sums(x: Tensor) -> Tensor:
