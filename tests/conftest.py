@@ -18,3 +18,13 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VESTIGE_CACHE", str(folder))
         yield folder
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fuzz", type=int, default=1, help="how many times as many damaged files to try as usual")
+
+
+@pytest.fixture(scope="session")
+def fuzz(request):
+    """How many times as many cases as usual."""
+    return request.config.getoption("--fuzz")

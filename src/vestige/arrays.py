@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
+from vestige.files import what_is
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,7 +40,7 @@ def read_npz(path: Path, *, what: str, mend: str = "") -> Arrays:
         VestigeError: naming the file and the array.
     """
     try:
-        if path.exists() and not path.is_file():
+        if what_is(path) not in ("file", ""):
             raise ValueError("is no file")
         return parse_npz(path)
     except ValueError as error:

@@ -7,10 +7,11 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,26 @@ from vestige.errors import VestigeError
 _PART = (".vestige-", ".part")  # how the names of files begin and end that are not yet whole
 
 _swept: set[Path] = set()  # folders in which this process has removed what killed ones left
+
+
+def user_path(text: str) -> Path:
+    """The path that a user writes; ``~`` is home, and a part of the name where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def what_is(path: Path) -> Literal["file", "folder", "other", ""]:
+    """What lies at a path: ``other`` is a pipe, a socket or a device, which may be read without end.
+
+    "" where there is nothing, or nothing that can be looked at; no name is an error, too long as it may be.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from vestige.documents import read_json
 from vestige.errors import VestigeError
-from vestige.files import is_part, write_json
+from vestige.files import is_part, what_is, write_json
 from vestige.version import __version__
 
 MANIFEST = "files.json"
@@ -135,6 +135,8 @@ def _write(folder: Path, files: Mapping[str, Stamp]) -> None:
 
 def _stamp(path: Path) -> Stamp:
     try:
+        if what_is(path) == "other":  # which may be read without end
+            raise VestigeError(f"{path}: is a pipe or a device; expected a file")
         with path.open("rb") as file:
             return Stamp(hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
     except OSError as error:

@@ -27,6 +27,7 @@ from vestige.backbones.caffe_files import read_binaryproto, read_caffemodel
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.weights import State, put_state, read_state, seeded
 from vestige.errors import VestigeError
+from vestige.files import what_is
 from vestige.spec import BackboneSpec, check_options
 
 SIDE = 227
@@ -155,7 +156,7 @@ def read_caffe_weights(path: Path) -> State:
         ".npz": _read_npz,
         ".npy": _read_npy,
     }
-    if not path.is_file():
+    if what_is(path) != "file":
         raise VestigeError(f"{path}: no such weights file")
     return _own_names(readers.get(path.suffix, read_state)(path))
 
@@ -224,7 +225,7 @@ def _mean(spec: BackboneSpec) -> tuple[tuple[float, float, float], NDArray[np.fl
 
 def _mean_file(path: Path) -> tuple[tuple[float, float, float], NDArray[np.float32] | None]:
     expected = f"expected 3 numbers, or a BGR image of 3 x h x w with sides of at least {SIDE}"
-    if not path.is_file():
+    if what_is(path) != "file":
         raise VestigeError(f"{path}: no such mean file; expected a .binaryproto or .npy file, or B/G/R")
     mean = read_binaryproto(path) if path.suffix == ".binaryproto" else _load_npy(path)
     if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vestige.errors import VestigeError
+from vestige.files import what_is
 
 State = dict[str, Tensor]
 
@@ -46,7 +47,7 @@ def read_state(path: Path) -> State:
     Raises:
         VestigeError: where the file is missing, truncated, no state dict, or would have to execute code.
     """
-    if not path.is_file():
+    if what_is(path) != "file":
         raise VestigeError(f"{path}: no such weights file; without @PATH the spec opens its default weights")
     try:
         if path.suffix == ".safetensors":

@@ -17,6 +17,7 @@ from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import BadFileError, Checked, Problems, checked_picture, inside, read_bytes
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
+from vestige.files import user_path, what_is
 from vestige.geometry import Box, Points
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
@@ -43,9 +44,9 @@ def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
         VestigeError: where the file cannot be read as COCO annotations with keypoints, or it has several categories
             with different keypoints and none is named.
     """
-    file = Path(spec.path).expanduser()
-    root = Path(spec.options.get("images") or file.parent).expanduser()
-    if not root.is_dir():
+    file = user_path(spec.path)
+    root = user_path(spec.options.get("images") or str(file.parent))
+    if what_is(root) != "folder":
         raise VestigeError(f"{spec.text!r}: {root} is no folder; give the pictures' folder with images=DIR")
     document = _read_document(file)
     layout = _layout_of(spec, file, document)
@@ -142,7 +143,7 @@ class _Reader:
         if not isinstance(name, str):
             raise BadFileError(self.file, f'image {entry["id"]}: expected a "file_name"')
         path = inside(self.root, name, self.file)
-        if not path.exists():
+        if not what_is(path):
             raise BadFileError(path, "does not exist; if the pictures lie elsewhere, give their folder with images=DIR")
         checked = checked_picture(path, self.spec)
         said = tuple(

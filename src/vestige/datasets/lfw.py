@@ -22,6 +22,7 @@ from vestige.datasets.reading import (
 )
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.files import user_path
 from vestige.spec import DataSpec
 
 _SCORE = "_score"
@@ -71,7 +72,7 @@ class _Table:
 
 def _read_table(spec: DataSpec, folder: Path, problems: Problems) -> _Table:
     named = spec.options.get("attributes")
-    file = Path(named).expanduser() if named else folder / "attributes.csv"
+    file = user_path(named) if named else folder / "attributes.csv"
     if not named and not file.exists():
         return _Table(file)
     try:

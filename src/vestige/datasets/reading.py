@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from vestige.datasets.dataset import Problem
 from vestige.errors import VestigeError
+from vestige.files import user_path
 from vestige.images import ImageFile
 from vestige.picture_files import PictureError, is_drawn, look_over
 from vestige.spec import COMMA_HINT, DataSpec
@@ -53,7 +54,7 @@ def folder_of(spec: str, path: str) -> Path:
     Raises:
         VestigeError: where there is no such folder, or it cannot be listed.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     try:
         os.scandir(folder).close()
     except NotADirectoryError as error:

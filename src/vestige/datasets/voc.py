@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vestige.datasets.reading import BadFileError, lines_of
 from vestige.errors import VestigeError
+from vestige.files import what_is
 from vestige.spec import DataSpec
 
 CLASSES = (
@@ -43,4 +44,4 @@ def voc_picture(folder: Path, name: str) -> Path:
     """Where a picture lies; its ending is ``.jpg``, or ``.png`` where only that is there."""
     path = folder / "JPEGImages" / f"{name}.jpg"
     other = path.with_suffix(".png")
-    return other if other.exists() and not path.exists() else path
+    return other if what_is(other) and not what_is(path) else path

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from vestige.documents import check_json
 from vestige.errors import VestigeError
-from vestige.files import write_tensors
+from vestige.files import what_is, write_tensors
 from vestige.manifest import check_digest
 from vestige.trust import check_recorded
 
@@ -121,6 +121,8 @@ def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[s
             raise ValueError("lies in another folder")
         saved = check_json(dict(described), dict[str, SavedProbe])
         check_digest(path)
+        if what_is(path) == "other":
+            raise ValueError("is a pipe or a device")
         arrays = load_file(path)
         probes = {
             key: LinearProbe(one.source, arrays[f"{key}/coef"], arrays[f"{key}/intercept"], one.normalise)

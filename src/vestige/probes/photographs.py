@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from vestige.datasets.opening import KINDS, open_dataset
-from vestige.datasets.reading import Problems, pictures_below
+from vestige.datasets.reading import BadFileError, Problems, pictures_below, read_text
 from vestige.documents import read_json
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.files import what_is
 from vestige.geometry import Box
 from vestige.images import ImageFile
 from vestige.probes.predict_run import Failure
@@ -37,14 +39,14 @@ def open_photographs(words: Sequence[str]) -> tuple[list[Example], list[Failure]
     failures: list[Failure] = []
     for word in words:
         path = Path(word)
-        if path.is_dir():
+        if what_is(path) == "folder":
             problems = Problems()
             found = [_of_file(each) for each in pictures_below(path, problems)]
             failures += [Failure(problem.file, str(problem)) for problem in problems.found]
             if not found:
                 failures.append(Failure(word, "has no pictures"))
             examples += found
-        elif word.partition(":")[0] in KINDS and not path.exists():
+        elif word.partition(":")[0] in KINDS and not what_is(path):
             data = open_dataset(word)
             failures += [Failure(problem.file, str(problem)) for problem in data.skipped]
             examples += data.examples
@@ -121,18 +123,17 @@ class _Names:
 def _read_table(file: Path) -> dict[str, list[Box]]:
     boxes: dict[str, list[Box]] = {}
     try:
-        with file.open(newline="", encoding="utf-8-sig") as opened:
-            rows = csv.DictReader(opened)
-            if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-                raise VestigeError(
-                    f"{file}: has no column {missing[0]!r}; expected a table with the columns {','.join(COLUMNS)}, or "
-                    "a COCO .json"
-                )
-            for row in rows:
-                boxes.setdefault(row["image"], []).append(_box_of(file, rows.line_num, row))
-    except OSError as error:
-        raise VestigeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = csv.DictReader(io.StringIO(read_text(file), newline=""))
+        if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+            raise VestigeError(
+                f"{file}: has no column {missing[0]!r}; expected a table with the columns {','.join(COLUMNS)}, or "
+                "a COCO .json"
+            )
+        for row in rows:
+            boxes.setdefault(row["image"], []).append(_box_of(file, rows.line_num, row))
+    except BadFileError as error:
+        raise VestigeError(str(error)) from error
+    except csv.Error as error:
         raise VestigeError(f"{file}: cannot be read as a table: {error}") from error
     return boxes
 

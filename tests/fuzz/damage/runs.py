@@ -1,0 +1,175 @@
+"""Run folders of every task, with and without probes, and what is read of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from damage.beside import beside
+from damage.guard import Kind
+from vestige.datasets.opening import open_dataset
+from vestige.errors import VestigeError
+from vestige.features.reader import Reader
+from vestige.manifest import update_manifest
+from vestige.probes.attributes import attributes_of
+from vestige.probes.keypoints import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels import Pixelwise
+from vestige.probes.predict_run import describe_run, predict_run
+from vestige.probes.record import load_predictor, record
+from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.report import save_comparison
+from vestige.report.align_run import read_align_run
+from vestige.report.classify_run import read_classify_run
+from vestige.report.comparison import read_comparison
+from vestige.report.detect_run import read_detect_run
+from vestige.report.landmark_run import read_landmark_run
+from vestige.report.segmentation_run import read_segmentation_run
+from vestige.report.writing import report_page, write_report
+from vestige.run import Run, start_run
+from vestige.run_folders import check_run_folder, is_own, own_files
+
+PAGES = 0.1
+"""The share of cases in which a page is laid out and pictures are predicted, which take longer than reading does."""
+
+READERS: dict[str, Callable[[Run], Any]] = {
+    "landmarks": read_landmark_run,
+    "keypoints": read_landmark_run,
+    "align": read_align_run,
+    "segmentation": read_segmentation_run,
+    "classify": read_classify_run,
+    "detect": read_detect_run,
+}
+
+NETWORK = {"backbone": "rgb:4", "untrained_seeds": 0, "rgb_size": 4}
+
+
+@cache
+def faces() -> list[Any]:
+    """Drawn faces to train and test on."""
+    return [open_dataset(f"synthetic:faces,n={n},seed={seed},size=48") for n, seed in ((10, 1), (3, 2))]
+
+
+@cache
+def objects(seed: int = 1) -> Any:
+    """Drawn objects of several classes."""
+    return open_dataset(f"synthetic:objects,n={24 // seed},seed={seed},size=48")
+
+
+def trained(task: str, folder: Path) -> None:
+    """A run with its probes, of a network that is the picture itself."""
+    reader = Reader(keep=False)
+    quiet: Callable[[str], None] = lambda _text: None  # noqa: E731
+    probe: Any
+    if task == "landmarks":
+        probe = probe_landmarks(*faces(), LandmarkOptions(layers=("all",), **NETWORK), reader, quiet)
+    elif task == "keypoints":
+        probe = probe_keypoints(objects(), objects(2), KeypointOptions(layers=("all",), **NETWORK), reader, quiet)
+    else:
+        data = faces()
+        of: Any = Pixelwise(7) if task == "pixels" else attributes_of(data[0], ["yaw", "roll"])[0]
+        probe = probe_vectors(of, *data, VectorOptions(layers=("all",), **NETWORK), reader, quiet)
+    record(start_run(folder / "run"), probe)
+
+
+def drawn(module: str, function: str, folder: Path, **options: Any) -> None:
+    """A run as the tests of reports make them."""
+    getattr(beside(f"report/{module}.py"), function)(folder / "run", **options)
+
+
+def tried(*steps: Callable[[], Any]) -> None:
+    """Take all steps, whatever becomes of one of them, and raise the last refusal."""
+    refused = None
+    for step in steps:
+        try:
+            step()
+        except VestigeError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+
+
+def read_run(folder: Path, _path: Path, rng: random.Random) -> None:
+    """Its results, its page, what is known of its files, and what its probes predict."""
+    run = Run(folder / "run")
+
+    def results() -> None:
+        found = run.results()
+        assert all(np.isfinite([row.value, row.n]).all() for row in (*found.rows, *found.sweep))
+        json.dumps(found.to_json(), allow_nan=False)
+
+    def page() -> None:
+        if rng.random() < 0.01:
+            write_report([run], folder / "page.html")
+        elif rng.random() < PAGES:
+            report_page([run])
+        else:
+            READERS.get(run.results().task, Run.results)(run)
+
+    def predicted() -> None:
+        if not any(run.probe_folder.iterdir()):
+            return
+        category = "chair" if run.results().task == "keypoints" else None
+        load_predictor(run, category)
+        if rng.random() < PAGES:
+            found = predict_run(run, faces()[1][:1], category=category, whole=True)
+            describe_run(found)
+            assert all(np.isfinite(each.numbers).all() for each in found.predictions)
+
+    tried(
+        results,
+        run.examples,
+        lambda: own_files(run.folder),
+        lambda: is_own(run.folder),
+        lambda: check_run_folder(run.folder, overwrite=True),
+        page,
+        predicted,
+    )
+
+
+def as_written(folder: Path, path: Path, rng: random.Random) -> None:
+    """Enter a damaged file into the list of the run's files, so that its digest does not tell."""
+    if rng.random() < 0.8 and path.name != "files.json":
+        with suppress(VestigeError):
+            update_manifest(folder / "run", path)
+
+
+def comparison(folder: Path) -> None:
+    """What ``compare`` leaves."""
+    save_comparison(beside("report/conftest.py").make_comparison(6), folder)
+
+
+def read_comparisons(folder: Path, _path: Path, _rng: random.Random) -> None:
+    """A comparison, its ranking and its best entry."""
+    found = read_comparison(folder)
+    assert all(np.isfinite([entry.value, entry.depth]).all() for entry in found.entries)
+    found.best()
+
+
+_TRAINED = ("landmarks", "keypoints", "pixels", "attributes")
+_DRAWN: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("landmarks", "conftest", "make_landmark_run", {"n": 6, "n_pictures": 2}),
+    ("keypoints", "test_keypoints", "make_run", {"n": 8}),
+    ("align", "test_align", "make_run", {}),
+    ("segmentation", "test_segmentation", "make_run", {"n": 4}),
+    ("patches", "test_patches", "patch_run", {}),
+    ("fields", "test_patches", "field_run", {}),
+    ("classify", "test_classify", "make_run", {}),
+    ("detect", "test_detect", "make_run", {"n": 6}),
+)
+
+KINDS = [
+    *(Kind(f"trained {task}", partial(trained, task), read_run, 40, whole=as_written) for task in _TRAINED),
+    *(
+        Kind(f"run of {task}", partial(drawn, module, function, **options), read_run, 30, whole=as_written)
+        for task, module, function, options in _DRAWN
+    ),
+    Kind("comparison", comparison, read_comparisons, 40),
+]
