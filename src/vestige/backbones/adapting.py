@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.watching import is_channels_last, run_order
+from vestige.backbones.watching import is_channels_last, module_of, run_order
 from vestige.backbones.weights import State, put_state, read_state, seeded
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec
@@ -85,7 +85,8 @@ def adapt(
     listed = set(layer_paths(module)) & readable.keys()
     if not readable:
         raise VestigeError(f"{spec.text!r}: no module of the network puts out a vector, a grid or tokens")
-    paths = {path: path for path in readable if path in listed or not listed}
+    listed = listed or readable.keys() & dict(module.named_modules()).keys()
+    paths = {path: path for path in readable if path in listed or _several(module, path, shapes) in listed}
     turned = [path for path, shape in readable.items() if is_channels_last(shape, preprocessing.size)]
     return Backbone(
         spec.text,
@@ -96,6 +97,13 @@ def adapt(
         prefix_tokens=prefix,
         register_tokens=registers,
     )
+
+
+def _several(module: nn.Module, path: str, shapes: Mapping[str, object]) -> str | None:
+    """The module of which a path of :func:`run_order` is one of several tensors; None for all other paths."""
+    own, name = module_of(module, path)
+    same = [other for other in shapes if other.startswith(f"{own}.") and module_of(module, other)[0] == own]
+    return own if name and len(same) > 1 else None
 
 
 def layer_paths(module: nn.Module, path: str = "") -> Iterator[str]:

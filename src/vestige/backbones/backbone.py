@@ -50,7 +50,8 @@ class Backbone:
     """A network in evaluation mode with its preprocessing and its layers by name.
 
     Layers are the names of ``paths``, in the order of depth; any other module path of the network is a layer too
-    where it is asked for by that path. A module that runs several times in a pass is read at its first run.
+    where it is asked for by that path, and so is each tensor of a module that puts out several, as ``PATH.KEY``. A
+    module that runs several times in a pass is read at its first run.
 
     Args:
         spec: the text that opened it.
@@ -121,7 +122,8 @@ class Backbone:
         listed = list(self.paths) if pattern == "all" else fnmatch.filter(self.paths, pattern)
         if listed:
             return listed
-        found = fnmatch.filter(self._readable, pattern)
+        modules = dict(self.module.named_modules())
+        found = [path for path in fnmatch.filter(self._readable, pattern) if path in modules or path == pattern]
         if found:
             return found
         raise self._unknown(pattern)

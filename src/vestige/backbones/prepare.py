@@ -14,7 +14,7 @@ from vestige.backbones.allocation import keep_freed_memory
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.folding import fold_batch_norm as fold
 from vestige.backbones.sparing import spare_copies
-from vestige.backbones.watching import tensor_of
+from vestige.backbones.watching import module_of, tensor_of
 from vestige.errors import VestigeError
 
 
@@ -101,13 +101,14 @@ class _Reading(nn.Module):
         self.module = module
         self._outputs: dict[str, Any] | None = None  # None outside a pass of this module's own
         for name, path in paths.items():
-            module.get_submodule(path).register_forward_hook(self._keep(name))
+            own_path, tensor = module_of(module, path)
+            module.get_submodule(own_path).register_forward_hook(self._keep(name, tensor))
 
-    def _keep(self, name: str) -> Any:
+    def _keep(self, name: str, tensor_name: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
             if self._outputs is not None and name not in self._outputs:
-                tensor = tensor_of(output)
-                self._outputs[name] = output if tensor is None else tensor.clone()
+                tensor = tensor_of(output, tensor_name)
+                self._outputs[name] = None if tensor is None else tensor.clone()
 
         return hook
 
@@ -163,7 +164,7 @@ def prepared(
         return Backbone.run(ready, x, keep)
 
     if fold_batch_norm:
-        ready.folded = fold(module, [ready.path(name) for name in keep], x, read)
+        ready.folded = fold(module, [module_of(module, ready.path(name))[0] for name in keep], x, read)
     ready.spared = spare_copies(module, x, read)
     module.to(device=device, dtype=dtype)
     if channels_last:

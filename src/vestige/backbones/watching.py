@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -16,17 +16,39 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at t
     """Raised inside a forward pass once every layer asked for has been seen."""
 
 
-def tensor_of(output: Any) -> Tensor | None:
-    """The tensor that a module's output stands for; None where there is none.
+def tensor_of(output: Any, name: str = "") -> Tensor | None:
+    """The tensor that a module's output stands for, or the one of a name in it; None where there is none.
 
     Itself; of a mapping the one under ``out``, else the first; of a tuple or list the first. What is no tensor
     (an auxiliary output that is None) is passed over.
     """
+    if isinstance(output, Tensor):
+        return None if name else output
+    tensors = tensors_of(output)
+    return tensors.get(name) if name else tensors.get("out", next(iter(tensors.values()), None))
+
+
+def tensors_of(output: Any) -> dict[str, Tensor]:
+    """The tensors in an output that is a mapping, a tuple or a list, by their keys or numbers."""
+    named: Iterable[tuple[Any, Any]] = ()
     if isinstance(output, Mapping):
-        output = [output.get("out"), *output.values()]
-    if isinstance(output, (tuple, list)):
-        output = next((each for each in output if isinstance(each, Tensor)), None)
-    return output if isinstance(output, Tensor) else None
+        named = output.items()
+    elif isinstance(output, (tuple, list)):
+        named = enumerate(output)
+    return {str(key): each for key, each in named if isinstance(each, Tensor)}
+
+
+def module_of(module: nn.Module, path: str) -> tuple[str, str]:
+    """The module that a path leads to, and of its output's tensors the one that is meant; "" where none is named.
+
+    ``layer.out`` is the module ``layer.out`` where there is one, else the tensor ``out`` of what ``layer`` puts out.
+    """
+    try:
+        module.get_submodule(path)
+    except AttributeError:
+        parent, _, name = path.rpartition(".")
+        return parent, name
+    return path, ""
 
 
 def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict[str, Any]:
@@ -37,7 +59,7 @@ def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict
 
     Args:
         module: the network.
-        paths: name -> module path.
+        paths: name -> module path, or that and the name of a tensor (see :func:`module_of`).
         x: the network's input.
 
     Returns:
@@ -46,19 +68,22 @@ def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict
     outputs: dict[str, Any] = {}
     waiting = set(paths)
 
-    def keep(name: str) -> Any:
+    def keep(name: str, tensor_name: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
             if name not in waiting:
                 return
             waiting.discard(name)
-            tensor = tensor_of(output)
-            outputs[name] = tensor.clone() if waiting and tensor is not None else output
+            tensor = tensor_of(output, tensor_name)
+            outputs[name] = tensor.clone() if waiting and tensor is not None else tensor
             if not waiting:
                 raise _Reached
 
         return hook
 
-    handles = [module.get_submodule(path).register_forward_hook(keep(name)) for name, path in paths.items()]
+    places = {name: module_of(module, path) for name, path in paths.items()}
+    handles = [
+        module.get_submodule(path).register_forward_hook(keep(name, tensor)) for name, (path, tensor) in places.items()
+    ]
     try:
         module(x)
     except _Reached:
@@ -73,7 +98,8 @@ def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]
     """Every submodule that takes part in a forward pass, in the order in which they end.
 
     Returns:
-        module path -> the shape of its first output, or None where that is no tensor.
+        module path -> the shape of its output, or None where that is no tensor; behind it, where the output is a
+        mapping, a tuple or a list, module path and name -> the shape of each tensor in it.
 
     Raises:
         VestigeError: where the network is of a kind whose layers cannot be read.
@@ -88,7 +114,10 @@ def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]
     def note(path: str) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
             tensor = tensor_of(output)
-            shapes.setdefault(path, None if tensor is None else tuple(tensor.shape))
+            if path in shapes:
+                return
+            shapes[path] = None if tensor is None else tuple(tensor.shape)
+            shapes.update({f"{path}.{name}": tuple(each.shape) for name, each in tensors_of(output).items()})
 
         return hook
 

@@ -88,7 +88,7 @@ def _list(stores: list[StoreInfo]) -> None:
             table.add_column(name, justify="right" if name in ("rows", "numbers", "size") else "left", overflow="fold")
         for info in group:
             table.add_row(*_cells(info))
-        Console(width=None if console.is_terminal else 120, highlight=False, markup=False).print(table)
+        Console(emoji=False, width=None if console.is_terminal else 120, highlight=False, markup=False).print(table)
 
 
 def _cells(info: StoreInfo) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vestige.report.comparison import Comparison
     from vestige.results import Results
 
-console = Console(stderr=True, markup=False)
+console = Console(emoji=False, stderr=True, markup=False)
 """Standard error. What is printed is never read as markup: paths and names may hold brackets."""
 
 _LISTED = 10  # problems that are printed before they are only counted
@@ -167,7 +167,7 @@ def _print_rest(results: Results) -> None:
 
 def _out() -> Console:
     """Standard output, as wide as the terminal; wide enough for anything where there is none."""
-    return Console(width=None if console.is_terminal else 120, markup=False)
+    return Console(emoji=False, width=None if console.is_terminal else 120, markup=False)
 
 
 def _print_left_out(results: Results | Comparison) -> None:

@@ -45,7 +45,7 @@ def layers(
         document = {"layers": [_to_json(each, fields[each.name]) for each in described]}
         typer.echo(json.dumps(document, indent=1))
         return
-    Console(markup=False).print(_table(opened, described, fields))
+    Console(emoji=False, markup=False).print(_table(opened, described, fields))
     typer.echo(_preprocessing(opened))
 
 

@@ -79,6 +79,11 @@ class Attributes(VectorTask[Floats]):
         """``(t,)``: the standard deviations of the training values."""
         return np.array([attribute.deviation for attribute in self.attributes])
 
+    @property
+    def width(self) -> int:
+        """The attributes."""
+        return len(self.attributes)
+
     def check(self, examples: Sequence[Example]) -> None:
         """Some example needs an attribute of the task that can be measured, and binary ones are 0 or 1."""
         values = values_of(examples, self.names)

@@ -17,6 +17,7 @@ from vestige.markup import Markup, markup_from_json
 from vestige.probes.linear import SavedProbe, Source, load_probes, save_probes
 from vestige.probes.lookback import LookBack
 from vestige.probes.points import PointModel
+from vestige.trust import check_recorded
 
 _FILE = "probe.json"
 
@@ -149,6 +150,7 @@ def _load_method(folder: Path, entry: _Method, n_points: int) -> Method:
         for part, points, probe in zip(look.parts, look.points, own, strict=True):
             if any(k >= n_points for k in points) or len(probe.intercept) != 2 * len(points):
                 raise ValueError(f"part {part!r} does not fit the markup of {n_points} points")
+        check_recorded(look.source.backbone, folder)
         looks.append(LookBack(look.source, look.parts, look.points, np.array(look.margins, dtype=np.float64), own))
     if len(probes["base"].intercept) != 2 * n_points:
         raise ValueError(f"{entry.name} reads {len(probes['base'].intercept)} numbers for {n_points} points")

@@ -47,6 +47,11 @@ class Pixelwise(VectorTask[Numbers]):
     def __post_init__(self) -> None:
         check_bounds(self)
 
+    @property
+    def width(self) -> int:
+        """The colour values of the square."""
+        return self.size * self.size * 3
+
     def check(self, examples: Sequence[Example]) -> None:
         """Any picture will do; a box is asked for with ``crops``."""
         for example in examples:

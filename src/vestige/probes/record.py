@@ -12,6 +12,7 @@ import numpy as np
 
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
+from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.extract import ExtractOptions
@@ -29,7 +30,7 @@ from vestige.probes.vector_methods import VectorMethod, load_vectors
 from vestige.probes.vector_tasks import VECTOR_TASKS, open_vector_task
 from vestige.progress import Count
 from vestige.report import show
-from vestige.results import Results, Row, now
+from vestige.results import Results, Row, damaged, now
 from vestige.run import Run, run_folder
 from vestige.version import __version__
 
@@ -214,9 +215,16 @@ def check_probe(run: Run) -> None:
 
 
 def reader_of(run: Run, device: str, progress: Count | None = None) -> Reader:
-    """A Reader that computes features as the run did, on any device."""
-    extraction = run.results().config["extraction"]
-    return Reader(ExtractOptions(**{**extraction, "device": device}), progress=progress)
+    """A Reader that computes features as the run did, on any device.
+
+    Raises:
+        VestigeError: where the run does not say how, or says it in another way than any run does.
+    """
+    try:
+        extraction = check_json(run.results().config.get("extraction"), ExtractOptions)
+    except ValueError as error:
+        raise damaged(run.results_path, f"config.extraction: {error}") from error
+    return Reader(replace(extraction, device=device), progress=progress)
 
 
 def evaluate_run(source: Run, test: Dataset, reader: Reader) -> Evaluation:
@@ -227,7 +235,7 @@ def evaluate_run(source: Run, test: Dataset, reader: Reader) -> Evaluation:
     """
     check_probe(source)
     trained = source.results()
-    if trained.data["train"]["fingerprint"] == test.fingerprint:
+    if trained.data.get("train", {}).get("fingerprint") == test.fingerprint:
         raise VestigeError(f"{test.spec}: is what {source.folder} was trained on; evaluate on other pictures")
     if trained.task == "keypoints":
         probes = load_keypoint_probes(source.probe_folder)

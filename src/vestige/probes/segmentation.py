@@ -87,6 +87,16 @@ class Segmentation(VectorTask[Masks]):
         """What mask values are to the task."""
         return LabelTable(self.classes, self.void)
 
+    @property
+    def width(self) -> int:
+        """The cells' classes."""
+        return self.grid * self.grid * self.refined
+
+    @property
+    def refined(self) -> int:
+        """The classes that count."""
+        return len(self.table.values)
+
     def check(self, examples: Sequence[Example]) -> None:
         """Every example needs a mask, and a data set the task's classes."""
         if isinstance(examples, Dataset) and (examples.classes, examples.void) != (self.classes, self.void):

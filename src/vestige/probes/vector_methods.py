@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from vestige.documents import Count, Json, read_json
 from vestige.errors import VestigeError, choice
@@ -90,7 +92,7 @@ class _Saved:
     task: str
     made_of: dict[str, Json]
     seed: Count
-    methods: tuple[_Method, ...]
+    methods: Annotated[tuple[_Method, ...], Meta(min_length=1)]
 
 
 def load_vectors(folder: Path, names: Sequence[str] | None = None) -> SavedVectors:

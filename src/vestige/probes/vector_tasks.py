@@ -10,7 +10,7 @@ from vestige.errors import VestigeError
 from vestige.probes.attributes import Attributes
 from vestige.probes.pixels import Pixelwise
 from vestige.probes.segmentation import Segmentation
-from vestige.probes.vector_methods import SavedVectors
+from vestige.probes.vector_methods import SavedVectors, VectorMethod
 from vestige.probes.vectors import VectorTask
 
 _OPEN: Mapping[str, type[VectorTask[Any]]] = {
@@ -30,6 +30,19 @@ def open_vector_task(saved: SavedVectors) -> VectorTask[Any]:
         VestigeError: where the run is of another version of vestige, or damaged.
     """
     try:
-        return check_json(dict(saved.made_of), _OPEN[saved.task])
+        task = check_json(dict(saved.made_of), _OPEN[saved.task])
+        for method in saved.methods:
+            _check_method(task, method)
+        return task
     except (KeyError, ValueError) as error:
         raise VestigeError(f"task {saved.task!r}: cannot be opened: {error}; run the probe again") from error
+
+
+def _check_method(task: VectorTask[Any], method: VectorMethod) -> None:
+    """ValueError where a method reads other numbers than its task."""
+    reads = len(method.probe.intercept)
+    if reads != task.width:
+        raise ValueError(f"method {method.name!r} reads {reads} numbers, the task {task.width}")
+    if method.refinement is not None and method.refinement.coef.shape != (task.refined, task.refined):
+        shape = method.refinement.coef.shape
+        raise ValueError(f"method {method.name!r} refines by {shape}, expected {(task.refined, task.refined)}")

@@ -101,6 +101,16 @@ class VectorTask(ABC, Generic[Truth]):
         its stages is above it, on the same resamples of the test examples."""
         return ()
 
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """t: how many numbers are read out."""
+
+    @property
+    def refined(self) -> int:
+        """How many of them a refinement takes at a time, to as many; 0 for a task without one."""
+        return 0
+
     @abstractmethod
     def check(self, examples: Sequence[Example]) -> None:
         """Refuse examples that do not have what is to be read.
