@@ -88,6 +88,10 @@ def show(run: Run) -> None:
     write_report([run], run.report_path)
 
 
+_MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What drawing a page may end in where a run's content is not what its schemas promise."""
+
+
 @contextmanager
 def made_from(runs: Sequence[Run]) -> Iterator[None]:
     """Say which runs a page was being made from where that fails: what their schemas let pass may still not fit.
@@ -99,7 +103,7 @@ def made_from(runs: Sequence[Run]) -> Iterator[None]:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+    except _MISFITS as error:
         names = ", ".join(str(run.folder) for run in runs)
         why = f"{type(error).__name__}: {error}"
         raise VestigeError(f"{names}: results.json and examples.npz do not fit together: {why}; {MEND}") from error
