@@ -265,6 +265,15 @@ def test_a_picture_that_claims_more_pixels_than_are_read_is_refused(tmp_path):
             image_size(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.bmp", "a.ppm"])
+def test_a_small_file_cannot_claim_many_pixels(tmp_path, name):
+    Image.new("L", (3000, 3000)).save(tmp_path / name)
+    assert read_rgb(tmp_path / name).shape == (3000, 3000, 3)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:700])
+    with pytest.raises(VestigeError, match="claims 3000x3000 pixels in 700 bytes"):
+        read_rgb(tmp_path / name)
+
+
 def test_warnings_of_the_decoder_do_not_reach_the_user_from_any_thread(tmp_path):
     """A large picture, a palette with transparency as bytes, and a corrupt tag each make Pillow warn."""
     Image.new("1", (10_000, 10_000)).save(tmp_path / "large.png")

@@ -24,6 +24,12 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM")
 MOST_PIXELS = 178_956_970
 """Of a picture; a small file can claim any number (Pillow's own guard)."""
 
+_DENSEST = {"JPEG": 1_024, "MPO": 1_024, "PNG": 8_256, "BMP": 1_024, "PPM": 8, "TIFF": 11_200}
+"""Pixels that a byte of a file can stand for, by format: 1,032 bytes of eight pixels each in DEFLATE, 512 in JPEG (64 a
+bit). WEBP, and TIFFs that are compressed as faxes, know no such bound. Decoders fill up what a file does not hold, and
+ask for the memory first."""
+_FAXES = ("group3", "group4", "tiff_ccitt")
+
 MARK = "vestige"
 """Pictures that vestige draws bear it, as a PNG's ``Software`` or a JPEG's comment."""
 
@@ -222,6 +228,10 @@ def _check_pixels(path: Path, image: Image.Image) -> None:
     """Refuse what no stated rule turns into 8 bits, and what is too large to decode."""
     if image.size[0] * image.size[1] > MOST_PIXELS:
         raise Image.DecompressionBombError
+    densest = _DENSEST.get(image.format or "")
+    size = path.stat().st_size
+    if densest and image.info.get("compression") not in _FAXES and image.size[0] * image.size[1] > densest * size:
+        raise PictureError(path, f"is damaged: it claims {image.size[0]}x{image.size[1]} pixels in {size:,} bytes")
     of_sixteen = image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM"))
     if not of_sixteen and image.mode not in _EIGHT_BITS:
         what = {"F": "floating-point numbers", "I": "integers of 32 bits, or signed ones"}.get(image.mode, image.mode)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.errors import VestigeError
+from vestige.files import what_is
 
 _PACKAGE = "vestige.caffe"
 _Field = tuple[str, int, str, bool]  # name, number, type, whether it is repeated
@@ -98,9 +99,12 @@ def read_binaryproto(path: Path) -> NDArray[np.float32]:
 def _parse(name: str, path: Path, what: str) -> Any:
     message = message_class(name)()
     try:
+        if what_is(path) not in ("file", ""):
+            raise OSError(0, "is no file")
         message.ParseFromString(path.read_bytes())
-    except DecodeError as error:
-        raise VestigeError(f"{path}: cannot be read ({error}); expected a complete {what}") from error
+    except (OSError, DecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise VestigeError(f"{path}: cannot be read ({why}); expected a complete {what}") from error
     return message
 
 

@@ -14,6 +14,8 @@ from vestige.markup import Markup
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
+_LONGEST = 1000  # characters of a message, which may quote a file
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -25,7 +27,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: {self.message}".encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
+        message = self.message if len(self.message) <= _LONGEST else f"{self.message[:_LONGEST]}..."
+        return f"{where}: {message}".encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
 
     @property
     def kind(self) -> str:

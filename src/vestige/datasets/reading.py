@@ -138,7 +138,7 @@ def inside(root: Path, name: str, where: Path, line: int | None = None) -> Path:
     pure = PurePosixPath(name.replace("\\", "/"))
     absolute = pure.is_absolute() or (pure.parts and pure.parts[0].endswith(":"))
     if not pure.parts or absolute or ".." in pure.parts or "\0" in name:
-        raise BadFileError(where, f"names the file {name!r}; expected a path inside {root}", line)
+        raise BadFileError(where, f"names the file {name[:200]!r}; expected a path inside {root}", line)
     return root.joinpath(*pure.parts)
 
 
@@ -193,7 +193,7 @@ def numbers(path: Path, line: int, words: Iterable[str], expected: str) -> list[
         except ValueError:
             raise BadFileError(path, f"{word[:40]!r} is no number; expected {expected}", line) from None
         if not math.isfinite(value):
-            raise BadFileError(path, f"{word!r} is not finite; expected {expected}", line)
+            raise BadFileError(path, f"{word[:40]!r} is not finite; expected {expected}", line)
         result.append(value)
     return result
 

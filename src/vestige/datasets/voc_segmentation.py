@@ -78,14 +78,14 @@ def read_classes(file: Path) -> ClassTable:
 def _refuse(file: Path, row: tuple[int, list[str]] | None) -> None:
     if row is not None:
         raise VestigeError(
-            f"{file}, line {row[0]}: {' '.join(row[1])!r}; expected 'name', or 'name r g b' in every line"
+            f"{file}, line {row[0]}: {' '.join(row[1])[:60]!r}; expected 'name', or 'name r g b' in every line"
         )
 
 
 def _colour(file: Path, row: tuple[int, list[str]]) -> Colour:
     values = [int(word) if word.isdecimal() and len(word) <= 3 else -1 for word in row[1][1:]]
     if not all(0 <= value <= 255 for value in values):
-        raise VestigeError(f"{file}, line {row[0]}: {' '.join(row[1])!r}; expected 'name r g b' with 0 to 255")
+        raise VestigeError(f"{file}, line {row[0]}: {' '.join(row[1])[:60]!r}; expected 'name r g b' with 0 to 255")
     return values[0], values[1], values[2]
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from vestige.documents import check_json, read_json
+from vestige.documents import Json, check_json, read_json
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged
@@ -76,7 +76,7 @@ class Description:
     preprocessing: str
     layer: str
     readout: str
-    numerics: Mapping[str, Any]
+    numerics: Mapping[str, Json]
     pictures: str
     n: Count
     d: Count
@@ -163,7 +163,7 @@ _LIMIT = 1 << 24
 
 @dataclass(frozen=True)
 class _Attributes:
-    vestige: dict[str, Any]
+    vestige: dict[str, Json]
 
 
 @dataclass(frozen=True)
