@@ -132,7 +132,7 @@ def test_model_labels_are_called_so_and_rare_attributes_left_out(vestige, lfw, t
 MISTAKES = {
     "name": (["--attribute", "glases"], "did you mean glasses?"),
     "crop": (["--crop", 0], "--crop 0: expected a number above 0, up to 1"),
-    "least": (["--least", 500], "no attribute can be measured"),
+    "least": (["--least", 500], "no attribute can be read"),
 }
 
 
@@ -147,4 +147,4 @@ def test_data_without_attributes_are_refused(vestige, tmp_path):
     for k in range(4):
         Image.new("RGB", (40, 40), (k, 0, 0)).save(tmp_path / f"{k}.png")
     said = vestige("probe", "attributes", TRAIN, "--test", f"folder:{tmp_path}", "-o", tmp_path / "run", status=2)
-    assert "no attribute can be measured" in " ".join("".join(said).split())
+    assert "nothing can be measured" in " ".join("".join(said).split())

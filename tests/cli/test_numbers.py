@@ -62,3 +62,10 @@ def test_no_absurd_number_removes_a_store(vestige, tmp_path, monkeypatch):
     for words in (("--older-than", "nan"), ("--older-than", "-1"), ("--larger-than", "-5"), ("--larger-than", "nan")):
         vestige("cache", "--prune", *words, status=2)
     assert store.is_dir()
+
+
+@pytest.mark.parametrize("name", ["a:bomb:b", "x[/b]", "y[bold]z", "[red]", "p:smile:.png"])
+def test_paths_are_printed_as_they_are(vestige, tmp_path, name):
+    for arguments in (("report", tmp_path / name, "-o", tmp_path / "x.html"), ("data", "check", f"folder:{name}")):
+        out, said = vestige(*arguments, status=2)
+        assert name in out + said

@@ -138,7 +138,7 @@ def test_table_4_and_figure_6_are_in_the_papers_layout(tmp_path):
     sift = measured.rows[0]
     value = run.results().row("detect:sift", "pck@0.1").value
     assert (sift[bird].text, sift[boat].text, sift[mean].text) == (f"{100 * value:.1f}", "–", f"{100 * value:.1f}")
-    assert sift[mean].small == "20.0–70.0"
+    assert sift[mean].small == "2 classes; 20.0–70.0"
     (gallery,) = exhibits["figure 6"].blocks({"detect": run})
     assert gallery.name == "detections"
 
