@@ -134,7 +134,7 @@ def reader(spec: str) -> Callable[[Path, Path, random.Random], None]:
         names = [example.id for example in data]
         assert names == sorted(set(names))
         json.dumps(describe_data(data))
-        refused = None
+        refused = VestigeError(str(data.skipped[0])) if data.skipped else None
         for example in data.examples[:3]:
             try:
                 check_example(example, rng)
