@@ -21,8 +21,8 @@ import numpy.typing as npt
 from numba import njit
 from skimage import color, data, transform
 
-from vestige.correspondence import flow
-from vestige.correspondence.distance_transform import new_scratch, transform_into
+from vestige.correspondence.flow import flow
+from vestige.correspondence.flow.distance_transform import new_scratch, transform_into
 
 BOX = 496
 RADIUS = 20

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from vestige.metrics import Bootstrap, interval
-from vestige.probes.attribute_scores import weighted_auc
+from vestige.probes.attributes.scores import weighted_auc
 
 Floats = NDArray[np.float64]
 Resampled = Callable[[NDArray[np.float32]], Floats]
@@ -68,7 +68,7 @@ def auc(n: int, largest: int, draw: np.random.Generator) -> TestSet:
         if 0 < has.sum() < n:
             break
     readings = 1.5 * has[groups] + np.sqrt(0.5) * (draw.normal(size=n)[groups] + draw.normal(size=len(groups)))
-    rarer = int(min(has.sum(), n - has.sum()))  # as `vestige.probes.attributes` counts them
+    rarer = int(min(has.sum(), n - has.sum()))  # as `vestige.probes.attributes.measure` counts them
     return TestSet(groups, lambda weights: weighted_auc(readings, has[groups], weights), rarer)
 
 

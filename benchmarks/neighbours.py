@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from vestige.correspondence.database import Database
-from vestige.correspondence.retrieval import DatabaseOptions, Library, open_library, open_pictures
+from vestige.correspondence.search.database import Database
+from vestige.correspondence.search.retrieval import DatabaseOptions, Library, open_library, open_pictures
 from vestige.datasets.opening import open_dataset
 
 T = TypeVar("T")

@@ -10,18 +10,18 @@ import pytest
 
 from vestige import bounds
 from vestige.bounds import Bounds, bounded, check_bounds, whole
-from vestige.correspondence.detect_options import DetectOptions
+from vestige.correspondence.detect.options import DetectOptions
 from vestige.correspondence.options import AlignOptions, ClassifyOptions
-from vestige.correspondence.retrieval import DatabaseOptions
+from vestige.correspondence.search.retrieval import DatabaseOptions
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
-from vestige.probes.attributes import Attributes
-from vestige.probes.direction_probe import DirectionOptions
-from vestige.probes.keypoints import KeypointOptions
-from vestige.probes.landmarks import LandmarkOptions
-from vestige.probes.pixels import Pixelwise
-from vestige.probes.segmentation import Segmentation
-from vestige.probes.vector_probe import VectorOptions
+from vestige.probes.attributes.measure import Attributes
+from vestige.probes.directions.measure import DirectionOptions
+from vestige.probes.engine.vector_probe import VectorOptions
+from vestige.probes.keypoints.measure import KeypointOptions
+from vestige.probes.landmarks.measure import LandmarkOptions
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.segmentation.measure import Segmentation
 
 OPTIONS = [
     *(AlignOptions(), ClassifyOptions(), DetectOptions(), DatabaseOptions(), ExtractOptions(), DirectionOptions()),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.probes.linear import LinearProbe, Source, load_probes, save_probes
+from vestige.probes.engine.linear import LinearProbe, Source, load_probes, save_probes
 from vestige.trust import VARIABLE, check_recorded, note_opened
 
 

@@ -12,26 +12,26 @@ from vestige.errors import VestigeError
 from vestige.version import __version__
 
 if TYPE_CHECKING:
+    from vestige.api import save_run
     from vestige.backbones import Backbone, open_backbone
     from vestige.datasets.opening import open_dataset, open_train_test
     from vestige.features import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.probes.landmarks import LandmarkOptions, LandmarkProbe, probe_landmarks
-    from vestige.probes.record import save_run
+    from vestige.probes.landmarks.measure import LandmarkOptions, LandmarkProbe, probe_landmarks
     from vestige.ridge import RidgeCV
 
 _HOMES = {
     "Backbone": "vestige.backbones",
     "ExtractOptions": "vestige.features",
-    "LandmarkOptions": "vestige.probes.landmarks",
-    "LandmarkProbe": "vestige.probes.landmarks",
+    "LandmarkOptions": "vestige.probes.landmarks.measure",
+    "LandmarkProbe": "vestige.probes.landmarks.measure",
     "Reader": "vestige.features.reader",
     "RidgeCV": "vestige.ridge",
     "open_backbone": "vestige.backbones",
     "open_dataset": "vestige.datasets.opening",
     "open_train_test": "vestige.datasets.opening",
-    "probe_landmarks": "vestige.probes.landmarks",
-    "save_run": "vestige.probes.record",
+    "probe_landmarks": "vestige.probes.landmarks.measure",
+    "save_run": "vestige.api",
 }
 
 __all__ = [

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from vestige.probes.compare import DEFAULT_NAME
-from vestige.report.comparison import read_comparison
+from vestige.probes.compare.comparison import read_comparison
+from vestige.probes.compare.measure import DEFAULT_NAME
 
 DATA = ["synthetic:faces,n=40,seed=1,size=96", "--test", "synthetic:faces,n=16,seed=2,size=96"]
 WHAT = [

@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.images import crop_resize
-from vestige.probes.linear import l2_normalise
-from vestige.probes.views import whole_views
+from vestige.probes.engine.linear import l2_normalise
+from vestige.probes.engine.views import whole_views
 from vestige.results import read_results
 from vestige.run import Run
 

@@ -11,13 +11,13 @@ from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.geometry import FACE_MARGIN, square_about
-from vestige.probes.attributes import attributes_of
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels import Pixelwise
-from vestige.probes.record import record
-from vestige.probes.reproduction import portrait, sitting
-from vestige.probes.segmentation import segmentation_of
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.papers.persistent_evidence.experiments import portrait, sitting
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.engine.record import record
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.segmentation.measure import segmentation_of
 from vestige.run import Run, start_run
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from vestige.datasets.opening import open_dataset
-from vestige.probes.class_areas import VOID, LabelTable
-from vestige.probes.pixel_counts import count_pixels
+from vestige.probes.segmentation.class_areas import VOID, LabelTable
+from vestige.probes.segmentation.pixel_counts import count_pixels
 from vestige.results import read_results
 from vestige.run import Run
 

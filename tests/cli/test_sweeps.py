@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from vestige.cli.sweeps import ranking_table, sweep_table, tried
-from vestige.report.comparison import Baseline, Comparison, Entry
+from vestige.probes.compare.comparison import Baseline, Comparison, Entry
 from vestige.results import Results, Row
 
 BACKBONE = {"spec": "net", "layer": "b", "readout": "flat"}

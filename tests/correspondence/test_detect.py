@@ -10,19 +10,19 @@ from sklearn.calibration import _sigmoid_calibration
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from vestige.correspondence import detect
-from vestige.correspondence.detect import class_data, detect_keypoints, prior_read
-from vestige.correspondence.detect_class import ClassFound, read_class_found
-from vestige.correspondence.detect_kinds import kinds_of
-from vestige.correspondence.detect_options import DetectOptions
-from vestige.correspondence.hard_negatives import Detector
-from vestige.correspondence.kept import Kept
+from vestige.correspondence.detect.classes import ClassFound, read_class_found
+from vestige.correspondence.detect.hard_negatives import Detector
+from vestige.correspondence.detect.kinds import kinds_of
+from vestige.correspondence.detect.measure import class_data, detect_keypoints, prior_read
+from vestige.correspondence.detect.measure import measure as detect
+from vestige.correspondence.detect.options import DetectOptions
 from vestige.correspondence.sides import lay_sides
 from vestige.correspondence.svm import Solution
 from vestige.datasets.folds import part_of
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
+from vestige.kept import Kept
 
 OPTIONS = DetectOptions(
     layers=("block2",),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.correspondence.database import View
-from vestige.correspondence.fields import Seed, _field, _rows, mean_fields
-from vestige.correspondence.retrieval import DatabaseOptions, open_library, open_pictures
+from vestige.correspondence.search.database import View
+from vestige.correspondence.search.fields import Seed, _field, _rows, mean_fields
+from vestige.correspondence.search.retrieval import DatabaseOptions, open_library, open_pictures
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from vestige.correspondence import flow
+from vestige.correspondence.flow import flow
 from vestige.errors import VestigeError
 
 STRIDE = 20

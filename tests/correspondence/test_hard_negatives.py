@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from vestige.correspondence.candidates import Candidates, DenseSift, Labels, Rule, dense_cells, unit_scale
+from vestige.correspondence.detect.candidates import Candidates, DenseSift, Labels, Rule, dense_cells, unit_scale
+from vestige.correspondence.detect.hard_negatives import Mining, _drawn, mine
 from vestige.correspondence.grids import Cells
-from vestige.correspondence.hard_negatives import Mining, _drawn, mine
 from vestige.correspondence.svm import Solution
 
 CELLS = Cells((7, 9), (8.0, 10.0), (4.0, 5.0), (60, 95))

@@ -3,9 +3,9 @@ import io
 import numpy as np
 import pytest
 
-from vestige.correspondence.kept import KEEP_NOTHING, Kept
 from vestige.errors import VestigeError
 from vestige.features.digests import crc32c
+from vestige.kept import KEEP_NOTHING, Kept
 
 
 class Maker:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from vestige.correspondence import flow
+from vestige.correspondence.align.landing import Aligner, agreed, carried
+from vestige.correspondence.flow import flow
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.kept import Kept
-from vestige.correspondence.landing import Aligner, agreed, carried
 from vestige.correspondence.neighbours import Neighbours
 from vestige.correspondence.transfers import copied, mean_points
+from vestige.kept import Kept
 
 CELLS = Cells((6, 7), (10, 10), (5, 5), (60, 70))
 

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from vestige.backbones import Backbone, Preprocessing, ReceptiveField, receptive_fields
-from vestige.correspondence.kept import KEEP_NOTHING, Kept
-from vestige.correspondence.localise import REACH, SIDE, Peaks, cells_of_square, localise, peaks_of
+from vestige.correspondence.classify.localise import REACH, SIDE, Peaks, cells_of_square, localise, peaks_of
+from vestige.correspondence.classify.one_vs_all import Classifier
 from vestige.correspondence.marks import Marks
-from vestige.correspondence.one_vs_all import Classifier
 from vestige.correspondence.options import ClassifyOptions
 from vestige.correspondence.sift import sift
 from vestige.example import Example
 from vestige.features.reader import Reader
+from vestige.kept import KEEP_NOTHING, Kept
 
 
 class Drawn:

@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 
 from vestige.backbones import open_backbone, receptive_fields
-from vestige.correspondence.kept import Kept
 from vestige.correspondence.marks import layer_columns, marks_of, nearest_cells, readable, seen, sift_columns
 from vestige.correspondence.sift import sift
 from vestige.datasets.dataset import Dataset
@@ -14,6 +13,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import ImageFile
+from vestige.kept import Kept
 from vestige.markup import Markup
 
 SPEC = "efficientnet_lite0@random:0"

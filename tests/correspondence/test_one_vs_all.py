@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from vestige.correspondence.one_vs_all import cross_validate, fit_path
+from vestige.correspondence.classify.one_vs_all import cross_validate, fit_path
 
 
 def drawn(seed, n=120, d=6):

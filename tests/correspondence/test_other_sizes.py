@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from vestige.backbones import Backbone, Preprocessing, open_backbone, receptive_fields
-from vestige.correspondence.other_sizes import fields_at_every_size, resized
 from vestige.errors import VestigeError
+from vestige.features.other_sizes import fields_at_every_size, resized
 
 
 class Same(nn.Conv2d):

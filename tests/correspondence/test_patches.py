@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.correspondence.database import View
-from vestige.correspondence.patches import _Frame, _region, cut, mae, psnr, replace_patches
-from vestige.correspondence.retrieval import DatabaseOptions, open_library, open_pictures
+from vestige.correspondence.search.database import View
+from vestige.correspondence.search.patches import _Frame, _region, cut, mae, psnr, replace_patches
+from vestige.correspondence.search.retrieval import DatabaseOptions, open_library, open_pictures
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from vestige.correspondence.propagation import minimise
+from vestige.correspondence.flow.propagation import minimise
 
 
 def pairwise(target, dx, dy, weight):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from vestige.backbones import open_backbone
-from vestige.correspondence import reproduction
-from vestige.correspondence.detect_options import DetectOptions
+from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.detect.options import DetectOptions
 from vestige.correspondence.options import AlignOptions, ClassifyOptions
-from vestige.correspondence.reproduction import EXPERIMENTS, last_fine_layer, layers_of, see_little
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.report.classify_run import read_classify_run
-from vestige.report.reproduction import Network
+from vestige.papers.learn_correspondence import experiments as reproduction
+from vestige.papers.learn_correspondence.experiments import EXPERIMENTS, last_fine_layer, layers_of, see_little
+from vestige.papers.reproduction import Network
 from vestige.run import start_run
 
 CAFFENET = "caffe:caffenet@random:0"

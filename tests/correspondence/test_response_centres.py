@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vestige.backbones import Backbone, Preprocessing, receptive_fields
-from vestige.correspondence.response_centres import response_centred
+from vestige.features.response_centres import response_centred
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vestige.correspondence import search
-from vestige.correspondence.search import blocks, nearest_rows
+from vestige.correspondence.search import search
+from vestige.correspondence.search.search import blocks, nearest_rows
 from vestige.errors import VestigeError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RectBivariateSpline
 
-from vestige.correspondence import flow
+from vestige.correspondence.flow import flow
 from vestige.errors import VestigeError
 
 

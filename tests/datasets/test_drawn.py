@@ -10,8 +10,8 @@ import pytest
 from vestige.datasets import drawn
 from vestige.datasets.drawn import Drawing, Recipe
 from vestige.datasets.opening import open_dataset, open_train_test
-from vestige.datasets.synthetic import OBJECT_KEYPOINTS, draw_face, draw_object
 from vestige.errors import VestigeError
+from vestige.synthetic import OBJECT_KEYPOINTS, draw_face, draw_object
 
 
 def test_a_face_is_the_drawing_of_its_recipe() -> None:

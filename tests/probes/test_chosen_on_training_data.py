@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vestige.correspondence.classify import classify_keypoints
-from vestige.correspondence.detect import class_data
+from vestige.correspondence.classify.measure import classify_keypoints
+from vestige.correspondence.detect.measure import class_data
 from vestige.correspondence.options import ClassifyOptions
 from vestige.correspondence.sides import lay_sides
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
-from vestige.probes.attributes import attributes_of
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
 
 LAYERS = ("block0", "block2")
 

@@ -4,7 +4,7 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup
-from vestige.probes.classes import class_examples, class_markup, find_classes
+from vestige.probes.keypoints.classes import class_examples, class_markup, find_classes
 
 MARKUP = Markup(
     "animals",

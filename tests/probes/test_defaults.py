@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from vestige.datasets.opening import open_train_test
-from vestige.probes.attributes import attributes_of
-from vestige.probes.compare import CompareOptions
-from vestige.probes.direction_probe import DirectionOptions, probe_directions
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels import Pixelwise
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.compare.measure import CompareOptions
+from vestige.probes.directions.measure import DirectionOptions, probe_directions
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
 
 FACES = ("synthetic:faces,n=16,seed=1,size=64", "synthetic:faces,n=8,seed=2,size=64")
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vestige.metrics import Bootstrap
-from vestige.probes.direction_measures import Effects, change_matrix, effect_rows, pictures_along
-from vestige.probes.directions import (
+from vestige.probes.directions.directions import (
     Direction,
     attribute_directions,
     lambda_range,
@@ -15,6 +14,7 @@ from vestige.probes.directions import (
     orthogonal_part,
     unit_vector,
 )
+from vestige.probes.directions.effects import Effects, change_matrix, effect_rows, pictures_along
 
 SEEDS = st.integers(0, 2**32 - 1)
 

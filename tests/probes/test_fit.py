@@ -6,14 +6,14 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 from vestige.datasets.opening import open_dataset
-from vestige.probes import fit as fitting
-from vestige.probes.fit import ChosenRows, UnitRows, fit_probe
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.linear import Source
-from vestige.probes.pixels import Pixelwise
-from vestige.probes.segmentation import segmentation_of
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.engine import fit as fitting
+from vestige.probes.engine.fit import ChosenRows, UnitRows, fit_probe
+from vestige.probes.engine.linear import Source
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.segmentation.measure import segmentation_of
 from vestige.ridge import fit_rows
 
 SOURCE = Source("x", "y", "layer", "flat")

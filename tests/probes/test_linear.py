@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.probes.linear import LinearProbe, Source, l2_normalise, load_probes, mean_probe, save_probes
+from vestige.probes.engine.linear import LinearProbe, Source, l2_normalise, load_probes, mean_probe, save_probes
 
 SOURCE = Source("efficientnet_lite0", "abc", "block7", "flat")
 

@@ -1,8 +1,8 @@
 import numpy as np
 
 from vestige.example import Example
-from vestige.probes.lookback import SMALLEST, merge_parts, part_margin, part_views
-from vestige.probes.views import Views
+from vestige.probes.engine.lookback import SMALLEST, merge_parts, part_margin, part_views
+from vestige.probes.engine.views import Views
 
 
 def views(boxes, mirrored=(False,)):

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vestige.api import save_run
 from vestige.datasets.opening import open_dataset
 from vestige.documents import read_json
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import ImageFile
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.photographs import open_photographs, with_boxes, with_boxes_of
-from vestige.probes.predict_run import predict_run
-from vestige.probes.prediction_files import PredictionFile, check_prediction_folder, write_predictions
-from vestige.probes.record import save_run
+from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
+from vestige.probes.engine.predict_run import predict_run
+from vestige.probes.engine.prediction_files import PredictionFile, check_prediction_folder, write_predictions
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
 from vestige.run import Run
 
 TRAIN, TEST = "synthetic:faces,n=24,seed=1,size=96", "synthetic:faces,n=6,seed=2,size=96"

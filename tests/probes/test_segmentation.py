@@ -14,14 +14,14 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.metrics import Bootstrap
-from vestige.probes import pixel_ranks
-from vestige.probes.augmentation import augmented_views
-from vestige.probes.class_areas import VOID, ClassAreas, LabelTable, majority
-from vestige.probes.pixel_counts import count_pixels, mean_over_classes
-from vestige.probes.segmentation import UNAUGMENTED, Segmentation, segmentation_of, squashed
-from vestige.probes.vectors import Encoded
-from vestige.probes.views import Views
-from vestige.report.class_maps import map_of, resized
+from vestige.probes.engine.vector_task import Encoded
+from vestige.probes.engine.views import Views
+from vestige.probes.segmentation import pixel_ranks
+from vestige.probes.segmentation.augmentation import augmented_views
+from vestige.probes.segmentation.class_areas import VOID, ClassAreas, LabelTable, majority
+from vestige.probes.segmentation.class_maps import map_of, resized
+from vestige.probes.segmentation.measure import UNAUGMENTED, Segmentation, segmentation_of, squashed
+from vestige.probes.segmentation.pixel_counts import count_pixels, mean_over_classes
 from vestige.ridge import fit_rows
 
 CLASSES = ("void", "sky", "grass", "cow")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.probes.views import example_views, fold_labels
+from vestige.probes.engine.views import example_views, fold_labels
 
 
 class Blank:

@@ -19,7 +19,8 @@ from vestige.metrics import (
     mean_over_visible,
     point_errors,
 )
-from vestige.report import Baseline, Comparison, Entry, Skipped, write_figures, write_report
+from vestige.pages import write_figures, write_report
+from vestige.probes.compare.comparison import Baseline, Comparison, Entry, Skipped
 from vestige.results import Results, Row
 from vestige.run import Run, start_run
 

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from vestige.correspondence.align.page import difference_table, pck_tables
+from vestige.correspondence.align.run import read_align_run
 from vestige.errors import VestigeError
-from vestige.report import write_figures, write_report
-from vestige.report.align import difference_table, pck_tables
-from vestige.report.align_run import read_align_run
+from vestige.pages import write_figures, write_report
 from vestige.report.style import LIGHT
 from vestige.results import Results, Row
 from vestige.run import start_run

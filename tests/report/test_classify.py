@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from vestige.correspondence.classify.charts import confusion, peak_methods, peak_types
+from vestige.correspondence.classify.page import accuracy_tables, difference_table
+from vestige.correspondence.classify.run import read_classify_run
 from vestige.errors import VestigeError
-from vestige.report import write_figures, write_report
-from vestige.report.classify import accuracy_tables, difference_table
-from vestige.report.classify_charts import confusion, peak_methods, peak_types
-from vestige.report.classify_run import read_classify_run
-from vestige.report.learn_correspondence import EXHIBITS
+from vestige.pages import write_figures, write_report
+from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.page import figure_png
 from vestige.results import Results, Row
 from vestige.run import start_run

@@ -12,11 +12,10 @@ import pytest
 
 from vestige.errors import VestigeError
 from vestige.metrics import Bootstrap, paired_difference
-from vestige.probes.compare import _Measured
-from vestige.report import Comparison, Entry, save_comparison, write_comparison, write_comparison_figures
-from vestige.report.comparison import Baseline, rank, read_comparison
-from vestige.report.comparison_charts import draw_cost, draw_depth, front, panel_names, short
-from vestige.report.comparison_page import detail, headline
+from vestige.probes.compare.charts import draw_cost, draw_depth, front, panel_names, short
+from vestige.probes.compare.comparison import Baseline, Comparison, Entry, rank, read_comparison, save_comparison
+from vestige.probes.compare.measure import _Measured
+from vestige.probes.compare.page import detail, headline, write_comparison, write_comparison_figures
 from vestige.report.style import LIGHT, themed
 
 Make = Callable[..., Comparison]

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from vestige.correspondence.detect.page import detect_parts, pck_tables
+from vestige.correspondence.detect.run import read_detect_run
 from vestige.errors import VestigeError
+from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.blocks import Gallery
-from vestige.report.detect import detect_parts, pck_tables
-from vestige.report.detect_run import read_detect_run
-from vestige.report.learn_correspondence import EXHIBITS
 from vestige.report.page import figure_png
 from vestige.results import Results, Row
 from vestige.run import start_run

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from vestige.report import write_figures, write_report
-from vestige.report.keypoints import draw_class_curves, pck_curve, pck_tables
-from vestige.report.landmark_run import read_landmark_run
+from vestige.pages import write_figures, write_report
+from vestige.probes.keypoints.page import draw_class_curves, pck_curve, pck_tables
+from vestige.report.point_run import read_point_run
 from vestige.report.style import LIGHT
 from vestige.results import Results, Row
 from vestige.run import start_run
@@ -62,7 +62,7 @@ def make_run(folder, n=24, classes=("bird", "cat")):
 
 def test_the_curve_is_that_of_plain_loops(tmp_path):
     run = make_run(tmp_path / "run")
-    arrays, read = run.examples(), read_landmark_run(run)
+    arrays, read = run.examples(), read_point_run(run)
     at = np.array([0.0, 0.05, 0.1, 0.3])
     found = pck_curve(read, "ridge", np.full(24, 80.0), arrays["classes"], at)
     for alpha, share in zip(at, found, strict=True):
@@ -79,7 +79,7 @@ def test_the_curve_is_that_of_plain_loops(tmp_path):
 
 def test_every_class_has_a_curve_of_its_own_up_to_alpha_1(tmp_path):
     run = make_run(tmp_path / "run")
-    arrays, read, sides = run.examples(), read_landmark_run(run), np.full(24, 80.0)
+    arrays, read, sides = run.examples(), read_point_run(run), np.full(24, 80.0)
     (ax,) = draw_class_curves(read, "ridge", sides, arrays["classes"], LIGHT).axes
     drawn = [line.get_xydata() for line in ax.lines]
     assert len(drawn) == 2
@@ -90,7 +90,7 @@ def test_every_class_has_a_curve_of_its_own_up_to_alpha_1(tmp_path):
 
 def test_seeds_make_one_curve(tmp_path):
     run = make_run(tmp_path / "run")
-    arrays, read = run.examples(), read_landmark_run(run)
+    arrays, read = run.examples(), read_point_run(run)
     at, sides = np.array([0.1]), np.full(24, 80.0)
     mean = pck_curve(read, "untrained", sides, arrays["classes"], at)
     both = []
@@ -104,7 +104,7 @@ def test_seeds_make_one_curve(tmp_path):
 
 
 def test_published_numbers_stand_beside_their_class_alone(tmp_path):
-    measured, published = pck_tables(read_landmark_run(make_run(tmp_path / "run")))
+    measured, published = pck_tables(read_point_run(make_run(tmp_path / "run")))
     rows = {row[0].text: [cell.text for cell in row] for row in published.groups[0].rows}
     assert rows["bird"][published.columns.index("ConvNet + ridge")] == "22.7"
     assert rows["cat"][published.columns.index("SIFT+prior")] == "22.1"
@@ -115,7 +115,7 @@ def test_published_numbers_stand_beside_their_class_alone(tmp_path):
 
 def test_a_single_class_has_a_table_of_its_keypoints(tmp_path):
     run = make_run(tmp_path / "run", classes=("bird",))
-    by_class, _, by_point = pck_tables(read_landmark_run(run))
+    by_class, _, by_point = pck_tables(read_point_run(run))
     assert [row[0].text for row in by_point.groups[0].rows] == list(NAMES[:2])
     assert [row[0].text for row in by_class.groups[0].rows] == ["bird", "mean of classes"]
 

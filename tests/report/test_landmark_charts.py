@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vestige.markup import shipped_markup
-from vestige.report.landmark_charts import draw_ced, draw_parts, part_order
-from vestige.report.landmark_run import read_landmark_run
+from vestige.probes.landmarks.charts import draw_ced, draw_parts, part_order
 from vestige.report.layers import draw_layers, has_layers, layer_lines, layer_order
+from vestige.report.point_run import read_point_run
 from vestige.report.style import DARK, LIGHT, themed
 from vestige.results import Row
 from vestige.run import Run
@@ -20,7 +20,7 @@ Make = Callable[..., Run]
 
 
 def test_cumulative_curves(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     with themed(LIGHT):
         (ax,) = draw_ced([run], LIGHT).axes
     drawn = {line.get_color(): line for line in ax.lines if len(line.get_xdata()) > 2}
@@ -31,7 +31,7 @@ def test_cumulative_curves(landmark_run: Make) -> None:
 
 
 def test_parts_are_in_the_markups_order_with_their_values(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     assert part_order(run) == tuple(shipped_markup("face68").parts)
     with themed(DARK):
         (ax,) = draw_parts([run], DARK).axes
@@ -46,7 +46,7 @@ def test_parts_are_in_the_markups_order_with_their_values(landmark_run: Make) ->
 
 
 def test_layers_in_the_runs_order(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     assert layer_order(run)[:2] == ("stem", "block0")
     assert layer_order(run)[-1] == "head"
     lines = layer_lines(run)
@@ -57,7 +57,7 @@ def test_layers_in_the_runs_order(landmark_run: Make) -> None:
 
 
 def test_layer_chart_shows_the_mean_of_the_seeds_and_the_chosen_layer(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     with themed(LIGHT):
         (ax,) = draw_layers([run], LIGHT).axes
     seeds = [line.values for line in layer_lines(run) if line.method == "untrained" and line.metric == run.metric]
@@ -69,7 +69,7 @@ def test_layer_chart_shows_the_mean_of_the_seeds_and_the_chosen_layer(landmark_r
 
 
 def test_several_readouts_are_lines_of_their_own(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     with themed(LIGHT):
         (ax,) = draw_layers([run], LIGHT).axes
     assert "Network + ridge" in [text.get_text() for text in ax.texts]
@@ -84,7 +84,7 @@ def test_several_readouts_are_lines_of_their_own(landmark_run: Make) -> None:
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_several_runs_are_panels_on_one_scale(landmark_run: Make, n: int) -> None:
-    runs = [read_landmark_run(landmark_run(name=f"r{k}", seed=k)) for k in range(n)]
+    runs = [read_point_run(landmark_run(name=f"r{k}", seed=k)) for k in range(n)]
     for draw in (draw_ced, draw_parts, draw_layers):
         with themed(LIGHT):
             axes = draw(runs, LIGHT).axes
@@ -93,12 +93,12 @@ def test_several_runs_are_panels_on_one_scale(landmark_run: Make, n: int) -> Non
 
 
 def test_run_without_a_sweep(landmark_run: Make) -> None:
-    assert not has_layers(read_landmark_run(landmark_run(swept=False)))
+    assert not has_layers(read_point_run(landmark_run(swept=False)))
 
 
 def test_layers_that_are_read_in_ways_of_their_own_make_one_line(landmark_run: Make) -> None:
     """The last layers of a network are vectors, the others grids: that breaks no line."""
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     sweep = tuple(replace(row, readout="vector") if row.layer == "head" else row for row in run.results.sweep)
     lines = layer_lines(replace(run, results=replace(run.results, sweep=sweep)))
     assert all(np.isfinite(line.values).all() for line in lines)
@@ -106,8 +106,8 @@ def test_layers_that_are_read_in_ways_of_their_own_make_one_line(landmark_run: M
 
 def test_runs_with_parts_of_their_own(landmark_run: Make) -> None:
     """Side by side, every run keeps the names of its own parts."""
-    whole = read_landmark_run(landmark_run(name="whole"))
-    few = read_landmark_run(landmark_run(name="few"))
+    whole = read_point_run(landmark_run(name="whole"))
+    few = read_point_run(landmark_run(name="few"))
     few = replace(few, parts={"mouth": few.parts["mouth"], "nose": few.parts["nose"]})
     with themed(LIGHT):
         axes = draw_parts([whole, few], LIGHT).axes

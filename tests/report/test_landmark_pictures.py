@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from vestige.geometry import to_unit
-from vestige.report.landmark_pictures import (
+from vestige.probes.landmarks.pictures import (
     GAP,
     PANEL,
     PART_COLOURS,
@@ -20,14 +20,14 @@ from vestige.report.landmark_pictures import (
     typical_pictures,
     worst_pictures,
 )
-from vestige.report.landmark_run import LandmarkRun, read_landmark_run
+from vestige.report.point_run import PointRun, read_point_run
 from vestige.run import Run
 
 Make = Callable[..., Run]
 
 
 def test_typical_and_worst_pictures(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run(n_pictures=12))
+    run = read_point_run(landmark_run(n_pictures=12))
     errors = run.examples.errors["look-back"][run.examples.picture_rows]
     typical = typical_pictures(run, 5)
     assert len(set(typical)) == 5
@@ -35,7 +35,7 @@ def test_typical_and_worst_pictures(landmark_run: Make) -> None:
     np.testing.assert_array_equal(worst_pictures(run, 3), np.argsort(-errors)[:3])
 
 
-def blank(run: LandmarkRun) -> LandmarkRun:
+def blank(run: PointRun) -> PointRun:
     pictures = np.zeros_like(run.examples.pictures)
     return replace(run, examples=replace(run.examples, pictures=pictures))
 
@@ -49,7 +49,7 @@ def centre_of_colour(pixels: np.ndarray, colour: str) -> np.ndarray:
 
 def test_points_are_drawn_where_they_are(landmark_run: Make) -> None:
     """In every panel the dots of a part are centred on its points, to a third of a pixel."""
-    run = blank(read_landmark_run(landmark_run(methods={"ridge": 0.02})))
+    run = blank(read_point_run(landmark_run(methods={"ridge": 0.02})))
     run = replace(run, parts={"one": (30,)})
     row = int(run.examples.picture_rows[2])
     drawn = triplet(run, 2).pixels
@@ -61,12 +61,10 @@ def test_points_are_drawn_where_they_are(landmark_run: Make) -> None:
 
 
 def test_boxes_stand_on_the_step_before_the_last(landmark_run: Make) -> None:
-    once = read_landmark_run(landmark_run())
+    once = read_point_run(landmark_run())
     assert steps_shown(once) == ("truth", "ridge", "look-back")
     assert boxed_step(once) == "ridge"
-    twice = read_landmark_run(
-        landmark_run(name="twice", methods={"ridge": 0.08, "look-back": 0.06, "look-back-2": 0.05})
-    )
+    twice = read_point_run(landmark_run(name="twice", methods={"ridge": 0.08, "look-back": 0.06, "look-back-2": 0.05}))
     assert steps_shown(twice) == ("truth", "ridge", "look-back", "look-back-2")
     assert boxed_step(twice) == "look-back"
     without = replace(once, examples=replace(once.examples, part_boxes={}))
@@ -78,7 +76,7 @@ def test_boxes_stand_on_the_step_before_the_last(landmark_run: Make) -> None:
 
 
 def test_captions_name_the_picture_and_its_errors(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     row = int(run.examples.picture_rows[0])
     tile = triplet(run, 0)
     errors = {method: run.examples.errors[method][row] for method in ("ridge", "look-back")}

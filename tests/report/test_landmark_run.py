@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.report.landmark_run import read_landmark_run
+from vestige.report.point_run import read_point_run
 from vestige.run import Run
 
 Make = Callable[..., Run]
@@ -17,7 +17,7 @@ Make = Callable[..., Run]
 
 def test_reads_what_was_written(landmark_run: Make) -> None:
     run = landmark_run()
-    read = read_landmark_run(run)
+    read = read_point_run(run)
     arrays = run.examples()
     assert read.methods == ("mean", "rgb", "untrained", "ridge", "look-back")
     assert read.best == "look-back"
@@ -32,7 +32,7 @@ def test_reads_what_was_written(landmark_run: Make) -> None:
 
 
 def test_without_look_back(landmark_run: Make) -> None:
-    read = read_landmark_run(landmark_run(methods={"mean": 0.25, "ridge": 0.08}))
+    read = read_point_run(landmark_run(methods={"mean": 0.25, "ridge": 0.08}))
     assert read.best == "ridge"
     assert not read.examples.part_boxes
     assert read.difference("look-back", "ridge") is None
@@ -44,7 +44,7 @@ def test_missing_array(landmark_run: Make, name: str) -> None:
     run = landmark_run()
     run.write_examples({key: array for key, array in run.examples().items() if key != name})
     with pytest.raises(VestigeError, match=rf"examples\.npz: has no array '{name}'.*--overwrite"):
-        read_landmark_run(run)
+        read_point_run(run)
 
 
 @pytest.mark.parametrize("name", ["crops", "visible", "prediction/ridge", "error/mean", "part_boxes", "pictures"])
@@ -53,7 +53,7 @@ def test_wrong_shape(landmark_run: Make, name: str) -> None:
     arrays = run.examples()
     run.write_examples({**arrays, name: arrays[name][:-1]})
     with pytest.raises(VestigeError, match=rf"'{name}' has shape \(.*\), expected \("):
-        read_landmark_run(run)
+        read_point_run(run)
 
 
 def test_picture_of_an_example_that_is_not_there(landmark_run: Make) -> None:
@@ -61,7 +61,7 @@ def test_picture_of_an_example_that_is_not_there(landmark_run: Make) -> None:
     arrays = run.examples()
     run.write_examples({**arrays, "picture_rows": arrays["picture_rows"] + 1000})
     with pytest.raises(VestigeError, match=r"picture_rows. points outside of 0 to 39"):
-        read_landmark_run(run)
+        read_point_run(run)
 
 
 def test_markup_with_a_point_that_is_not_there(landmark_run: Make) -> None:
@@ -70,4 +70,4 @@ def test_markup_with_a_point_that_is_not_there(landmark_run: Make) -> None:
     document["config"]["markup"]["parts"]["jaw"] = [0, 99]
     run.results_path.write_text(json.dumps(document))
     with pytest.raises(VestigeError, match=r"part 'jaw' .* outside 0\.\.67"):
-        read_landmark_run(run)
+        read_point_run(run)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from vestige.probes.landmarks.tables import error_table, published_for, run_differences, run_table
 from vestige.report.blocks import Cell, Table
 from vestige.report.differences import difference_table
-from vestige.report.landmark_run import read_landmark_run
-from vestige.report.landmark_tables import error_table, published_for, run_differences, run_table
+from vestige.report.point_run import read_point_run
 from vestige.run import Run
 
 Make = Callable[..., Run]
@@ -30,7 +30,7 @@ def row(table: Table, name: str) -> tuple[Cell, ...]:
     ],
 )
 def test_published_column_follows_the_data(landmark_run: Make, test: str, heading: str, ridge: float) -> None:
-    published = published_for(read_landmark_run(landmark_run(test=test)))
+    published = published_for(read_point_run(landmark_run(test=test)))
     assert published is not None
     assert published.heading == heading
     assert published.value("ridge") == ridge
@@ -38,7 +38,7 @@ def test_published_column_follows_the_data(landmark_run: Make, test: str, headin
 
 
 def test_measured_and_published_side_by_side(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     table = error_table(run, named=False)
     ridge = run.results.row("ridge", "nme_inter_ocular")
     cells = row(table, "Network + ridge")
@@ -53,7 +53,7 @@ def test_measured_and_published_side_by_side(landmark_run: Make) -> None:
 
 
 def test_other_normalisation_has_nothing_published(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run(metric="nme_box"))
+    run = read_point_run(landmark_run(metric="nme_box"))
     table = error_table(run, named=True)
     assert published_for(run) is None
     assert len(table.columns) == 6
@@ -62,17 +62,17 @@ def test_other_normalisation_has_nothing_published(landmark_run: Make) -> None:
 
 
 def test_differences_are_paired(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     table = difference_table(run, named=False)
     assert table is not None
     expected = np.mean(run.examples.errors["ridge"] - run.examples.errors["untrained"])
     assert row(table, "What its training adds")[1].text == f"{expected:.4f}".replace("-", "−")
-    assert difference_table(read_landmark_run(landmark_run(name="one", methods={"mean": 0.2})), named=False) is None
+    assert difference_table(read_point_run(landmark_run(name="one", methods={"mean": 0.2})), named=False) is None
 
 
 def test_runs_side_by_side(landmark_run: Make) -> None:
-    first, same = read_landmark_run(landmark_run(name="a")), read_landmark_run(landmark_run(name="b", seed=1))
-    other = read_landmark_run(landmark_run(name="c", n=30, methods={"ridge": 0.1}))
+    first, same = read_point_run(landmark_run(name="a")), read_point_run(landmark_run(name="b", seed=1))
+    other = read_point_run(landmark_run(name="c", n=30, methods={"ridge": 0.1}))
     table = run_table([first, same, other])
     assert table.columns == ("Method", "a", "b", "c")
     assert row(table, "Mean shape")[3].text == "–"

@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
+from vestige.probes.landmarks.words import detail, headline
 from vestige.report.key_numbers import key_numbers
-from vestige.report.landmark_run import read_landmark_run
-from vestige.report.landmark_words import detail, headline
-from vestige.report.text import count, duration, listed, percent, percent_range, signed, size, value_range
+from vestige.report.point_run import read_point_run
 from vestige.run import Run
+from vestige.text import count, duration, listed, percent, percent_range, signed, size, value_range
 
 Make = Callable[..., Run]
 
 
 def test_headline_gives_both_errors(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     ridge, last = run.find("ridge"), run.find("look-back")
     assert ridge is not None
     assert last is not None
@@ -32,7 +32,7 @@ def test_look_back_is_judged_by_its_paired_difference(landmark_run: Make, look_b
     if look_back == 0.078:  # the same predictions: no difference at all
         arrays = run.examples()
         run.write_examples({**arrays, "error/look-back": arrays["error/ridge"]})
-    assert says in headline(read_landmark_run(run))
+    assert says in headline(read_point_run(run))
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_training_is_judged_by_its_paired_difference(landmark_run: Make, untrain
     if untrained is None:
         arrays = run.examples()
         run.write_examples({**arrays, "error/untrained": arrays["error/ridge"]})
-    assert says in detail(read_landmark_run(run))
+    assert says in detail(read_point_run(run))
 
 
 def test_baselines_are_named_with_their_errors(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run())
+    run = read_point_run(landmark_run())
     text = detail(run)
     for method in ("mean", "rgb", "untrained"):
         row = run.find(method)
@@ -57,7 +57,7 @@ def test_baselines_are_named_with_their_errors(landmark_run: Make) -> None:
 
 
 def test_run_of_baselines_alone(landmark_run: Make) -> None:
-    run = read_landmark_run(landmark_run(methods={"mean": 0.25}))
+    run = read_point_run(landmark_run(methods={"mean": 0.25}))
     assert headline(run).startswith("Mean shape places 68 landmarks to within")
     assert "40 test pictures" in detail(run)
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from vestige.errors import VestigeError
+from vestige.overview import overview_page, write_overview
 from vestige.report.ahead import ahead, ahead_sentence
 from vestige.report.blocks import Gallery, Link, Table
-from vestige.report.overview import overview_page, write_overview
 from vestige.results import Results, Row
 from vestige.run import Run, start_run
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from vestige.correspondence.search.field_page import expanded, field_parts
+from vestige.correspondence.search.field_page import sheet as field_sheet
+from vestige.correspondence.search.patch_page import error_table, patch_parts, read_search_run, sheet
 from vestige.errors import VestigeError
-from vestige.report import write_figures, write_report
-from vestige.report.fields import expanded, field_parts
-from vestige.report.fields import sheet as field_sheet
-from vestige.report.patches import error_table, patch_parts, read_search_run, sheet
+from vestige.pages import write_figures, write_report
 from vestige.results import Results, Row
 from vestige.run import start_run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vestige.report.published import PAPERS, paper
+from vestige.published import PAPERS, paper
 
 
 def value(name: str, table: str, row: str, column: str) -> float | None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vestige.report.portrait import ColoursPanel, MapsPanel, PointsPanel, ReadingsPanel, draw_portrait
-from vestige.report.readings import SPREAD, Reading, read_photograph
+from vestige.probes.attributes.readings import SPREAD, Reading, read_photograph
+from vestige.probes.portrait.picture import ColoursPanel, MapsPanel, PointsPanel, ReadingsPanel, draw_portrait
 
 GLASSES = Reading("glasses (model label)", 0.9, 0.3, 0.45, binary=True)
 YAW = Reading("yaw", -9.0, 1.0, 12.0, binary=False)

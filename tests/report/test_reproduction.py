@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from vestige.report.published import paper
-from vestige.report.reproduction import CSV_COLUMNS, WIDEST, Measured, as_csv, beside_published, for_page
+from vestige.papers.reproduction import CSV_COLUMNS, WIDEST, Measured, as_csv, beside_published, for_page
+from vestige.published import paper
 from vestige.results import Row
 
 TABLE = paper("do-convnets-learn-correspondence").table("keypoint-prediction")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.report import write_figures, write_report
-from vestige.report.class_maps import VOID_COLOUR, coloured, mapped_photograph
-from vestige.report.segmentation import accuracy_table, class_table, difference_table, segmentation_parts
-from vestige.report.segmentation_pictures import PANEL, response_top, tile
-from vestige.report.segmentation_run import read_segmentation_run
+from vestige.pages import write_figures, write_report
+from vestige.probes.segmentation.class_maps import VOID_COLOUR, coloured, mapped_photograph
+from vestige.probes.segmentation.page import accuracy_table, class_table, difference_table, segmentation_parts
+from vestige.probes.segmentation.pictures import PANEL, response_top, tile
+from vestige.probes.segmentation.run import read_segmentation_run
 from vestige.results import Results, Row
 from vestige.run import start_run
 

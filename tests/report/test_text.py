@@ -2,8 +2,8 @@
 
 import pytest
 
-from vestige.report.comparison_charts import short
-from vestige.report.text import network_name, read_from
+from vestige.probes.compare.charts import short
+from vestige.text import network_name, read_from
 
 
 @pytest.mark.parametrize("words", [network_name, short])

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from vestige.errors import VestigeError
-from vestige.report import write_figures, write_report
+from vestige.pages import write_figures, write_report
 from vestige.report.provenance import command
 from vestige.results import Results, Row
 from vestige.run import Run, start_run

@@ -43,7 +43,7 @@ def cache(
 ) -> None:
     """What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."""
     from vestige.features import cache_root, list_stores, prune
-    from vestige.report.text import count
+    from vestige.text import count
 
     if not remove:
         stores = list_stores()
@@ -75,7 +75,7 @@ def _to_json(info: StoreInfo) -> dict[str, Any]:
 def _list(stores: list[StoreInfo]) -> None:
     """The stores by the data and the network that they are of, those used last first; fits into 80 columns."""
     from vestige.features import cache_root
-    from vestige.report.text import count
+    from vestige.text import count
 
     typer.echo(f"{cache_root()}: {count(len(stores), 'store')}, {decimal(sum(info.bytes for info in stores))}")
     groups: dict[tuple[str, str], list[StoreInfo]] = {}

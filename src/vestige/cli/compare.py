@@ -75,10 +75,10 @@ def compare(
     Killed at any moment, it goes on where it was when it is started again.
     """
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.compare import CompareOptions, compare_landmarks, keep_measured
-    from vestige.probes.landmarks import LandmarkOptions
-    from vestige.report.comparison import DOCUMENT, read_comparison, save_comparison
-    from vestige.report.comparison_page import write_comparison, write_comparison_figures
+    from vestige.probes.compare.comparison import DOCUMENT, read_comparison, save_comparison
+    from vestige.probes.compare.measure import CompareOptions, compare_landmarks, keep_measured
+    from vestige.probes.compare.page import write_comparison, write_comparison_figures
+    from vestige.probes.landmarks.measure import LandmarkOptions
     from vestige.run_folders import building
 
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)

@@ -18,7 +18,7 @@ from vestige.cli.sweeps import ranking_table, sweep_table
 from vestige.progress import Lines
 
 if TYPE_CHECKING:
-    from vestige.report.comparison import Comparison
+    from vestige.probes.compare.comparison import Comparison
     from vestige.results import Results
 
 console = Console(emoji=False, stderr=True, markup=False)

@@ -101,7 +101,7 @@ def align(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Do instances of a class fall into place? Flow from each to its neighbours, whose keypoints it takes over."""
-    from vestige.correspondence.align import align_instances
+    from vestige.correspondence.align.measure import align_instances
     from vestige.correspondence.options import BETAS, AlignOptions
     from vestige.correspondence.record import kept_in, record_alignment
     from vestige.datasets.opening import open_train_test

@@ -81,7 +81,7 @@ def classify(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Which keypoint is it? Linear SVMs within each class on the feature at a keypoint, the network's and SIFT's."""
-    from vestige.correspondence.classify import classify_keypoints
+    from vestige.correspondence.classify.measure import classify_keypoints
     from vestige.correspondence.options import CS, RADII, ClassifyOptions
     from vestige.correspondence.record import kept_in, record_classification
     from vestige.datasets.opening import open_train_test

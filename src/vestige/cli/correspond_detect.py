@@ -97,8 +97,8 @@ def detect(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Which cells look like a keypoint? A linear SVM for each, with hard negatives and a prior from a neighbour."""
-    from vestige.correspondence.detect import detect_keypoints
-    from vestige.correspondence.detect_options import DetectOptions
+    from vestige.correspondence.detect.measure import detect_keypoints
+    from vestige.correspondence.detect.options import DetectOptions
     from vestige.correspondence.record import kept_in, record_detection
     from vestige.datasets.opening import open_train_test
 

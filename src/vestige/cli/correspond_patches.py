@@ -17,7 +17,7 @@ from vestige.correspondence.options import Centres
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
-    from vestige.correspondence.retrieval import DatabaseOptions, Library
+    from vestige.correspondence.search.retrieval import DatabaseOptions, Library
     from vestige.features.extract import ExtractOptions
     from vestige.results import Results
     from vestige.run import Run
@@ -80,9 +80,9 @@ def patches(
     overwrite: o.Overwrite = False,
 ) -> None:
     """What are a picture's patches taken for? Each is replaced by its neighbours' in a layer's feature space."""
-    from vestige.correspondence.patch_record import record_patches
-    from vestige.correspondence.patches import replace_patches
-    from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
+    from vestige.correspondence.search.patches import replace_patches
+    from vestige.correspondence.search.record import record_patches
+    from vestige.correspondence.search.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
 
     examples = open_pictures(images)
@@ -124,9 +124,9 @@ def fields(
     overwrite: o.Overwrite = False,
 ) -> None:
     """What do a feature's neighbours have in common? The mean of their receptive fields, its contrast expanded."""
-    from vestige.correspondence.fields import mean_fields
-    from vestige.correspondence.patch_record import record_fields
-    from vestige.correspondence.retrieval import DatabaseOptions, open_pictures
+    from vestige.correspondence.search.fields import mean_fields
+    from vestige.correspondence.search.record import record_fields
+    from vestige.correspondence.search.retrieval import DatabaseOptions, open_pictures
     from vestige.features.extract import ExtractOptions
 
     examples = open_pictures(image) if image else ()
@@ -159,9 +159,9 @@ def _library(
     strict: bool,
     listener: Listener,
 ) -> Library:
-    from vestige.correspondence.retrieval import open_library
+    from vestige.correspondence.search.retrieval import open_library
     from vestige.datasets.opening import open_dataset
-    from vestige.report.text import count
+    from vestige.text import count
 
     data = [open_dataset(spec, strict=strict) for spec in dict.fromkeys(databases)]
     told = listener.parts

@@ -16,7 +16,7 @@ from vestige.errors import VestigeError
 if TYPE_CHECKING:
     from vestige.datasets.dataset import Dataset
     from vestige.features.reader import Reader
-    from vestige.probes.record import Probe
+    from vestige.probes.engine.record import Probe
     from vestige.progress import Say
 
 FACES = ("synthetic:faces,n=320,seed=1", "synthetic:faces,n=120,seed=2")
@@ -43,8 +43,9 @@ def demo(
     """
     from vestige.datasets.opening import open_train_test
     from vestige.features.reader import Reader
-    from vestige.probes.record import record
-    from vestige.report import show, write_overview
+    from vestige.overview import write_overview
+    from vestige.pages import show
+    from vestige.probes.engine.record import record
     from vestige.run import Run, run_folder
     from vestige.run_folders import folder_of_runs
 
@@ -77,12 +78,12 @@ Probing = Callable[["Dataset", "Dataset", "Reader", "Say"], "Probe"]
 
 def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
     """Task -> its train and test data, and what probes them."""
-    from vestige.probes.attributes import attributes_of
-    from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-    from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-    from vestige.probes.pixels import Pixelwise
-    from vestige.probes.segmentation import segmentation_of
-    from vestige.probes.vector_probe import VectorOptions, probe_vectors
+    from vestige.probes.attributes.measure import attributes_of
+    from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+    from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+    from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+    from vestige.probes.pixels.measure import Pixelwise
+    from vestige.probes.segmentation.measure import segmentation_of
 
     faces = LandmarkOptions(layers=LAYERS, untrained_seeds=1)
     objects = KeypointOptions(layers=FEW_LAYERS, untrained_seeds=1, look_backs=0)

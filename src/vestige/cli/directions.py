@@ -82,9 +82,9 @@ def directions(
     """What happens to a face if its representation is moved along an attribute? Regressors give the directions, colours
     are regressed back, and what moves is measured."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.attributes import attributes_of
-    from vestige.probes.direction_probe import DirectionOptions, probe_directions
-    from vestige.probes.record import record
+    from vestige.probes.attributes.measure import attributes_of
+    from vestige.probes.directions.measure import DirectionOptions, probe_directions
+    from vestige.probes.engine.record import record
 
     others = tuple(dict.fromkeys(orthogonal_to or ()))
     chosen = DirectionOptions(

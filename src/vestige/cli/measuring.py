@@ -29,7 +29,7 @@ def measure_into(
         measure: measures and records; not called where the same command has measured and was killed before its page.
         tell: prints the results; None for the table of methods.
     """
-    from vestige.report import show
+    from vestige.pages import show
     from vestige.run import Run, run_folder
 
     with run_folder(output, overwrite=overwrite, command=command_line()) as run:

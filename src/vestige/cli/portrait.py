@@ -55,8 +55,8 @@ def portrait(
     """
     from vestige.files import refuse_existing, write_json
     from vestige.images import check_image_path, save_image
-    from vestige.probes.portrait import read_portrait
-    from vestige.probes.record import reader_of
+    from vestige.probes.engine.record import reader_of
+    from vestige.probes.portrait.read import read_portrait
     from vestige.run import Run
 
     check_image_path(output)

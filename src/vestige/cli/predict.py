@@ -65,12 +65,12 @@ def predict(
     """
     from dataclasses import replace
 
-    from vestige.probes.photographs import open_photographs, with_boxes, with_boxes_of
-    from vestige.probes.predict_run import predict_run
-    from vestige.probes.prediction_files import check_prediction_folder, write_predictions
-    from vestige.probes.record import reader_of
-    from vestige.report.text import count
+    from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
+    from vestige.probes.engine.predict_run import predict_run
+    from vestige.probes.engine.prediction_files import check_prediction_folder, write_predictions
+    from vestige.probes.engine.record import reader_of
     from vestige.run import Run
+    from vestige.text import count
 
     source = Run(run)
     source.results()  # refuses what is no finished run

@@ -14,7 +14,7 @@ from vestige.cli.measuring import measure_into
 from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 
 if TYPE_CHECKING:
-    from vestige.probes.vector_probe import VectorOptions
+    from vestige.probes.engine.vector_probe import VectorOptions
     from vestige.results import Results
     from vestige.run import Run
 
@@ -81,8 +81,8 @@ def landmarks(
 ) -> None:
     """Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-    from vestige.probes.record import record
+    from vestige.probes.engine.record import record
+    from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
 
     chosen = LandmarkOptions(
         backbone=backbone,
@@ -149,8 +149,8 @@ def keypoints(
 ) -> None:
     """Where are an object's parts? One set of regressors per class, measured by the share of keypoints found (PCK)."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-    from vestige.probes.record import record
+    from vestige.probes.engine.record import record
+    from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
 
     chosen = KeypointOptions(
         backbone=backbone,
@@ -210,9 +210,9 @@ def pixels(
 ) -> None:
     """What colours does it remember? Ridge from one layer to every pixel of the picture, made small."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.pixels import Pixelwise
-    from vestige.probes.record import record
-    from vestige.probes.vector_probe import probe_vectors
+    from vestige.probes.engine.record import record
+    from vestige.probes.engine.vector_probe import probe_vectors
+    from vestige.probes.pixels.measure import Pixelwise
 
     task = Pixelwise(size, mirror, crops, box_margin if crops else 0.0)
 
@@ -236,7 +236,7 @@ def vector_options(
     alpha_shared: bool,
 ) -> VectorOptions:
     """What the options that all vector tasks have come to."""
-    from vestige.probes.vector_probe import VectorOptions
+    from vestige.probes.engine.vector_probe import VectorOptions
 
     return VectorOptions(
         backbone,

@@ -86,9 +86,9 @@ def attributes(
     """Does it wear glasses, which way does it look? Ridge from one layer to named numbers: AUC for those that are 0 or
     1, R^2 for the others."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.attributes import attributes_of
-    from vestige.probes.record import record
-    from vestige.probes.vector_probe import probe_vectors
+    from vestige.probes.attributes.measure import attributes_of
+    from vestige.probes.engine.record import record
+    from vestige.probes.engine.vector_probe import probe_vectors
 
     def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)

@@ -69,9 +69,9 @@ def segmentation(
 ) -> None:
     """What is where? Ridge from one layer to every cell's share of each class; a second map on its responses."""
     from vestige.datasets.opening import open_train_test
-    from vestige.probes.record import record
-    from vestige.probes.segmentation import Targets, segmentation_of
-    from vestige.probes.vector_probe import probe_vectors
+    from vestige.probes.engine.record import record
+    from vestige.probes.engine.vector_probe import probe_vectors
+    from vestige.probes.segmentation.measure import Targets, segmentation_of
 
     def measure(run: Run, listener: Listener) -> Results:
         reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)

@@ -29,7 +29,7 @@ def report(
     """Write report.html again from run folders alone; several runs side by side."""
     from vestige.files import refuse_existing
     from vestige.manifest import may_replace
-    from vestige.report import write_report
+    from vestige.pages import write_report
     from vestige.run import Run
     from vestige.run_folders import is_own
 

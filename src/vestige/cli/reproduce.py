@@ -18,7 +18,7 @@ from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
-    from vestige.report.reproduction import Afterwards, Exhibit, Experiment, Network, Place
+    from vestige.papers.reproduction import Afterwards, Exhibit, Experiment, Network, Place
     from vestige.run import Run
 
 Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable[[str], None], Sequence[str]], None]
@@ -71,9 +71,9 @@ def persistent_evidence(
     One run for each experiment whose data are given; those that are finished are kept, so it can be stopped and
     started, and data can be added later. The paper's own network is caffe:caffenet@bvlc_reference_caffenet.caffemodel.
     """
-    from vestige.probes.reproduction import EXPERIMENTS, PORTRAITS
-    from vestige.report.persistent_evidence import EXHIBITS, PAPER
-    from vestige.report.reproduction import Network
+    from vestige.papers.persistent_evidence.exhibits import EXHIBITS, PAPER
+    from vestige.papers.persistent_evidence.experiments import EXPERIMENTS, PORTRAITS
+    from vestige.papers.reproduction import Network
 
     network = Network(backbone, tuple(layer or ()), tuple(readout or ()), untrained, seed)
     chosen, given = _chosen(EXHIBITS, table, figure), _given(data, EXPERIMENTS, PORTRAITS)
@@ -104,9 +104,9 @@ def do_convnets_learn_correspondence(
 
     Without --layer: the paper's layers where the network has them, else the deepest fine enough, by experiment.
     """
-    from vestige.correspondence.reproduction import EXPERIMENTS
-    from vestige.report.learn_correspondence import EXHIBITS, PAPER
-    from vestige.report.reproduction import Network
+    from vestige.papers.learn_correspondence.exhibits import EXHIBITS, PAPER
+    from vestige.papers.learn_correspondence.experiments import EXPERIMENTS
+    from vestige.papers.reproduction import Network
 
     network = Network(backbone, tuple(layer or ()), seed=seed)
     asked = Asked(PAPER, _chosen(EXHIBITS, table, figure), EXPERIMENTS, _given(data, EXPERIMENTS), network)
@@ -170,8 +170,8 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
     """Perform the experiments whose data are there and write the page; or only check the data."""
     from vestige.features.extract import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.report.published import paper
-    from vestige.report.reproduction import write_reproduction
+    from vestige.papers.reproduction import write_reproduction
+    from vestige.published import paper
     from vestige.run_folders import folder_of_runs
 
     experiments = asked.needed()
@@ -207,7 +207,7 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
     from vestige.documents import Json, read_json
     from vestige.files import write_json
     from vestige.manifest import may_replace, update_manifest
-    from vestige.report import show
+    from vestige.pages import show
     from vestige.run import Run, run_folder
 
     run, note = Run(output / experiment.name), output / f"{experiment.name}.json"

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from vestige.report.comparison import Comparison
+    from vestige.probes.compare.comparison import Comparison
     from vestige.results import Results
 
 ON_FOLDS = ("oof_", "cv_", "train_")

@@ -36,7 +36,7 @@ def evaluate(
 ) -> None:
     """Measure a trained run on other data: the same results.json, the same rows."""
     from vestige.datasets.opening import open_dataset
-    from vestige.probes.record import check_probe, evaluate_run, reader_of, record_evaluation
+    from vestige.probes.engine.record import check_probe, evaluate_run, reader_of, record_evaluation
     from vestige.run import Run
 
     started = time.monotonic()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence import flow
+from vestige.correspondence.align.landing import Aligner, carried
+from vestige.correspondence.flow import flow
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.landing import Aligner, carried
 from vestige.images import Pixels, crop_resize
 from vestige.metrics import Floats
 

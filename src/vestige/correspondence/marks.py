@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from vestige.backbones import ReceptiveField
 from vestige.correspondence.instances import UNNAMED
-from vestige.correspondence.kept import KEEP_NOTHING, Arrays, Kept
 from vestige.correspondence.sift import CHANNELS, sift
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
@@ -28,6 +27,7 @@ from vestige.features.layout import pictures_sha256
 from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.images import Crop, Pixels, crop_resize, picture_size
+from vestige.kept import KEEP_NOTHING, Arrays, Kept
 
 Columns = NDArray[np.float32]
 """``(n, C)``: the features at each mark."""

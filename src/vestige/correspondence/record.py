@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from vestige.correspondence.accuracy import METRIC
-from vestige.correspondence.align import Alignment
-from vestige.correspondence.classify import Classification
-from vestige.correspondence.detect import Detection
-from vestige.correspondence.kept import Kept
+from vestige.correspondence.align.measure import Alignment
+from vestige.correspondence.classify.accuracy import METRIC
+from vestige.correspondence.classify.measure import Classification
+from vestige.correspondence.detect.measure import Detection
 from vestige.datasets.dataset import describe_data
 from vestige.departures import departures
-from vestige.report import show
+from vestige.kept import Kept
 from vestige.results import Results, now
-from vestige.run import Run, run_folder
+from vestige.run import Run
 from vestige.scores import metric_of
 from vestige.version import __version__
-
-
-def save_alignment(found: Alignment, folder: str | Path, *, overwrite: bool = False) -> Run:
-    """A run folder of an alignment, with its figures and its report.
-
-    Raises:
-        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
-    """
-    return _saved(partial(record_alignment, found=found), folder, overwrite=overwrite)
-
-
-def save_classification(found: Classification, folder: str | Path, *, overwrite: bool = False) -> Run:
-    """A run folder of a classification, with its figures and its report.
-
-    Raises:
-        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
-    """
-    return _saved(partial(record_classification, found=found), folder, overwrite=overwrite)
-
-
-def save_detection(found: Detection, folder: str | Path, *, overwrite: bool = False) -> Run:
-    """A run folder of a detection, with its figures and its report.
-
-    Raises:
-        VestigeError: where the folder holds a finished run and ``overwrite`` is off.
-    """
-    return _saved(partial(record_detection, found=found), folder, overwrite=overwrite)
-
-
-def _saved(write: Callable[[Run], Results], folder: str | Path, *, overwrite: bool) -> Run:
-    with run_folder(Path(folder), overwrite=overwrite) as run:
-        write(run)
-        show(run)
-    return Run(Path(folder))
 
 
 def kept_in(run: Run) -> Kept:

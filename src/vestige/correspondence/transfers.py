@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.correspondence.align.landing import agreed
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.landing import agreed
 from vestige.correspondence.neighbours import Neighbours
 from vestige.geometry import Points, from_unit
 from vestige.metrics import Bootstrap, Floats, longer_side, mean_known

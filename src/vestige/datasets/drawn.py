@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.reading import Problems
-from vestige.datasets.synthetic import (
+from vestige.errors import VestigeError, choice
+from vestige.example import Example
+from vestige.markup import Markup, markup_of_names, shipped_markup
+from vestige.spec import DataSpec
+from vestige.synthetic import (
     CLASSES,
     OBJECT_CLASSES,
     OBJECT_KEYPOINTS,
@@ -28,10 +32,6 @@ from vestige.datasets.synthetic import (
     draw_face,
     draw_object,
 )
-from vestige.errors import VestigeError, choice
-from vestige.example import Example
-from vestige.markup import Markup, markup_of_names, shipped_markup
-from vestige.spec import DataSpec
 
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
 _MOST_DRAWINGS = 1_000_000
@@ -167,7 +167,7 @@ def generator_version() -> str:
     Part of every drawing's digest, so that features of an older drawing are never taken for those of a newer one.
     """
     total = hashlib.sha256(f"{metadata.version('skia-python')} {cv2.__version__} {np.__version__}".encode())
-    sources = resources.files("vestige.datasets.synthetic").iterdir()
+    sources = resources.files("vestige.synthetic").iterdir()
     for source in sorted((s for s in sources if s.name.endswith(".py")), key=lambda s: s.name):
         total.update(source.read_bytes())
     return total.hexdigest()[:12]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vestige.report.text import listed
 from vestige.results import Results, Row
+from vestige.text import listed
 
 WITHOUT_TRAINING = {
     "untrained": "the same network with random weights reaches",

@@ -43,6 +43,10 @@ class Cell:
     number: Number | None = None
 
 
+NONE = Cell("–", tone="quiet")
+"""Where there is nothing to say."""
+
+
 @dataclass(frozen=True)
 class RowGroup:
     """Rows of a table under a heading of their own; the first cell of a row is its header."""

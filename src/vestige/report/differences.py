@@ -5,7 +5,7 @@ from __future__ import annotations
 from vestige.metrics import Difference
 from vestige.report.blocks import Cell, RowGroup, Table
 from vestige.report.measured_run import MeasuredRun
-from vestige.report.text import p_value, signed
+from vestige.text import p_value, signed
 
 
 def difference_table(run: MeasuredRun, *, named: bool) -> Table | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vestige.report.blocks import Cell, Opening, RowGroup, Section, Table
-from vestige.report.text import network_name, signed, value_range
 from vestige.results import Results, Row
 from vestige.run import Run
+from vestige.text import network_name, signed, value_range
 
 
 def generic_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from vestige.arrays import Arrays
 from vestige.errors import VestigeError
 from vestige.geometry import Box
-from vestige.report.landmark_run import LandmarkRun
+from vestige.report.point_run import PointRun
 from vestige.results import Row
 
 
 @dataclass(frozen=True)
-class InstanceRun(LandmarkRun):
+class InstanceRun(PointRun):
     """A run over instances of classes with its results and examples.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from vestige.report.blocks import KeyNumber
 from vestige.report.measured_run import MeasuredRun
-from vestige.report.text import percent, percent_range
+from vestige.text import percent, percent_range
 
 Interval = tuple[float, float]
 

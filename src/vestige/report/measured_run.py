@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vestige.arrays import check_arrays
 from vestige.documents import check_json
 from vestige.metrics import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
+from vestige.report.style import DASHES, Theme
 from vestige.results import MEND, Results, Row, damaged
 from vestige.run import Run
 
@@ -63,6 +64,14 @@ class MeasuredRun:
     def label(self, method: str) -> str:
         """A method's name for readers."""
         return label(method)
+
+    def colour(self, method: str, theme: Theme) -> str:
+        """A method's colour."""
+        return theme.method(method)
+
+    def dashes(self, method: str) -> Any:
+        """A method's line style."""
+        return DASHES.get(method, "-")
 
     @property
     def errors(self) -> Mapping[str, Floats]:

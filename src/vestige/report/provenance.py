@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
-from vestige.report.text import duration, network_name, percent
 from vestige.results import Results
+from vestige.text import duration, network_name, percent
 
 NO_REGULARISATION = 1e-10
 """The least alpha over the largest, below which the least counts as none, and the largest as all."""

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from vestige.datasets.synthetic import CLASSES, FaceSample, draw_face
-from vestige.datasets.synthetic.identity import draw_person
 from vestige.errors import VestigeError
+from vestige.synthetic import CLASSES, FaceSample, draw_face
+from vestige.synthetic.identity import draw_person
 
 CLASS = {name: i for i, name in enumerate(CLASSES)}
 N = 60

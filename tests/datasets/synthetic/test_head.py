@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vestige.datasets.synthetic.head import COLUMNS, ROWS, Head, ellipsoid_outline, mesh_indices
-from vestige.datasets.synthetic.identity import draw_person
+from vestige.synthetic.head import COLUMNS, ROWS, Head, ellipsoid_outline, mesh_indices
+from vestige.synthetic.identity import draw_person
 
 SIZE = 224
 

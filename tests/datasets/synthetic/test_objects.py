@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from vestige.datasets.synthetic import OBJECT_CLASSES, OBJECT_KEYPOINTS, VOID, ObjectSample, draw_object
 from vestige.errors import VestigeError
+from vestige.synthetic import OBJECT_CLASSES, OBJECT_KEYPOINTS, VOID, ObjectSample, draw_object
 
 CATEGORIES = OBJECT_CLASSES[1:]
 N = 84

@@ -7,10 +7,10 @@ import pytest
 import skia
 from scipy import ndimage
 
-from vestige.datasets.synthetic.backgrounds import _enlarge
-from vestige.datasets.synthetic.canvas import Canvas, polygon, steps
-from vestige.datasets.synthetic.light import _power
-from vestige.datasets.synthetic.noise import white_noise
+from vestige.synthetic.backgrounds import _enlarge
+from vestige.synthetic.canvas import Canvas, polygon, steps
+from vestige.synthetic.light import _power
+from vestige.synthetic.noise import white_noise
 
 
 @pytest.mark.parametrize("closed", [True, False])

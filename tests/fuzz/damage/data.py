@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from vestige.probes.photographs import with_boxes_of
 
 from damage.guard import Kind
 from damage.pictures import check_example
@@ -20,7 +21,6 @@ from vestige.example import Example
 from vestige.geometry import check_box
 from vestige.images import ImageFile
 from vestige.markup import read_markup, shipped_markup
-from vestige.probes.photographs import with_boxes_of
 
 SIDE = 40
 

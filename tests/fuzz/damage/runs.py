@@ -11,6 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from vestige.probes.predict_run import describe_run, predict_run
+from vestige.probes.record import load_predictor, record
+from vestige.probes.vector_probe import VectorOptions, probe_vectors
+from vestige.report.align_run import read_align_run
+from vestige.report.classify_run import read_classify_run
+from vestige.report.comparison import read_comparison
+from vestige.report.detect_run import read_detect_run
+from vestige.report.landmark_run import read_landmark_run
+from vestige.report.segmentation_run import read_segmentation_run
+from vestige.report.writing import report_page, write_report
 
 from damage.beside import beside
 from damage.guard import Kind
@@ -22,17 +32,7 @@ from vestige.probes.attributes import attributes_of
 from vestige.probes.keypoints import KeypointOptions, probe_keypoints
 from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
 from vestige.probes.pixels import Pixelwise
-from vestige.probes.predict_run import describe_run, predict_run
-from vestige.probes.record import load_predictor, record
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
 from vestige.report import save_comparison
-from vestige.report.align_run import read_align_run
-from vestige.report.classify_run import read_classify_run
-from vestige.report.comparison import read_comparison
-from vestige.report.detect_run import read_detect_run
-from vestige.report.landmark_run import read_landmark_run
-from vestige.report.segmentation_run import read_segmentation_run
-from vestige.report.writing import report_page, write_report
 from vestige.run import Run, start_run
 from vestige.run_folders import check_run_folder, is_own, own_files
 

@@ -1,0 +1,1 @@
+"""Do instances of a class fall into place?"""

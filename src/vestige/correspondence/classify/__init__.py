@@ -1,0 +1,1 @@
+"""Which keypoint is it?"""

@@ -1,0 +1,399 @@
+"""Keypoint classification (section 4, Table 3, Fig. 5): can a linear classifier name the keypoint that it is shown?
+
+Within each class, one-vs-all linear SVMs are trained on the features at the training pictures' keypoints: a layer's at
+the cell that is centred nearest, and SIFT's of several radii.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.backbones import ReceptiveField
+from vestige.correspondence.classify.accuracy import METRIC, accuracy_difference, accuracy_rows
+from vestige.correspondence.classify.localise import Peaks, localise
+from vestige.correspondence.classify.one_vs_all import Classifier, cross_validate, fit_path
+from vestige.correspondence.marks import (
+    Columns,
+    Marks,
+    Progress,
+    layer_columns,
+    marks_of,
+    readable,
+    seen,
+    sift_columns,
+)
+from vestige.correspondence.options import PAPER_C, ClassifyOptions
+from vestige.datasets.dataset import Dataset
+from vestige.datasets.folds import part_of
+from vestige.errors import VestigeError
+from vestige.features.extract import ExtractOptions
+from vestige.features.other_sizes import fields_at_every_size
+from vestige.features.reader import Reader, listened
+from vestige.features.response_centres import PICTURES, response_centred, shift_note
+from vestige.kept import KEEP_NOTHING, Kept
+from vestige.metrics import Bootstrap, Floats, mean_known
+from vestige.results import Row
+from vestige.scores import interval_notes
+
+Say = Callable[[str], None]
+
+FOLDS = 5
+
+LARGEST_STRIDE = 16
+"""Of the layers that are taken where none is named (the paper's conv5 has it)."""
+
+MAJORITY = "majority"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one kind of feature tells.
+
+    Attributes:
+        method: ``cell:LAYER`` or ``sift:RADIUS``.
+        tried: by C: accuracy by cross-validation on training pictures; empty where a single C was given.
+        c: the chosen one.
+        classifiers: by class, at the C of the responses that are localised.
+        predicted: ``(n,)``: the type of each test mark.
+        at_paper_c: the same at the paper's C.
+    """
+
+    method: str
+    tried: Mapping[float, float]
+    c: float
+    classifiers: Mapping[str, Classifier]
+    predicted: NDArray[np.intp]
+    at_paper_c: NDArray[np.intp]
+
+    @property
+    def score(self) -> float:
+        """Accuracy by cross-validation at the chosen C; 0 where nothing was tried."""
+        return self.tried.get(self.c, 0.0)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a classification found.
+
+    Attributes:
+        rows: of every method on the test keypoints.
+        sweep: accuracies by C, at the paper's C, and the paired difference of the network and SIFT.
+        arrays: of ``examples.npz``.
+        cs: by method: the chosen C.
+        best: the method of the network that is best by cross-validation, and that of SIFT where there is one.
+        centres: by layer: the (y, x) at which cell (0, 0) was taken to stand, in pixels of the pictures as seen.
+        weights_sha256: of the backbone.
+        options: that it was made with.
+        extraction: how its features were computed.
+        seconds: that it took.
+        train, test: the examples that took part.
+        notes: what a reader of the numbers must know.
+    """
+
+    rows: tuple[Row, ...]
+    sweep: tuple[Row, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    cs: Mapping[str, float]
+    best: tuple[str, ...]
+    centres: Mapping[str, tuple[float, float]]
+    weights_sha256: str
+    options: ClassifyOptions
+    extraction: ExtractOptions
+    seconds: float
+    train: Dataset
+    test: Dataset
+    notes: tuple[str, ...]
+
+
+def classify_keypoints(
+    train: Dataset,
+    test: Dataset,
+    options: ClassifyOptions | None = None,
+    reader: Reader | None = None,
+    *,
+    say: Say | None = None,
+    progress: Progress | None = None,
+    kept: Kept = KEEP_NOTHING,
+    workers: int = os.cpu_count() or 1,
+) -> Classification:
+    """Train classifiers of keypoints on every kind of feature, and measure them.
+
+    Args:
+        train: examples with keypoints, and categories where there are several.
+        test: likewise; nothing is chosen on it.
+        options: see there; None for the defaults.
+        reader: of features; None for the default cache and device.
+        say: told of every step; None: lines on standard error.
+        progress: told (done, in all) of what is counted: cells, pictures.
+        kept: where to keep what is done, for a run that may be killed.
+        workers: threads; the result does not depend on them.
+
+    Raises:
+        VestigeError: where the data have no keypoints, no test example is of a class that the training data have, or a
+            layer's cells have no receptive fields.
+    """
+    started = time.monotonic()
+    options = options or ClassifyOptions()
+    reader, say = listened(reader, say)
+    fields = _fields(options, reader)
+    say("reading pictures")
+    train, test = readable(train), readable(test)
+    if train.markup != test.markup:
+        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; classify data of one markup")
+    sides, notes = _marks(train, test)
+    work = _Work(sides, options, reader, say, progress, kept, workers)
+    placed = work.placed(fields)
+    told = [work.tell(method, columns) for method, columns in work.kinds(placed)]
+    best = _best(told)
+    peaks = work.localise(placed, told, best)
+    found = _measured(told, best, sides, test, options)
+    arrays = {**_arrays(told, sides[1], test), **peaks.arrays()}
+    return Classification(
+        found.rows,
+        (*found.sweep, *peaks.rows(test, options.seed)),
+        arrays,
+        {each.method: each.c for each in told},
+        tuple(each.method for each in best),
+        {name: field.centre for name, field in placed.items() if field.centre is not None},
+        reader.backbone(options.backbone).weights_sha256,
+        options,
+        reader.options,
+        time.monotonic() - started,
+        train,
+        test,
+        (*found.notes, *notes, *_edges(best, options), *_shifts(fields, placed)),
+    )
+
+
+def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveField]:
+    """The layers that are asked for, or the last of every stride up to 16, with where their cells are centred."""
+    backbone = reader.backbone(options.backbone)
+    layers = backbone.layers(backbone.select(options.layers or ["all"]))
+    fields = fields_at_every_size(backbone, [layer.name for layer in layers if layer.kind == "grid"])
+    regular = {name: field for name, field in fields.items() if field.stride is not None}
+    if options.layers:
+        for layer in layers:
+            if layer.name not in regular:
+                raise VestigeError(
+                    f"layer {layer.name!r} of {options.backbone} has no cells with receptive fields of their own; "
+                    f"vestige layers {options.backbone} tells which have"
+                )
+        return regular
+    fine = {name: field for name, field in regular.items() if max(field.stride or (0,)) <= LARGEST_STRIDE}
+    last = {field.stride: name for name, field in fine.items()}
+    if not last:
+        raise VestigeError(
+            f"{options.backbone} has no layer with a stride of at most {LARGEST_STRIDE}: name some with --layer; "
+            f"vestige layers {options.backbone} lists them"
+        )
+    return {name: regular[name] for name in regular if name in last.values()}
+
+
+def _marks(train: Dataset, test: Dataset) -> tuple[tuple[Marks, Marks], tuple[str, ...]]:
+    """The marks of both sides: of the test data those of classes that the training data have."""
+    first, second = marks_of(train), marks_of(test)
+    known = np.isin(second.classes, first.classes)
+    if not known.any():
+        raise VestigeError(
+            f"{test.spec}: its examples are of {', '.join(np.unique(second.classes))}; expected some of "
+            f"{', '.join(np.unique(first.classes))}, the classes of {train.spec}"
+        )
+    notes = [
+        f"Class {name!r} is left out: the training data have no example of it."
+        for name in np.unique(second.classes[~known]).tolist()
+    ]
+    second = second.subset(known)
+    seen = {(name, k) for name, k in zip(first.classes.tolist(), first.keypoint.tolist(), strict=True)}
+    never = [pair not in seen for pair in zip(second.classes.tolist(), second.keypoint.tolist(), strict=True)]
+    if any(never):
+        notes.append(
+            f"{sum(never)} test keypoints are of types that training pictures never show: they count as missed."
+        )
+    return (first, second), tuple(notes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The long part of a classification."""
+
+    sides: tuple[Marks, Marks]
+    options: ClassifyOptions
+    reader: Reader
+    say: Say
+    progress: Progress | None
+    kept: Kept
+    workers: int
+
+    @property
+    def short_side(self) -> int | None:
+        """Of the pictures; None for their own."""
+        return self.options.short_side or None
+
+    def placed(self, fields: Mapping[str, ReceptiveField]) -> Mapping[str, ReceptiveField]:
+        """The layers with their cells where the options say that they stand."""
+        if self.options.centres == "field":
+            return fields
+        self.say(f"where cells of {', '.join(fields)} respond")
+        backbone, pictures = self.reader.backbone(self.options.backbone), self.sides[0].pictures
+        drawn = np.random.default_rng(self.options.seed).permutation(len(pictures))[:PICTURES]
+        shown = [seen(pictures[row], self.short_side, backbone.preprocessing.interpolation)[0] for row in drawn]
+        return response_centred(backbone, fields, shown, self.reader.options.torch_device(), self.options.seed)
+
+    def kinds(self, fields: Mapping[str, ReceptiveField]) -> list[tuple[str, tuple[Columns, Columns]]]:
+        """Every kind of feature at the training and at the test marks."""
+        kinds: list[tuple[str, tuple[Columns, Columns]]] = []
+        for layer, field in fields.items():
+            self.say(f"cells of {layer}")
+            first, second = (
+                layer_columns(self.reader, self.options.backbone, layer, field, marks, self.short_side, self.progress)
+                for marks in self.sides
+            )
+            kinds.append((f"cell:{layer}", (first, second)))
+        if self.options.radii:
+            self.say(f"SIFT of radius {', '.join(f'{radius:g}' for radius in self.options.radii)}")
+            first_sift, second_sift = (self._sift(marks) for marks in self.sides)
+            kinds += [(f"sift:{r:g}", (first_sift[r], second_sift[r])) for r in self.options.radii]
+        return kinds
+
+    def _sift(self, marks: Marks) -> Mapping[float, Columns]:
+        interpolation = self.reader.backbone(self.options.backbone).preprocessing.interpolation
+        return sift_columns(
+            marks,
+            self.options.radii,
+            self.short_side,
+            interpolation,
+            kept=self.kept,
+            progress=self.progress,
+            workers=self.workers,
+        )
+
+    def tell(self, method: str, columns: tuple[Columns, Columns]) -> Told:
+        """Choose C, train on all training marks, and tell the test marks."""
+        self.say(f"{method}: classifiers")
+        train, test = self.sides
+        cs = self.options.cs
+        tried = dict(zip(cs, self._validated(columns[0]).tolist(), strict=True)) if len(cs) > 1 else {}
+        c = max(tried, key=lambda each: tried[each]) if tried else cs[0]
+        classifiers: dict[str, Classifier] = {}
+        predicted, at_paper_c = np.zeros((2, len(test)), dtype=np.intp)
+        for name in np.unique(test.classes).tolist():
+            own, asked = train.classes == name, test.classes == name
+            cs = (PAPER_C, c, self.options.localise_c or c)
+            at_paper, chosen, classifiers[name] = fit_path(columns[0][own], train.keypoint[own], cs, self.workers)
+            predicted[asked], at_paper_c[asked] = (each.predict(columns[1][asked]) for each in (chosen, at_paper))
+        return Told(method, tried, c, classifiers, predicted, at_paper_c)
+
+    def _validated(self, columns: Columns) -> Floats:
+        """Accuracy by five-fold cross-validation for every C, the mean of the classes."""
+        train = self.sides[0]
+        folds = np.array([part_of(group, FOLDS) for group in train.groups.tolist()], dtype=np.intp)
+        shares = [
+            cross_validate(columns[own], train.keypoint[own], folds[own], self.options.cs, self.workers)
+            for own in (train.classes == name for name in np.unique(train.classes))
+        ]
+        means: Floats = np.nan_to_num(mean_known(np.stack(shares, axis=-1)))
+        return means
+
+    def localise(self, fields: Mapping[str, ReceptiveField], told: Sequence[Told], best: Sequence[Told]) -> Peaks:
+        """Where the responses of every layer's classifiers, and of the best SIFT's, are highest about test marks."""
+        chosen = [each for each in told if each.method.startswith("cell:") or each in best]
+        classifiers = {each.method: each.classifiers for each in chosen}
+        if self.options.localise:
+            self.say(f"responses at every pixel about the keypoints of {self.options.localise} test pictures")
+        return localise(
+            self.sides[1], classifiers, fields, self.reader, self.options, progress=self.progress, kept=self.kept
+        )
+
+
+def _best(told: Sequence[Told]) -> list[Told]:
+    """The best of the network's and of SIFT's by cross-validation; of equal ones the first."""
+    kinds = [[each for each in told if each.method.startswith(kind)] for kind in ("cell:", "sift:")]
+    return [max(kind, key=lambda each: each.score) for kind in kinds if kind]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    rows: tuple[Row, ...]
+    sweep: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def _measured(
+    told: Sequence[Told], best: Sequence[Told], sides: tuple[Marks, Marks], data: Dataset, options: ClassifyOptions
+) -> _Measured:
+    """Rows of every method, of every C that was tried, and the paired difference of the best two."""
+    train, test = sides
+    bootstrap, n = Bootstrap.of(data, options.seed), len(data)
+    rows = list(accuracy_rows(MAJORITY, _majority(train, test) == test.keypoint, test, bootstrap))
+    sweep: list[Row] = []
+    for each in told:
+        rows += accuracy_rows(each.method, each.predicted == test.keypoint, test, bootstrap)
+        sweep += [
+            Row(each.method, f"cv_{METRIC}", f"C={c:g}", value, None, len(train)) for c, value in each.tried.items()
+        ]
+        (paper, *_) = accuracy_rows(each.method, each.at_paper_c == test.keypoint, test, bootstrap)
+        sweep.append(replace(paper, subset=f"C={PAPER_C:g}"))
+    notes = [*interval_notes(data)]
+    found = None
+    if len(best) == 2:
+        a, b = best
+        found = accuracy_difference(a.predicted == test.keypoint, b.predicted == test.keypoint, test, bootstrap)
+    if found is not None:
+        sweep.append(Row(a.method, f"{METRIC} - {b.method}", "all", found.mean, found.ci95, n))
+        sweep.append(Row(a.method, f"p of {METRIC} - {b.method}", "all", found.p, None, n))
+        low, high = found.ci95
+        p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+        notes.append(
+            f"Accuracy of {a.method} less that of {b.method}, each the best of its kind by cross-validation: "
+            f"{100 * found.mean:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {p}; paired "
+            "bootstrap over test examples)."
+        )
+    return _Measured(tuple(rows), tuple(sweep), tuple(notes))
+
+
+def _majority(train: Marks, test: Marks) -> NDArray[np.intp]:
+    """The type that the training pictures show most often, of each test mark's class."""
+    most = {name: np.bincount(train.keypoint[train.classes == name]).argmax() for name in np.unique(train.classes)}
+    return np.array([most[name] for name in test.classes], dtype=np.intp)
+
+
+def _arrays(told: Sequence[Told], test: Marks, data: Dataset) -> dict[str, NDArray[Any]]:
+    """Every test mark, and what each method says that it is."""
+    return {
+        "ids": np.array([example.id for example in data]),
+        "groups": np.array([example.group for example in data]),
+        "example": test.example.astype(np.int32),
+        "classes": test.classes,
+        "keypoint": test.keypoint.astype(np.int16),
+        "places": test.places,
+        **{f"prediction/{each.method}": each.predicted.astype(np.int16) for each in told},
+    }
+
+
+def _shifts(fields: Mapping[str, ReceptiveField], placed: Mapping[str, ReceptiveField]) -> list[str]:
+    """How far cells stand from the centres of their receptive fields."""
+    notes = []
+    for name, field in placed.items():
+        stated = fields[name].centre
+        if stated is not None and field.centre is not None and field.centre != stated:
+            notes.append(shift_note(name, stated, field.centre))
+    return notes
+
+
+def _edges(told: Sequence[Told], options: ClassifyOptions) -> list[str]:
+    """Cs at the end of what was tried."""
+    ends = {min(options.cs): "least", max(options.cs): "largest"}
+    if len(ends) < 2:
+        return []
+    return [
+        f"{each.method} took C = {each.c:g}, the {ends[each.c]} that was tried: a better one may lie beyond."
+        for each in told
+        if each.c in ends
+    ]

@@ -1,0 +1,1 @@
+"""Which cells look like a keypoint?"""

@@ -1,0 +1,214 @@
+"""The detectors of one class by one kind of feature: trained, calibrated on held-out folds, and used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.correspondence.detect.candidates import TOGETHER, Candidates, GridSource, Labels, Subset
+from vestige.correspondence.detect.hard_negatives import Detector, Mining, Progress, mine
+from vestige.correspondence.detect.kinds import Kind
+from vestige.correspondence.detect.options import DetectOptions
+from vestige.correspondence.detect.prior import Calibration, best_place, calibrate, log_gaussian
+from vestige.correspondence.instances import Instances
+from vestige.correspondence.svm import Solution
+from vestige.geometry import Points
+from vestige.kept import Arrays
+from vestige.metrics import Floats
+
+
+@dataclass(frozen=True)
+class ClassData:
+    """The instances of one class.
+
+    Attributes:
+        train: the training instances.
+        test: the test instances.
+        keypoints: ``(J,)``: the columns of the keypoints that the class has.
+        folds: ``(N,)`` of the training instances.
+        train_prior, test_prior: ``(N, K, 2)``: where the nearest neighbour has each keypoint, in unit coordinates of
+            the box, and for training instances in another fold; NaN where none shows it.
+    """
+
+    train: Instances
+    test: Instances
+    keypoints: NDArray[np.intp]
+    folds: NDArray[np.int64]
+    train_prior: Points
+    test_prior: Points
+
+    @property
+    def key(self) -> str:
+        """A text that changes whenever a keypoint, a fold or a prior does."""
+        numbers = (self.train.unit, self.train.visible, self.keypoints, self.folds, self.train_prior, self.test_prior)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in numbers)).hexdigest()
+
+
+Placed = Mapping[tuple[float, float], Points]
+"""By (eta, sigma): the places ``(N, K, 2)`` in unit coordinates; NaN where there is no detector."""
+
+
+@dataclass(frozen=True)
+class ClassFound:
+    """What the detectors of a class found.
+
+    Attributes:
+        train: on training instances, each by detectors of the other folds.
+        test: on test instances.
+        detectors: of the test instances, by keypoint; None where there are no examples.
+    """
+
+    train: Placed
+    test: Placed
+    detectors: tuple[Detector | None, ...]
+
+    def arrays(self) -> Arrays:
+        """The same as arrays; see `read_class_found`."""
+        there = [detector for detector in self.detectors if detector is not None]
+        known = np.array([detector is not None for detector in self.detectors])
+        return {
+            "settings": np.array(list(self.train)),
+            "train": np.stack(list(self.train.values())),
+            "test": np.stack(list(self.test.values())),
+            "known": known,
+            "weights": np.array([detector.solution.weights for detector in there]),
+            "solutions": np.array([(d.solution.intercept, d.solution.objective, d.solution.settled) for d in there]),
+            "counts": np.array([(d.positives, d.negatives, d.left, d.rounds) for d in there]),
+        }
+
+
+def read_class_found(arrays: Arrays) -> ClassFound:
+    """What `ClassFound.arrays` has made arrays of."""
+    settings = [(float(eta), float(sigma)) for eta, sigma in arrays["settings"]]
+    each = zip(arrays["weights"], arrays["solutions"].tolist(), arrays["counts"].tolist(), strict=True)
+    there = (
+        Detector(Solution(weights, intercept, objective, bool(settled)), *counts)
+        for weights, (intercept, objective, settled), counts in each
+    )
+    return ClassFound(
+        dict(zip(settings, arrays["train"], strict=True)),
+        dict(zip(settings, arrays["test"], strict=True)),
+        tuple(next(there) if known else None for known in arrays["known"].tolist()),
+    )
+
+
+def detect_class(
+    kind: Kind,
+    data: ClassData,
+    grids: tuple[GridSource, GridSource],
+    c: float,
+    options: DetectOptions,
+    progress: Progress | None = None,
+) -> ClassFound:
+    """Detect the keypoints of one class.
+
+    Args:
+        kind: of feature.
+        data: the instances.
+        grids: of the training and of the test instances.
+        c: of the SVMs.
+        options: see there.
+        progress: told (fits done, fits at most) of every fold.
+    """
+    scale = kind.scale(grids[0], options.seed)
+    mining = Mining(c, options.rounds, options.batch)
+    labels = _labels(kind, data, options.size)
+    held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
+    calibrations = _calibrations(held_out, labels)
+    detectors: Sequence[Detector | None] = [None] * labels.points.shape[1]
+    tested = np.empty((0, len(labels.places), labels.points.shape[1]), np.float32)
+    if len(data.test):
+        detectors = mine(kind.candidates(grids[0], scale), labels, mining, options.seed, progress)
+        tested = _scores(kind.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
+    return ClassFound(
+        _placed(held_out, calibrations, labels.places, data.train_prior, data.keypoints, options),
+        _placed(tested, calibrations, labels.places, data.test_prior, data.keypoints, options),
+        tuple(detectors),
+    )
+
+
+def _labels(kind: Kind, data: ClassData, size: int) -> Labels:
+    train, columns = data.train, data.keypoints
+    points = train.unit[:, columns] * size
+    return Labels(kind.cells.places().reshape(-1, 2), points, train.visible[:, columns], kind.rule)
+
+
+def _held_out(
+    kind: Kind,
+    grids: GridSource,
+    scale: float,
+    labels: Labels,
+    folds: NDArray[np.int64],
+    mining: Mining,
+    seed: int,
+    progress: Progress | None,
+) -> NDArray[np.float32]:
+    """The scores ``(N, each, J)`` of training instances by detectors of the other folds; NaN where there is none."""
+    count = labels.points.shape[1]
+    scores = np.full((len(folds), len(labels.places), count), np.nan, dtype=np.float32)
+    for fold in np.unique(folds):
+        rest, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if not len(rest):
+            continue
+        known = Labels(labels.places, labels.points[rest], labels.visible[rest], labels.rule)
+        detectors = mine(kind.candidates(Subset(grids, rest), scale), known, mining, seed, progress)
+        scores[own] = _scores(kind.candidates(Subset(grids, own), scale), detectors, len(own), count)
+    return scores
+
+
+def _scores(
+    candidates: Candidates, detectors: Sequence[Detector | None], instances: int, count: int
+) -> NDArray[np.float32]:
+    """The scores ``(N, each, J)`` of all candidates; NaN where there is no detector."""
+    scores = np.full((instances, candidates.each, count), np.nan, dtype=np.float32)
+    there = [k for k, detector in enumerate(detectors) if detector is not None]
+    solutions = [detector.solution for detector in detectors if detector is not None]
+    if solutions and instances:
+        for first, found in candidates.scores(solutions):
+            scores[first : first + len(found), :, there] = found
+    return scores
+
+
+def _calibrations(scores: NDArray[np.float32], labels: Labels) -> list[Calibration | None]:
+    """The logistic of each detector's held-out scores: positive against negative candidates."""
+    starts = range(0, len(labels.points), TOGETHER)
+    negative = np.concatenate([labels.negative(first, first + TOGETHER) for first in starts])
+    found: list[Calibration | None] = []
+    for k in range(scores.shape[2]):
+        own = scores[..., k].ravel()
+        positive = np.zeros(len(own), dtype=np.bool_)
+        positive[labels.positive(k)] = True
+        used = (positive | negative[..., k].ravel()) & np.isfinite(own)
+        count = int((positive & used).sum())
+        fine = 0 < count < int(used.sum())
+        found.append(calibrate(own[used], positive[used]) if fine else None)
+    return found
+
+
+def _placed(
+    scores: NDArray[np.float32],
+    calibrations: Sequence[Calibration | None],
+    places: Points,
+    prior: Points,
+    keypoints: NDArray[np.intp],
+    options: DetectOptions,
+) -> Placed:
+    """The best candidates at every setting; without the prior those of the highest score."""
+    placed = {setting: np.full(prior.shape, np.nan) for setting in options.settings}
+    for k, calibration in enumerate(calibrations):
+        own = np.flatnonzero(np.isfinite(scores[:, 0, k]))
+        if calibration is None or not len(own):
+            continue
+        column = keypoints[k]
+        log_s = calibration.log(scores[own, :, k])
+        log_p: dict[float, Floats] = {}
+        for eta, sigma in options.settings:
+            if sigma not in log_p:
+                log_p[sigma] = log_gaussian(places, prior[own, column] * options.size, sigma)
+            ranked = log_s if eta else scores[own, :, k].astype(np.float64)
+            placed[eta, sigma][own, column] = best_place(places, ranked, log_p[sigma], eta) / options.size
+    return placed

@@ -1,0 +1,282 @@
+"""The report on keypoint detectors: PCK beside the published (Table 4), the prior, and pictures (Fig. 6)."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from functools import partial
+
+import matplotlib.patheffects as effects
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vestige.correspondence.detect.run import PRIOR, DetectRun, read_detect_run
+from vestige.geometry import to_unit
+from vestige.images import Pixels
+from vestige.metrics import longer_side
+from vestige.published import paper
+from vestige.report.blocks import NONE, Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.differences import difference_cells
+from vestige.report.key_numbers import key_numbers
+from vestige.report.pck import PckPanel, draw_pck_curves
+from vestige.report.style import LIGHT, figure_pixels, themed
+from vestige.results import Row
+from vestige.run import Run
+from vestige.text import count, listed, percent
+
+PAPER = "do-convnets-learn-correspondence"
+
+PANEL = 300
+"""Pixels of a panel's side."""
+
+_MARKERS = ("o", "s", "D", "^")
+
+
+def detect_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
+    """What the report opens with, and its sections.
+
+    Raises:
+        VestigeError: where a run's files lack what they are drawn from.
+    """
+    read = [read_detect_run(run) for run in runs]
+    sections = [
+        Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
+        Section("What each part is worth", "worth", tuple(difference_table(run) for run in read if run.pairs())),
+        Section("What it looks like", "pictures", tuple(block for run in read for block in pictures(run))),
+        Section("At every tolerance", "curve", (_curve_chart(read),)),
+        Section("Prior and detectors", "prior", tuple(table for run in read for table in choice_tables(run))),
+    ]
+    return tuple(map(_opening, read)), tuple(section for section in sections if section.blocks)
+
+
+def _opening(run: DetectRun) -> Opening:
+    best, config = run.row(run.best), run.results.config
+    alpha = run.metric.removeprefix("pck@")
+    sift = run.find(f"detect:sift{PRIOR}")
+    beside = f"; dense SIFT, {percent(sift.value)}" if sift is not None else ""
+    headline = (
+        f"Detectors on {run.layer} of {run.results.backbone.get('spec')} find {percent(best.value)} of the keypoints "
+        f"to within {alpha} of the longer side of the box{beside}."
+    )
+    side = 2 * int(config["reach"]) + 1
+    said = (
+        f"Mean over keypoint types and classes, on {count(best.n, 'test instance')}, each box resized to "
+        f"{config['size']} x {config['size']} pixels: a linear SVM for each keypoint on windows of {side} x {side} "
+        f"cells, with a prior (eta {config['eta']:g}, sigma {config['sigma']:g} pixels) about where the nearest "
+        f"training instance has it."
+    )
+    return Opening(run.name, headline, said, key_numbers(run, run.main_methods))
+
+
+def pck_tables(run: DetectRun) -> tuple[Table, ...]:
+    """All methods at every alpha; then Table 4 by class beside the published, or by keypoint of a single class."""
+    metrics = [f"pck@{alpha:g}" for alpha in run.results.config["alphas"]]
+    rows = tuple(
+        (Cell(run.label(method)), *(_measured(run, method, metric) for metric in metrics)) for method in run.methods
+    )
+    tables = [
+        Table(
+            caption=f"{run.name}: PCK over keypoint types, mean of classes, in percent",
+            columns=("Method", *metrics),
+            groups=(RowGroup(rows),),
+            note="Tuned: eta and sigma of the prior chosen on training folds. Small figures: 95 % bootstrap intervals "
+            f"over test instances.{unsettled_note(run)}",
+        )
+    ]
+    if len(run.classes) > 1:
+        tables.append(_table_of(run, f"{run.name}: {run.metric} by class, percent", "Class", run.classes))
+    tables += [table] if (table := published_table(run)) is not None else []
+    points = [name for name in run.subsets if name not in (*run.classes, "all")]
+    if points:
+        tables.append(_table_of(run, f"{run.name}: {run.metric} by keypoint, percent", "Keypoint", points))
+    return tuple(tables)
+
+
+def unsettled_note(run: DetectRun) -> str:
+    """A sentence, after a space, on the detectors that hard negatives would still change; "" where there are none."""
+    said = [
+        f"{run.label(f'detect:{kind}')} {found['detectors'] - found['settled']} of {found['detectors']} "
+        f"({found['left']:,} negatives)"
+        for kind, found in run.kinds.items()
+        if found["settled"] < found["detectors"]
+    ]
+    return f" Detectors that negatives left out would still change: {listed(said)}." if said else ""
+
+
+def _table_of(run: DetectRun, caption: str, what: str, subsets: Sequence[str]) -> Table:
+    rows = []
+    for subset in subsets:
+        found = [run.find(method, run.metric, subset) for method in run.main_methods]
+        best = max((row.value for row in found if row), default=0.0)
+        rows.append((Cell(subset), *(_share(row, strong=row is not None and row.value == best) for row in found)))
+    heads = (what, *map(run.label, run.main_methods))
+    return Table(caption, heads, (RowGroup(tuple(rows)),), "The best of each row stands out.")
+
+
+def published_table(run: DetectRun) -> Table | None:
+    """What the paper's Table 4 says of the run's classes; None where it has none of them, or of another alpha."""
+    source = paper(PAPER)
+    table = source.table("keypoint-prediction")
+    columns = {column.match: k for k, column in enumerate(table.columns)}
+    known = [name for name in run.classes if name in columns]
+    if run.metric != table.metric or not known:
+        return None
+    rows = tuple(
+        (
+            Cell("mean of twenty classes" if name == "all" else name),
+            *(_published(row.values[columns[name]]) for row in table.rows),
+        )
+        for name in (*known, "all")
+    )
+    return Table(
+        caption=f"Published: {table.number} of {source.short}, {run.metric} in percent",
+        columns=("Class", *(row.label for row in table.rows)),
+        groups=(RowGroup(rows),),
+        note="Measured by others on PASCAL VOC 2011; it was not measured here.",
+    )
+
+
+def _published(value: float | None) -> Cell:
+    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
+
+
+def _measured(run: DetectRun, method: str, metric: str) -> Cell:
+    return _share(run.find(method, metric), strong=method == run.best)
+
+
+def _share(row: Row | None, *, strong: bool) -> Cell:
+    if row is None:
+        return NONE
+    interval = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
+    return Cell(f"{100 * row.value:.1f}", interval, "strong" if strong else "")
+
+
+def difference_table(run: DetectRun) -> Table:
+    """Paired differences at the main alpha."""
+    rows = tuple(
+        difference_cells(f"{run.label(a)} − {run.label(b)}", "", difference) for a, b, difference in run.pairs()
+    )
+    return Table(
+        caption=f"{run.name}: differences of {run.metric}, on the same test instances",
+        columns=("", "Difference", "95 % interval", "p"),
+        groups=(RowGroup(rows),),
+        note="Above nought: the first of the two is better. Paired bootstrap over test instances, two-sided.",
+    )
+
+
+def choice_tables(run: DetectRun) -> tuple[Table, ...]:
+    """What training folds chose, and how the mining of hard negatives ended."""
+    tables = [_tried_table(run, kind) for kind in run.tried if kind in ("sift", run.layer)]
+    rows = tuple(
+        (
+            Cell(run.label(f"detect:{kind}")),
+            Cell(f"{found['c']:g}"),
+            Cell(f"{found['eta']:g}"),
+            Cell(f"{found['sigma']:g}" if found["eta"] else "–"),
+            Cell(f"{found['settled']} of {found['detectors']}"),
+            Cell(f"{found['positives']:,}"),
+            Cell(f"{found['negatives']:,}"),
+            Cell(f"{found['left']:,}"),
+        )
+        for kind, found in run.kinds.items()
+    )
+    mining = Table(
+        caption=f"{run.name}: what training folds chose, and how the mining of hard negatives ended",
+        columns=("Features", "C", "eta", "sigma", "Settled", "Positives", "Negatives", "Left"),
+        groups=(RowGroup(rows),),
+        note="Settled: detectors that no further negative would change. Negatives: those inside the margin of the last "
+        "fits, all detectors together; left: further ones inside it that the rounds did not come to.",
+    )
+    return (*tables, mining)
+
+
+def _tried_table(run: DetectRun, kind: str) -> Table:
+    tried = run.tried[kind]
+    etas, sigmas = (sorted({setting[axis] for setting in tried if setting[0]}) for axis in (0, 1))
+    best = max(tried, key=lambda setting: tried[setting])
+
+    def cell(setting: tuple[float, float]) -> Cell:
+        value = tried.get(setting)
+        return NONE if value is None else Cell(f"{100 * value:.1f}", tone="strong" if setting == best else "")
+
+    rows = tuple((Cell(f"eta {eta:g}"), *(cell((eta, sigma)) for sigma in sigmas)) for eta in etas)
+    none = tried.get((0.0, 0.0))
+    without = "" if none is None else f" Without the prior: {100 * none:.1f}."
+    return Table(
+        caption=f"{run.name}, {run.label(f'detect:{kind}')}: {run.metric} on training folds by the prior, percent",
+        columns=("", *(f"sigma {sigma:g}" for sigma in sigmas)),
+        groups=(RowGroup(rows),),
+        note=f"Each training instance by detectors and neighbours of the other folds.{without}",
+    )
+
+
+def _curve_chart(runs: Sequence[DetectRun]) -> Chart:
+    return Chart(
+        "pck-against-alpha",
+        partial(draw_pck_curves, [_pck_panel(run) for run in runs], to=0.3),
+        "PCK against alpha for " + listed([runs[0].label(method) for method in _drawn(runs[0])]),
+        "The share of keypoints found to within alpha of the longer side of the box, mean over keypoint types and "
+        "classes.",
+    )
+
+
+def _drawn(run: DetectRun) -> list[str]:
+    return [method for method in run.methods if method in (*run.main_methods, "mean")]
+
+
+def pictures(run: DetectRun) -> tuple[Gallery, ...]:
+    """Fig. 6: ground truth, SIFT with the prior and the layer with it, a sheet for each kept instance."""
+    methods = [method for method in (f"detect:sift{PRIOR}", run.best) if method in run.examples.predictions]
+    tiles = tuple(_tile(run, k, methods) for k in range(len(run.examples.picture_rows)))
+    if not tiles:
+        return ()
+    put = "put" if len(methods) > 1 else "puts"
+    caption = (
+        "The test instance, its box squashed to a square, with its visible keypoints, a colour and a shape each: where "
+        f"they are, and where {listed([run.label(method) for method in methods])} {put} them. Taken at even steps of "
+        "the error, from small to large; nobody chose them."
+    )
+    return (Gallery("detections", tiles, caption, columns=1 if len(methods) > 1 else 2),)
+
+
+def _tile(run: DetectRun, k: int, methods: Sequence[str]) -> Tile:
+    row = int(run.examples.picture_rows[k])
+    points = {"ground truth": run.examples.truth[row]}
+    points |= {run.label(method): run.examples.predictions[method][row] for method in methods}
+    name = str(run.examples.ids[row])
+    off = ", ".join(f"{run.label(method)} {run.examples.errors[method][row]:.3f}" for method in methods)
+    with themed(LIGHT):
+        figure = Figure(figsize=(len(points) * PANEL / 100, PANEL / 100), dpi=100, facecolor="white")
+        for column, (heading, placed) in enumerate(points.items()):
+            left, width = column / len(points), (PANEL - 4) / PANEL / len(points)
+            ax = figure.add_axes((left, 0, width, 1))
+            unit = to_unit(placed, run.boxes[row])
+            _panel(ax, run.examples.pictures[k], unit, run.examples.visible[row], heading)
+        pixels = figure_pixels(figure)
+    alt = f"{name} with keypoints: {', '.join(points)}"
+    return Tile(pixels, f"{name}: mean distance in longer sides of the box, {off}", alt)
+
+
+def _panel(ax: Axes, picture: Pixels, unit: NDArray[np.float64], seen: NDArray[np.bool_], heading: str) -> None:
+    ax.imshow(picture, extent=(0, 1, 1, 0), interpolation="bicubic", aspect="auto")
+    ax.set(xlim=(0, 1), ylim=(1, 0))
+    ax.axis("off")
+    shown = np.flatnonzero(seen)
+    for place, k in enumerate(shown):
+        colour = colorsys.hsv_to_rgb(place / len(shown), 0.75 if place % 2 else 0.95, 1.0)
+        ax.plot(
+            *unit[k],
+            marker=_MARKERS[place % len(_MARKERS)],
+            markersize=6.5,
+            markerfacecolor=colour,
+            markeredgecolor="#101010",
+            markeredgewidth=0.7,
+        )
+    words = ax.text(0.03, 0.965, heading, color="#ffffff", fontsize=10.5, va="bottom", ha="left")
+    words.set_path_effects([effects.withStroke(linewidth=2.2, foreground="#101010")])
+
+
+def _pck_panel(run: DetectRun) -> PckPanel:
+    return PckPanel(run, _drawn(run), longer_side(run.boxes), run.class_names, run.results.config["alphas"])

@@ -1,0 +1,1 @@
+"""What does a layer take for alike: patches put together again, and mean receptive fields."""

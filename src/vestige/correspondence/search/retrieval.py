@@ -1,0 +1,291 @@
+"""What patches and fields share: a network, the databases of its layers, and the pictures that are asked about."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige import bounds as b
+from vestige.backbones import Backbone, ReceptiveField, open_backbone
+from vestige.bounds import bounded, check_bounds
+from vestige.correspondence import marks
+from vestige.correspondence.options import Centres
+from vestige.correspondence.search.database import (
+    MILLION,
+    Database,
+    Pool,
+    Progress,
+    Sight,
+    View,
+    build,
+    pool,
+    seen,
+    views,
+)
+from vestige.correspondence.search.search import NearestRows
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features.dense import DenseFeatures
+from vestige.features.extract import ExtractOptions, default_workers
+from vestige.features.response_centres import PICTURES, response_centred, shift_note
+from vestige.images import ImageFile, Pixels, image_size
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DatabaseOptions:
+    """Which network's layers are searched, and in how much.
+
+    Attributes:
+        backbone: spec of the network.
+        layers: names and globs of grid layers.
+        short_side: pixels of the shorter side of every picture; None for its own size.
+        patches: of each layer, at least, where the data has so many.
+        centres: what a cell's place is, and the middle of its patch: the centre of its receptive ``field``, or of its
+            ``response`` to a few pictures of the database (see `vestige.features.response_centres`).
+    """
+
+    backbone: str = "efficientnet_lite0"
+    layers: tuple[str, ...] = ()
+    short_side: int | None = bounded(None, b.SHORT_SIDE)
+    patches: int = bounded(MILLION, b.COUNT)
+    centres: Centres = "field"
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class Library:
+    """The databases of several layers over one pool of pictures.
+
+    Attributes:
+        options: what was asked for.
+        backbone: the network.
+        sight: how it is shown pictures.
+        pool: the pictures.
+        databases: one for each layer, in the order of depth.
+        seconds: it took to open, or to compute what was not stored yet.
+    """
+
+    options: DatabaseOptions
+    backbone: Backbone
+    sight: Sight
+    pool: Pool
+    databases: tuple[Database, ...]
+    seconds: float
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers' names."""
+        return tuple(database.view.layer for database in self.databases)
+
+    def own(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """The place of each picture's content in the pool ``(P,)``; -1 where it is not there."""
+        return np.array([self.pool.place.get(example.image.digest(), -1) for example in examples], dtype=np.int64)
+
+    def ask(
+        self,
+        database: Database,
+        cells: DenseFeatures,
+        rows: NDArray[np.intp],
+        own: NDArray[np.int64],
+        k: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NearestRows:
+        """The nearest patches of some cells, those of the cells' own pictures passed over.
+
+        Args:
+            database: of a layer.
+            cells: of pictures, by the same layer.
+            rows: ``(m,)`` of the cells.
+            own: ``(P,)`` as :meth:`own` gives it.
+            k: how many.
+            progress: told (patches searched, patches in all).
+        """
+        whose = own[cells.columns[rows, 0]]
+        return database.nearest(cells.features.read(rows), whose, k, self.sight.options, progress)
+
+    def cells(self, examples: Sequence[Example], layer: str) -> DenseFeatures:
+        """A layer's cells of pictures that are asked about.
+
+        Raises:
+            VestigeError: where one cannot be read.
+        """
+        cells = self.sight.cells(self.backbone, examples, layer)
+        for picture, problem in sorted(cells.problems.items()):
+            raise VestigeError(f"{examples[picture].id}: {problem}")
+        return cells
+
+    def each(
+        self, pictures: Iterable[int], work: Callable[[int, Pixels], T], progress: Callable[[int, int], None] | None
+    ) -> Iterator[T]:
+        """Do something with pictures of the pool, as the network sees them; in order, in threads.
+
+        Args:
+            pictures: their places.
+            work: told a picture's place and its pixels.
+            progress: told (pictures done, pictures in all).
+        """
+        sizes = max((database.sizes for database in self.databases), key=len)
+        wanted = list(pictures)
+
+        def one(picture: int) -> T:
+            return work(picture, seen(self.pool.examples[picture], sizes[picture], self.backbone))
+
+        ahead = default_workers() + 1
+        with ThreadPoolExecutor(default_workers()) as threads:
+            waiting = deque(threads.submit(one, picture) for picture in wanted[:ahead])
+            for done in range(len(wanted)):
+                result = waiting.popleft().result()
+                if done + ahead < len(wanted):
+                    waiting.append(threads.submit(one, wanted[done + ahead]))
+                yield result
+                if progress is not None:
+                    progress(done + 1, len(wanted))
+
+
+def open_library(
+    datasets: Sequence[Dataset],
+    options: DatabaseOptions,
+    extraction: ExtractOptions | None = None,
+    *,
+    cache: Path | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> Library:
+    """Compute, or find in the cache, the databases of every layer.
+
+    Args:
+        datasets: where the pictures come from, those of the first taken first.
+        options: which layers, and how much.
+        extraction: how features are computed; None for the defaults. They are stored as float16 in any case.
+        cache: where stores live; None for the default.
+        say: told what is being done.
+        progress: told (layer, patches done, patches wanted).
+
+    Raises:
+        VestigeError: where there is no such layer, no data, or a layer is no grid.
+    """
+    started = time.monotonic()
+    backbone = open_backbone(options.backbone)
+    sights = views(backbone, options.layers)
+    given = extraction or ExtractOptions()
+    sight = Sight(options.short_side, ExtractOptions(given.device, given.precision, "float16"), cache)
+    pictures = pool(datasets)
+    if options.centres == "response":
+        sights = _placed(backbone, sights, pictures, sight)
+    databases = []
+    for view in sights:
+        if say is not None:
+            say(f"patches of {view.layer}")
+        databases.append(build(backbone, view, pictures, sight, options.patches, progress))
+    return Library(options, backbone, sight, pictures, tuple(databases), time.monotonic() - started)
+
+
+def _placed(backbone: Backbone, sights: Sequence[View], pictures: Pool, sight: Sight) -> tuple[View, ...]:
+    """The views with patches about where cells respond, by the first pictures that can be read."""
+    shown: list[Pixels] = []
+    for example in pictures.examples:
+        try:
+            pixels, _ = marks.seen(example, sight.short_side, backbone.preprocessing.interpolation)
+        except VestigeError:
+            continue
+        shown.append(pixels)
+        if len(shown) == PICTURES:
+            break
+    fields = {view.layer: ReceptiveField(view.stride, view.field, view.centre, False) for view in sights}
+    device = (sight.options or ExtractOptions()).torch_device()
+    found = response_centred(backbone, fields, shown, device, seed=0)
+    return tuple(replace(view, response=found[view.layer].centre) for view in sights)
+
+
+def open_pictures(paths: Sequence[Path]) -> tuple[Example, ...]:
+    """Photographs as examples, named by their files.
+
+    Raises:
+        VestigeError: where one cannot be read.
+    """
+    if not paths:
+        raise VestigeError("expected at least one picture")
+    paths = tuple(dict.fromkeys(paths))
+    names = Counter(path.name for path in paths)
+    examples = []
+    for path in paths:
+        image_size(path)  # tells at once what is no picture
+        name = path.name if names[path.name] == 1 else str(path)
+        examples.append(Example(name, name, ImageFile(path)))
+    return tuple(examples)
+
+
+def describe_database(library: Library) -> dict[str, Any]:
+    """What results.json says of the pictures that were searched."""
+    datasets = library.pool.datasets
+    fingerprints = "\n".join(dataset.fingerprint for dataset in datasets)
+    skipped = [str(problem) for dataset in datasets for problem in dataset.skipped]
+    broken = {i: text for database in library.databases for i, text in database.problems.items()}
+    skipped += [text for _, text in sorted(broken.items())]
+    searched = max(len(database.sizes) for database in library.databases)
+    return {
+        "label": "Database",
+        "spec": " + ".join(dataset.spec for dataset in datasets),
+        "fingerprint": f"sha256:{hashlib.sha256(fingerprints.encode()).hexdigest()}",
+        "n": searched - len(broken),
+        "skipped": len(skipped),
+        "problems": skipped[:100],
+        "copies": library.pool.copies,
+    }
+
+
+def describe_layers(library: Library) -> dict[str, Any]:
+    """By layer: where it looks, and what its database holds."""
+    return {
+        database.view.layer: {
+            **asdict(database.view),
+            "patches": database.patches,
+            "pictures": database.pictures,
+            "bytes": database.bytes,
+        }
+        for database in library.databases
+    }
+
+
+def shortage_note(library: Library) -> tuple[str, ...]:
+    """A sentence on the layers whose data ended before there were as many patches as asked for."""
+    wanted = library.options.patches
+    short = [f"{d.view.layer} {d.patches:,}" for d in library.databases if d.patches < wanted]
+    if not short:
+        return ()
+    return (
+        f"The data ended before {wanted:,} patches of every layer: {', '.join(short)}. More --database gives more.",
+    )
+
+
+def place_notes(library: Library) -> tuple[str, ...]:
+    """A sentence on each layer whose cells stand where they respond."""
+    views = [database.view for database in library.databases]
+    return tuple(shift_note(view.layer, view.centre, view.response) for view in views if view.response)
+
+
+def checked_ks(ks: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of neighbours, each once, from few to many.
+
+    Raises:
+        VestigeError: where one is below 1, or there is none.
+    """
+    if not ks:
+        raise VestigeError(f"k is missing: expected {b.COUNT}")
+    for k in ks:
+        b.COUNT.check("k", k)
+    return tuple(sorted(set(ks)))

@@ -1,0 +1,114 @@
+"""One page on runs of several tasks: what a network remembers, task by task, with the way to each run's own report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vestige.errors import VestigeError
+from vestige.pages import made_from, parts_of
+from vestige.report.ahead import SECOND_MAP, ahead
+from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening, Page, Prose, RowGroup, Section, Table
+from vestige.report.measured_run import label
+from vestige.report.page import save_page
+from vestige.report.provenance import edge_note
+from vestige.run import Run
+from vestige.text import count, duration, listed, network_name
+
+_TILES = 4
+"""Pictures of each task; its own report has more."""
+
+QUESTIONS = {
+    "landmarks": "Where are a face’s parts?",
+    "keypoints": "Where are an object’s parts?",
+    "pixels": "What colours were there?",
+    "segmentation": "What is where?",
+    "attributes": "What is the face like?",
+}
+"""What each task asks; other tasks go by their names."""
+
+
+def write_overview(runs: Sequence[Run], path: Path) -> None:
+    """Write the page beside the runs.
+
+    Args:
+        runs: finished runs, each with its report; their order is the page's.
+        path: of the page; links to the runs' reports are relative to it.
+
+    Raises:
+        VestigeError: where there is no run, one is not finished or damaged, or the page cannot be written.
+    """
+    if not runs:
+        raise VestigeError("no run to give an overview of")
+    page = overview_page(runs, path.parent)
+    with made_from(runs):
+        save_page(page, path)
+
+
+def overview_page(runs: Sequence[Run], folder: Path) -> Page:
+    """The page, not yet written; ``folder`` is where it will lie."""
+    told = [(run, *_told(run)) for run in runs]
+    networks = dict.fromkeys(network_name(str(run.results().backbone.get("spec", "a network"))) for run in runs)
+    numbers = tuple(number for run, opening, _ in told for number in _best(run, opening))
+    seconds = sum(run.results().seconds for run in runs)
+    opening = Opening(
+        "overview",
+        f"What {' and '.join(networks)} still knows about where things are.",
+        "Linear maps from one layer each, measured on pictures that they were not trained on. "
+        f"{count(len(runs), 'task')}, {duration(seconds)}.{_without_training(runs)}",
+        numbers,
+    )
+    sections = tuple(_section(run, own, blocks, folder) for run, own, blocks in told)
+    notes = [f"{run.results().task}: {note}" for run in runs if (note := edge_note(run.results())) is not None]
+    footer = "Made by vestige from run folders."
+    return Page("vestige: an overview", "vestige · overview", (opening,), sections, footer, tuple(notes))
+
+
+def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
+    """What the run's own report opens with, and its pictures."""
+    with made_from([run]):
+        openings, sections = parts_of(run.results().task)([run])
+    galleries = [block for section in sections for block in section.blocks if isinstance(block, Gallery)]
+    shown = [
+        replace(gallery, tiles=gallery.tiles[: _TILES * max(1, gallery.columns // 2)]) for gallery in galleries[:1]
+    ]
+    return openings[0], tuple(shown)
+
+
+def _without_training(runs: Sequence[Run]) -> str:
+    """Which tasks are done better without the network's training, with a space before it; empty where none is."""
+    tasks = [results.task for run in runs if ahead(results := run.results())]
+    if not tasks:
+        return ""
+    return f" In {listed(tasks)} something without this training is ahead: it stands beside the network’s number."
+
+
+def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
+    """The network's own number, under the task's name and metric; then what is ahead of it without training."""
+    results = run.results()
+    strong = [number for number in opening.numbers if number.tone == "strong"][:1]
+    before = [label(row.method.removesuffix(SECOND_MAP)) for row in ahead(results)]
+    others = [f"{n.label} {n.value}" for n in opening.numbers if any(n.label.startswith(name) for name in before)]
+    task = f"{results.task}, {results.config.get('metric')}"
+    said = f"{task}; ahead of it: {listed(others)}" if others else task
+    return tuple(replace(number, label=said, tone="") for number in strong)
+
+
+def _section(run: Run, opening: Opening, pictures: Sequence[Block], folder: Path) -> Section:
+    task = run.results().task
+    row = tuple(Cell(number.value, number.interval, number.tone) for number in opening.numbers)
+    metric = str(run.results().config.get("metric", "value"))
+    table = Table(
+        f"{metric}, with 95 % intervals",
+        ("", *(number.label for number in opening.numbers)),
+        (RowGroup(((Cell(task), *row),)),),
+    )
+    address = Path(os.path.relpath(run.report_path, folder)).as_posix()
+    link = Link(f"The whole report on {task}", address)
+    return Section(
+        QUESTIONS.get(task, task.capitalize()),
+        run.name,
+        (Prose(f"{opening.headline} {opening.detail}"), table, *pictures, link),
+    )

@@ -1,0 +1,1 @@
+"""The papers' tables and figures, out of tasks, with the published numbers beside."""

@@ -1,0 +1,1 @@
+"""Do Convnets Learn Correspondence?"""

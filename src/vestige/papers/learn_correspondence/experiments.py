@@ -1,0 +1,216 @@
+"""The experiments of "Do Convnets Learn Correspondence?", as it tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from vestige.backbones import Backbone, receptive_fields
+from vestige.correspondence.align.measure import align_instances
+from vestige.correspondence.classify.measure import LARGEST_STRIDE, Classification, classify_keypoints
+from vestige.correspondence.detect.measure import Detection, detect_keypoints
+from vestige.correspondence.detect.options import DetectOptions
+from vestige.correspondence.options import CS, PAPER_BETA, PAPER_C, AlignOptions, ClassifyOptions
+from vestige.correspondence.record import kept_in, record_alignment, record_classification, record_detection
+from vestige.correspondence.search.fields import mean_fields
+from vestige.correspondence.search.patches import replace_patches
+from vestige.correspondence.search.record import record_fields, record_patches
+from vestige.correspondence.search.retrieval import DatabaseOptions, Library, open_library
+from vestige.datasets.opening import open_dataset, open_train_test
+from vestige.errors import VestigeError
+from vestige.features.reader import Reader
+from vestige.papers.reproduction import Experiment, Network, Place
+from vestige.run import Run
+
+PICTURES = 8
+"""How many photographs are put together again, at most."""
+
+LOCALISED = 40
+"""Test pictures about whose keypoints responses are computed at every pixel (Fig. 4; the paper does not say)."""
+
+REACH = 97.5
+"""Half the receptive field of the paper's detectors, in pixels of the square (section 5): negatives lie beyond."""
+
+Say = Callable[[str], None]
+Specs = tuple[str, str | None]
+Perform = Callable[[Run, Specs, Network, Reader, Say, Sequence[str]], None]
+
+
+def align(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 3: flow from each instance to 25 neighbours by fc7, the median of the five least deformed.
+
+    Features are divided by their length here, so each kind takes its beta by training folds; the paper's own stands
+    beside it.
+    """
+    backbone = reader.backbone(network.backbone)
+    options = AlignOptions(
+        network.backbone,
+        layers_of(backbone, network, ("conv4",)),
+        neighbour_layer=_known(backbone, "fc7"),
+        beside=(PAPER_BETA,),
+        seed=network.seed,
+    )
+    found = align_instances(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))
+    record_alignment(run, found, command)
+
+
+def patches(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 2, Fig. 1: pictures put together from their patches' neighbours, k = 1 and 5."""
+    library, other = _library(specs, network, reader, say), open_dataset(_second(specs))
+    found = replace_patches(tuple(other)[:PICTURES], library, (1, 5), seed=network.seed, say=say)
+    record_patches(run, found, command)
+
+
+def fields(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 2, Fig. 2: mean receptive fields of the 10 and 100 nearest neighbours of seeds out of the database."""
+    library = _library(specs, network, reader, say)
+    found = mean_fields(library, ks=(10, 100), seed=network.seed, say=say)
+    record_fields(run, found, command)
+
+
+def classify(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 4, Table 3: keypoints named at C = 1e-6, and at the C that is best by five-fold cross-validation."""
+    _classify(run, specs, network, reader, say, command, localised=0)
+
+
+def classify_cats(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 4, Figs. 4 and 5: where responses are highest at C = 1e-6, and accuracy against C, on one class."""
+    _classify(run, specs, network, reader, say, command, localised=LOCALISED)
+
+
+def _classify(
+    run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str], *, localised: int
+) -> None:
+    train, test = open_train_test(*specs)
+    layers = layers_of(reader.backbone(network.backbone), network, ("conv1", "conv2", "conv3", "conv4", "conv5"))
+    at = PAPER_C if localised else None
+    options = ClassifyOptions(network.backbone, layers, cs=CS, localise=localised, localise_c=at, seed=network.seed)
+    kept = kept_in(run)
+    found = classify_keypoints(train, test, options, reader, say=say, kept=kept)
+    say(f"all features at C = {PAPER_C:g}")
+    single = replace(options, cs=(PAPER_C,), localise=0)
+    at_paper_c = classify_keypoints(found.train, found.test, single, reader, say=say, kept=kept)
+    record_classification(run, with_paper_c(found, at_paper_c), command)
+
+
+def with_paper_c(found: Classification, at_paper_c: Classification) -> Classification:
+    """A classification with the rows by class and keypoint at the paper's C in its sweep, ``C=1e-06 CLASS``."""
+    rows = tuple(
+        replace(row, subset=f"C={PAPER_C:g} {row.subset}")
+        for row in at_paper_c.rows
+        if row.method in found.cs and row.subset != "all"
+    )
+    return replace(found, sweep=(*found.sweep, *rows), seconds=found.seconds + at_paper_c.seconds)
+
+
+def detect(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+    """Section 5: 3 x 3 cells on boxes of 500 x 500, eta 0.1, sigma 22, the prior's neighbour by pool5."""
+    backbone = reader.backbone(network.backbone)
+    layers = layers_of(backbone, network, ("conv5",)) or last_fine_layer(backbone)
+    options = DetectOptions(
+        network.backbone,
+        layers,
+        negative_distance=None if see_little(backbone, layers) else REACH,
+        neighbour_layer=_known(backbone, "pool5"),
+        seed=network.seed,
+    )
+    found = detect_keypoints(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))
+    record_detection(run, _noted(found), command)
+
+
+def _noted(found: Detection) -> Detection:
+    if found.options.negative_distance is None:
+        return found
+    note = (
+        f"Cells are negative from {REACH:g} pixels of the square on, half the field of the paper’s detectors: this "
+        "network’s fields are larger than those and hold too much of an object."
+    )
+    return replace(found, notes=(*found.notes, note))
+
+
+def layers_of(backbone: Backbone, network: Network, papers: Sequence[str]) -> tuple[str, ...]:
+    """The layers asked for, or those of the paper that the backbone has; () where it has none of them."""
+    return network.layers or tuple(name for name in papers if name in backbone.paths)
+
+
+def last_fine_layer(backbone: Backbone) -> tuple[str]:
+    """The last grid layer with a stride of at most 16, as the paper's conv5 is.
+
+    Raises:
+        VestigeError: where the backbone has none.
+    """
+    grids = [layer.name for layer in backbone.layers() if layer.kind == "grid"]
+    found = receptive_fields(backbone, grids)
+    fine = [name for name in grids if (stride := found[name].stride) and max(stride) <= LARGEST_STRIDE]
+    if not fine:
+        raise VestigeError(
+            f"{backbone.spec} has no grid layer with a stride of at most {LARGEST_STRIDE}: name one with --layer"
+        )
+    return (fine[-1],)
+
+
+def see_little(backbone: Backbone, layers: Sequence[str]) -> bool:
+    """Whether 3 x 3 cells of every layer see no more of the square than the paper's 195 pixels."""
+    found = receptive_fields(backbone, backbone.select(layers))
+    return all(
+        field.receptive_field is not None
+        and field.stride is not None
+        and max(f + 2 * s for f, s in zip(field.receptive_field, field.stride, strict=True)) <= 2 * REACH
+        for field in found.values()
+    )
+
+
+def _known(backbone: Backbone, layer: str) -> str:
+    """The paper's layer; "" (the default) where the backbone has none of that name."""
+    return layer if layer in backbone.paths else ""
+
+
+def _library(specs: Specs, network: Network, reader: Reader, say: Say) -> Library:
+    layers = layers_of(reader.backbone(network.backbone), network, ("conv3", "conv4", "conv5"))
+    if not layers:
+        raise VestigeError("--layer: name the grid layers to search, as in --layer conv3 --layer conv4 --layer conv5")
+    options = DatabaseOptions(network.backbone, layers)
+    return open_library([open_dataset(specs[0])], options, reader.options, say=say)
+
+
+def _second(specs: Specs) -> str:
+    assert specs[1] is not None  # these experiments have no split of their own
+    return specs[1]
+
+
+_PATCHES = Place(
+    "database",
+    "a million patches: the pictures of PASCAL VOC 2011",
+    "folder:/data/VOC2011/JPEGImages",
+    "host.robots.ox.ac.uk/pascal/VOC",
+)
+_PICTURES = Place("pictures", "photographs to put together again", "folder:/data/photographs", "your own")
+
+_ANNOTATED = "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part"
+_OWN = "as above; may be left out, for the set carries its own split"
+_KEYPOINTS = Place(
+    "voc-keypoints",
+    "PASCAL VOC 2011 with Bourdev and Malik's keypoints, 20 classes",
+    _ANNOTATED,
+    "host.robots.ox.ac.uk/pascal/VOC, and the Berkeley keypoint annotations",
+    own_split=True,
+)
+_KEYPOINTS_TEST = Place("voc-keypoints-test", "the same, validation part", f"{_ANNOTATED},val", _OWN)
+_CATS = Place(
+    "voc-cats",
+    "the same, cats alone: the class that the paper draws in Figs. 4 and 5",
+    f"{_ANNOTATED}/cat",
+    "as voc-keypoints: the annotations' folder cat",
+    own_split=True,
+)
+_CATS_TEST = Place("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
+
+EXPERIMENTS: tuple[Experiment[Perform], ...] = (
+    Experiment("patches", _PATCHES, _PICTURES, patches),
+    Experiment("fields", _PATCHES, None, fields),
+    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, align),
+    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, classify),
+    Experiment("classify-cats", _CATS, _CATS_TEST, classify_cats),
+    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, detect),
+)
+"""The paper's experiments, in its order."""

@@ -1,0 +1,1 @@
+"""Object Detectors Emerge in Deep Scene CNNs."""

@@ -1,0 +1,1 @@
+"""Persistent Evidence of Local Image Properties in Generic ConvNets."""

@@ -1,0 +1,304 @@
+"""The experiments of "Persistent Evidence of Local Image Properties in Generic ConvNets", as it tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vestige.datasets.dataset import Dataset
+from vestige.datasets.opening import open_dataset, open_train_test
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.features.reader import Reader
+from vestige.files import write_json
+from vestige.geometry import square_about
+from vestige.images import Pixels, crop_resize, save_image
+from vestige.manifest import may_replace, update_manifest
+from vestige.papers.persistent_evidence.exhibits import PORTRAIT
+from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.directions.measure import DirectionOptions, probe_directions
+from vestige.probes.engine.point_methods import load_methods
+from vestige.probes.engine.record import Probe, reader_of, record
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.keypoints.probes import load_keypoint_probes
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.portrait.read import read_portrait
+from vestige.probes.segmentation.measure import segmentation_of
+from vestige.progress import Say
+from vestige.run import Run
+
+PAPERS_LAYER = "fc6"
+"""The first fully connected layer of the paper's network."""
+
+
+FACE_SHARE = 0.6
+"""Of LFW's pictures, about their middle: the face without what stands about it."""
+
+Measure = Callable[[Dataset, Dataset, Network, Reader, Say], Probe]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """An experiment that trains and tests a probe."""
+
+    measure: Measure
+
+    def __call__(
+        self,
+        run: Run,
+        specs: tuple[str, str | None],
+        network: Network,
+        reader: Reader,
+        say: Say,
+        command: Sequence[str],
+    ) -> None:
+        """Measure and record; ``specs`` are those of the training and the test data."""
+        layers = network.layers or ((PAPERS_LAYER,) if PAPERS_LAYER in reader.backbone(network.backbone).paths else ())
+        network = replace(network, layers=layers or ("all",))
+        record(run, self.measure(*open_train_test(*specs), network, reader, say), command)
+
+
+def landmarks(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 3.1, "Facial Landmarks": six parts, boxes enlarged by the largest training error, no mirrored copies."""
+    options = LandmarkOptions(
+        network.backbone,
+        network.layers,
+        network.readouts,
+        mirror=False,
+        margin_quantile=1.0,
+        untrained_seeds=network.untrained_seeds,
+        seed=network.seed,
+    )
+    return probe_landmarks(train, test, options, reader, say)
+
+
+def keypoints(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 3.1, "Object Keypoints": a set of regressors per class, PCK at 0.1, no look-back, no mirrored copies."""
+    options = KeypointOptions(
+        network.backbone,
+        network.layers,
+        network.readouts,
+        mirror=False,
+        look_backs=0,
+        untrained_seeds=network.untrained_seeds,
+        seed=network.seed,
+    )
+    return probe_keypoints(train, test, options, reader, say)
+
+
+def pixels(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 3.1, "RGB Reconstruction": 46 x 46 x 3 regressors on whole pictures."""
+    return probe_vectors(Pixelwise(), train, test, vector_options(network), reader, say)
+
+
+def segmentation(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 3.1, "Semantic Segmentation": 30 x 30 cells of 0 and 1, tenfold augmentation, the second map M."""
+    task = segmentation_of(train, 30, 10, 0.6, network.seed, "binary")
+    return probe_vectors(task, train, test, vector_options(network), reader, say)
+
+
+def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+    """Section 4: each attribute's direction, and the colours regressed back along it, lambda from least to largest."""
+    task, notes = attributes_of(train, crop=FACE_SHARE)
+    options = DirectionOptions(
+        backbone=network.backbone,
+        layers=network.layers,
+        readouts=network.readouts or VectorOptions.readouts,
+        quantile=0.0,
+        seed=network.seed,
+    )
+    return probe_directions(task, train, test, options, reader, say, notes)
+
+
+def vector_options(network: Network) -> VectorOptions:
+    """The same network, for a task whose target is a vector."""
+    return VectorOptions(
+        network.backbone,
+        network.layers,
+        network.readouts or VectorOptions.readouts,
+        untrained_seeds=network.untrained_seeds,
+        seed=network.seed,
+    )
+
+
+LARGEST_PHOTOGRAPH = 640
+"""Pixels of a portrait's longer side, at most."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What Fig. 1 is made of.
+
+    Attributes:
+        pixels: ``(H, W, 3)`` of the photograph: the square that the points' network sees, or the whole picture.
+        runs: whose regressors read it, the points' first.
+        category: the object's class, where keypoints are read.
+    """
+
+    pixels: Pixels
+    runs: tuple[Run, ...]
+    category: str | None
+
+
+def sitting(example: Example, runs: Runs) -> Sitting:
+    """Who reads a photograph: keypoints of its class or a face's landmarks, then colours and classes.
+
+    It is cut to the square about its box that the points' network was trained on, so that all of them can read the
+    whole of it: one descriptor.
+
+    Args:
+        example: the photograph.
+        runs: finished, by experiment.
+
+    Raises:
+        VestigeError: where the photograph cannot be read, or no run reads it.
+    """
+    points, category, margin = _points_run(example, runs)
+    named = [name for name in (points, "pixels", "segmentation") if name in runs]
+    if not named:
+        raise VestigeError(f"{example.id}: no run reads its class {example.category!r}; choose another --data portrait")
+    pixels = example.image.read()
+    box = None if example.box is None or not points else square_about(example.box, margin)
+    width, height = (pixels.shape[1], pixels.shape[0]) if box is None else (box[2:] - box[:2]).tolist()
+    scale = min(1.0, LARGEST_PHOTOGRAPH / max(width, height))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return Sitting(crop_resize(pixels, box, size, "bicubic"), tuple(runs[name] for name in named), category)
+
+
+def _points_run(example: Example, runs: Runs) -> tuple[str, str | None, float]:
+    """The experiment whose points are read ("" for none), the class it is asked for, and the margin it saw."""
+    faces = next((name for name in runs if name.startswith("landmarks-")), "")
+    if "keypoints" in runs:
+        probes = load_keypoint_probes(runs["keypoints"].probe_folder)
+        classes = [probe.points.name for probe in probes.classes]
+        if example.category in classes:
+            return "keypoints", example.category, probes.setup.box_margin
+        if not faces and not example.category and len(classes) == 1:
+            return "keypoints", classes[0], probes.setup.box_margin
+    if faces and not example.category:
+        return faces, None, load_methods(runs[faces].probe_folder)[0].box_margin
+    return "", None, 0.0
+
+
+def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: Path, device: str, say: Say) -> None:
+    """Fig. 1: write ``portrait.png`` and ``portrait.json``, and the photograph as it was read.
+
+    Args:
+        runs: finished, by experiment.
+        specs: of their data.
+        given: of a data set whose first picture is taken; None for the first test picture of the first run.
+        folder: to write into.
+        device: that features are computed on.
+        say: told what is being done.
+
+    Raises:
+        VestigeError: where the photograph cannot be read, or no run reads it.
+    """
+    first = open_dataset(given)[0] if given else open_train_test(*specs[next(iter(runs))])[1][0]
+    say(f"portrait of {first.id}")
+    chosen = sitting(first, runs)
+    path, drawn = folder / "photograph.png", folder / PORTRAIT.name
+    numbers = drawn.with_suffix(".json")
+    replace_ours = all(may_replace(each, folder.parent) for each in (path, drawn, numbers))
+    save_image(chosen.pixels, path, overwrite=replace_ours)
+    found = read_portrait(path, chosen.runs, lambda run: reader_of(run, device), None, chosen.category)
+    save_image(found.picture(), drawn, overwrite=replace_ours)
+    write_json(numbers, {"photograph": first.id, **found.to_json()}, overwrite=replace_ours)
+    update_manifest(folder.parent, path, drawn, numbers)
+
+
+PORTRAITS = (
+    Afterwards(
+        "figure 1",
+        Place(
+            "portrait",
+            "the photograph of Fig. 1: the first of a set, a face or an object of a class whose keypoints are read",
+            "folder:/data/portrait",
+            "your own; may be left out: the first test picture of the first experiment is taken",
+        ),
+        portrait,
+    ),
+)
+"""What is made of the runs."""
+
+
+def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
+    source = "ibug.doc.ic.ac.uk/resources/300-W (68 points)"
+    return Experiment(
+        f"landmarks-{name}",
+        Place(name, train_what, f"300w:/data/{name}/trainset", source, own_split=name == "helen"),
+        Place(f"{name}-test", what, f"300w:/data/{name}/testset", source),
+        Probed(landmarks),
+    )
+
+
+EXPERIMENTS: tuple[Experiment[Probed], ...] = (
+    _faces(
+        "helen", "the 330 test faces of Helen", "the 2,000 training faces of Helen (194 points: helen194:DIR alone)"
+    ),
+    _faces("lfpw", "the 224 test faces of LFPW", "the 811 training faces of LFPW"),
+    _faces("ibug", "the 135 faces of IBUG", "training faces, such as those of 300-W (the paper does not say which)"),
+    Experiment(
+        "keypoints",
+        Place(
+            "voc-keypoints",
+            "PASCAL VOC 2011 with Bourdev and Malik's keypoints, 20 classes",
+            "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part",
+            "host.robots.ox.ac.uk/pascal/VOC, and the Berkeley keypoint annotations",
+            own_split=True,
+        ),
+        Place(
+            "voc-keypoints-test",
+            "the same, validation part",
+            "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part,val",
+            "as above; may be left out, for the set carries its own split",
+        ),
+        Probed(keypoints),
+    ),
+    Experiment(
+        "pixels",
+        Place(
+            "imagenet",
+            "the first 49,000 pictures of ImageNet's validation set",
+            "folder:/data/imagenet/val-first-49000",
+            "image-net.org (ILSVRC 2012 validation)",
+        ),
+        Place(
+            "imagenet-test", "the last 1,000 of them", "folder:/data/imagenet/val-last-1000", "image-net.org, as above"
+        ),
+        Probed(pixels),
+    ),
+    Experiment(
+        "segmentation",
+        Place(
+            "voc-segmentation",
+            "PASCAL VOC 2012's segmentation task: train",
+            "voc-segmentation:/data/VOC2012",
+            "host.robots.ox.ac.uk/pascal/VOC",
+            own_split=True,
+        ),
+        Place(
+            "voc-segmentation-test",
+            "the same, val",
+            "voc-segmentation:/data/VOC2012,val",
+            "as above; may be left out, for the set carries its own split",
+        ),
+        Probed(segmentation),
+    ),
+    Experiment(
+        "directions",
+        Place(
+            "lfw",
+            "Labeled Faces in the Wild with attributes (gender, glasses, pose), to train on",
+            "lfw:/data/lfw,fold=1-4/5",
+            "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
+        ),
+        Place("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
+        Probed(directions),
+    ),
+)
+"""The paper's experiments, in its order."""

@@ -1,0 +1,1 @@
+"""Does it wear glasses, which way does it look?"""

@@ -1,0 +1,217 @@
+"""The attribute task's part of a report: AUC and R^2 by attribute, layers, and who is read highest and lowest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import matplotlib.patheffects as effects
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vestige.metrics import Floats
+from vestige.probes.engine.vector_run import (
+    VectorRun,
+    layers_section,
+    methods_table,
+    number,
+    read_vector_run,
+    vector_opening,
+)
+from vestige.report.ahead import ahead_sentence
+from vestige.report.blocks import NONE, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.style import LIGHT, figure_pixels, themed
+from vestige.run import Run
+from vestige.text import count, read_from, signed
+
+METRICS = {"skill": "Skill", "auc": "AUC", "r2": "R²"}
+AXES = {
+    "skill": "skill, mean over attributes",
+    "auc": "AUC, mean over attributes",
+    "r2": "R², mean over attributes",
+}
+SAID = {
+    "skill": "Skill is the mean over attributes of 2 AUC − 1 (binary) and R² (continuous): 0 for the mean reading, 1 "
+    "for a perfect one.",
+    "auc": "AUC is the chance that a picture with the attribute is read higher than one without: 0.5 by chance.",
+    "r2": "R² is about the test pictures’ own mean: 0 or a little less for the mean reading, 1 for a perfect one.",
+}
+
+EXTREMES = 5
+"""Pictures with the highest readings, and as many with the lowest."""
+
+ALIKE = 0.05
+"""Standard deviations of the training values within which readings are all the same to the eye."""
+
+SIDE = 150
+"""Pixels of a picture's side in a strip."""
+
+
+@dataclass(frozen=True)
+class AttributeRun(VectorRun):
+    """A run of attributes."""
+
+    @property
+    def axis(self) -> str:
+        """The main metric, as an axis is labelled."""
+        return AXES.get(self.metric, self.metric)
+
+    @property
+    def lowest(self) -> float:
+        """A little below chance for AUC."""
+        return 0.45 if self.metric == "auc" else 0.0
+
+    @property
+    def attributes(self) -> Sequence[Mapping[str, Any]]:
+        """Each attribute's ``name``, ``binary``, ``model_label``, ``mean`` and ``deviation``."""
+        found: Sequence[Mapping[str, Any]] = self.results.config["made_of"]["attributes"]
+        return found
+
+
+class _Attribute(TypedDict):
+    name: str
+    binary: bool
+    model_label: bool
+    mean: float
+    deviation: float
+
+
+class _MadeOf(TypedDict):
+    attributes: list[_Attribute]
+
+
+class _Config(TypedDict):
+    made_of: _MadeOf
+
+
+def attribute_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
+    """What the report opens with, and its sections.
+
+    Raises:
+        VestigeError: where a run's files lack what they are drawn from.
+    """
+    read = [_read(run) for run in runs]
+    tables = [table for run in read for table in _tables(run, named=len(read) > 1)]
+    galleries = tuple(gallery for run in read if (gallery := _gallery(run)).tiles)
+    sections = [
+        Section("Attribute by attribute", "attributes", tuple(tables)),
+        layers_section(read, "the attributes"),
+        Section("Who is read highest and lowest", "pictures", galleries) if galleries else None,
+    ]
+    return tuple(map(_opening, read)), tuple(section for section in sections if section is not None)
+
+
+def _read(run: Run) -> AttributeRun:
+    read = read_vector_run(
+        run, _Config, {"truth": "number N A", "attributes": "text A", "prediction/ridge": "number N T"}
+    )
+    return AttributeRun(read.name, read.results, read.arrays)
+
+
+def _opening(run: AttributeRun) -> Opening:
+    ridge = run.find("ridge")
+    assert ridge is not None  # the methods come from the rows
+    headline = (
+        f"A linear map reads {count(len(run.attributes), 'attribute')} from "
+        f"{read_from(run.results.backbone)}: {METRICS[run.metric]} {signed(ridge.value)}."
+    )
+    detail = f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.{ahead_sentence(run.results, signed)}"
+    return vector_opening(run, headline, detail)
+
+
+def _tables(run: AttributeRun, *, named: bool) -> list[Table]:
+    prefix = f"{run.name}: " if named else ""
+    tables = [table for binary in (True, False) if (table := _by_attribute(run, prefix, binary)) is not None]
+    present = {row.metric for row in run.results.rows if row.subset == "all"}
+    columns = {metric: name for metric, name in METRICS.items() if metric in present}
+    main = {run.metric: METRICS[run.metric], **columns}
+    difference = f"{run.metric}_difference"
+    if difference in present:
+        main[difference] = f"{METRICS[run.metric]}: the network above it"
+    note = "The last column is on the same resamples for both methods." if difference in present else ""
+    return [*tables, methods_table(run, main, f"{prefix}Mean over attributes", note)]
+
+
+def _by_attribute(run: AttributeRun, prefix: str, binary: bool) -> Table | None:
+    """A table of AUC or of R², a row for each attribute; None where the run has none of that kind."""
+    metric = "auc" if binary else "r2"
+    own = [a for a in run.attributes if a["binary"] is binary and run.find("ridge", metric, a["name"]) is not None]
+    if not own:
+        return None
+    rows = [(Cell(a["name"], _small(a)), *_cells(run, metric, a["name"])) for a in own]
+    rows.append((Cell("mean"), *_cells(run, metric, "all")))
+    what = "AUC of binary attributes" if binary else "R² of continuous attributes"
+    note = f"{SAID[metric]} Small figures: 95 % bootstrap interval over test pictures."
+    if any(a["model_label"] for a in own):
+        note += " Model label: a model and not a person says who has the attribute."
+    return Table(f"{prefix}{what}", ("Attribute", *map(run.label, run.methods)), (RowGroup(tuple(rows)),), note)
+
+
+def _small(attribute: Mapping[str, Any]) -> str:
+    share = f"{100 * attribute['mean']:.0f} % of training pictures" if attribute["binary"] else ""
+    return ", ".join(part for part in ("model label" if attribute["model_label"] else "", share) if part)
+
+
+def _cells(run: AttributeRun, metric: str, subset: str) -> list[Cell]:
+    rows = [(method, run.find(method, metric, subset)) for method in run.methods]
+    return [NONE if row is None else number(row, strong=method == run.best) for method, row in rows]
+
+
+def _gallery(run: AttributeRun) -> Gallery:
+    """A strip for each attribute whose extremes have pictures."""
+    tiles = []
+    places = {int(row): k for k, row in enumerate(run.arrays["picture_rows"])}
+    readings = run.predictions("ridge")
+    for k, attribute in enumerate(run.attributes):
+        order = np.argsort(readings[:, k], kind="stable")
+        low, high = order[:EXTREMES].tolist(), order[: -EXTREMES - 1 : -1].tolist()
+        alike = float(np.ptp(readings[:, k])) < ALIKE * attribute["deviation"]
+        if alike or not {*low, *high} <= places.keys():
+            continue  # nothing was read, or only the first attributes' extremes are kept
+        pixels = _strip(run, k, [high, low], places, readings[:, k])
+        label = " (model label)" if attribute["model_label"] else ""
+        alt = f"Test pictures with the highest and the lowest reading of {attribute['name']}"
+        tiles.append(Tile(pixels, f"{attribute['name']}{label}", alt))
+    caption = (
+        "Above the five test pictures read highest, below the five read lowest. Numbers: the reading, then the label; "
+        "orange where a binary label is against it."
+    )
+    return Gallery(f"extremes-{run.name}", tuple(tiles), caption)
+
+
+def _strip(
+    run: AttributeRun, k: int, rows: Sequence[Sequence[int]], places: Mapping[int, int], readings: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Two rows of pictures, each with its reading and its label."""
+    truth: Floats = run.arrays["truth"][:, k].astype(np.float64)
+    binary = run.attributes[k]["binary"]
+    n = max(len(row) for row in rows)
+    with themed(LIGHT):
+        figure = Figure(figsize=(n * SIDE / 100, len(rows) * SIDE / 100), dpi=100)
+        grid = figure.subplots(len(rows), n, squeeze=False)
+        figure.subplots_adjust(0, 0, 1, 1, 0.02, 0.02)
+        for high, (axes, own) in enumerate(zip(grid, rows, strict=True)):
+            for ax in axes:
+                ax.axis("off")
+            for ax, row in zip(axes, own, strict=False):
+                ax.imshow(run.arrays["pictures"][places[row]], interpolation="bicubic")
+                against = binary and np.isfinite(truth[row]) and truth[row] != float(high == 0)
+                _say(ax, readings[row], truth[row], binary=binary, against=bool(against))
+        return figure_pixels(figure)
+
+
+def _say(ax: Axes, reading: float, truth: float, *, binary: bool, against: bool) -> None:
+    label = "?" if not np.isfinite(truth) else f"{truth:.0f}" if binary else signed(truth, 2)
+    words = ax.text(
+        0.03,
+        0.96,
+        f"{signed(float(reading), 2)} · {label}",
+        transform=ax.transAxes,
+        color="#ffb07c" if against else "#ffffff",
+        fontsize=10,
+        va="top",
+    )
+    words.set_path_effects([effects.withStroke(linewidth=2.4, foreground="#101010")])

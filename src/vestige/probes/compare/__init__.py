@@ -1,0 +1,1 @@
+"""Which layer of which network, and what does it cost?"""

@@ -1,0 +1,1 @@
+"""What happens to a picture if its representation moves along an attribute?"""

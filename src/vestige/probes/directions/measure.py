@@ -1,0 +1,395 @@
+"""Moving faces along directions of representation space and regressing back to RGB (section 4, Fig. 6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError, choice
+from vestige.features.extract import ExtractOptions
+from vestige.features.reader import Read, Reader, listened
+from vestige.features.store import Features
+from vestige.files import write_json
+from vestige.metrics import Bootstrap, Floats
+from vestige.probes.attributes.measure import Attributes
+from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
+from vestige.probes.directions.effects import (
+    Effects,
+    change_matrix,
+    effect_rows,
+    pictures_along,
+    reencoded_readings,
+)
+from vestige.probes.engine.evaluation import Evaluation, small_pictures
+from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
+from vestige.probes.engine.linear import LinearProbe, save_probes
+from vestige.probes.engine.point_bench import readable
+from vestige.probes.engine.vector_probe import Fitted, VectorBench, lay_vector_bench
+from vestige.probes.engine.vector_task import rows_of_scores
+from vestige.probes.engine.views import fold_labels
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.progress import Say
+from vestige.results import Row
+from vestige.scores import interval_notes
+from vestige.spec import EVEN_LAYERS
+from vestige.text import count
+
+_FILE = "directions.json"
+
+
+@dataclass(frozen=True)
+class DirectionOptions:
+    """What is moved along which directions; how faces are seen is in the task.
+
+    Attributes:
+        moved: the attributes that directions are made of; () for all of the task's.
+        orthogonal_to: attributes to whose regressors each direction is made orthogonal, beside the plain one.
+        backbone: its spec.
+        layers: names, globs, ``even:N`` and ``all``; of several, training folds choose the one that attributes are read
+            from best.
+        readouts: of every layer.
+        size: side of the reconstruction in pixels; the paper's is 46.
+        steps: pictures along a direction.
+        quantile: of the training projections, where lambda begins; it ends at 1 less it.
+        stretch: by which that range is widened about its middle.
+        faces: test faces shown for each direction.
+        reencoded: test faces whose reconstructions are read again through the network; 0 for none.
+        seed: of folds, halves and bootstrap.
+    """
+
+    moved: tuple[str, ...] = ()
+    orthogonal_to: tuple[str, ...] = ()
+    backbone: str = "efficientnet_lite0"
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
+    readouts: tuple[str, ...] = ("auto:4096",)
+    size: int = bounded(46, b.RECONSTRUCTION)
+    steps: int = bounded(7, b.STEPS)
+    quantile: float = bounded(0.01, b.TAIL)
+    stretch: float = bounded(1.0, b.STRETCH)
+    faces: int = bounded(4, b.FACES)
+    reencoded: int = bounded(48, b.REENCODED)
+    seed: int = bounded(0, b.SEED)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class DirectionProbe:
+    """Directions, and what moving along them does; a :class:`vestige.probes.engine.record.Probe`.
+
+    Attributes:
+        task: the attributes.
+        directions: D of them.
+        attributes: the regressors of the attributes.
+        evaluation: rows and arrays.
+        sweep: the attributes' metric at every layer.
+        chosen: the layer and readout.
+        weights_sha256: of the backbone.
+        fits: of attributes and of colours.
+        options, extraction, seconds, train, test, notes: as of every probe.
+    """
+
+    task: Attributes
+    directions: tuple[Direction, ...]
+    attributes: LinearProbe
+    evaluation: Evaluation
+    sweep: tuple[Row, ...]
+    chosen: Read
+    weights_sha256: str
+    fits: tuple[Fit, ...]
+    options: DirectionOptions
+    extraction: ExtractOptions
+    seconds: float
+    train: Dataset
+    test: Dataset
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the task, in results.json."""
+        return "directions"
+
+    def config(self) -> dict[str, Any]:
+        """What is read, and the metric that reports are about."""
+        return {"made_of": self.task.to_json(), "metric": "change_other_half"}
+
+    def save(self, folder: Path) -> None:
+        """Write the attributes' regressors, and the directions as probes without intercept."""
+        source = self.attributes.source
+        units = np.stack([direction.unit for direction in self.directions]).astype(np.float32)
+        along = LinearProbe(source, units, np.zeros(len(units)), self.attributes.normalise)
+        saved = save_probes(folder, "directions", {"attributes": self.attributes, "directions": along})
+        described = [{**asdict(d), "unit": None} for d in self.directions]
+        document = {"made_of": self.task.to_json(), "directions": described, "probes": saved}
+        write_json(folder / _FILE, document, overwrite=True)
+
+
+def probe_directions(
+    task: Attributes,
+    train: Dataset,
+    test: Dataset,
+    options: DirectionOptions = DirectionOptions(),
+    reader: Reader | None = None,
+    say: Say | None = None,
+    notes: Sequence[str] = (),
+) -> DirectionProbe:
+    """Fit attributes and colours on one representation, move test faces along the attributes and look.
+
+    Args:
+        task: the attributes.
+        train: examples of them.
+        test: likewise; nothing is chosen on it.
+        options: see there.
+        reader: of features; None for the default cache and device.
+        say: told of every step; None: lines on standard error.
+        notes: what a reader of the numbers must know, for the run to keep.
+
+    Raises:
+        VestigeError: where an option does not fit, the data are wanting, or a direction cannot be had.
+    """
+    started = time.monotonic()
+    reader, say = listened(reader, say)
+    colours = Pixelwise(options.size)
+    for name in (*options.moved, *options.orthogonal_to):
+        if name not in task.names:
+            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, task.names)}")
+    options = replace(options, moved=options.moved or task.names)
+    task.check(train)
+    task.check(test)
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
+    reads = reader.reads(options.backbone, options.layers, options.readouts)
+    say("reading pictures")
+    rgb = f"rgb:{options.size}"
+    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
+    bench = lay_vector_bench(task, train, test, options.seed, reader)
+    say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
+    best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
+    say(f"colours from {best.source.layer}")
+    laid = _lay(bench, best, colours, options)
+    say("directions")
+    evaluation, directions = _measure(laid, reader, say)
+    return DirectionProbe(
+        task,
+        directions,
+        best.fit.probe,
+        evaluation,
+        sweep,
+        best.read,
+        best.source.weights_sha256,
+        (best.fit, laid.colour_fit),
+        options,
+        reader.options,
+        time.monotonic() - started,
+        train,
+        test,
+        (*notes, *_notes(options)),
+    )
+
+
+def _notes(options: DirectionOptions) -> tuple[str, ...]:
+    """What the numbers mean."""
+    about = (
+        "change and leak are in standard deviations of the reading over the test faces, from one end of the range of "
+        "lambda to the other. With the regressors that the directions come from they are linear in lambda by "
+        "construction. Those of _other_half are read by regressors of other people than the directions come from."
+    )
+    again = (
+        " Those of _reencoded are read from the reconstructions, after these went through the network again: pictures "
+        "more blurred than any that it was trained on."
+    )
+    return (about + (again if options.reencoded else ""),)
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """All that directions are made from and measured with."""
+
+    bench: VectorBench
+    best: Fitted
+    train: Features
+    test: Features
+    colours: Pixelwise
+    colour_fit: Fit
+    options: DirectionOptions
+
+    @property
+    def task(self) -> Attributes:
+        assert isinstance(self.bench.task, Attributes)
+        return self.bench.task
+
+    def directions(self, probe: LinearProbe, features: Stored, n: int) -> tuple[Direction, ...]:
+        """The directions of a probe's coefficients, their ranges from the features that it was trained on."""
+        options = self.options
+        try:
+            found = attribute_directions(probe.coef, self.task.names, options.moved, options.orthogonal_to)
+        except ValueError as error:
+            raise VestigeError(f"--attribute {error}; give more training data, or leave it out") from error
+        along = project(found, probe, features, n)
+        ranges = [lambda_range(along[:, k], options.quantile, options.stretch) for k in range(len(found))]
+        return tuple(replace(d, low=low, high=high) for d, (low, high) in zip(found, ranges, strict=True))
+
+
+def _lay(bench: VectorBench, best: Fitted, colours: Pixelwise, options: DirectionOptions) -> _Laid:
+    backbone = options.backbone
+    (train,) = bench.reader.features(backbone, bench.train_views.crops(), [best.read])
+    (test,) = bench.reader.features(backbone, bench.test_views.crops(), [best.read])
+    values = colours.encode(bench.train_views).values
+    return _Laid(bench, best, train, test, colours, fit_probe(train, best.source, values, None, bench.folds), options)
+
+
+def project(directions: Sequence[Direction], probe: LinearProbe, features: Stored, n: int) -> Floats:
+    """Projections of features ``(n, d)`` on directions, normalised first where the probe does: ``(n, D)``."""
+    units = np.stack([direction.unit for direction in directions]).astype(np.float32)
+    return LinearProbe(probe.source, units, np.zeros(len(units)), probe.normalise).predict(features, n)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """The N test faces on D directions.
+
+    Attributes:
+        directions: D of them.
+        along: ``(N, D)`` projections.
+        readings: ``(N, t)`` of the attributes.
+        bases: ``(N, c)`` reconstructions in c colour values.
+        changes: ``(D, c)``: how a reconstruction changes by a step of 1 along a direction.
+        faces: ``(K,)``: the test faces that are read again.
+    """
+
+    directions: tuple[Direction, ...]
+    along: Floats
+    readings: Floats
+    bases: NDArray[np.float32]
+    changes: NDArray[np.float32]
+    faces: NDArray[np.intp]
+
+
+def _measure(laid: _Laid, reader: Reader, say: Say) -> tuple[Evaluation, tuple[Direction, ...]]:
+    """Rows and arrays, and the directions."""
+    n, probe, rgb = len(laid.bench.test_views), laid.best.fit.probe, laid.colour_fit.probe
+    directions = laid.directions(probe, laid.train, len(laid.bench.train_views))
+    units = np.stack([direction.unit for direction in directions])
+    moved = _Moved(
+        directions,
+        project(directions, probe, laid.test, n),
+        probe.predict(laid.test, n),
+        rgb.predict(laid.test, n).astype(np.float32),
+        (units @ rgb.coef.T.astype(np.float64)).astype(np.float32),
+        np.unique(np.linspace(0, n - 1, min(laid.options.reencoded, n)).round().astype(np.intp)),
+    )
+    say("directions of each half of the people, read by the other's regressors")
+    other_half = _across_halves(laid)
+    say(f"{len(moved.faces)} moved faces through the network again")
+    own = change_matrix(directions, probe.coef, _spread(moved.readings))
+    effects = Effects(own, other_half, _read_again(laid, moved, reader))
+    notes = interval_notes(laid.bench.test_views.examples)
+    return Evaluation(tuple(_rows(laid, moved, effects)), _arrays(laid, moved, effects), notes), directions
+
+
+def _across_halves(laid: _Laid) -> Floats:
+    """Directions of each half of the training groups, read by the other half's regressors, ``(D, t)``: the mean."""
+    bench = laid.bench
+    groups = np.array([example.group for example in bench.train_views.examples])
+    halves = fold_labels(groups.tolist(), 2, laid.options.seed + 1)[bench.train_views.rows]
+    fits, found = [], []
+    for half in (0, 1):
+        rows = np.flatnonzero(halves == half)
+        encoded, features = bench.encoded.of(rows), ChosenRows(laid.train, rows)
+        try:
+            folds = fold_labels(groups[bench.train_views.rows[rows]].tolist(), FOLDS, laid.options.seed)
+        except ValueError as error:
+            raise VestigeError(f"half of the training people: {error}; directions need at least 8 people") from error
+        fit = fit_probe(features, laid.best.source, encoded.values, encoded.known, folds)
+        fits.append(fit.probe)
+        found.append(laid.directions(fit.probe, features, len(rows)))
+    n = len(bench.test_views)
+    spreads = [_spread(fit.predict(laid.test, n)) for fit in fits]
+    mean: Floats = np.mean([change_matrix(found[h], fits[1 - h].coef, spreads[1 - h]) for h in (0, 1)], axis=0)
+    return mean
+
+
+def _spread(readings: Floats) -> Floats:
+    """The standard deviation ``(t,)`` of readings ``(N, t)``; NaN where they are all the same."""
+    deviations = readings.std(axis=0)
+    return np.where(deviations > 0, deviations, np.nan)
+
+
+def _read_again(laid: _Laid, moved: _Moved, reader: Reader) -> Floats:
+    """``reencoded`` of :class:`Effects`."""
+    options = laid.options
+    shape = (len(moved.faces), len(moved.directions), options.steps, len(laid.task.names))
+    if not len(moved.faces):
+        return np.zeros(shape)
+    bases, along = moved.bases[moved.faces], moved.along[moved.faces]
+    pictures = list(pictures_along(moved.directions, bases, along, moved.changes, options.steps, options.size))
+    again = reencoded_readings(pictures, laid.best.fit.probe, reader).reshape(shape)
+    standard: Floats = (again - moved.readings.mean(axis=0)) / _spread(moved.readings)
+    return standard
+
+
+def _rows(laid: _Laid, moved: _Moved, effects: Effects) -> list[Row]:
+    bench, task = laid.bench, laid.task
+    colour_truth = laid.colours.truth(bench.test_views)
+    again = Bootstrap.of([bench.test_views.examples[face] for face in moved.faces], laid.options.seed)
+    return [
+        *effect_rows(moved.directions, task.names, effects, len(moved.readings), again),
+        *rows_of_scores("ridge", task.scores(moved.readings.astype(np.float32), bench.truth, bench.bootstrap)),
+        *rows_of_scores("ridge", laid.colours.scores(moved.bases, colour_truth, bench.bootstrap, brief=True)),
+    ]
+
+
+def _arrays(laid: _Laid, moved: _Moved, effects: Effects) -> dict[str, NDArray[Any]]:
+    """What ``examples.npz`` keeps: enough to draw every step of the faces that are shown."""
+    views, options = laid.bench.test_views, laid.options
+    shown = _shown(moved.along, options.faces)
+    rows = np.unique(shown)
+    return {
+        "ids": np.array([example.id for example in views.examples]),
+        "crops": views.boxes,
+        "attributes": np.array(laid.task.names),
+        "truth": laid.bench.truth.astype(np.float32),
+        "readings": moved.readings.astype(np.float32),
+        "directions": np.array([direction.name for direction in moved.directions]),
+        "direction_attributes": np.array([direction.attribute for direction in moved.directions]),
+        "direction_methods": np.array([direction.method for direction in moved.directions]),
+        "lambdas": np.stack([direction.steps(options.steps) for direction in moved.directions]),
+        "projections": moved.along,
+        "changes": moved.changes,
+        "shown": shown,
+        "reconstructions": moved.bases[rows],
+        "effect/own": effects.own,
+        "effect/other_half": effects.other_half,
+        "effect/reencoded": effects.reencoded.astype(np.float32),
+        "label_correlations": _correlations(laid.task.truth(laid.bench.train_views)),
+        **small_pictures(views.examples, views, rows),
+    }
+
+
+def _shown(along: Floats, n: int) -> NDArray[np.intp]:
+    """``(D, n)``: for each direction, test faces at even steps of rank along it, but for a twentieth at either end."""
+    order = np.argsort(along, axis=0, kind="stable")
+    ranks = np.linspace(0.05, 0.95, n) if n > 1 else np.array([0.5])
+    found: NDArray[np.intp] = order[(ranks * (len(along) - 1)).round().astype(np.intp)].T
+    return found
+
+
+def _correlations(values: Floats) -> Floats:
+    """Correlations of attributes' values ``(N, t)`` over the examples that have both, ``(t, t)``; NaN where none."""
+    t = values.shape[1]
+    found = np.full((t, t), np.nan)
+    for a in range(t):
+        for c in range(t):
+            both = values[np.isfinite(values[:, [a, c]]).all(axis=1)][:, [a, c]]
+            if len(both) and (np.ptp(both, axis=0) > 0).all():
+                found[a, c] = np.corrcoef(both[:, 0], both[:, 1])[0, 1]
+    return found

@@ -1,0 +1,1 @@
+"""Where are an object's parts?"""

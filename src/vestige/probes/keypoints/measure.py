@@ -1,0 +1,335 @@
+"""The keypoint probe (section 3.1, "Object Keypoints"): where are an object's parts?
+
+As the landmark probe, with the crop about the object's box and one set of regressors per class: each is trained on
+the examples of its class alone, and on each keypoint where it is visible.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vestige import bounds as b
+from vestige.bounds import bounded, check_bounds
+from vestige.datasets.dataset import Dataset
+from vestige.departures import departing
+from vestige.errors import VestigeError
+from vestige.features.extract import ExtractOptions
+from vestige.features.reader import Read, Reader, listened
+from vestige.geometry import OBJECT_MARGIN, Points
+from vestige.metrics import Bootstrap, mean_known
+from vestige.probes.engine.evaluation import Evaluation, check_points
+from vestige.probes.engine.fit import Fit
+from vestige.probes.engine.lookback import LookBack
+from vestige.probes.engine.point_bench import Bench, Candidate, lay_bench, readable
+from vestige.probes.engine.point_methods import Method, Setup
+from vestige.probes.engine.points import PointModel, fit_look_back
+from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
+from vestige.probes.keypoints.evaluate import TestSet, evaluate_keypoints, lay_test
+from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
+from vestige.progress import Say
+from vestige.results import Row, same_but
+from vestige.scores import class_pck, keypoint_rows, metric_of
+from vestige.spec import EVEN_LAYERS, parse_backbone_spec
+from vestige.text import count
+
+Benches = Mapping[PointClass, Bench]
+"""The bench of every class."""
+
+Fitted = Mapping[PointClass, Sequence[Candidate]]
+"""Every class's candidates, one for each layer and readout, in one order for all."""
+
+
+@dataclass(frozen=True)
+class KeypointOptions:
+    """What a keypoint probe does; the defaults are the paper's where it says.
+
+    Attributes:
+        backbone: its spec.
+        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
+        readouts: of every layer; () for each layer's default.
+        box_margin: the share of a box's longer side that the crop adds on every side.
+        mirror: train on mirrored copies, too.
+        look_backs: how many times to look back; 0 for none.
+        margin_quantile: of a part's out-of-fold error, by which its box is enlarged (1.0: the paper's maximum).
+        alphas: of PCK, in longer sides of the box; layers are chosen by the first.
+        rgb_size: side of the RGB baseline's picture.
+        untrained_seeds: how many random networks to compare with.
+        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
+        seed: of folds and bootstrap.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    layers: tuple[str, ...] = (EVEN_LAYERS,)
+    readouts: tuple[str, ...] = ()
+    box_margin: float = bounded(OBJECT_MARGIN, b.BOX_MARGIN)
+    mirror: bool = departing(True, paper=False)
+    look_backs: int = bounded(1, b.LOOK_BACKS, paper=0)
+    margin_quantile: float = bounded(0.99, b.QUANTILE, paper=1.0)
+    alphas: tuple[float, ...] = bounded((0.1,), b.PCK_ALPHA)
+    rgb_size: int = bounded(46, b.RGB_SIZE)
+    untrained_seeds: int = bounded(1, b.UNTRAINED)
+    seed: int = bounded(0, b.SEED)
+    alpha_shared: bool = False
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class KeypointProbe:
+    """What training made and the test showed.
+
+    Attributes:
+        probes: the regressors of every class: every baseline, then ``ridge`` with its look-backs.
+        evaluation: on the test examples.
+        sweep: all layers and seeds.
+        chosen: the layer and readout of ``ridge``, one for all classes.
+        weights_sha256: of the backbone.
+        fits: of ``ridge``, one for each class.
+        options: that it was trained with.
+        extraction: how its features were computed.
+        seconds: that it took.
+        train, test: the examples that could be read.
+        notes: what was left out and why.
+    """
+
+    probes: KeypointProbes
+    evaluation: Evaluation
+    sweep: tuple[Row, ...]
+    chosen: Read
+    weights_sha256: str
+    fits: tuple[Fit, ...]
+    options: KeypointOptions
+    extraction: ExtractOptions
+    seconds: float
+    train: Dataset
+    test: Dataset
+    notes: tuple[str, ...]
+
+    @property
+    def setup(self) -> Setup:
+        """How pictures are seen, for the points of all classes."""
+        return self.probes.setup.of_points(self.probes.setup.markup)
+
+    @property
+    def name(self) -> str:
+        """Of the task, in results.json."""
+        return self.setup.task
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The Rows of every method on the test examples."""
+        return self.evaluation.rows
+
+    def config(self) -> dict[str, Any]:
+        """What the set-up adds to the options; ``metric`` is the one that reports are about."""
+        return {
+            "markup": self.setup.markup.to_json(),
+            "normaliser": self.setup.normaliser,
+            "metric": metric_of(self.options.alphas[0]),
+            "classes": {own.points.name: list(own.points.columns) for own in self.probes.classes},
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the probes of all classes and methods."""
+        save_keypoint_probes(folder, self.probes)
+
+
+def probe_keypoints(
+    train: Dataset,
+    test: Dataset,
+    options: KeypointOptions = KeypointOptions(),
+    reader: Reader | None = None,
+    say: Say | None = None,
+) -> KeypointProbe:
+    """Train the keypoint probe and its baselines, and measure them.
+
+    Args:
+        train: examples with keypoints, boxes and categories (without one, all are of the class ``object``).
+        test: likewise; nothing is chosen on it.
+        options: see there.
+        reader: of features; None for the default cache and device.
+        say: told of every step; None: lines on standard error.
+
+    Raises:
+        VestigeError: where the data have no points, other points than expected, or too few pictures of every class.
+    """
+    started = time.monotonic()
+    reader, say = listened(reader, say)
+    say("reading pictures")
+    rgb = f"rgb:{options.rgb_size}"
+    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
+    setup, classes, notes = settle_keypoints(train, options)
+    laid = lay_test(test, setup, classes)
+    benches = _lay_benches(train, test, setup, classes, reader, options)
+    sweep = _Sweep(benches, laid, setup)
+
+    say("baselines: mean and RGB")
+    rgb_fitted = _fit(benches, rgb, reader.reads(rgb, ["all"]), normalise=False)
+    methods = {
+        points: [
+            Method("mean", PointModel(bench.mean())),
+            Method("rgb", PointModel(rgb_fitted[points][0].fit.probe)),
+        ]
+        for points, bench in benches.items()
+    }
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
+    reads = reader.reads(options.backbone, options.layers, options.readouts)
+    rows: list[Row] = []
+    for seed in range(options.untrained_seeds):
+        twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
+        say(f"untrained network, seed {seed}")
+        fitted = _fit(benches, twin, reads)
+        rows += sweep.rows("untrained", fitted, seed)
+        best = sweep.best(fitted)
+        for points, candidates in fitted.items():
+            methods[points].append(Method("untrained", PointModel(candidates[best].fit.probe), seed))
+
+    say(f"{options.backbone}: {count(len(reads), 'layer')}")
+    fitted = _fit(benches, options.backbone, reads)
+    rows += sweep.rows("ridge", fitted, None)
+    best = sweep.best(fitted)
+    for points, candidates in fitted.items():
+        looks = _look_back(benches[points], points, candidates[best], setup, options, say)
+        methods[points].append(Method("ridge", PointModel(candidates[best].fit.probe, looks)))
+
+    say("test")
+    probes = KeypointProbes(setup, tuple(ClassProbe(points, tuple(own)) for points, own in methods.items()))
+    evaluation = evaluate_keypoints(probes, test, reader)
+    chosen = [candidates[best] for candidates in fitted.values()]
+    return KeypointProbe(
+        probes,
+        evaluation,
+        tuple(rows),
+        chosen[0].read,
+        chosen[0].source.weights_sha256,
+        tuple(candidate.fit for candidate in chosen),
+        options,
+        reader.options,
+        time.monotonic() - started,
+        train,
+        test,
+        notes,
+    )
+
+
+def settle_keypoints(
+    train: Dataset, options: KeypointOptions
+) -> tuple[KeypointSetup, tuple[PointClass, ...], tuple[str, ...]]:
+    """The set-up and the classes that the data allow, and what had to be given up.
+
+    Raises:
+        VestigeError: where the data have no points, or no class can be trained.
+    """
+    markup = train.markup
+    if markup is None or not len(train):
+        raise VestigeError(f"{train.spec}: has no examples with keypoints; vestige data check {train.spec} tells more")
+    setup = KeypointSetup(markup, options.box_margin, options.alphas, options.seed)
+    check_points(train, setup.of_points(markup))
+    try:
+        classes, notes = find_classes(train, markup, options.seed, mirror=options.mirror)
+    except VestigeError as error:
+        raise VestigeError(f"{train.spec}: {error}") from error
+    more = list(notes)
+    if options.mirror and markup.mirror is None:
+        more.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
+    if options.look_backs and not markup.parts:
+        more.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
+    return setup, classes, tuple(more)
+
+
+def _lay_benches(
+    train: Dataset,
+    test: Dataset,
+    setup: KeypointSetup,
+    classes: Sequence[PointClass],
+    reader: Reader,
+    options: KeypointOptions,
+) -> Benches:
+    benches = {}
+    for points in classes:
+        of_class = setup.of_class(points)
+        own = [
+            replace(data, examples=class_examples(data, points)[1], markup=of_class.markup) for data in (train, test)
+        ]
+        benches[points] = lay_bench(
+            own[0], own[1], of_class, reader, mirror=options.mirror, shared=options.alpha_shared
+        )
+    return benches
+
+
+def _fit(benches: Benches, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Fitted:
+    return {points: bench.fit(spec, reads, normalise=normalise) for points, bench in benches.items()}
+
+
+def _look_back(
+    bench: Bench, points: PointClass, best: Candidate, setup: KeypointSetup, options: KeypointOptions, say: Say
+) -> tuple[LookBack, ...]:
+    """The looks at the parts of a class; () where its markup has none."""
+    parts = setup.of_class(points).markup.parts
+    looks: list[LookBack] = []
+    predicted = best.oof_points
+    for turn in range(options.look_backs if parts else 0):
+        say(f"{points.name}: look-back {turn + 1} at {best.source.layer}")
+        look, predicted = fit_look_back(
+            bench.reader, best.source, bench.targets, predicted, parts, options.margin_quantile
+        )
+        looks.append(look)
+    return tuple(looks)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Measures candidates of all classes: on training folds, to choose by, and on test examples, to report."""
+
+    benches: Benches
+    laid: TestSet
+    setup: KeypointSetup
+
+    def out_of_fold(self, fitted: Fitted, index: int) -> float:
+        """The mean over classes of PCK at the first alpha on the training views, by one of the candidates."""
+        rates = []
+        for points, bench in self.benches.items():
+            truth = bench.train_truth
+            distances = np.linalg.norm(fitted[points][index].oof_points - truth.points, axis=-1)
+            rates.append(class_pck(distances / truth.normaliser[:, None], truth.visible, self.setup.alphas[0]))
+        return float(mean_known(np.array(rates)))
+
+    def best(self, fitted: Fitted) -> int:
+        """The layer and readout with the highest PCK on training folds: the test examples have no say in it."""
+        count = len(next(iter(fitted.values())))
+        return int(np.argmax([self.out_of_fold(fitted, index) for index in range(count)]))
+
+    def rows(self, method: str, fitted: Fitted, seed: int | None) -> list[Row]:
+        """Out-of-fold and test PCK of every layer."""
+        alpha = self.setup.alphas[0]
+        bootstrap = Bootstrap.of(self.laid.examples, self.setup.seed)
+        n = sum(len(bench.targets.points) for bench in self.benches.values())
+        rows: list[Row] = []
+        for index, points in enumerate(self._test_points(fitted)):
+            distances = self.laid.truth.distances(points)
+            tested = keypoint_rows(method, [distances], self.laid.truth, [alpha], bootstrap)
+            told = [row for row in tested if (row.metric, row.subset) == (metric_of(alpha), "all")]
+            told.append(Row(method, f"oof_{metric_of(alpha)}", "all", self.out_of_fold(fitted, index), None, n))
+            source = next(iter(fitted.values()))[index].source
+            rows += same_but(told, layer=source.layer, readout=source.readout, backbone=source.backbone, seed=seed)
+        return rows
+
+    def _test_points(self, fitted: Fitted) -> list[Points]:
+        """The test examples' points ``(N, K, 2)`` by each candidate, NaN where a class has none."""
+        count = len(next(iter(fitted.values())))
+        found = [np.full(self.laid.truth.points.shape, np.nan) for _ in range(count)]
+        for points, bench in self.benches.items():
+            rows = np.flatnonzero(self.laid.truth.classes == points.name)
+            if not len(rows):
+                continue  # trained, for the layer is chosen on training data alone, but not measured
+            here = np.ix_(rows, points.indices)
+            for into, predicted in zip(found, bench.test_points(fitted[points]), strict=True):
+                into[here] = predicted
+        return found

@@ -1,0 +1,1 @@
+"""Where are a face's parts?"""

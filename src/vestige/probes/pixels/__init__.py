@@ -1,0 +1,1 @@
+"""What colours were there?"""

@@ -1,0 +1,190 @@
+"""Responses of a grid's cells against masks: what intersection over union and average precision are counted from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from vestige.metrics import Floats, mean_known
+from vestige.probes.segmentation.class_areas import VOID, Labels
+from vestige.probes.segmentation.pixel_ranks import exact_precision
+
+Responses = NDArray[np.float32]
+"""``(N, G, G, C)``: what a method says of each cell and class of N pictures."""
+
+Counts = NDArray[np.int64]
+
+BINS = 1024
+"""Steps in which a class's responses are ranked, even from its lowest to its highest on all test pictures."""
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Labelled pixels of N pictures, counted after responses were resized to each picture's own size.
+
+    Attributes:
+        hits: ``(N, C)`` pixels that are of the class and are called so.
+        called: ``(N, C)`` pixels that are called so.
+        present: ``(N, C)`` pixels of the class.
+        ranked: ``(C, N, BINS)`` pixels by their response to the class, in even steps upwards; None where not asked for.
+        ranked_hits: ``(C, N, BINS)`` those of them which are of the class; None likewise.
+        precision: ``(C,)`` average precision, exactly; NaN for a class that no picture has; None likewise.
+    """
+
+    hits: Counts
+    called: Counts
+    present: Counts
+    ranked: NDArray[np.uint32] | None = None
+    ranked_hits: NDArray[np.uint32] | None = None
+    precision: Floats | None = None
+
+    @property
+    def occurs(self) -> NDArray[np.bool_]:
+        """``(C,)``: the classes that any picture has."""
+        occurs: NDArray[np.bool_] = self.present.sum(axis=0) > 0
+        return occurs
+
+    @property
+    def wrong(self) -> Floats:
+        """``(N,)``: the share of labelled pixels that are called something else; NaN where none is labelled."""
+        labelled, hits = self.present.sum(axis=1), self.hits.sum(axis=1)
+        shares: Floats = np.divide(labelled - hits, labelled, out=np.full(len(hits), np.nan), where=labelled > 0)
+        return shares
+
+    def iou(self, weights: NDArray[np.float32] | None = None) -> Floats:
+        """Intersection over union of each class, over all pictures' pixels (VOC's segmentation accuracy).
+
+        Args:
+            weights: ``(B, N)`` of resamples; None for the pictures themselves.
+
+        Returns:
+            ``(B, C)`` or ``(C,)``; NaN for a class that no picture has.
+        """
+        hits, called, present = (_sums(counts, weights) for counts in (self.hits, self.called, self.present))
+        union = called + present - hits
+        ratios: Floats = np.divide(hits, union, out=np.full(hits.shape, np.nan), where=present > 0)
+        return ratios
+
+    def accuracy(self, weights: NDArray[np.float32] | None = None) -> Floats:
+        """The share of labelled pixels that are called what they are: ``(B,)`` or ``()``."""
+        hits, present = (_sums(counts, weights).sum(axis=-1) for counts in (self.hits, self.present))
+        shares: Floats = np.divide(hits, present, out=np.full(hits.shape, np.nan), where=present > 0)
+        return shares
+
+    def average_precision(self, weights: NDArray[np.float32] | None = None) -> Floats:
+        """Average precision of each class, all pictures' labelled pixels ranked by their response to it.
+
+        That of :func:`sklearn.metrics.average_precision_score`. Of resamples pixels of one bin are ties, which makes
+        their precision a little lower; they are moved by as much as all pictures' is.
+
+        Args:
+            weights: as in :meth:`iou`.
+
+        Returns:
+            ``(B, C)`` or ``(C,)``; NaN for a class that no picture has.
+        """
+        assert self.precision is not None
+        if weights is None:
+            return self.precision
+        return self._binned(weights) + (self.precision - self._binned(None))
+
+    def _binned(self, weights: NDArray[np.float32] | None) -> Floats:
+        """The same, pixels of one bin being ties."""
+        assert self.ranked is not None
+        assert self.ranked_hits is not None
+        pairs = zip(self.ranked, self.ranked_hits, strict=True)
+        return np.stack([_precision(_sums(a, weights), _sums(b, weights)) for a, b in pairs], axis=-1)
+
+
+def mean_over_classes(values: Floats, occurs: NDArray[np.bool_]) -> Floats:
+    """The mean over the classes that occur, ``(..., C) -> (...)``; those that a resample lacks are left out of its."""
+    return mean_known(np.where(occurs, values, np.nan))
+
+
+def _sums(counts: NDArray[np.integer[Any]], weights: NDArray[np.float32] | None) -> Floats:
+    """Sums over pictures, or over resamples of them: ``(N, m) -> (m,)`` or ``(B, m)``."""
+    if weights is None:
+        return np.asarray(counts.sum(axis=0), np.float64)
+    sums: Floats = (weights @ counts.astype(np.float32)).astype(
+        np.float64
+    )  # to seven digits, far finer than a resample
+    return sums
+
+
+def _precision(ranked: Floats, hits: Floats) -> Floats:
+    """The mean of precision over a class's pixels, from pixels and hits by ascending response ``(..., BINS)``."""
+    found, taken = (np.cumsum(values[..., ::-1], axis=-1) for values in (hits, ranked))
+    precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
+    total = found[..., -1]
+    area = (hits[..., ::-1] * precision).sum(axis=-1)
+    result: Floats = np.divide(area, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return result
+
+
+def count_pixels(responses: Responses, truth: Sequence[Labels], *, ranked: bool = True) -> PixelCounts:
+    """Resize each picture's responses to its mask, bilinearly, and count.
+
+    Args:
+        responses: ``(N, G, G, C)``.
+        truth: N masks ``(H, W)`` of any sizes.
+        ranked: whether to count by response, too, for average precision.
+    """
+    n, n_classes = len(truth), responses.shape[-1]
+    totals = np.zeros((3, n, n_classes), np.int64)
+    bins = np.zeros((2, n_classes, n, BINS if ranked else 0), np.uint32)
+    low, high = (f(responses.reshape(-1, n_classes), axis=0) for f in (np.min, np.max))
+    steps = np.divide(BINS, high - low, out=np.zeros(n_classes, np.float32), where=high > low)
+
+    def count(k: int) -> None:
+        _count(np.ascontiguousarray(responses[k]), truth[k], low, steps, totals[:, k], bins[:, :, k])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(count, range(n)):
+            pass
+        if not ranked:
+            return PixelCounts(*totals)
+        precision = exact_precision(responses, truth, low, steps, bins, pool)
+    hits, called, present = totals
+    return PixelCounts(hits, called, present, bins[0], bins[1], precision)
+
+
+@njit(nogil=True, cache=True)
+def _count(responses: Any, labels: Any, low: Any, steps: Any, totals: Any, bins: Any) -> None:
+    """Count one picture: ``(G, G, C)``, ``(H, W)``, ``(C,)``, ``(C,)`` into ``(3, C)`` and ``(2, C, BINS or 0)``."""
+    grid_y, grid_x, n = responses.shape
+    height, width = labels.shape
+    n_bins = bins.shape[2]
+    row = np.empty((grid_x, n), np.float64)
+    for y in range(height):
+        place = min(max((y + 0.5) * grid_y / height - 0.5, 0.0), grid_y - 1.0)
+        i = int(place)
+        below, share = min(i + 1, grid_y - 1), place - i
+        row[:] = responses[i] * (1.0 - share) + responses[below] * share
+        for x in range(width):
+            label = labels[y, x]
+            if label == VOID:
+                continue
+            place = min(max((x + 0.5) * grid_x / width - 0.5, 0.0), grid_x - 1.0)
+            j = int(place)
+            beside, share = min(j + 1, grid_x - 1), place - j
+            best, most = 0, np.float32(-np.inf)
+            for c in range(n):
+                value = np.float32(row[j, c] * (1.0 - share) + row[beside, c] * share)  # equal ones tie
+                if value > most:
+                    best, most = c, value
+                if n_bins:
+                    b = min(max(int((value - low[c]) * steps[c]), 0), n_bins - 1)
+                    bins[0, c, b] += 1
+                    if c == label:
+                        bins[1, c, b] += 1
+            totals[1, best] += 1
+            totals[2, label] += 1
+            if best == label:
+                totals[0, label] += 1
