@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from vestige.backbones import open_backbone
+from vestige.correspondence.search import database as module
 from vestige.correspondence.search.database import Sight, View, build, pool, seen, views
-from vestige.correspondence.search.search import database as module
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError

@@ -10,11 +10,11 @@ from sklearn.calibration import _sigmoid_calibration
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from vestige.correspondence.detect import measure as detect
 from vestige.correspondence.detect.classes import ClassFound, read_class_found
 from vestige.correspondence.detect.hard_negatives import Detector
 from vestige.correspondence.detect.kinds import kinds_of
 from vestige.correspondence.detect.measure import class_data, detect_keypoints, prior_read
-from vestige.correspondence.detect.measure import measure as detect
 from vestige.correspondence.detect.options import DetectOptions
 from vestige.correspondence.sides import lay_sides
 from vestige.correspondence.svm import Solution

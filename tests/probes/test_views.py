@@ -32,7 +32,7 @@ def test_copies_stand_side_by_side():
 
 @pytest.mark.parametrize("margin", [-0.1, 10.01, 1e6, np.inf, np.nan])
 def test_margins_have_a_bound_also_where_a_saved_probe_names_them(margin):
-    with pytest.raises(VestigeError, match="--box-margin"):
+    with pytest.raises(VestigeError, match="box_margin"):
         example_views([example()], margin)
 
 
