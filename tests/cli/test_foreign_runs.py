@@ -9,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from vestige.probes.linear import LinearProbe
-from vestige.probes.record import record
-from vestige.probes.vector_methods import load_vectors, save_vectors
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
 
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.geometry import FACE_MARGIN
 from vestige.manifest import update_manifest
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels import Pixelwise
+from vestige.probes.engine.linear import LinearProbe
+from vestige.probes.engine.record import record
+from vestige.probes.engine.vector_methods import load_vectors, save_vectors
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
 from vestige.run import start_run
 from vestige.trust import VARIABLE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vestige.report import writing
+from vestige import pages
 
 FACES = ("synthetic:faces,n=20,size=64,seed=1", "--test", "synthetic:faces,n=8,size=64,seed=2")
 COMMANDS = {
@@ -28,7 +28,7 @@ COMMANDS = {
 @pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_run_and_its_page_give_no_warning_and_hide_no_error(vestige, tmp_path, monkeypatch, command):
-    monkeypatch.setattr(writing, "_MISFITS", ())
+    monkeypatch.setattr(pages, "_MISFITS", ())
     _, said = vestige(*COMMANDS[command], "-o", tmp_path / "run")
     assert "Warning" not in said
     assert (tmp_path / "run" / "report.html").is_file()

@@ -82,7 +82,7 @@ def test_a_box_is_asked_for_in_words_where_the_run_was_trained_on_boxes(run, fac
 
 
 def test_a_prediction_that_is_not_finite_is_an_error(run, faces, monkeypatch):
-    from vestige.probes import predict_run as module
+    from vestige.probes.engine import predict_run as module
 
     def broken(*arguments, **options):
         predictor = load(*arguments, **options)

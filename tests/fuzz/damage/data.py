@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from vestige.probes.photographs import with_boxes_of
 
 from damage.guard import Kind
 from damage.pictures import check_example
@@ -21,6 +20,7 @@ from vestige.example import Example
 from vestige.geometry import check_box
 from vestige.images import ImageFile
 from vestige.markup import read_markup, shipped_markup
+from vestige.probes.engine.photographs import with_boxes_of
 
 SIDE = 40
 

@@ -11,28 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vestige.probes.predict_run import describe_run, predict_run
-from vestige.probes.record import load_predictor, record
-from vestige.probes.vector_probe import VectorOptions, probe_vectors
-from vestige.report.align_run import read_align_run
-from vestige.report.classify_run import read_classify_run
-from vestige.report.comparison import read_comparison
-from vestige.report.detect_run import read_detect_run
-from vestige.report.landmark_run import read_landmark_run
-from vestige.report.segmentation_run import read_segmentation_run
-from vestige.report.writing import report_page, write_report
 
 from damage.beside import beside
 from damage.guard import Kind
+from vestige.correspondence.align.run import read_align_run
+from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.detect.run import read_detect_run
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.manifest import update_manifest
-from vestige.probes.attributes import attributes_of
-from vestige.probes.keypoints import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels import Pixelwise
-from vestige.report import save_comparison
+from vestige.pages import report_page, write_report
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.compare.comparison import read_comparison, save_comparison
+from vestige.probes.engine.predict_run import describe_run, predict_run
+from vestige.probes.engine.record import load_predictor, record
+from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.segmentation.run import read_segmentation_run
+from vestige.report.point_run import read_point_run
 from vestige.run import Run, start_run
 from vestige.run_folders import check_run_folder, is_own, own_files
 
@@ -40,8 +39,8 @@ PAGES = 0.1
 """The share of cases in which a page is laid out and pictures are predicted, which take longer than reading does."""
 
 READERS: dict[str, Callable[[Run], Any]] = {
-    "landmarks": read_landmark_run,
-    "keypoints": read_landmark_run,
+    "landmarks": read_point_run,
+    "keypoints": read_point_run,
     "align": read_align_run,
     "segmentation": read_segmentation_run,
     "classify": read_classify_run,
