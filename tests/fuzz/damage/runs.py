@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vestige.correspondence.align.measure.run import read_align_run
-from vestige.correspondence.classify.measure.run import read_classify_run
-from vestige.correspondence.detect.measure.run import read_detect_run
-from vestige.probes.attributes.measure.measure import attributes_of
-from vestige.probes.compare.measure.comparison import read_comparison, save_comparison
-from vestige.probes.keypoints.measure.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure.measure import LandmarkOptions, probe_landmarks
-from vestige.probes.pixels.measure.measure import Pixelwise
-from vestige.probes.segmentation.measure.run import read_segmentation_run
 
 from damage.beside import beside
 from damage.guard import Kind
+from vestige.correspondence.align.run import read_align_run
+from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.detect.run import read_detect_run
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.manifest import update_manifest
 from vestige.pages import report_page, write_report
+from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.compare.comparison import read_comparison, save_comparison
 from vestige.probes.engine.predict_run import describe_run, predict_run
 from vestige.probes.engine.record import load_predictor, record
 from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
+from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.segmentation.run import read_segmentation_run
 from vestige.report.point_run import read_point_run
 from vestige.run import Run, start_run
 from vestige.run_folders import check_run_folder, is_own, own_files
