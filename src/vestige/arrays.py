@@ -22,6 +22,8 @@ _DEFLATED = 1100
 
 _LARGEST_CHARACTER = 0x10FFFF
 
+_LONGEST = 300  # characters of a library's message, some of which quote the file
+
 KINDS = {"number": "buif", "real": "f", "index": "iu", "bool": "b", "byte": "u", "text": "U", "any": "buifU"}
 """The words of :func:`check_arrays` and the kinds of dtype that they stand for."""
 
@@ -64,7 +66,8 @@ def parse_npz(file: Path | IO[bytes]) -> Arrays:
             return arrays
     except Exception as error:  # what zipfile, zlib and numpy stumble over in a damaged file is of a dozen classes
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        raise ValueError(f"array {name!r}: {reason}" if name else reason) from error
+        told = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
+        raise ValueError(f"array {name!r}: {told}" if name else told) from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

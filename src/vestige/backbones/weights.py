@@ -102,7 +102,7 @@ def _reason(error: Exception) -> str:
             "it and save the tensors alone: safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
         )
     first = re.sub(r"\x1b\[[0-9;]*m", "", said.strip().partition("\n")[0]) or type(error).__name__
-    return f"{first}; expected a complete .safetensors file or a PyTorch state dict that holds tensors alone"
+    return f"{first[:300]}; expected a complete .safetensors file or a PyTorch state dict that holds tensors alone"
 
 
 def _odd(tensor: Tensor) -> str:

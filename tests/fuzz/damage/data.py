@@ -117,7 +117,7 @@ def lfw(root: Path) -> None:
     """Attributes of faces in a table."""
     for number in (1, 2):
         picture(root / "images" / "A_B" / f"A_B_000{number}.png", number)
-    (root / "attributes.csv").write_text("image,male,hat_score\nA_B_0001.png,1,0.75\nA_B_0002.png,0,-1\n")
+    (root / "attributes.csv").write_text("image,male,hat_score\nA_B_0001.png,1,0.75\nA_B_0002.png,0,\n")
 
 
 def folder(root: Path) -> None:

@@ -133,7 +133,7 @@ def load_probes(folder: Path, name: str, described: Mapping[str, Any]) -> dict[s
     except VestigeError:
         raise
     except Exception as error:  # safetensors' errors are of several classes
-        why = f"has no {error}" if isinstance(error, KeyError) else error
+        why = f"has no {error}" if isinstance(error, KeyError) else str(error)[:300]
         raise VestigeError(f"{path}: cannot be read as a probe: {why}; run the probe again") from error
     for source in {probe.source for probe in probes.values() if probe.source is not None}:
         check_recorded(source.backbone, folder)
