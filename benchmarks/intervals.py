@@ -5,7 +5,7 @@ many groups (people) of 1 to 8 examples that have much in common, measures it an
 
     examples    percentiles of resamples of examples: what vestige did up to issue 13
     groups      percentiles of resamples of groups
-    expanded    the same, expanded for few groups: what vestige does (`vestige.metrics.interval`)
+    expanded    the same, expanded for few groups: what vestige does (`vestige.intervals.interval`)
     scaled      the plain percentiles' distances from the value, stretched by as much
 
 The truth is the metric over a very large test set. A set that lacks one of the two kinds has no AUC and is drawn again.
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from vestige.metrics import Bootstrap, interval
+from vestige.intervals import Bootstrap, interval
 from vestige.probes.attributes.scores import weighted_auc
 
 Floats = NDArray[np.float64]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestige.metrics import Bootstrap, difference_of, interval
+from vestige.intervals import Bootstrap, difference_of, interval
 from vestige.scores import KeypointTruth, class_pck, keypoint_rows, pck_difference
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.distances import mean_over_visible, pck_by_type, point_errors
 from vestige.geometry import Points
-from vestige.metrics import (
+from vestige.intervals import (
     Bootstrap,
     Difference,
     Floats,
@@ -23,9 +24,6 @@ from vestige.metrics import (
     difference_of,
     interval,
     mean_known,
-    mean_over_visible,
-    pck_by_type,
-    point_errors,
     seed_spread,
     widened,
 )

@@ -3,7 +3,7 @@ import pytest
 
 from vestige.correspondence.classify.accuracy import accuracy_difference, accuracy_rows
 from vestige.correspondence.marks import Marks
-from vestige.metrics import Bootstrap, interval
+from vestige.intervals import Bootstrap, interval
 
 
 def drawn(classes, seed=0, n=200, examples=25):

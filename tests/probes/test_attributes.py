@@ -12,7 +12,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.metrics import Bootstrap
+from vestige.intervals import Bootstrap
 from vestige.probes.attributes.choice import Attribute, choose_attributes
 from vestige.probes.attributes.measure import Attributes, attributes_of
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestige.metrics import Bootstrap
+from vestige.intervals import Bootstrap
 from vestige.probes.directions.directions import (
     Direction,
     attribute_directions,

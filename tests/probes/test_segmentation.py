@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, jaccard_s
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.metrics import Bootstrap
+from vestige.intervals import Bootstrap
 from vestige.probes.engine.vector_task import Encoded
 from vestige.probes.engine.views import Views
 from vestige.probes.segmentation import pixel_ranks

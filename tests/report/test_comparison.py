@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.metrics import Bootstrap, paired_difference
+from vestige.intervals import Bootstrap, paired_difference
 from vestige.probes.compare.charts import draw_cost, draw_depth, front, panel_names, short
 from vestige.probes.compare.comparison import Baseline, Comparison, Entry, rank, read_comparison, save_comparison
 from vestige.probes.compare.measure import _Measured

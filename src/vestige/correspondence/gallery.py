@@ -12,7 +12,7 @@ from vestige.correspondence.align.landing import Aligner, carried
 from vestige.correspondence.flow import flow
 from vestige.correspondence.instances import Instances
 from vestige.images import Pixels, crop_resize
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 SHOWN = 8
 """Test instances that are shown, at even steps of the error."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.blas import ssyrk
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 Rows = NDArray[np.int64]
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from vestige.correspondence.align.landing import agreed
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.neighbours import Neighbours
+from vestige.distances import longer_side
 from vestige.geometry import Points, from_unit
-from vestige.metrics import Bootstrap, Floats, longer_side, mean_known
+from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.results import Row
 from vestige.scores import KeypointTruth, interval_notes, keypoint_rows, metric_of, pck_difference
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset, Problem, summed_up
 from vestige.datasets.sheet import contact_sheet
+from vestige.distances import eye_distance
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import mirror_unit, square_about, to_unit
 from vestige.markup import Markup
-from vestige.metrics import eye_distance
 
 __all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 

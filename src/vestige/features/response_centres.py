@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vestige.backbones import Backbone, ReceptiveField, prepared
 from vestige.features.extract import exact_arithmetic
 from vestige.images import Pixels
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 PICTURES = 24
 

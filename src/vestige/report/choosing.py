@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 
 def typical(errors: Floats, picture_rows: NDArray[np.intp], n: int = 8) -> NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vestige.metrics import Difference
+from vestige.intervals import Difference
 from vestige.report.blocks import Cell, RowGroup, Table
 from vestige.report.measured_run import MeasuredRun
 from vestige.text import p_value, signed

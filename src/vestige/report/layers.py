@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.report.measured_run import MeasuredRun
 from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vestige.arrays import check_arrays
 from vestige.documents import check_json
-from vestige.metrics import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
+from vestige.intervals import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
 from vestige.report.style import DASHES, Theme
 from vestige.results import MEND, Results, Row, damaged
 from vestige.run import Run

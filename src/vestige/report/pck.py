@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats, mean_known, pck_by_type, point_errors
+from vestige.distances import pck_by_type, point_errors
+from vestige.intervals import Floats, mean_known
 from vestige.report.point_run import PointRun
 from vestige.report.style import Theme, decimal_axis, label_right, panels
 

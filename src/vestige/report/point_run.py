@@ -13,7 +13,7 @@ from vestige.arrays import Arrays
 from vestige.documents import Count
 from vestige.errors import VestigeError
 from vestige.geometry import Box, Points
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.report.measured_run import MeasuredRun, check_whole, groups_kept
 from vestige.results import Results
 from vestige.run import Run

@@ -14,8 +14,8 @@ from vestige.correspondence.options import AlignOptions
 from vestige.correspondence.sides import Sides
 from vestige.correspondence.transfers import truth_of
 from vestige.geometry import from_unit
+from vestige.intervals import mean_known
 from vestige.kept import KEEP_NOTHING, Kept
-from vestige.metrics import mean_known
 from vestige.scores import class_pck
 
 

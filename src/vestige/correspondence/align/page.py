@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vestige.correspondence.align.pictures import sheets
 from vestige.correspondence.align.run import AlignRun, read_align_run
-from vestige.metrics import longer_side
+from vestige.distances import longer_side
 from vestige.published import PublishedTable, paper
 from vestige.report.blocks import NONE, Block, Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.differences import difference_cells

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige.correspondence.marks import Marks
-from vestige.metrics import Bootstrap, Difference, Floats, difference_of, interval, mean_known
+from vestige.intervals import Bootstrap, Difference, Floats, difference_of, interval, mean_known
 from vestige.results import Row
 
 METRIC = "accuracy"

@@ -29,8 +29,8 @@ from vestige.features.extract import exact_arithmetic
 from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.images import Pixels
+from vestige.intervals import Bootstrap, Floats, interval
 from vestige.kept import Arrays, Kept
-from vestige.metrics import Bootstrap, Floats, interval
 from vestige.results import Row
 
 REACH = 10

@@ -37,8 +37,8 @@ from vestige.features.extract import ExtractOptions
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.features.reader import Reader, listened
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
+from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.kept import KEEP_NOTHING, Kept
-from vestige.metrics import Bootstrap, Floats, mean_known
 from vestige.results import Row
 from vestige.scores import interval_notes
 

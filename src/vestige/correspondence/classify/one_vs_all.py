@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.svm import Solution, fit_svm
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 Columns = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from vestige.arrays import Arrays, check_arrays
-from vestige.metrics import Difference
+from vestige.intervals import Difference
 from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.report.style import Theme
 from vestige.results import MEND, Row

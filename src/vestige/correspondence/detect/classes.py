@@ -17,8 +17,8 @@ from vestige.correspondence.detect.prior import Calibration, best_place, calibra
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.svm import Solution
 from vestige.geometry import Points
+from vestige.intervals import Floats
 from vestige.kept import Arrays
-from vestige.metrics import Floats
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points, from_unit
+from vestige.intervals import mean_known
 from vestige.kept import KEEP_NOTHING, Arrays, Kept
-from vestige.metrics import mean_known
 from vestige.results import Row
 from vestige.scores import class_pck, metric_of
 

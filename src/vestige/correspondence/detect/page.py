@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.correspondence.detect.run import PRIOR, DetectRun, read_detect_run
+from vestige.distances import longer_side
 from vestige.geometry import to_unit
 from vestige.images import Pixels
-from vestige.metrics import longer_side
 from vestige.published import paper
 from vestige.report.blocks import NONE, Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.differences import difference_cells

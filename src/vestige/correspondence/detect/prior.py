@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.geometry import Points
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 
 @dataclass(frozen=True)

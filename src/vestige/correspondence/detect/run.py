@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypedDict
 
 from vestige.correspondence.align.run import ReadBy
-from vestige.metrics import Difference
+from vestige.intervals import Difference
 from vestige.report.instance_run import InstanceRun
 from vestige.report.measured_run import check_whole
 from vestige.report.point_run import read_point_run

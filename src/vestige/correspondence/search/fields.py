@@ -25,7 +25,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.dense import DenseFeatures
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.results import Row
 
 METHODS = ("neighbours", "random")

@@ -22,7 +22,7 @@ from vestige.correspondence.search.run import (
     of_neighbours,
     read_search_run,
 )
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table, Tile
 from vestige.report.choosing import typical
 from vestige.report.style import LIGHT, PAGE_WIDTH, Theme, figure_pixels, panels, themed

@@ -24,7 +24,7 @@ from vestige.correspondence.search.search import NearestRows
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.results import Row
 
 Region = tuple[int, int, int, int]

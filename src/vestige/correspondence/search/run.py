@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vestige.arrays import check_arrays
 from vestige.documents import Count
 from vestige.errors import VestigeError
-from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
+from vestige.intervals import Bootstrap, Difference, Floats, paired_difference
 from vestige.report.blocks import NONE, Cell, RowGroup, Table
 from vestige.report.measured_run import check_config, groups_kept
 from vestige.report.style import Theme, decimal_axis, label_right

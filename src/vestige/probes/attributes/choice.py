@@ -10,7 +10,7 @@ import numpy as np
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 LEAST = 10
 """How many training examples of each value an attribute needs to be taken unasked; with fewer test examples a reader is

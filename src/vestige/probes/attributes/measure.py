@@ -16,7 +16,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import FACE_MARGIN
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, mean_known
+from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.probes.attributes.choice import LEAST, Attribute, choose_attributes, lack_of, values_of
 from vestige.probes.attributes.readings import Reading, read_photograph
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.probes.engine.vector_run import (
     VectorRun,
     layers_section,

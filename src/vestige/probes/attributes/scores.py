@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 _BLOCK = 256  # resamples at a time: three arrays of that many rows stay in the processor's cache
 

@@ -15,7 +15,7 @@ from vestige.arrays import Arrays, check_arrays, read_npz
 from vestige.documents import Json, document_type, entries_of, read_json
 from vestige.errors import VestigeError
 from vestige.files import write_arrays, write_json
-from vestige.metrics import Bootstrap, Difference, Floats, paired_difference
+from vestige.intervals import Bootstrap, Difference, Floats, paired_difference
 
 SCHEMA = 1
 DOCUMENT = "comparison.json"

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.probes.directions.run import DirectionRun
 from vestige.report.style import Theme, decimal_axis, key_above, panels
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 
 _SAME = 1e-6
 """The share of a direction's length that must be left when others are taken out of it."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, interval
+from vestige.intervals import Bootstrap, Floats, interval
 from vestige.probes.directions.directions import Direction
 from vestige.probes.engine.evaluate_vectors import read_vectors
 from vestige.probes.engine.linear import LinearProbe

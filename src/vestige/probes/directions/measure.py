@@ -19,7 +19,7 @@ from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.features.store import Features
 from vestige.files import write_json
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.directions.effects import (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.results import Row
 from vestige.run import Run

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.metrics import Bootstrap
+from vestige.intervals import Bootstrap
 from vestige.probes.engine.evaluation import Evaluation, small_pictures
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.vector_methods import VectorMethod

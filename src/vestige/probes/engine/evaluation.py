@@ -13,7 +13,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.probes.engine.point_methods import Method, Setup
 from vestige.probes.engine.point_scores import Truth, measure, truth_of
 from vestige.probes.engine.points import predict_points

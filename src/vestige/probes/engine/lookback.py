@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.distances import point_errors
 from vestige.geometry import Box, Points, bounding_box, square_about
-from vestige.metrics import point_errors
 from vestige.probes.engine.linear import LinearProbe, Source
 from vestige.probes.engine.views import Views
 

@@ -14,7 +14,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.probes.engine.evaluation import check_points
 from vestige.probes.engine.fit import FOLDS, Fit
 from vestige.probes.engine.linear import LinearProbe, Source, mean_probe

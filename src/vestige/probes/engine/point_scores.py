@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.distances import box_scale, eye_distance, longer_side, mean_over_visible, point_errors
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.geometry import Box, Points
+from vestige.intervals import Floats
 from vestige.markup import Markup
-from vestige.metrics import (
-    Floats,
-    box_scale,
-    eye_distance,
-    longer_side,
-    mean_over_visible,
-    point_errors,
-)
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""

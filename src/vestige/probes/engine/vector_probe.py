@@ -17,7 +17,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
-from vestige.metrics import Bootstrap
+from vestige.intervals import Bootstrap
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
 from vestige.probes.engine.evaluation import Evaluation
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe

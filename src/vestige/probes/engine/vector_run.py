@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.report.blocks import NONE, Cell, Chart, Opening, RowGroup, Section, Table
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers, layer_order

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats, Interval, interval, seed_spread, widened
+from vestige.intervals import Bootstrap, Floats, Interval, interval, seed_spread, widened
 from vestige.probes.engine.evaluation import spread_rows
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.views import Views
@@ -50,7 +50,7 @@ class Score:
         resampled: ``(B,)``: the same over every resample of them; NaN where a resample has none.
         n: how many test examples it is over.
         groups: how many groups these are in.
-        spread: of the mean over seeds, as :func:`vestige.metrics.seed_spread` gives it.
+        spread: of the mean over seeds, as :func:`vestige.intervals.seed_spread` gives it.
     """
 
     value: float

@@ -22,7 +22,7 @@ from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import OBJECT_MARGIN, Points
-from vestige.metrics import Bootstrap, mean_known
+from vestige.intervals import Bootstrap, mean_known
 from vestige.probes.engine.evaluation import Evaluation, check_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.lookback import LookBack

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats, longer_side
+from vestige.distances import longer_side
+from vestige.intervals import Floats
 from vestige.probes.landmarks.pictures import triplet, typical_pictures
 from vestige.published import paper
 from vestige.report.ahead import ahead_sentence

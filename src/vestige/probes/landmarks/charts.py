@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vestige.metrics import cumulative_error
+from vestige.distances import cumulative_error
 from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun
 from vestige.report.style import DASHES, MARKERS, Theme, decimal_axis, key_above, label_right, panels, spread

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.metrics import Bootstrap, paired_difference
+from vestige.intervals import Bootstrap, paired_difference
 from vestige.published import PublishedTable, paper
 from vestige.report.blocks import NONE, Cell, RowGroup, Table
 from vestige.report.differences import difference_cells

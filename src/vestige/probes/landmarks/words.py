@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vestige.metrics import Difference
+from vestige.intervals import Difference
 from vestige.report.blocks import Opening
 from vestige.report.key_numbers import key_numbers
 from vestige.report.measured_run import label

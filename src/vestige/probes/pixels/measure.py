@@ -16,7 +16,7 @@ from vestige.bounds import bounded, check_bounds
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.engine.views import Views, example_views, whole_views
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.probes.engine.views import Views
 
 Labels = NDArray[np.uint8]

@@ -17,7 +17,7 @@ from vestige.datasets.masks import voc_colours
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.metrics import Bootstrap, Floats
+from vestige.intervals import Bootstrap, Floats
 from vestige.probes.engine.evaluation import PICTURE_SIZE
 from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe

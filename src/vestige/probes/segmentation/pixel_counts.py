@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats, mean_known
+from vestige.intervals import Floats, mean_known
 from vestige.probes.segmentation.class_areas import VOID, Labels
 from vestige.probes.segmentation.pixel_ranks import exact_precision
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vestige.metrics import Floats
+from vestige.intervals import Floats
 from vestige.probes.segmentation.class_areas import VOID, Labels
 
 TOGETHER = 2**25

@@ -1,23 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vestige.metrics import (
-    Bootstrap,
-    area_under_ced,
-    cumulative_error,
-    eye_distance,
-    failure_rate,
-    interval,
-    mean_over_visible,
-    paired_difference,
-    pck,
-    point_errors,
-    seed_spread,
-    widened,
-)
+from vestige.distances import eye_distance, mean_over_visible, point_errors
+from vestige.intervals import Bootstrap, interval, paired_difference, seed_spread, widened
 
 errors = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
 
@@ -35,21 +22,6 @@ def test_invisible_points_do_not_count():
 def test_eye_distance_is_between_the_means():
     points = np.array([[[0, 0], [2, 0], [10, 0], [12, 0]]], dtype=float)
     np.testing.assert_array_equal(eye_distance(points, ((0, 1), (2, 3))), [10.0])
-
-
-@given(errors, st.floats(0.01, 1))
-def test_the_area_is_the_integral_of_the_curve(values, limit):
-    grid = (np.arange(20000) + 0.5) / 20000 * limit
-    assert area_under_ced(values, limit) == pytest.approx(cumulative_error(values, grid).mean(), abs=2e-4)
-
-
-@given(errors, st.floats(0.01, 1))
-def test_failures_are_what_the_curve_leaves_out(values, limit):
-    assert failure_rate(values, limit) == pytest.approx(1 - cumulative_error(values, np.array([limit]))[0])
-
-
-def test_pck_scales_with_the_limit():
-    np.testing.assert_array_equal(pck(np.array([[1.0, 2.1]]), np.array([20.0]), 0.1), [[True, False]])
 
 
 @pytest.mark.parametrize("n", [200, 12])

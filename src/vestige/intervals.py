@@ -1,4 +1,4 @@
-"""Errors, scores and their confidence intervals."""
+"""Confidence intervals: resamples of the test examples, and the differences of two methods on them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from vestige.geometry import Box, Points
-
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 Interval = tuple[float, float]
@@ -22,63 +20,6 @@ RESAMPLES = 2000
 """Bootstrap resamples; the interval's ends then vary by about 1/40 of its width."""
 
 
-def eye_centres(points: Points, eyes: tuple[tuple[int, ...], tuple[int, ...]]) -> Points:
-    """The means of two sets of points: ``(N, K, 2) -> (N, 2, 2)``."""
-    return np.stack([points[:, list(side)].mean(axis=1) for side in eyes], axis=1)
-
-
-def eye_distance(points: Points, eyes: tuple[tuple[int, ...], tuple[int, ...]]) -> Floats:
-    """The distance of two eyes' centres in pixels: ``(N, K, 2) -> (N,)``."""
-    centres = eye_centres(points, eyes)
-    distances: Floats = np.linalg.norm(centres[:, 0] - centres[:, 1], axis=-1)
-    return distances
-
-
-def box_scale(boxes: Box) -> Floats:
-    """The square root of the boxes' areas in pixels: ``(N, 4) -> (N,)``."""
-    scale: Floats = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    return scale
-
-
-def longer_side(boxes: Box) -> Floats:
-    """The longer side of boxes in pixels: ``(N, 4) -> (N,)``."""
-    sides: Floats = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    return sides
-
-
-def point_errors(predicted: Points, truth: Points) -> Floats:
-    """Euclidean distances in pixels: ``(N, K, 2), (N, K, 2) -> (N, K)``."""
-    distances: Floats = np.linalg.norm(predicted - truth, axis=-1)
-    return distances
-
-
-def mean_over_visible(errors: Floats, visible: Booleans) -> Floats:
-    """The mean over an example's visible points: ``(N, K) -> (N,)``; NaN where none is visible."""
-    count = visible.sum(axis=1)
-    total = np.where(visible, errors, 0.0).sum(axis=1)
-    means: Floats = np.divide(total, count, out=np.full(len(errors), np.nan), where=count > 0)
-    return means
-
-
-def pck(distances: Floats, limits: Floats, alpha: float) -> Booleans:
-    """Whether each keypoint is within ``alpha * limit`` (Yang & Ramanan's PCK): ``(N, K), (N,) -> (N, K)``."""
-    hits: Booleans = distances <= alpha * limits[:, None]
-    return hits
-
-
-def pck_by_type(hits: ArrayLike, visible: Booleans) -> Floats:
-    """The share of hits among the visible keypoints of each type: ``(N, K), (N, K) -> (K,)``; NaN for one never seen.
-
-    Args:
-        hits: booleans, or shares where several predictions are averaged; what is not visible is not looked at.
-        visible: whether the keypoint is there to be found.
-    """
-    count = visible.sum(axis=0)
-    total = np.where(visible, hits, 0.0).sum(axis=0)
-    rates: Floats = np.divide(total, count, out=np.full(visible.shape[1], np.nan), where=count > 0)
-    return rates
-
-
 def mean_known(values: Floats) -> Floats:
     """The mean over the last axis without its NaN: ``(..., K) -> (...)``; NaN where nothing is known."""
     known = np.isfinite(values)
@@ -86,22 +27,6 @@ def mean_known(values: Floats) -> Floats:
     total = np.where(known, values, 0.0).sum(axis=-1)
     means: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
     return means
-
-
-def failure_rate(errors: Floats, limit: float) -> float:
-    """The share of examples whose error is above the limit."""
-    return float(np.mean(errors > limit))
-
-
-def area_under_ced(errors: Floats, limit: float) -> float:
-    """The area under the cumulative error curve from 0 to ``limit``, divided by ``limit``; exact, 1 is best."""
-    return float(np.mean(np.clip(1.0 - errors / limit, 0.0, 1.0)))
-
-
-def cumulative_error(errors: Floats, at: Floats) -> Floats:
-    """The share of examples with an error of at most each of ``at``: ``(N,), (M,) -> (M,)``."""
-    shares: Floats = np.searchsorted(np.sort(errors), at, side="right") / max(len(errors), 1)
-    return shares
 
 
 class Grouped(Protocol):
