@@ -111,7 +111,7 @@ def read_command(folder: Path, path: Path, rng: random.Random) -> None:
     if not path.is_file():
         return
     text = path.read_bytes().decode("utf-8", "surrogateescape").replace("/", "_").replace("file_under", "file/under")
-    words = [word for word in text.split("\n")[:40] if "\0" not in word]
+    words = [word[:2000] for word in text.split("\n")[:40] if "\0" not in word]
     if rng.random() < 0.7 and len(words) > 3:
         words[rng.randrange(2, len(words))] = rng.choice(ABSURD)
     if not words or words[0] == "demo":
