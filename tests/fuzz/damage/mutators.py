@@ -403,8 +403,11 @@ BY_ENDING: dict[str, tuple[Mutator, ...]] = {
 def damaged(path: Path, content: bytes, rng: random.Random) -> bytes:
     """The content of a file, damaged once, seldom twice, by what suits its ending."""
     for _ in range(rng.choice((1, 1, 1, 2))):
-        content = content or b"0"
-        content = rng.choice(BY_ENDING.get(path.suffix.lower(), BYTES))(content, rng)
+        content, mutate = content or b"0", rng.choice(BY_ENDING.get(path.suffix.lower(), BYTES))
+        try:
+            content = mutate(content, rng)
+        except Exception:  # the structure that it changes was damaged before
+            content = flip(content, rng)
     return content
 
 
