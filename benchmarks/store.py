@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vestige.features import Features
 from vestige.features.layout import CHUNK_ROWS, Description, is_whole
+from vestige.features.store import Features
 from vestige.features.writer import StoreWriter
 
 

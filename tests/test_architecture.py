@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
@@ -88,3 +92,12 @@ def _loaded(path: Path) -> set[str]:
             inner = {f"{node.module}.{each.name}" for each in node.names} & MODULES.keys()
             found |= inner or {node.module}
     return found
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.endswith(".measure")])
+def test_measuring_needs_no_page(module: str) -> None:
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "vestige" in loaded
+    assert {"matplotlib", "jinja2"} & loaded == set()

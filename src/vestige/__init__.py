@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from vestige.api import save_run
     from vestige.backbones import Backbone, open_backbone
     from vestige.datasets.opening import open_dataset, open_train_test
-    from vestige.features import ExtractOptions
+    from vestige.features.extract import ExtractOptions
     from vestige.features.reader import Reader
     from vestige.probes.landmarks.measure import LandmarkOptions, LandmarkProbe, probe_landmarks
     from vestige.ridge import RidgeCV
 
 _HOMES = {
     "Backbone": "vestige.backbones",
-    "ExtractOptions": "vestige.features",
+    "ExtractOptions": "vestige.features.extract",
     "LandmarkOptions": "vestige.probes.landmarks.measure",
     "LandmarkProbe": "vestige.probes.landmarks.measure",
     "Reader": "vestige.features.reader",

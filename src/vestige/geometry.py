@@ -17,12 +17,6 @@ Points = NDArray[np.float64]
 Box = NDArray[np.float64]
 """``(..., 4)``, each ``(x0, y0, x1, y1)``."""
 
-FACE_MARGIN = 0.3
-"""The share of a face box's longer side that a crop adds on every side."""
-
-OBJECT_MARGIN = 0.1
-"""The same for an object's box, which its outermost keypoints seldom leave (chosen on training folds of CUB)."""
-
 OVERHANG = 1.0
 """How far a box may reach beyond an edge of its picture, in longer sides of the picture: room for an object that the
 edge cuts. What reaches farther is in other units, or of another picture."""

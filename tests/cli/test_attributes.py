@@ -8,9 +8,9 @@ from PIL import Image
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, roc_auc_score
 
+from vestige.bounds import FACE_MARGIN
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
-from vestige.geometry import FACE_MARGIN
 from vestige.probes.engine.linear import l2_normalise
 from vestige.probes.engine.views import example_views
 from vestige.results import read_results

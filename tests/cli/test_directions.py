@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from vestige.bounds import FACE_MARGIN
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
-from vestige.geometry import FACE_MARGIN
 from vestige.images import crop_resize
 from vestige.probes.directions.directions import Direction, move
 from vestige.probes.directions.effects import pictures_along

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vestige.bounds import FACE_MARGIN
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
-from vestige.geometry import FACE_MARGIN
 from vestige.manifest import update_manifest
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.record import record

@@ -1,5 +1,6 @@
 """What holds for every command."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -75,11 +76,34 @@ def test_a_long_example_goes_over_several_lines_that_a_shell_takes_for_one():
     assert typed(told) == [command.split()[1:]]
 
 
-def test_the_command_line_starts_without_the_libraries_that_it_works_with():
-    heavy = {"torch", "sklearn", "matplotlib", "zarr", "numba", "skimage"}
-    code = f"import sys, vestige.cli.app; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+STARTED = """
+import sys
+from vestige.cli.main import main
+sys.argv = ["vestige", *sys.argv[1:]]
+try:
+    main()
+except SystemExit:
+    pass
+sys.stdout.flush()
+print("\\n" + " ".join(sorted({name.partition(".")[0] for name in sys.modules})), end="")
+"""
+
+HEAVY = {"torch", "matplotlib", "jinja2", "scipy", "sklearn", "skimage", "zarr", "numba", "cv2", "skia", "PIL"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["cache"], ["probe", "--help"], ["probe", "landmarks", "--mistyped"]])
+def test_what_measures_nothing_starts_without_the_libraries_that_measure(words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "VESTIGE_CACHE": str(tmp_path)},
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "vestige" in loaded
+    assert HEAVY & loaded == set()
+    assert words == ["cache"] or "numpy" not in loaded
 
 
 def test_every_name_of_the_package_can_be_imported():

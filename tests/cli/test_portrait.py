@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vestige.bounds import FACE_MARGIN
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.geometry import FACE_MARGIN, square_about
+from vestige.geometry import square_about
 from vestige.papers.persistent_evidence.experiments import portrait, sitting
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.engine.record import record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from vestige.features import extract
+from vestige.features.extract import extract
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(tiny, scenes):

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.features import ExtractOptions, Features, Readout, extract, list_stores, locks, prune
+from vestige.features import locks
 from vestige.features.digests import crc32c, file_crc32c, zeros_crc32c
+from vestige.features.extract import ExtractOptions, extract
 from vestige.features.locks import StoreLock
+from vestige.features.readout import Readout
 from vestige.features.scaled import factors_of, scaled
+from vestige.features.store import Features, list_stores, prune
 from vestige.features.writer import StoreWriter
 
 N, BATCH = 610, 32

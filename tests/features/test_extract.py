@@ -16,7 +16,10 @@ from torch import nn
 from vestige.backbones import Backbone
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features import ExtractOptions, Features, Readout, claims, extract, list_stores, parse_readout
+from vestige.features import claims
+from vestige.features.extract import ExtractOptions, extract
+from vestige.features.readout import Readout, parse_readout
+from vestige.features.store import Features, list_stores
 from vestige.images import Crop, ImageFile
 
 FLAT, GAP, VECTOR = Readout("flat"), Readout("gap"), Readout("vector")

@@ -10,7 +10,7 @@ import torch
 
 from vestige.backbones import Layer
 from vestige.errors import VestigeError
-from vestige.features import Readout, default_readout, parse_readout
+from vestige.features.readout import Readout, default_readout, parse_readout
 
 VECTOR = Layer("scores", "vector", (10,))
 GRID = Layer("block", "grid", (5, 7, 6))

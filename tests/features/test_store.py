@@ -13,9 +13,12 @@ import pytest
 import zarr
 
 from vestige.errors import VestigeError
-from vestige.features import Features, Readout, cache_root, claims, extract, list_stores, prune
+from vestige.features import claims
+from vestige.features.extract import extract
 from vestige.features.layout import Description
 from vestige.features.locks import StoreLock
+from vestige.features.readout import Readout
+from vestige.features.store import Features, cache_root, list_stores, prune
 from vestige.features.writer import StoreWriter
 
 

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from vestige.backbones import Backbone, Preprocessing
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features import ExtractOptions, Features, Readout, extract
+from vestige.features.extract import ExtractOptions, extract
+from vestige.features.readout import Readout
+from vestige.features.store import Features
 from vestige.images import Crop
 
 SIZE = (24, 24)

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from vestige.bounds import FACE_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_ranking
 from vestige.cli.help import examples
 from vestige.cli.probe import BoxMargin
-from vestige.geometry import FACE_MARGIN
 from vestige.spec import EVEN_LAYERS
 
 

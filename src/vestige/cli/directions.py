@@ -9,13 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from vestige import bounds as b
+from vestige.bounds import FACE_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line, print_table
 from vestige.cli.help import examples
 from vestige.cli.measuring import measure_into
 from vestige.cli.probe import BoxMargin, ReconstructionSide
 from vestige.cli.probe_attributes import CentralShare, Least, Names
-from vestige.geometry import FACE_MARGIN
 
 if TYPE_CHECKING:
     from vestige.results import Results, Row

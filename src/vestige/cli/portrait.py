@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from vestige.cli import options as o
@@ -53,6 +52,8 @@ def portrait(
     Runs that were trained at the same layer and see the same square read the same numbers; the picture says whether
     they do. Points are read without looking back.
     """
+    import numpy as np
+
     from vestige.files import refuse_existing, write_json
     from vestige.images import check_image_path, save_image
     from vestige.probes.engine.record import reader_of

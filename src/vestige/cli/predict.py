@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 
 from vestige.cli import options as o
@@ -64,6 +63,8 @@ def predict(
     Pictures that cannot be read are listed and the others done; the exit status is then 1.
     """
     from dataclasses import replace
+
+    import numpy as np
 
     from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
     from vestige.probes.engine.predict_run import predict_run

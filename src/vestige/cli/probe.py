@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestige import bounds as b
+from vestige.bounds import FACE_MARGIN, OBJECT_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
 from vestige.cli.measuring import measure_into
-from vestige.geometry import FACE_MARGIN, OBJECT_MARGIN
 
 if TYPE_CHECKING:
     from vestige.probes.engine.vector_probe import VectorOptions

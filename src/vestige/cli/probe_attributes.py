@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestige import bounds as b
+from vestige.bounds import FACE_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
 from vestige.cli.measuring import measure_into
 from vestige.cli.probe import BoxMargin, Untrained, vector_options
-from vestige.geometry import FACE_MARGIN
 
 if TYPE_CHECKING:
     from vestige.results import Results

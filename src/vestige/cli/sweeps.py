@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -94,7 +93,7 @@ def sweep_table(results: Results) -> Table | None:
 def _number(values: list[float]) -> str:
     """The mean of values, and over how many seeds it is where there are several."""
     seeds = f" (mean of {len(values)})" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{seeds}" if values else ""
+    return f"{sum(values) / len(values):.4f}{seeds}" if values else ""
 
 
 def ranking_table(comparison: Comparison) -> Table:

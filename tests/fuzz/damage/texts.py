@@ -19,7 +19,7 @@ from vestige.cli.main import app, main
 from vestige.cli.options import parse_box
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
-from vestige.features import parse_readout
+from vestige.features.readout import parse_readout
 from vestige.spec import data_spec_text, parse_backbone_spec, parse_data_spec
 
 SPECS = (

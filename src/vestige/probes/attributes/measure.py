@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import FACE_MARGIN, bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.geometry import FACE_MARGIN
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.probes.attributes.choice import LEAST, Attribute, choose_attributes, lack_of, values_of
-from vestige.probes.attributes.readings import Reading, read_photograph
+from vestige.probes.attributes.readings import Reading
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2
 from vestige.probes.engine.vector_task import Encoded, Numbers, Score, Scores, VectorTask
 from vestige.probes.engine.views import Views, example_views
@@ -182,6 +181,8 @@ class Attributes(VectorTask[Floats]):
 
     def picture(self, predicted: Numbers, pixels: Pixels) -> Pixels:
         """The photograph beside its readings."""
+        from vestige.probes.attributes.drawn_readings import read_photograph  # which loads matplotlib
+
         return read_photograph(pixels, self.readings(predicted))
 
     def describe(self, predicted: Numbers) -> dict[str, Any]:

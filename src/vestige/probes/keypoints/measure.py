@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import OBJECT_MARGIN, bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.departures import departing
 from vestige.errors import VestigeError
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
-from vestige.geometry import OBJECT_MARGIN, Points
+from vestige.geometry import Points
 from vestige.intervals import Bootstrap, mean_known
 from vestige.probes.engine.evaluation import Evaluation, check_points
 from vestige.probes.engine.fit import Fit

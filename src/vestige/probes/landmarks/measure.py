@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import FACE_MARGIN, bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.departures import departing
 from vestige.errors import VestigeError, choice
 from vestige.features.extract import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
-from vestige.geometry import FACE_MARGIN
 from vestige.probes.engine.evaluation import Evaluation, evaluate_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
