@@ -34,7 +34,8 @@ from torch import Tensor
 
 from vestige.backbones import Backbone, open_backbone, prepared
 from vestige.example import Example
-from vestige.features.extract import ExtractOptions, extract
+from vestige.extraction import ExtractOptions
+from vestige.features.extract import extract
 from vestige.features.readout import default_readout
 from vestige.images import Crop, ImageFile
 

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from vestige import bounds
-from vestige.bounds import Bounds, bounded, check_bounds, whole
+from vestige.bounds import Bounds, check_bounds, whole
 from vestige.correspondence.detect.options import DetectOptions
 from vestige.correspondence.options import AlignOptions, ClassifyOptions
 from vestige.correspondence.search.retrieval import DatabaseOptions
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
+from vestige.options import option
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.directions.measure import DirectionOptions
-from vestige.probes.engine.vector_probe import VectorOptions
-from vestige.probes.keypoints.measure import KeypointOptions
-from vestige.probes.landmarks.measure import LandmarkOptions
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import Segmentation
 
@@ -69,8 +70,8 @@ def test_bounds_tell_their_ends():
 def test_a_field_may_be_none_only_where_that_is_its_default():
     @dataclasses.dataclass(frozen=True)
     class Options:
-        some: int = bounded(1, whole(1, 2))
-        other: int | None = bounded(None, whole(1, 2))
+        some: int = option(1, bounds=whole(1, 2))
+        other: int | None = option(None, bounds=whole(1, 2))
 
         def __post_init__(self):
             check_bounds(self)

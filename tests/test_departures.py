@@ -3,9 +3,9 @@
 from dataclasses import fields, replace
 
 from vestige.departures import OWN_METRICS, departures
-from vestige.probes.engine.vector_probe import VectorOptions
-from vestige.probes.keypoints.measure import KeypointOptions
-from vestige.probes.landmarks.measure import LandmarkOptions
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.results import Row
 
 

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from vestige.api import save_run
     from vestige.backbones import Backbone, open_backbone
     from vestige.datasets.opening import open_dataset, open_train_test
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.probes.landmarks.measure import LandmarkOptions, LandmarkProbe, probe_landmarks
+    from vestige.probes.landmarks.measure import LandmarkProbe, probe_landmarks
+    from vestige.probes.landmarks.options import LandmarkOptions
     from vestige.ridge import RidgeCV
 
 _HOMES = {
     "Backbone": "vestige.backbones",
-    "ExtractOptions": "vestige.features.extract",
-    "LandmarkOptions": "vestige.probes.landmarks.measure",
+    "ExtractOptions": "vestige.extraction",
+    "LandmarkOptions": "vestige.probes.landmarks.options",
     "LandmarkProbe": "vestige.probes.landmarks.measure",
     "Reader": "vestige.features.reader",
     "RidgeCV": "vestige.ridge",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any
 
 from vestige.errors import VestigeError
-
-T = TypeVar("T")
 
 _MANY = 10**6  # an end that help does not show, for nobody comes near it
 _SHOWN = 40  # characters of what was given that a message repeats
@@ -84,19 +82,6 @@ def whole(low: int, high: int) -> Bounds:
     return Bounds(low, high, whole=True)
 
 
-def bounded(default: T, bounds: Bounds, *, empty: bool = False, **more: object) -> T:
-    """A field of an options dataclass whose value, or every value of a tuple, :func:`check_bounds` checks.
-
-    Args:
-        default: of the field; None where the field may be None.
-        bounds: of its numbers.
-        empty: whether a tuple may be empty.
-        more: what else is to be known of the field, such as ``paper`` (:mod:`vestige.departures`).
-    """
-    made: Any = field(default=default, metadata={"bounds": bounds, "empty": empty, **more})
-    return made  # type: ignore[no-any-return]
-
-
 def check_bounds(options: Any) -> None:
     """Refuse an options dataclass with a number out of its field's bounds; called by its ``__post_init__``.
 
@@ -107,6 +92,8 @@ def check_bounds(options: Any) -> None:
         if "bounds" not in each.metadata:
             continue
         bounds, value = each.metadata["bounds"], getattr(options, each.name)
+        if "off" in each.metadata and value == each.metadata["off"] and not isinstance(value, bool):
+            continue
         several = isinstance(value, (tuple, list))
         if several and not value and not each.metadata["empty"]:
             raise VestigeError(f"{each.name}: there are none; expected at least one, {bounds}")

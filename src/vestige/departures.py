@@ -1,18 +1,16 @@
 """What is not as in the papers: options whose default is another, and metrics and methods that they do not have.
 
-An option says so in its field (``departing``, or ``bounded`` with ``paper``), a metric or a method in the tables below.
+An option says so in its field (``paper`` of :func:`vestige.options.option`), a metric or a method in the tables below.
 What a run has of them stands in its notes, and so in results.json, on its page and below its table on the command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, fields
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any
 
 from vestige.results import Row
-
-T = TypeVar("T")
 
 OWN_METRICS: Mapping[str, tuple[str, ...]] = {
     "landmarks": ("auc", "failure"),
@@ -31,12 +29,6 @@ OWN_METRICS: Mapping[str, tuple[str, ...]] = {
 
 OWN_METHODS = ("untrained", "ridge-unaugmented")
 """The controls that no paper has."""
-
-
-def departing(default: T, paper: object) -> T:
-    """A field of an options dataclass whose default is not the paper's."""
-    made: Any = field(default=default, metadata={"paper": paper})
-    return made  # type: ignore[no-any-return]
 
 
 def departures(task: str, options: Any, rows: Iterable[Row]) -> tuple[str, ...]:

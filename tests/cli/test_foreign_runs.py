@@ -15,11 +15,14 @@ from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.manifest import update_manifest
 from vestige.probes.engine.linear import LinearProbe
+from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.record import record
 from vestige.probes.engine.vector_methods import load_vectors, save_vectors
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.run import start_run
 from vestige.trust import VARIABLE

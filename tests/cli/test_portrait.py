@@ -14,9 +14,11 @@ from vestige.features.reader import Reader
 from vestige.geometry import square_about
 from vestige.papers.persistent_evidence.experiments import portrait, sitting
 from vestige.probes.attributes.measure import attributes_of
+from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.record import record
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import segmentation_of
 from vestige.run import Run, start_run

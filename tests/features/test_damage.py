@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
 from vestige.features import locks
 from vestige.features.digests import crc32c, file_crc32c, zeros_crc32c
-from vestige.features.extract import ExtractOptions, extract
+from vestige.features.extract import extract
 from vestige.features.locks import StoreLock
 from vestige.features.readout import Readout
 from vestige.features.scaled import factors_of, scaled

@@ -11,9 +11,9 @@ from PIL import Image
 
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.extraction import ExtractOptions
 from vestige.features import dense
 from vestige.features.dense import extract_dense
-from vestige.features.extract import ExtractOptions
 from vestige.images import ImageFile, crop_resize
 
 FLOAT32 = ExtractOptions()

@@ -16,8 +16,9 @@ from torch import nn
 from vestige.backbones import Backbone
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.extraction import ExtractOptions
 from vestige.features import claims
-from vestige.features.extract import ExtractOptions, extract
+from vestige.features.extract import extract
 from vestige.features.readout import Readout, parse_readout
 from vestige.features.store import Features, list_stores
 from vestige.images import Crop, ImageFile

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from vestige.backbones import Backbone, Preprocessing
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.extract import ExtractOptions, extract
+from vestige.extraction import ExtractOptions
+from vestige.features.extract import extract
 from vestige.features.readout import Readout
 from vestige.features.store import Features
 from vestige.images import Crop

@@ -12,9 +12,12 @@ from vestige.correspondence.sides import lay_sides
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.probes.attributes.measure import attributes_of
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 
 LAYERS = ("block0", "block2")
 

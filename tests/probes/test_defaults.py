@@ -8,9 +8,12 @@ from vestige.datasets.opening import open_train_test
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.compare.measure import CompareOptions
 from vestige.probes.directions.measure import DirectionOptions, probe_directions
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 
 FACES = ("synthetic:faces,n=16,seed=1,size=64", "synthetic:faces,n=8,seed=2,size=64")

@@ -9,9 +9,12 @@ from vestige.datasets.opening import open_dataset
 from vestige.probes.engine import fit as fitting
 from vestige.probes.engine.fit import ChosenRows, UnitRows, fit_probe
 from vestige.probes.engine.linear import Source
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import segmentation_of
 from vestige.ridge import fit_rows

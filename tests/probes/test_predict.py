@@ -21,7 +21,8 @@ from vestige.images import ImageFile
 from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
 from vestige.probes.engine.predict_run import predict_run
 from vestige.probes.engine.prediction_files import PredictionFile, check_prediction_folder, write_predictions
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.run import Run
 
 TRAIN, TEST = "synthetic:faces,n=24,seed=1,size=96", "synthetic:faces,n=6,seed=2,size=96"

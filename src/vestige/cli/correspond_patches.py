@@ -18,7 +18,7 @@ from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.correspondence.search.retrieval import DatabaseOptions, Library
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
     from vestige.results import Results
     from vestige.run import Run
 
@@ -83,7 +83,7 @@ def patches(
     from vestige.correspondence.search.patches import replace_patches
     from vestige.correspondence.search.record import record_patches
     from vestige.correspondence.search.retrieval import DatabaseOptions, open_pictures
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
 
     examples = open_pictures(images)
 
@@ -127,7 +127,7 @@ def fields(
     from vestige.correspondence.search.fields import mean_fields
     from vestige.correspondence.search.record import record_fields
     from vestige.correspondence.search.retrieval import DatabaseOptions, open_pictures
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
 
     examples = open_pictures(image) if image else ()
     points = [_point(text) for text in at or ()]

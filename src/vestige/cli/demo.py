@@ -79,9 +79,12 @@ Probing = Callable[["Dataset", "Dataset", "Reader", "Say"], "Probe"]
 def _tasks() -> Mapping[str, tuple[tuple[str, str], Probing]]:
     """Task -> its train and test data, and what probes them."""
     from vestige.probes.attributes.measure import attributes_of
-    from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-    from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-    from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+    from vestige.probes.engine.options import VectorOptions
+    from vestige.probes.engine.vector_probe import probe_vectors
+    from vestige.probes.keypoints.measure import probe_keypoints
+    from vestige.probes.keypoints.options import KeypointOptions
+    from vestige.probes.landmarks.measure import probe_landmarks
+    from vestige.probes.landmarks.options import LandmarkOptions
     from vestige.probes.pixels.measure import Pixelwise
     from vestige.probes.segmentation.measure import segmentation_of
 

@@ -133,7 +133,7 @@ def reader_for(
     batch_size: int,
 ) -> Reader:
     """The Reader that a command's options ask for."""
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
 
     options = ExtractOptions(

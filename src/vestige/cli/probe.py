@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestige import bounds as b
-from vestige.bounds import FACE_MARGIN, OBJECT_MARGIN
+from vestige.bounds import FACE_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import Listener, command_line
 from vestige.cli.help import examples
-from vestige.cli.measuring import measure_into
+from vestige.cli.measuring import Session, measure_into, measures
+from vestige.cli.parts import PointData
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.options import LandmarkOptions
 
 if TYPE_CHECKING:
-    from vestige.probes.engine.vector_probe import VectorOptions
+    from vestige.probes.engine.options import VectorOptions
     from vestige.results import Results
     from vestige.run import Run
 
@@ -42,137 +45,36 @@ Untrained = Annotated[
 ]
 
 
-@app.command(
-    epilog=examples(
+@measures(
+    app,
+    examples(
         "vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
         "--layer block7 --layer block10 -o runs/faces"
-    )
+    ),
 )
-def landmarks(
-    train: o.Train,
-    output: o.Out,
-    test: o.Test = None,
-    backbone: o.Backbone = "efficientnet_lite0",
-    layer: o.Layers = None,
-    readout: o.Readouts = None,
-    look_back: LookBack = True,
-    look_backs: LookBacks = 1,
-    margin_quantile: MarginQuantile = 0.99,
-    mirror: Mirror = True,
-    box_margin: BoxMargin = FACE_MARGIN,
-    normaliser: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="inter-ocular, inter-pupil, eye-corners, box or longer-side. [default: inter-ocular, else box]",
-        ),
-    ] = None,
-    untrained: Untrained = 1,
-    markup: o.MarkupFile = None,
-    alpha_shared: o.AlphaShared = False,
-    seed: o.Seed = 0,
-    strict: o.Strict = False,
-    device: o.Device = "auto",
-    precision: o.Precision = "float32",
-    compiled: o.Compile = False,
-    store_dtype: o.StoreDtype = "float32",
-    batch_size: o.BatchSize = 32,
-    overwrite: o.Overwrite = False,
-) -> None:
+def landmarks(session: Session, data: PointData, options: LandmarkOptions) -> Results:
     """Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it."""
-    from vestige.datasets.opening import open_train_test
     from vestige.probes.engine.record import record
-    from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+    from vestige.probes.landmarks.measure import probe_landmarks
 
-    chosen = LandmarkOptions(
-        backbone=backbone,
-        layers=o.layers_of(layer),
-        readouts=tuple(readout or ()),
-        box_margin=box_margin,
-        mirror=mirror,
-        look_backs=look_backs if look_back else 0,
-        margin_quantile=margin_quantile,
-        normaliser=normaliser,
-        untrained_seeds=untrained,
-        seed=seed,
-        alpha_shared=alpha_shared,
-    )
-
-    def measure(run: Run, listener: Listener) -> Results:
-        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
-        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        probe = probe_landmarks(*data, chosen, reader, listener.say)
-        return record(run, probe, command_line())
-
-    measure_into(output, overwrite, measure)
+    probe = probe_landmarks(*data.open(), options, session.reader, session.listener.say)
+    return record(session.run, probe, session.command)
 
 
-@app.command(
-    epilog=examples(
+@measures(
+    app,
+    examples(
         "vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
         "--layer block7 --layer block10 -o runs/objects"
-    )
+    ),
 )
-def keypoints(
-    train: o.Train,
-    output: o.Out,
-    test: o.Test = None,
-    backbone: o.Backbone = "efficientnet_lite0",
-    layer: o.Layers = None,
-    readout: o.Readouts = None,
-    alpha: Annotated[
-        list[float] | None,
-        o.number(
-            b.PCK_ALPHA,
-            "--alpha",
-            "A",
-            "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
-            "layers are chosen by the first. [default: 0.1]",
-        ),
-    ] = None,
-    look_back: LookBack = True,
-    look_backs: LookBacks = 1,
-    margin_quantile: MarginQuantile = 0.99,
-    mirror: Mirror = True,
-    box_margin: BoxMargin = OBJECT_MARGIN,
-    untrained: Untrained = 1,
-    markup: o.MarkupFile = None,
-    alpha_shared: o.AlphaShared = False,
-    seed: o.Seed = 0,
-    strict: o.Strict = False,
-    device: o.Device = "auto",
-    precision: o.Precision = "float32",
-    compiled: o.Compile = False,
-    store_dtype: o.StoreDtype = "float32",
-    batch_size: o.BatchSize = 32,
-    overwrite: o.Overwrite = False,
-) -> None:
+def keypoints(session: Session, data: PointData, options: KeypointOptions) -> Results:
     """Where are an object's parts? One set of regressors per class, measured by the share of keypoints found (PCK)."""
-    from vestige.datasets.opening import open_train_test
     from vestige.probes.engine.record import record
-    from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+    from vestige.probes.keypoints.measure import probe_keypoints
 
-    chosen = KeypointOptions(
-        backbone=backbone,
-        layers=o.layers_of(layer),
-        readouts=tuple(readout or ()),
-        box_margin=box_margin,
-        mirror=mirror,
-        look_backs=look_backs if look_back else 0,
-        margin_quantile=margin_quantile,
-        alphas=tuple(dict.fromkeys(alpha or (0.1,))),
-        untrained_seeds=untrained,
-        seed=seed,
-        alpha_shared=alpha_shared,
-    )
-
-    def measure(run: Run, listener: Listener) -> Results:
-        reader = o.reader_for(listener, device, precision, compiled, store_dtype, batch_size)
-        data = open_train_test(train, test, strict=strict, markup=o.markup_of(markup))
-        probe = probe_keypoints(*data, chosen, reader, listener.say)
-        return record(run, probe, command_line())
-
-    measure_into(output, overwrite, measure)
+    probe = probe_keypoints(*data.open(), options, session.reader, session.listener.say)
+    return record(session.run, probe, session.command)
 
 
 @app.command(
@@ -236,7 +138,7 @@ def vector_options(
     alpha_shared: bool,
 ) -> VectorOptions:
     """What the options that all vector tasks have come to."""
-    from vestige.probes.engine.vector_probe import VectorOptions
+    from vestige.probes.engine.options import VectorOptions
 
     return VectorOptions(
         backbone,

@@ -168,7 +168,7 @@ def _carries_split(spec: str) -> bool:
 
 def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None:
     """Perform the experiments whose data are there and write the page; or only check the data."""
-    from vestige.features.extract import ExtractOptions
+    from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
     from vestige.papers.reproduction import write_reproduction
     from vestige.published import paper

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
+from vestige.options import option
 
 PAPER_BETA = 0.003
 """The paper's, for features whose lengths are the network's and SIFT's own."""
@@ -40,15 +41,15 @@ class AlignOptions:
     layers: tuple[str, ...] = ()
     neighbour_layer: str = ""
     neighbour_readout: str = ""
-    neighbours: int = bounded(25, b.COUNT)
-    first: int = bounded(5, b.COUNT)
-    betas: tuple[float, ...] = bounded(BETAS, b.BETA)
-    beside: tuple[float, ...] = bounded((), b.BETA, empty=True)
-    queries: int = bounded(40, b.COUNT)
-    alphas: tuple[float, ...] = bounded((0.1, 0.05, 0.025), b.PCK_ALPHA)
-    sift_radius: float = bounded(20.0, b.SIFT_RADIUS_OR_NONE)
-    tolerance: float = bounded(1e-3, b.TOLERANCE)
-    seed: int = bounded(0, b.SEED)
+    neighbours: int = option(25, bounds=b.COUNT)
+    first: int = option(5, bounds=b.COUNT)
+    betas: tuple[float, ...] = option(BETAS, bounds=b.BETA)
+    beside: tuple[float, ...] = option((), bounds=b.BETA, empty=True)
+    queries: int = option(40, bounds=b.COUNT)
+    alphas: tuple[float, ...] = option((0.1, 0.05, 0.025), bounds=b.PCK_ALPHA)
+    sift_radius: float = option(20.0, bounds=b.SIFT_RADIUS_OR_NONE)
+    tolerance: float = option(1e-3, bounds=b.TOLERANCE)
+    seed: int = option(0, bounds=b.SEED)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -85,13 +86,13 @@ class ClassifyOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    radii: tuple[float, ...] = bounded(RADII, b.SIFT_RADIUS, empty=True)
-    cs: tuple[float, ...] = bounded(CS, b.SVM_C)
-    short_side: int = bounded(0, b.SHORT_SIDE_OR_NONE)
-    localise: int = bounded(0, b.LOCALISED)
-    localise_c: float | None = bounded(None, b.SVM_C)
+    radii: tuple[float, ...] = option(RADII, bounds=b.SIFT_RADIUS, empty=True)
+    cs: tuple[float, ...] = option(CS, bounds=b.SVM_C)
+    short_side: int = option(0, bounds=b.SHORT_SIDE_OR_NONE)
+    localise: int = option(0, bounds=b.LOCALISED)
+    localise_c: float | None = option(None, bounds=b.SVM_C)
     centres: Centres = "field"
-    seed: int = bounded(0, b.SEED)
+    seed: int = option(0, bounds=b.SEED)
 
     def __post_init__(self) -> None:
         check_bounds(self)

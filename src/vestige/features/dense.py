@@ -22,8 +22,9 @@ from torch import Tensor
 from vestige.backbones import Backbone, PreparedBackbone, prepared
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.extraction import ExtractOptions
 from vestige.features.claims import Claims
-from vestige.features.extract import ExtractOptions, Progress, exact_arithmetic, keys_of, made, not_finite, untold
+from vestige.features.extract import Progress, exact_arithmetic, keys_of, made, not_finite, untold
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -10,16 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vestige import bounds as b
 from vestige.backbones import Backbone, Layer, prepared
-from vestige.bounds import bounded, check_bounds
-from vestige.errors import VestigeError, choice
+from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
 from vestige.features.claims import Claims
 from vestige.features.decode import PixelBatch, read_batches
 from vestige.features.held import HeldFeatures, HeldWriter
@@ -29,75 +27,11 @@ from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter
 from vestige.images import Crop
-from vestige.spec import Precision, StoreDtype
+from vestige.spec import StoreDtype
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all), once before the first batch and after every batch. Rows of an earlier, killed run
 count as done from the start: throughput is what is added since the first call."""
-
-
-def default_workers() -> int:
-    """Threads that decode: one for every two cores. They are idle where the network is slower than they are."""
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
-@dataclass(frozen=True)
-class ExtractOptions:
-    """How features are computed.
-
-    Attributes:
-        device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto``: the best there is.
-        precision: of the network's arithmetic.
-        store_dtype: of the numbers on disk.
-        batch: pictures per forward pass; it may change the last bits, and is therefore part of a store's key.
-        workers: threads that decode.
-        compile: run the network through ``torch.compile``.
-    """
-
-    device: str = "cpu"
-    precision: Precision = "float32"
-    store_dtype: StoreDtype = "float32"
-    batch: int = bounded(32, b.BATCH)
-    workers: int = bounded(default_workers(), b.COUNT)
-    compile: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("precision", self.precision, get_args(Precision)),
-            ("store_dtype", self.store_dtype, get_args(StoreDtype)),
-        ):
-            if value not in known:
-                raise VestigeError(f"{name} {value!r}: {choice(value, known)}")
-        check_bounds(self)
-
-    def torch_device(self) -> torch.device:
-        """The device.
-
-        Raises:
-            VestigeError: where this machine has none such.
-        """
-        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-        if self.device == "auto":
-            return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise VestigeError(f"device {self.device!r}: expected cpu, cuda, cuda:N, mps or auto") from error
-        there = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
-        if not there.get(device.type, False):
-            raise VestigeError(f"device {self.device!r}: this machine has none; expected cpu, or auto for the best")
-        return device
-
-    def numerics(self, device: torch.device) -> dict[str, Any]:
-        """The options that change the bytes of a store."""
-        return {
-            "device": device.type,
-            "precision": self.precision,
-            "batch": self.batch,
-            "compile": self.compile,
-            "channels_last": True,
-            "fold_batch_norm": True,
-        }
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vestige.backbones import Backbone, Layer, open_backbone
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions, extract
+from vestige.extraction import ExtractOptions
+from vestige.features.extract import extract
 from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, parse_readout
 from vestige.features.store import Features
 from vestige.images import Crop

@@ -24,11 +24,14 @@ from vestige.manifest import update_manifest
 from vestige.pages import report_page, write_report
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.compare.comparison import read_comparison, save_comparison
+from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.predict_run import describe_run, predict_run
 from vestige.probes.engine.record import load_predictor, record
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.run import read_segmentation_run
 from vestige.report.point_run import read_point_run

@@ -15,7 +15,8 @@ from damage.guard import Kind
 from vestige.backbones.caffe import read_caffe_weights
 from vestige.backbones.caffe_files import message_class, read_binaryproto
 from vestige.backbones.weights import load_weights
-from vestige.features.extract import ExtractOptions, extract
+from vestige.extraction import ExtractOptions
+from vestige.features.extract import extract
 from vestige.features.readout import Readout
 from vestige.features.store import Features, list_stores
 

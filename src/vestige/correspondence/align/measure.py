@@ -23,7 +23,7 @@ from vestige.correspondence.options import AlignOptions
 from vestige.correspondence.sides import Say, Sides
 from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, mean_points, measured
 from vestige.datasets.dataset import Dataset
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points
 from vestige.kept import KEEP_NOTHING, Kept

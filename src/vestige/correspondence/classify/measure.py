@@ -33,7 +33,7 @@ from vestige.correspondence.options import PAPER_C, ClassifyOptions
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.features.reader import Reader, listened
 from vestige.features.response_centres import PICTURES, response_centred, shift_note

@@ -27,7 +27,7 @@ from vestige.correspondence.sides import Sides, lay_sides
 from vestige.correspondence.transfers import MEAN, NEAREST, copied, mean_points, measured, truth_of
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points, from_unit
 from vestige.intervals import mean_known

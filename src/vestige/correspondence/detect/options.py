@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
+from vestige.options import option
 
 ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 SIGMAS = (11.0, 22.0, 44.0, 66.0, 100.0)
@@ -43,23 +44,23 @@ class DetectOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    size: int = bounded(500, b.SQUARE)
-    reach: int = bounded(1, b.REACH)
-    closest: int = bounded(10, b.COUNT)
-    negative_distance: float | None = bounded(None, b.DISTANCE)
-    sift_bin: int = bounded(8, b.SIFT_BIN_OR_NONE)
-    cs: tuple[float, ...] = bounded((1.0,), b.SVM_C)
-    rounds: int = bounded(20, b.ROUNDS)
-    batch: int = bounded(5000, b.COUNT)
-    folds: int = bounded(3, b.FOLDS)
-    eta: float = bounded(0.1, b.ETA)
-    sigma: float = bounded(22.0, b.SIGMA)
-    etas: tuple[float, ...] = bounded(ETAS, b.ETA)
-    sigmas: tuple[float, ...] = bounded(SIGMAS, b.SIGMA)
+    size: int = option(500, bounds=b.SQUARE)
+    reach: int = option(1, bounds=b.REACH)
+    closest: int = option(10, bounds=b.COUNT)
+    negative_distance: float | None = option(None, bounds=b.DISTANCE)
+    sift_bin: int = option(8, bounds=b.SIFT_BIN_OR_NONE)
+    cs: tuple[float, ...] = option((1.0,), bounds=b.SVM_C)
+    rounds: int = option(20, bounds=b.ROUNDS)
+    batch: int = option(5000, bounds=b.COUNT)
+    folds: int = option(3, bounds=b.FOLDS)
+    eta: float = option(0.1, bounds=b.ETA)
+    sigma: float = option(22.0, bounds=b.SIGMA)
+    etas: tuple[float, ...] = option(ETAS, bounds=b.ETA)
+    sigmas: tuple[float, ...] = option(SIGMAS, bounds=b.SIGMA)
     neighbour_layer: str = ""
     neighbour_readout: str = ""
-    alphas: tuple[float, ...] = bounded((0.1, 0.05, 0.025), b.PCK_ALPHA)
-    seed: int = bounded(0, b.SEED)
+    alphas: tuple[float, ...] = option((0.1, 0.05, 0.025), bounds=b.PCK_ALPHA)
+    seed: int = option(0, bounds=b.SEED)
 
     def __post_init__(self) -> None:
         check_bounds(self)

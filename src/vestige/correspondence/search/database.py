@@ -22,8 +22,8 @@ from vestige.correspondence.search.search import NearestRows, Rows, nearest_rows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.extraction import ExtractOptions
 from vestige.features.dense import DenseFeatures, extract_dense
-from vestige.features.extract import ExtractOptions
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.images import Pixels, crop_resize
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vestige import bounds as b
 from vestige.backbones import Backbone, ReceptiveField, open_backbone
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.correspondence import marks
 from vestige.correspondence.options import Centres
 from vestige.correspondence.search.database import (
@@ -35,10 +35,11 @@ from vestige.correspondence.search.search import NearestRows
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.extraction import ExtractOptions, default_workers
 from vestige.features.dense import DenseFeatures
-from vestige.features.extract import ExtractOptions, default_workers
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.images import ImageFile, Pixels, image_size
+from vestige.options import option
 
 T = TypeVar("T")
 
@@ -58,8 +59,8 @@ class DatabaseOptions:
 
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = ()
-    short_side: int | None = bounded(None, b.SHORT_SIDE)
-    patches: int = bounded(MILLION, b.COUNT)
+    short_side: int | None = option(None, bounds=b.SHORT_SIDE)
+    patches: int = option(MILLION, bounds=b.COUNT)
     centres: Centres = "field"
 
     def __post_init__(self) -> None:

@@ -19,12 +19,15 @@ from vestige.papers.persistent_evidence.exhibits import PORTRAIT
 from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.directions.measure import DirectionOptions, probe_directions
+from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_methods import load_methods
 from vestige.probes.engine.record import Probe, reader_of, record
-from vestige.probes.engine.vector_probe import VectorOptions, probe_vectors
-from vestige.probes.keypoints.measure import KeypointOptions, probe_keypoints
+from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.options import KeypointOptions
 from vestige.probes.keypoints.probes import load_keypoint_probes
-from vestige.probes.landmarks.measure import LandmarkOptions, probe_landmarks
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.portrait.read import read_portrait
 from vestige.probes.segmentation.measure import segmentation_of

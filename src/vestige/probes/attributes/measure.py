@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige import bounds as b
-from vestige.bounds import FACE_MARGIN, bounded, check_bounds
+from vestige.bounds import FACE_MARGIN, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, mean_known
+from vestige.options import option
 from vestige.probes.attributes.choice import LEAST, Attribute, choose_attributes, lack_of, values_of
 from vestige.probes.attributes.readings import Reading
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2
@@ -45,8 +46,8 @@ class Attributes(VectorTask[Floats]):
 
     attributes: tuple[Attribute, ...]
     mirror: bool = False
-    box_margin: float = bounded(FACE_MARGIN, b.BOX_MARGIN)
-    crop: float = bounded(1.0, b.SHARE)
+    box_margin: float = option(FACE_MARGIN, bounds=b.BOX_MARGIN)
+    crop: float = option(1.0, bounds=b.SHARE)
 
     name: ClassVar[str] = "attributes"
     higher_is_better: ClassVar[bool] = True

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.features.store import Features
 from vestige.files import write_json
 from vestige.intervals import Bootstrap, Floats
+from vestige.options import option
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.directions.effects import (
@@ -71,13 +72,13 @@ class DirectionOptions:
     backbone: str = "efficientnet_lite0"
     layers: tuple[str, ...] = (EVEN_LAYERS,)
     readouts: tuple[str, ...] = ("auto:4096",)
-    size: int = bounded(46, b.RECONSTRUCTION)
-    steps: int = bounded(7, b.STEPS)
-    quantile: float = bounded(0.01, b.TAIL)
-    stretch: float = bounded(1.0, b.STRETCH)
-    faces: int = bounded(4, b.FACES)
-    reencoded: int = bounded(48, b.REENCODED)
-    seed: int = bounded(0, b.SEED)
+    size: int = option(46, bounds=b.RECONSTRUCTION)
+    steps: int = option(7, bounds=b.STEPS)
+    quantile: float = option(0.01, bounds=b.TAIL)
+    stretch: float = option(1.0, bounds=b.STRETCH)
+    faces: int = option(4, bounds=b.FACES)
+    reencoded: int = option(48, bounds=b.REENCODED)
+    seed: int = option(0, bounds=b.SEED)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -15,16 +15,10 @@ from vestige.example import Example
 from vestige.geometry import Box, Points
 from vestige.intervals import Floats
 from vestige.markup import Markup
+from vestige.probes.engine.options import LONGER_SIDE, NORMALISERS
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
-
-LONGER_SIDE = "longer-side"
-"""The normaliser of keypoints: the longer side of the object's box (Yang & Ramanan's PCK)."""
-
-NORMALISERS = ("inter-ocular", "inter-pupil", "eye-corners", "box", LONGER_SIDE)
-"""What a landmark error is divided by: the distance of the eyes' centres (means of all eye points), of the pupils,
-of the outer eye corners, the square root of the box's area, or the box's longer side."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from vestige.departures import departures
 from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.manifest import files_in, update_manifest
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors

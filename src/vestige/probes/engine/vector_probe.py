@@ -11,51 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.intervals import Bootstrap
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
 from vestige.probes.engine.evaluation import Evaluation
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
 from vestige.probes.engine.linear import LinearProbe, Source, mean_probe
+from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.vector_methods import SavedVectors, VectorMethod, save_vectors
 from vestige.probes.engine.vector_task import Encoded, VectorTask, rows_of_scores
 from vestige.probes.engine.views import Views, fold_labels
 from vestige.progress import Say
 from vestige.results import Row, same_but
-from vestige.spec import EVEN_LAYERS, parse_backbone_spec
+from vestige.spec import parse_backbone_spec
 from vestige.text import count
-
-
-@dataclass(frozen=True)
-class VectorOptions:
-    """What the probe of a vector task does; what the task itself can be asked is in the task.
-
-    Attributes:
-        backbone: its spec.
-        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
-        readouts: of every layer; by default as many numbers as the paper's representation has.
-        rgb_size: side of the RGB baseline's picture.
-        untrained_seeds: how many random networks to compare with.
-        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
-        seed: of folds, augmentation and bootstrap.
-    """
-
-    backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = (EVEN_LAYERS,)
-    readouts: tuple[str, ...] = ("auto:4096",)
-    rgb_size: int = bounded(46, b.RGB_SIZE)
-    untrained_seeds: int = bounded(1, b.UNTRAINED)
-    seed: int = bounded(0, b.SEED)
-    alpha_shared: bool = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 @dataclass(frozen=True)

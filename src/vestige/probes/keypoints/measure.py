@@ -14,12 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from vestige import bounds as b
-from vestige.bounds import OBJECT_MARGIN, bounded, check_bounds
 from vestige.datasets.dataset import Dataset
-from vestige.departures import departing
 from vestige.errors import VestigeError
-from vestige.features.extract import ExtractOptions
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points
 from vestige.intervals import Bootstrap, mean_known
@@ -31,11 +28,12 @@ from vestige.probes.engine.point_methods import Method, Setup
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
 from vestige.probes.keypoints.evaluate import TestSet, evaluate_keypoints, lay_test
+from vestige.probes.keypoints.options import KeypointOptions
 from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
 from vestige.progress import Say
 from vestige.results import Row, same_but
 from vestige.scores import class_pck, keypoint_rows, metric_of
-from vestige.spec import EVEN_LAYERS, parse_backbone_spec
+from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
 Benches = Mapping[PointClass, Bench]
@@ -43,42 +41,6 @@ Benches = Mapping[PointClass, Bench]
 
 Fitted = Mapping[PointClass, Sequence[Candidate]]
 """Every class's candidates, one for each layer and readout, in one order for all."""
-
-
-@dataclass(frozen=True)
-class KeypointOptions:
-    """What a keypoint probe does; the defaults are the paper's where it says.
-
-    Attributes:
-        backbone: its spec.
-        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
-        readouts: of every layer; () for each layer's default.
-        box_margin: the share of a box's longer side that the crop adds on every side.
-        mirror: train on mirrored copies, too.
-        look_backs: how many times to look back; 0 for none.
-        margin_quantile: of a part's out-of-fold error, by which its box is enlarged (1.0: the paper's maximum).
-        alphas: of PCK, in longer sides of the box; layers are chosen by the first.
-        rgb_size: side of the RGB baseline's picture.
-        untrained_seeds: how many random networks to compare with.
-        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
-        seed: of folds and bootstrap.
-    """
-
-    backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = (EVEN_LAYERS,)
-    readouts: tuple[str, ...] = ()
-    box_margin: float = bounded(OBJECT_MARGIN, b.BOX_MARGIN)
-    mirror: bool = departing(True, paper=False)
-    look_backs: int = bounded(1, b.LOOK_BACKS, paper=0)
-    margin_quantile: float = bounded(0.99, b.QUANTILE, paper=1.0)
-    alphas: tuple[float, ...] = bounded((0.1,), b.PCK_ALPHA)
-    rgb_size: int = bounded(46, b.RGB_SIZE)
-    untrained_seeds: int = bounded(1, b.UNTRAINED)
-    seed: int = bounded(0, b.SEED)
-    alpha_shared: bool = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
+from vestige.probes.engine.options import LONGER_SIDE
 from vestige.probes.engine.point_methods import Method, Setup, load_methods, save_methods
-from vestige.probes.engine.point_scores import LONGER_SIDE
 from vestige.probes.keypoints.classes import PointClass, class_markup
 
 _FILE = "keypoints.json"

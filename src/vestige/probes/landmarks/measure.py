@@ -13,61 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from vestige import bounds as b
-from vestige.bounds import FACE_MARGIN, bounded, check_bounds
 from vestige.datasets.dataset import Dataset
-from vestige.departures import departing
-from vestige.errors import VestigeError, choice
-from vestige.features.extract import ExtractOptions
+from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.probes.engine.evaluation import Evaluation, evaluate_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
 from vestige.probes.engine.point_methods import Method, Setup, save_methods
-from vestige.probes.engine.point_scores import NORMALISERS
 from vestige.probes.engine.points import PointModel, fit_look_back
+from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.progress import Say
 from vestige.results import Row, same_but
-from vestige.spec import EVEN_LAYERS, parse_backbone_spec
+from vestige.spec import parse_backbone_spec
 from vestige.text import count
-
-
-@dataclass(frozen=True)
-class LandmarkOptions:
-    """What a landmark probe does; the defaults are the paper's where it says.
-
-    Attributes:
-        backbone: its spec.
-        layers: names, globs, ``even:N`` and ``all`` (see :meth:`vestige.backbones.Backbone.select`).
-        readouts: of every layer; () for each layer's default.
-        box_margin: the share of a face box's longer side that the crop adds on every side.
-        mirror: train on mirrored copies, too.
-        look_backs: how many times to look back; 0 for none.
-        margin_quantile: of a part's out-of-fold error, by which its box is enlarged (1.0: the paper's maximum).
-        normaliser: what errors are divided by; None for ``inter-ocular`` where the markup has eyes, else ``box``.
-        rgb_size: side of the RGB baseline's picture.
-        untrained_seeds: how many random networks to compare with.
-        alpha_shared: whether all targets of a fit share one alpha; else each has its own.
-        seed: of folds and bootstrap.
-    """
-
-    backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = (EVEN_LAYERS,)
-    readouts: tuple[str, ...] = ()
-    box_margin: float = bounded(FACE_MARGIN, b.BOX_MARGIN)
-    mirror: bool = departing(True, paper=False)
-    look_backs: int = bounded(1, b.LOOK_BACKS)
-    margin_quantile: float = bounded(0.99, b.QUANTILE, paper=1.0)
-    normaliser: str | None = None
-    rgb_size: int = bounded(46, b.RGB_SIZE)
-    untrained_seeds: int = bounded(1, b.UNTRAINED)
-    seed: int = bounded(0, b.SEED)
-    alpha_shared: bool = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if self.normaliser not in (None, *NORMALISERS):
-            raise VestigeError(f"--normaliser {self.normaliser}: {choice(str(self.normaliser), NORMALISERS)}")
 
 
 @dataclass(frozen=True)

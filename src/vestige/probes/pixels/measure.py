@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.intervals import Bootstrap, Floats
+from vestige.options import option
 from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.engine.views import Views, example_views, whole_views
 
@@ -35,10 +36,10 @@ class Pixelwise(VectorTask[Numbers]):
         box_margin: the share of a box's longer side that such a square adds on every side.
     """
 
-    size: int = bounded(46, b.RECONSTRUCTION)
+    size: int = option(46, bounds=b.RECONSTRUCTION)
     mirror: bool = False
     crops: bool = False
-    box_margin: float = bounded(0.0, b.BOX_MARGIN)
+    box_margin: float = option(0.0, bounds=b.BOX_MARGIN)
 
     name: ClassVar[str] = "pixels"
     metric: ClassVar[str] = "mae"

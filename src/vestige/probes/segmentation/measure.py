@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige import bounds as b
-from vestige.bounds import bounded, check_bounds
+from vestige.bounds import check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats
+from vestige.options import option
 from vestige.probes.engine.evaluation import PICTURE_SIZE
 from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe
@@ -64,11 +65,11 @@ class Segmentation(VectorTask[Masks]):
     """
 
     classes: tuple[str, ...]
-    void: int | None = bounded(None, b.MASK_VALUE)
-    grid: int = bounded(30, b.SEGMENTS)
-    augment: int = bounded(10, b.COPIES)
-    smallest_crop: float = bounded(0.6, b.SHARE)
-    seed: int = bounded(0, b.SEED)
+    void: int | None = option(None, bounds=b.MASK_VALUE)
+    grid: int = option(30, bounds=b.SEGMENTS)
+    augment: int = option(10, bounds=b.COPIES)
+    smallest_crop: float = option(0.6, bounds=b.SHARE)
+    seed: int = option(0, bounds=b.SEED)
     targets: Targets = "shares"
 
     name: ClassVar[str] = "segmentation"

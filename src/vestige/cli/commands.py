@@ -1,0 +1,113 @@
+"""A command made from dataclasses: each described field of theirs is an option (:mod:`vestige.options`)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import MISSING, Field, fields
+from functools import partial
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from vestige.options import UNSET, Described
+
+_EMPTY = inspect.Parameter.empty
+
+
+def command_of(
+    run: Callable[..., None], kinds: Iterable[type], doc: str, without: Collection[str] = ()
+) -> Callable[..., None]:
+    """A function for typer whose parameters are the described fields of some dataclasses.
+
+    Fields of one name in several of them are one option.
+
+    Args:
+        run: called with one of each.
+        kinds: the dataclasses.
+        doc: what help says of the command.
+        without: names of fields that are no options of this command.
+    """
+    kinds = tuple(kinds)
+    told = {
+        each.name: (each, about, hint)
+        for kind in kinds
+        for each, about, hint in _described(kind)
+        if each.name not in without
+    }
+    ordered = sorted(told.values(), key=lambda one: (one[0].default is not MISSING, one[1].last))
+    parameters = [parameter for one in ordered for parameter in _parameters(*one)]
+
+    def command(**given: Any) -> None:
+        values = {each.name: value for each, about, _ in ordered if (value := _value(about, each, given)) is not UNSET}
+        run(*(kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values}) for kind in kinds))
+
+    command.__doc__ = doc
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _described(kind: type) -> Iterator[tuple[Field[Any], Described, Any]]:
+    """The fields of a dataclass that are options, with their types."""
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        if "option" in each.metadata:
+            yield each, each.metadata["option"], hints[each.name]
+
+
+def _value(about: Described, each: Field[Any], given: dict[str, Any]) -> Any:
+    """What a field is, of what was given on the command line; ``UNSET`` for its default."""
+    if about.switch is not None and not given[_word(about.switch.names)]:
+        return about.switch.off
+    value = given[each.name]
+    if isinstance(value, list):
+        value = tuple(dict.fromkeys(value))
+    return UNSET if value is None or value == () else value
+
+
+def _parameters(each: Field[Any], about: Described, hint: Any) -> Iterator[inspect.Parameter]:
+    if about.switch is not None:
+        switch = typer.Option(about.switch.names, help=about.switch.help)
+        yield _parameter(_word(about.switch.names), bool, switch, default=True)
+    several = get_origin(hint) is tuple
+    kind: Any = list[get_args(hint)[0]] if several else hint  # type: ignore[misc]
+    default: Any = _EMPTY if each.default is MISSING else each.default if about.typed is UNSET else about.typed
+    told = about.told
+    if several and default is not _EMPTY:
+        told = told or ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in default)
+        default = None
+    elif told:
+        default = None
+    if default is None and not _takes_none(kind):
+        kind = kind | None
+    within = f" [{about.bounds.brief}]" if about.bounds else ""
+    text = f"{about.help}{within} [default: {told}]" if told else f"{about.help}{within}"
+    yield _parameter(each.name, kind, _information(each.name, about, kind, text), default)
+
+
+def _information(name: str, about: Described, kind: Any, text: str) -> Any:
+    if about.argument:
+        return typer.Argument(metavar=about.metavar or None, help=text)
+    words = name.replace("_", "-")
+    names = about.names or ((f"--{words}/--no-{words}",) if kind is bool else (f"--{words}",))
+    metavar, parser = about.metavar or None, about.parser
+    if (bounds := about.bounds) is not None:
+        metavar = metavar or ("N" if bounds.whole else "X")
+        parser = partial(bounds.parse, names[0])
+    return typer.Option(*names, metavar=metavar, parser=parser, help=text)
+
+
+def _parameter(name: str, kind: Any, information: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, information]
+    )
+
+
+def _takes_none(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+def _word(names: str) -> str:
+    """``--look-back/--no-look-back`` as the name of a parameter."""
+    return names.partition("/")[0].removeprefix("--").replace("-", "_")

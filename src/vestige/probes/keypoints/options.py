@@ -1,0 +1,31 @@
+"""What a keypoint probe may be asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vestige import bounds as b
+from vestige.bounds import OBJECT_MARGIN
+from vestige.options import option
+from vestige.probes.engine.options import PointOptions, box_margin_option, look_backs_option
+
+
+@dataclass(frozen=True)
+class KeypointOptions(PointOptions):
+    """What a keypoint probe does; the defaults are the paper's where it says.
+
+    Attributes:
+        box_margin: the share of a box's longer side that the crop adds on every side.
+        alphas: of PCK, in longer sides of the box; layers are chosen by the first.
+    """
+
+    look_backs: int = look_backs_option(paper=0)
+    box_margin: float = box_margin_option(OBJECT_MARGIN)
+    alphas: tuple[float, ...] = option(
+        (0.1,),
+        "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+        "layers are chosen by the first.",
+        bounds=b.PCK_ALPHA,
+        names=("--alpha",),
+        metavar="A",
+    )
