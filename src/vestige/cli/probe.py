@@ -24,18 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True)
 
 
-LookBack = Annotated[bool, typer.Option("--look-back/--no-look-back", help="Look again, closer, at every part.")]
-LookBacks = Annotated[int, o.number(b.LOOK_BACKS, "--look-backs", "N", "How many times to look back.")]
-MarginQuantile = Annotated[
-    float,
-    o.number(
-        b.QUANTILE,
-        "--margin-quantile",
-        "X",
-        "Quantile of a part's out-of-fold error by which its box is enlarged (1: the paper).",
-    ),
-]
-Mirror = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Train on mirrored copies, too.")]
 BoxMargin = Annotated[float, o.number(b.BOX_MARGIN, "--box-margin", "X", "Share of a box's side added on every side.")]
 ReconstructionSide = Annotated[
     int, o.number(b.RECONSTRUCTION, "--size", "N", "Side of the reconstruction in pixels (the paper: 46).")
