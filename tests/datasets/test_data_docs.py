@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vestige.datasets.opening import KINDS
+from vestige.datasets.opening import KINDS, kind_named
 from vestige.datasets.reading import PICTURES
 from vestige.markup import SHIPPED, markup_from_json
 
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-
 def test_every_kind_has_a_section_with_its_options(kind: str) -> None:
     sections = re.findall(rf"^## `{re.escape(kind)}:(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert sections
-    for option in (*KINDS[kind].options, *(KINDS[kind].splits or ())):
+    for option in (*kind_named(kind).options, *(kind_named(kind).splits or ())):
         assert re.search(rf"\b{option}\b", " ".join(sections)), option
 
 

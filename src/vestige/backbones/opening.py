@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 
 from vestige.backbones.adapting import import_library
 from vestige.backbones.backbone import Backbone
@@ -15,9 +16,12 @@ from vestige.backbones.rgb import open_rgb
 from vestige.backbones.timm_networks import open_timm
 from vestige.backbones.torchvision_networks import open_torchvision
 from vestige.errors import VestigeError, near_names
+from vestige.plugins import Plugins, described, plugins
 from vestige.spec import BackboneSpec, parse_backbone_spec
 
-_OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
+Opener = Callable[[BackboneSpec], Backbone]
+
+_OPENERS: dict[str, Opener] = {
     "efficientnet_lite0": open_efficientnet_lite0,
     "rgb:": open_rgb,
     "caffe:": open_caffe,
@@ -29,6 +33,10 @@ _OPENERS: dict[str, Callable[[BackboneSpec], Backbone]] = {
 """Who opens what: a network without a kind by its name, any other by its kind with a colon."""
 
 
+GROUP = "vestige.backbones"
+"""The entry points by which other packages bring families: each names a function that opens a BackboneSpec."""
+
+
 def open_backbone(spec: str) -> Backbone:
     """The backbone that a spec names.
 
@@ -36,11 +44,14 @@ def open_backbone(spec: str) -> Backbone:
         VestigeError: where there is no such backbone, or its weights cannot be read.
     """
     parsed = parse_backbone_spec(spec)
-    opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name)
+    brought = _brought()  # for vestige's own backbones, too, so that plug-ins that cannot be used are told of
+    if parsed.kind in brought.failed:
+        raise VestigeError(f"{spec!r}: the plug-in {parsed.kind!r} {brought.failed[parsed.kind]}")
+    opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name) or brought.found.get(parsed.kind)
     if opener is None:
         near = _near(parsed)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        kinds = ", ".join(key for key in _OPENERS if key.endswith(":"))
+        kinds = ", ".join(_families())
         raise VestigeError(
             f"{spec!r}: no such backbone; {hint}expected efficientnet_lite0, or a name after one of {kinds} as in "
             "torchvision:resnet50"
@@ -48,10 +59,43 @@ def open_backbone(spec: str) -> Backbone:
     return opener(parsed)
 
 
+def _families() -> list[str]:
+    """The kinds of backbones with their colons: vestige's own, and those of plug-ins."""
+    return [*(key for key in _OPENERS if key.endswith(":")), *(f"{name}:" for name in _brought().found)]
+
+
+@cache
+def _brought() -> Plugins[Opener]:
+    own = {key.removesuffix(":") for key in _OPENERS}
+    return plugins(GROUP, own, "a function from a vestige.spec.BackboneSpec to a Backbone", _opener)
+
+
+def _opener(loaded: object) -> Opener | None:
+    """A plug-in's function; whatever else it raises or returns is an error that names it."""
+    if not callable(loaded):
+        return None
+
+    def opened(spec: BackboneSpec) -> Backbone:
+        try:
+            backbone: object = loaded(spec)
+        except VestigeError:
+            raise
+        except Exception as error:  # somebody else's code
+            raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} failed ({described(error)})") from error
+        if isinstance(backbone, Backbone):
+            return backbone
+        raise VestigeError(
+            f"{spec.text!r}: the plug-in {spec.kind!r} returned {type(backbone).__name__}; expected a "
+            "vestige.backbones.Backbone, as vestige.backbones.adapting.adapt makes it"
+        )
+
+    return opened
+
+
 def _near(spec: BackboneSpec) -> list[str]:
     """Backbones that a name or a kind which is none may stand for."""
     if spec.kind:
-        return [f"{key}{spec.name}" for key in near_names(f"{spec.kind}:", _OPENERS) if key.endswith(":")]
+        return [f"{key}{spec.name}" for key in near_names(f"{spec.kind}:", _families())]
     if "/" in spec.name:
         return [f"hf:{spec.name}"]
     own = near_names(spec.name, (key for key in _OPENERS if not key.endswith(":")))

@@ -159,10 +159,10 @@ class Asked:
 
 def _carries_split(spec: str) -> bool:
     """Whether a data set brings its own test part; an unknown kind is left to those who open it."""
-    from vestige.datasets.opening import KINDS
+    from vestige.datasets.opening import kind_named
     from vestige.spec import parse_data_spec
 
-    kind = KINDS.get(parse_data_spec(spec).kind)
+    kind = kind_named(parse_data_spec(spec).kind)
     return kind is None or kind.splits is not None
 
 

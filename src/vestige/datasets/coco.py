@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import BadFileError, Checked, Problems, checked_picture, inside, read_bytes
 from vestige.errors import VestigeError, choice
@@ -354,3 +355,6 @@ def _are_numbers(values: Any) -> TypeGuard[list[float]]:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+KIND = Kind(load_coco, ("images", "category", "visible", "corners"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import BadFileError, Problems, checked_picture, folder_of, inside, lines_of, numbers
 from vestige.errors import VestigeError
@@ -150,3 +151,6 @@ def _lines(spec: DataSpec, file: Path) -> list[tuple[int, str]]:
             f"{spec.text!r}: {error}; expected CUB-200-2011 as distributed: images.txt, bounding_boxes.txt, "
             "train_test_split.txt, parts/parts.txt, parts/part_locs.txt, images/"
         ) from error
+
+
+KIND = Kind(load_cub, splits=("train", "test"))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.reading import Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
@@ -232,3 +233,6 @@ class _Kept:
 
 
 _KEPT = _Kept(_KEPT_BYTES)
+
+
+KIND = Kind(load_synthetic, ("n", "seed", "size", "start", "category", "void"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.reading import Problems, checked_picture, folder_of, pictures_below, relative_id
 from vestige.example import Example
 from vestige.spec import DataSpec
@@ -21,3 +22,6 @@ def load_folder(spec: DataSpec, problems: Problems) -> Dataset:
             name = relative_id(path, folder)
             examples.append(Example(name, name, checked_picture(path, spec).image))
     return Dataset(spec.text, tuple(examples))
+
+
+KIND = Kind(load_folder)

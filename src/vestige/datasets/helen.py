@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.points import landmark_box
 from vestige.datasets.reading import (
     PICTURES,
@@ -134,3 +135,6 @@ def _report_left_over(
     for name in sorted((pictures.keys() if wanted is None else wanted) - files.keys()):
         where = pictures.get(name, [folder / name])[0]
         problems.add(where, f"no file in {folder / 'annotation'} names it in its first line")
+
+
+KIND = Kind(load_helen194, splits=("train", "test"))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.points import Annotated, face_markup, landmark_box, of_one_count
 from vestige.datasets.reading import (
     BadFileError,
@@ -121,3 +122,6 @@ def _read_point(path: Path, number: int, line: str) -> list[float]:
     if len(words) != 2:
         raise BadFileError(path, f"{line[:40]!r} has {len(words)} words; expected 'x y'", number)
     return numbers(path, number, words, "'x y'")
+
+
+KIND = Kind(load_300w)

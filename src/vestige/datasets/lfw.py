@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.reading import (
     BadFileError,
     Problems,
@@ -133,3 +134,6 @@ def _report_rows(table: _Table, pictures: Mapping[str, Sequence[Path]], problems
         if found != 1:
             what = f"there are {found} pictures of this name" if found else "there is no such picture"
             problems.add(table.file, f"image {name!r}: {what}", line)
+
+
+KIND = Kind(load_lfw, ("attributes", "group"))

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from shlex import quote
 
-from vestige.datasets.coco import load_coco
-from vestige.datasets.cub import load_cub
 from vestige.datasets.dataset import Dataset, Problem, summed_up
-from vestige.datasets.drawn import load_synthetic
-from vestige.datasets.folder import load_folder
 from vestige.datasets.folds import keep_fold
-from vestige.datasets.helen import load_helen194
-from vestige.datasets.ibug import load_300w
-from vestige.datasets.lfw import load_lfw
-from vestige.datasets.reading import Problems
-from vestige.datasets.voc_keypoints import load_voc_keypoints
-from vestige.datasets.voc_segmentation import load_voc_segmentation
+from vestige.datasets.kind import Kind
+from vestige.datasets.reading import BadFileError, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.images import ImageFile
 from vestige.markup import Markup
+from vestige.plugins import Plugins, described, plugins
 from vestige.spec import DataSpec, data_spec_text, parse_data_spec
 
 _LISTED = 20  # problems that an error lists before it only counts
@@ -29,33 +24,42 @@ _COPY = "left out of the training data: the same picture is in the test data"
 _NOTHING_SHARED = "expected training and test data that share nothing"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of data set.
-
-    Attributes:
-        load: reads what a spec names; collects problems and goes on.
-        options: the options and flags it knows, besides ``fold``, ``exif`` and its splits.
-        splits: the flags of its own training and test part, if it carries a split.
-    """
-
-    load: Callable[[DataSpec, Problems], Dataset]
-    options: tuple[str, ...] = ()
-    splits: tuple[str, str] | None = None
-
-
 KINDS = {
-    "300w": Kind(load_300w),
-    "coco": Kind(load_coco, ("images", "category", "visible", "corners")),
-    "cub": Kind(load_cub, splits=("train", "test")),
-    "folder": Kind(load_folder),
-    "helen194": Kind(load_helen194, splits=("train", "test")),
-    "lfw": Kind(load_lfw, ("attributes", "group")),
-    "synthetic": Kind(load_synthetic, ("n", "seed", "size", "start", "category", "void")),
-    "voc-keypoints": Kind(load_voc_keypoints, ("annotations",), splits=("train", "val")),
-    "voc-segmentation": Kind(load_voc_segmentation, splits=("train", "val")),
+    "300w": "ibug",
+    "coco": "coco",
+    "cub": "cub",
+    "folder": "folder",
+    "helen194": "helen",
+    "lfw": "lfw",
+    "synthetic": "drawn",
+    "voc-keypoints": "voc_keypoints",
+    "voc-segmentation": "voc_segmentation",
 }
-"""The kinds of data sets by name. Every kind knows ``fold`` and ``exif=ignore`` besides its own options."""
+"""Kind of data set -> the module of this package whose ``KIND`` reads it, imported when one is opened.
+
+Every kind knows ``fold`` and ``exif=ignore`` besides its own options.
+"""
+
+GROUP = "vestige.datasets"
+"""The entry points by which other packages bring kinds: each names a :class:`~vestige.datasets.kind.Kind`."""
+
+
+def kind_named(name: str) -> Kind | None:
+    """A kind of data set, vestige's own or a plug-in's; None where there is none of that name."""
+    brought = _brought()  # of vestige's own kinds, too, so that plug-ins that cannot be used are told of
+    if name not in KINDS:
+        return brought.found.get(name)
+    kind: Kind = import_module(f"vestige.datasets.{KINDS[name]}").KIND
+    return kind
+
+
+@cache
+def _brought() -> Plugins[Kind]:
+    return plugins(GROUP, KINDS, "a vestige.datasets.kind.Kind", _as_kind)
+
+
+def _as_kind(loaded: object) -> Kind | None:
+    return loaded if isinstance(loaded, Kind) else None
 
 
 def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = None) -> Dataset:
@@ -78,7 +82,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
     if kind.splits is not None and all(split in parsed.options for split in kind.splits):
         raise VestigeError(f"{spec!r}: expected at most one of {kind.splits[0]} and {kind.splits[1]}")
     problems = Problems()
-    dataset = kind.load(parsed, problems)
+    dataset = _loaded(kind, parsed, problems)
     examples = _sorted_by_id(dataset, problems)
     skipped = tuple(problems.found)
     if skipped and strict:
@@ -119,10 +123,32 @@ def open_train_test(
 
 
 def _kind_of(spec: DataSpec) -> Kind:
-    kind = KINDS.get(spec.kind)
+    kind = kind_named(spec.kind)
+    if kind is None and spec.kind in _brought().failed:
+        raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} {_brought().failed[spec.kind]}")
     if kind is None:
-        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {choice(spec.kind, sorted(KINDS))}")
+        known = sorted({*KINDS, *_brought().found})
+        raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {choice(spec.kind, known)}")
     return kind
+
+
+def _loaded(kind: Kind, spec: DataSpec, problems: Problems) -> Dataset:
+    """What a kind reads; whatever else a plug-in's loader raises or returns is an error that names it."""
+    if spec.kind in KINDS:
+        return kind.load(spec, problems)
+    try:
+        dataset: object = kind.load(spec, problems)
+    except VestigeError:
+        raise
+    except BadFileError as error:
+        raise VestigeError(f"{spec.text!r}: {error}") from error
+    except Exception as error:  # somebody else's code
+        raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} failed ({described(error)})") from error
+    if isinstance(dataset, Dataset):
+        return dataset
+    raise VestigeError(
+        f"{spec.text!r}: the plug-in {spec.kind!r} returned {type(dataset).__name__}; expected a vestige.Dataset"
+    )
 
 
 def _own_split(train: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import (
     BadFileError,
@@ -135,3 +136,6 @@ def _number(file: Path, element: ET.Element, key: str) -> float:
     if not math.isfinite(value):
         raise BadFileError(file, f"<{element.tag} {element.get('name', '')}>: {key}={text!r}; expected a finite number")
     return value
+
+
+KIND = Kind(load_voc_keypoints, ("annotations",), splits=("train", "val"))

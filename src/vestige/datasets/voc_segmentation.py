@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.kind import Kind
 from vestige.datasets.masks import ClassTable, Colour, MaskFile, voc_colours
 from vestige.datasets.reading import (
     BadFileError,
@@ -104,3 +105,6 @@ def _example(spec: DataSpec, folder: Path, name: str, table: ClassTable) -> Exam
             file, f"has {width}x{height} pixels; its picture has {checked.size[0]}x{checked.size[1]}{checked.doubt}"
         )
     return Example(name, name, checked.image, mask=mask)
+
+
+KIND = Kind(load_voc_segmentation, splits=("train", "val"))

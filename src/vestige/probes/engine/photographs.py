@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vestige.datasets.opening import KINDS, open_dataset
+from vestige.datasets.opening import kind_named, open_dataset
 from vestige.datasets.reading import BadFileError, Problems, pictures_below, read_text
 from vestige.documents import read_json
 from vestige.errors import VestigeError
@@ -46,7 +46,7 @@ def open_photographs(words: Sequence[str]) -> tuple[list[Example], list[Failure]
             if not found:
                 failures.append(Failure(word, "has no pictures"))
             examples += found
-        elif word.partition(":")[0] in KINDS and not what_is(path):
+        elif ":" in word and not what_is(path) and kind_named(word.partition(":")[0]) is not None:
             data = open_dataset(word)
             failures += [Failure(problem.file, str(problem)) for problem in data.skipped]
             examples += data.examples
