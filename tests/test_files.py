@@ -172,3 +172,15 @@ def test_tensors_come_back(tmp_path):
     loaded = load_file(tmp_path / "a")
     np.testing.assert_array_equal(loaded["a"], transposed)
     assert loaded["b"].dtype == np.float64
+
+
+def test_an_input_is_refused_by_whatever_name_leads_to_it(tmp_path):
+    given = tmp_path / "given.png"
+    given.write_bytes(b"mine")
+    (tmp_path / "link.png").symlink_to(given)
+    (tmp_path / "other.png").write_bytes(b"other")
+    for name in ("given.png", "link.png"):
+        with pytest.raises(VestigeError, match=f"{name}: is one of the pictures that are read"):
+            files.refuse_existing(tmp_path / name, overwrite=True, inputs=[tmp_path / "missing.png", given])
+    files.refuse_existing(tmp_path / "other.png", overwrite=True, inputs=[given])
+    files.refuse_existing(tmp_path / "new.png", inputs=[given])

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -113,11 +113,17 @@ def is_part(name: str) -> bool:
     return name.startswith(_PART[0]) and name.endswith(_PART[1])
 
 
-def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+def refuse_existing(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
     """Refuse, before anything is computed, to write a file over one that is there, or over what is no file.
 
+    Args:
+        path: of the file.
+        overwrite: whether one that is there may be replaced.
+        inputs: files that are read, which are never replaced, whatever name or link leads to them.
+
     Raises:
-        VestigeError: where the file is there and ``overwrite`` is off, or its name is that of something else.
+        VestigeError: where the file is there and ``overwrite`` is off, or it is an input, or its name is that of
+            something else.
     """
     with disk_errors(path):
         there = os.path.lexists(path)
@@ -125,6 +131,8 @@ def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
             raise VestigeError(f"{path}: is {'a folder' if path.is_dir() else 'no file'}; choose another name")
         if there and not overwrite:
             raise VestigeError(f"{path}: is there already; choose another name, or add --overwrite to replace it")
+        if there and path.exists() and any(given.exists() and path.samefile(given) for given in inputs):
+            raise VestigeError(f"{path}: is one of the pictures that are read; choose another name")
 
 
 @contextmanager

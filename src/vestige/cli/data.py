@@ -38,7 +38,7 @@ def check_command(
 
     dataset = open_dataset(spec, strict=strict, markup=o.markup_of(markup))
     check_image_path(output)
-    refuse_existing(output, overwrite=overwrite)
+    refuse_existing(output, overwrite=overwrite, inputs=dataset.files())
     seen = itertools.count(1)
     with listening() as listener:
         found = check(dataset, lambda: listener.count("pictures", next(seen), len(dataset)))

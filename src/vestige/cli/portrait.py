@@ -11,7 +11,6 @@ import typer
 from vestige.cli import options as o
 from vestige.cli.console import console, listening
 from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
-from vestige.errors import VestigeError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,9 +62,7 @@ def portrait(
     check_image_path(output)
     numbers = output.with_suffix(".json")
     for path in (output, numbers):
-        refuse_existing(path, overwrite=overwrite)
-    if output.exists() and image.exists() and output.samefile(image):
-        raise VestigeError(f"-o {output}: is the photograph itself; choose another name")
+        refuse_existing(path, overwrite=overwrite, inputs=[image])
     found_box = None if box is None else np.array(o.parse_box(box))
     with listening() as listener:
         listener.say(f"reading {image}")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 from vestige.example import Example
@@ -88,6 +89,14 @@ class Dataset(Sequence[Example]):
     def without(self, kept: tuple[Example, ...], problems: Iterable[Problem]) -> Dataset:
         """The data set with only some of its examples, and why the others were left out."""
         return replace(self, examples=kept, skipped=(*self.skipped, *problems))
+
+    def files(self) -> Iterator[Path]:
+        """The files that pictures and masks lie in, and those that problems were found in."""
+        for example in self.examples:
+            for source in (example.image, example.mask):
+                if (path := getattr(source, "path", None)) is not None:
+                    yield path
+        yield from (Path(problem.file) for problem in self.skipped)
 
     @cached_property
     def fingerprint(self) -> str:
