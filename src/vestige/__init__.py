@@ -14,6 +14,7 @@ from vestige.version import __version__
 if TYPE_CHECKING:
     from vestige.api import save_run
     from vestige.backbones import Backbone, open_backbone
+    from vestige.datasets.dataset import Dataset
     from vestige.datasets.opening import open_dataset, open_train_test
     from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Backbone": "vestige.backbones",
+    "Dataset": "vestige.datasets.dataset",
     "ExtractOptions": "vestige.extraction",
     "LandmarkOptions": "vestige.probes.landmarks.options",
     "LandmarkProbe": "vestige.probes.landmarks.measure",
@@ -37,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "Backbone",
+    "Dataset",
     "ExtractOptions",
     "LandmarkOptions",
     "LandmarkProbe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,50 @@ class Dataset(Sequence[Example]):
     classes: tuple[str, ...] = ()
     void: int | None = None
     model_labels: tuple[str, ...] = ()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Sequence[Any],
+        *,
+        keypoints: Any = None,
+        visible: Any = None,
+        boxes: Any = None,
+        masks: Sequence[Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        categories: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+        markup: Markup | str | Sequence[str] | None = None,
+        classes: Sequence[str] = (),
+        void: int | None = None,
+        name: str = "arrays",
+    ) -> Dataset:
+        """A data set of N pictures that a program holds, checked as what loaders read is::
+
+            train = vestige.Dataset.from_arrays(pictures, keypoints=points, boxes=boxes, groups=people, name="train")
+
+        Args:
+            images: paths, ``uint8`` arrays ``(H, W, 3)`` RGB or ``(H, W)`` grey, or PIL pictures.
+            keypoints: ``(N, K, 2)`` in pixels.
+            visible: ``(N, K)``; all where it is not given. What is not visible need not be finite.
+            boxes: ``(N, 4)`` of the objects, or a sequence in which None means the whole picture.
+            masks: class indices, ``uint8`` ``(H, W)``, or PIL pictures of them; None for a picture without one.
+            attributes: name -> ``(N,)`` numbers, NaN where one is missing.
+            categories: of the objects.
+            groups: what folds keep together, such as people; each picture by itself where they are not given.
+            markup: what the points mean: a Markup, the name of one that ships, or the points' names.
+            classes: the names of the masks' indices.
+            void: the mask index that counts for nothing.
+            name: of the data set, for people to read: its spec is ``memory:NAME``.
+
+        Raises:
+            VestigeError: naming the argument and its row.
+        """
+        from vestige.datasets.memory import Given, dataset_of
+
+        return dataset_of(
+            Given(images, keypoints, visible, boxes, masks, attributes, categories, groups, markup, classes, void, name)
+        )
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
