@@ -17,7 +17,7 @@ from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import option
 from vestige.probes.attributes.measure import Attributes
-from vestige.probes.directions.measure import DirectionOptions
+from vestige.probes.directions.options import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.keypoints.options import KeypointOptions
 from vestige.probes.landmarks.options import LandmarkOptions

@@ -7,7 +7,8 @@ import pytest
 from vestige.datasets.opening import open_train_test
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.compare.measure import CompareOptions
-from vestige.probes.directions.measure import DirectionOptions, probe_directions
+from vestige.probes.directions.measure import probe_directions
+from vestige.probes.directions.options import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints

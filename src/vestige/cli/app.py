@@ -16,8 +16,6 @@ from vestige.cli import (
     portrait,
     predict,
     probe,
-    probe_attributes,
-    probe_segmentation,
     report,
     reproduce,
     trained,
@@ -54,8 +52,6 @@ def _options(
 
 for group in (demo, layers, directions, compare, trained, predict, portrait, report, cache):
     group.add_to(app)
-probe_segmentation.add_to(probe.app)
-probe_attributes.add_to(probe.app)
 for name, commands, example in (
     ("probe", probe.app, FACES_RUN),
     ("correspond", correspond.app, correspond_patches.FIELDS),

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN
 from vestige.cli import options as o
 from vestige.cli.console import command_line, listening, print_ranking
 from vestige.cli.help import examples
-from vestige.cli.probe import BoxMargin
 from vestige.spec import EVEN_LAYERS
 
 
@@ -52,7 +52,9 @@ def compare(
         typer.Option(metavar="R", help="As in probe; repeat for several. [default: auto and gap]"),
     ] = None,
     mirror: Annotated[bool, typer.Option(help="Train on mirrored copies, too.")] = True,
-    box_margin: BoxMargin = FACE_MARGIN,
+    box_margin: Annotated[
+        float, o.number(b.BOX_MARGIN, "--box-margin", "X", "Share of a box's side added on every side.")
+    ] = FACE_MARGIN,
     normaliser: Annotated[
         str | None,
         typer.Option(

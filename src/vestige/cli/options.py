@@ -94,22 +94,7 @@ Readouts = Annotated[
         "[default: auto, flat but pooled to at most 25,000 numbers]",
     ),
 ]
-VectorReadouts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--readout",
-        metavar="R",
-        help="auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
-        "[default: auto:4096, flat but pooled to at most as many numbers as the paper has]",
-    ),
-]
 Seed = Annotated[int, number(b.SEED, "--seed", "N", "Random seed of the folds and the bootstrap.")]
-AlphaShared = Annotated[
-    bool,
-    typer.Option(
-        "--alpha-shared/--alpha-per-target", help="One alpha for all targets of a fit, or each target its own."
-    ),
-]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop where files are bad instead of going on without them.")]
 MarkupFile = Annotated[
     Path | None,

@@ -18,7 +18,8 @@ from vestige.manifest import may_replace, update_manifest
 from vestige.papers.persistent_evidence.exhibits import PORTRAIT
 from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
 from vestige.probes.attributes.measure import attributes_of
-from vestige.probes.directions.measure import DirectionOptions, probe_directions
+from vestige.probes.directions.measure import probe_directions
+from vestige.probes.directions.options import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_methods import load_methods
 from vestige.probes.engine.record import Probe, reader_of, record

@@ -11,10 +11,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.intervals import Floats
-
-LEAST = 10
-"""How many training examples of each value an attribute needs to be taken unasked; with fewer test examples a reader is
-told that its numbers are uncertain."""
+from vestige.probes.attributes.options import LEAST
 
 
 @dataclass(frozen=True)

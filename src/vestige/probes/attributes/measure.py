@@ -17,7 +17,8 @@ from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.options import option
-from vestige.probes.attributes.choice import LEAST, Attribute, choose_attributes, lack_of, values_of
+from vestige.probes.attributes.choice import Attribute, choose_attributes, lack_of, values_of
+from vestige.probes.attributes.options import LEAST
 from vestige.probes.attributes.readings import Reading
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2
 from vestige.probes.engine.vector_task import Encoded, Numbers, Score, Scores, VectorTask

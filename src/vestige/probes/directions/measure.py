@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige import bounds as b
-from vestige.bounds import check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.extraction import ExtractOptions
@@ -20,7 +18,6 @@ from vestige.features.reader import Read, Reader, listened
 from vestige.features.store import Features
 from vestige.files import write_json
 from vestige.intervals import Bootstrap, Floats
-from vestige.options import option
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.directions.effects import (
@@ -30,6 +27,7 @@ from vestige.probes.directions.effects import (
     pictures_along,
     reencoded_readings,
 )
+from vestige.probes.directions.options import DirectionOptions
 from vestige.probes.engine.evaluation import Evaluation, small_pictures
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
 from vestige.probes.engine.linear import LinearProbe, save_probes
@@ -41,47 +39,9 @@ from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
 from vestige.results import Row
 from vestige.scores import interval_notes
-from vestige.spec import EVEN_LAYERS
 from vestige.text import count
 
 _FILE = "directions.json"
-
-
-@dataclass(frozen=True)
-class DirectionOptions:
-    """What is moved along which directions; how faces are seen is in the task.
-
-    Attributes:
-        moved: the attributes that directions are made of; () for all of the task's.
-        orthogonal_to: attributes to whose regressors each direction is made orthogonal, beside the plain one.
-        backbone: its spec.
-        layers: names, globs, ``even:N`` and ``all``; of several, training folds choose the one that attributes are read
-            from best.
-        readouts: of every layer.
-        size: side of the reconstruction in pixels; the paper's is 46.
-        steps: pictures along a direction.
-        quantile: of the training projections, where lambda begins; it ends at 1 less it.
-        stretch: by which that range is widened about its middle.
-        faces: test faces shown for each direction.
-        reencoded: test faces whose reconstructions are read again through the network; 0 for none.
-        seed: of folds, halves and bootstrap.
-    """
-
-    moved: tuple[str, ...] = ()
-    orthogonal_to: tuple[str, ...] = ()
-    backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = (EVEN_LAYERS,)
-    readouts: tuple[str, ...] = ("auto:4096",)
-    size: int = option(46, bounds=b.RECONSTRUCTION)
-    steps: int = option(7, bounds=b.STEPS)
-    quantile: float = option(0.01, bounds=b.TAIL)
-    stretch: float = option(1.0, bounds=b.STRETCH)
-    faces: int = option(4, bounds=b.FACES)
-    reencoded: int = option(48, bounds=b.REENCODED)
-    seed: int = option(0, bounds=b.SEED)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vestige import bounds as b
-from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
@@ -20,33 +19,22 @@ from vestige.intervals import Bootstrap, Floats
 from vestige.options import option
 from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.engine.views import Views, example_views, whole_views
+from vestige.probes.pixels.options import PixelOptions
 
 
 @dataclass(frozen=True)
-class Pixelwise(VectorTask[Numbers]):
+class Pixelwise(PixelOptions, VectorTask[Numbers]):
     """The task: ``size x size x 3`` colour values in [0, 1], in the order (y, x, channel).
 
     The whole picture is squashed to the square, as the paper does; with ``crops`` it is the square about the
     example's box, as landmarks are read. Predictions are cut off at 0 and 1 before they are measured.
-
-    Attributes:
-        size: side of the reconstruction in pixels; the paper's is 46.
-        mirror: train on mirrored copies, too; the paper does not.
-        crops: see the square about each example's box instead of the whole picture.
-        box_margin: the share of a box's longer side that such a square adds on every side.
     """
 
-    size: int = option(46, bounds=b.RECONSTRUCTION)
-    mirror: bool = False
-    crops: bool = False
     box_margin: float = option(0.0, bounds=b.BOX_MARGIN)
 
     name: ClassVar[str] = "pixels"
     metric: ClassVar[str] = "mae"
     higher_is_better: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
     @property
     def width(self) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige import bounds as b
-from vestige.bounds import check_bounds
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
 from vestige.errors import VestigeError
@@ -27,6 +26,7 @@ from vestige.probes.engine.views import Views, whole_views
 from vestige.probes.segmentation.augmentation import augmented_views
 from vestige.probes.segmentation.class_areas import Labels, LabelTable, first_views, majority, view_fractions
 from vestige.probes.segmentation.class_maps import map_of, mapped_photograph
+from vestige.probes.segmentation.options import SegmentationOptions, Targets
 from vestige.probes.segmentation.pixel_counts import PixelCounts, Responses, count_pixels, mean_over_classes
 from vestige.ridge import Moments, fit
 
@@ -38,14 +38,25 @@ REFINED = "+M"
 
 _VIEWS = 64  # whose cells are worked on at a time
 
-Targets = Literal["shares", "binary"]
-
 Masks = tuple[Labels, ...]
 """The test pictures' labels, each ``(H, W)``."""
 
 
 @dataclass(frozen=True)
-class Segmentation(VectorTask[Masks]):
+class Labelled:
+    """What pixels may be.
+
+    Attributes:
+        classes: the data set's, by mask value.
+        void: the mask value that counts for nothing, or None; 255 always does.
+    """
+
+    classes: tuple[str, ...]
+    void: int | None = option(None, bounds=b.MASK_VALUE)
+
+
+@dataclass(frozen=True)
+class Segmentation(SegmentationOptions, Labelled, VectorTask[Masks]):
     """The task: ``grid x grid x C`` numbers, in the order (y, x, class): how much of each cell each class covers.
 
     Targets are shares of the cell's area or, as the paper's, 1 for the class that covers most of it and 0 for the rest.
@@ -53,24 +64,7 @@ class Segmentation(VectorTask[Masks]):
     (``C x C``, no intercept) takes a cell's responses to one-hot of the class that covers most of it; the paper gives
     no intercept either. Whole pictures are squashed to the square; responses are resized to each picture's own size,
     bilinearly, before they are measured.
-
-    Attributes:
-        classes: the data set's, by mask value.
-        void: the mask value that counts for nothing, or None; 255 always does.
-        grid: cells a side; the paper's is 30.
-        augment: copies of each training picture: itself, and crops of it, mirrored or not; the paper's is 10.
-        smallest_crop: the least side of such a crop, as a share of the picture's.
-        seed: by which crops are drawn.
-        targets: ``shares``, or ``binary`` as the paper's.
     """
-
-    classes: tuple[str, ...]
-    void: int | None = option(None, bounds=b.MASK_VALUE)
-    grid: int = option(30, bounds=b.SEGMENTS)
-    augment: int = option(10, bounds=b.COPIES)
-    smallest_crop: float = option(0.6, bounds=b.SHARE)
-    seed: int = option(0, bounds=b.SEED)
-    targets: Targets = "shares"
 
     name: ClassVar[str] = "segmentation"
     metric: ClassVar[str] = "miou"
@@ -79,9 +73,7 @@ class Segmentation(VectorTask[Masks]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))  # JSON knows lists
-        check_bounds(self)
-        if self.targets not in get_args(Targets):
-            raise VestigeError(f"--targets {self.targets}: expected {' or '.join(get_args(Targets))}")
+        super().__post_init__()
 
     @property
     def table(self) -> LabelTable:

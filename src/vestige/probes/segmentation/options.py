@@ -1,0 +1,42 @@
+"""What a segmentation may be asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from vestige import bounds as b
+from vestige.bounds import check_bounds
+from vestige.errors import VestigeError
+from vestige.options import option
+
+Targets = Literal["shares", "binary"]
+
+
+@dataclass(frozen=True)
+class SegmentationOptions:
+    """What is regressed, and from which copies of the pictures.
+
+    Attributes:
+        grid: cells a side; the paper's is 30.
+        augment: copies of each training picture: itself, and crops of it, mirrored or not; the paper's is 10.
+        smallest_crop: the least side of such a crop, as a share of the picture's.
+        seed: by which crops are drawn; on the command line the probe's.
+        targets: ``shares``, or ``binary`` as the paper's.
+    """
+
+    grid: int = option(30, "Cells a side of the map (the paper: 30).", bounds=b.SEGMENTS)
+    augment: int = option(
+        10, "Copies of each training picture: itself, and crops of it, mirrored or not; 1: none.", bounds=b.COPIES
+    )
+    smallest_crop: float = option(0.6, "The least side of such a crop, as a share of the picture's.", bounds=b.SHARE)
+    seed: int = option(0, bounds=b.SEED)
+    targets: Targets = option(
+        "shares",
+        "What is regressed: shares of each cell by class, or binary, as the paper: 1 for the class of most.",
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.targets not in get_args(Targets):
+            raise VestigeError(f"--targets {self.targets}: expected {' or '.join(get_args(Targets))}")
