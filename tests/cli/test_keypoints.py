@@ -95,7 +95,7 @@ def test_one_class_has_rows_for_its_parts_and_looks_back(vestige, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([TRAIN, "--test", TEST, "--alpha", 0], "shares above 0"),
+        ([TRAIN, "--test", TEST, "--alpha", 0], "above 0, up to 1"),
         (["synthetic:objects,n=3,size=96", "--test", TEST], "more training data"),
         ([TRAIN, "--test", "synthetic:faces,n=3,size=96"], "has 68 points"),
         ([TRAIN], "--test"),

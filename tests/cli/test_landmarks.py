@@ -177,9 +177,7 @@ def test_report_is_written_again_from_the_folder_alone(vestige, run, data):
         ),
         (["evaluate", "{data}/nothing", "300w:{data}/test", "-o", "{data}/x"], "no finished run"),
         (["evaluate", "{data}/run", "300w:{data}/train", "-o", "{data}/x"], "trained on"),
-        (["predict", "{data}/run", "{data}/train/empty.png", "-o", "{data}/x"], "cannot be read as an image"),
         (["predict", "{data}/run", "{data}/test/000.png", "--box", "1,2,3", "-o", "{data}/x"], "x0,y0,x1,y1"),
-        (["predict", "{data}/run", "{data}/test/000.png", "--box", "900,900,950,950", "-o", "{data}/x"], "outside"),
         (["report", "{data}/train"], "no finished run"),
         (["layers", "efficientnet_lite1"], "efficientnet_lite0"),
         (["compare", "300w:{data}/train", "--normaliser", "pupil", "-o", "{data}/x"], "did you mean inter-pupil?"),
@@ -200,6 +198,22 @@ def test_mistakes_end_in_one_message(vestige, arguments, message, data):
     _, error, told = said.partition("error: ")
     assert error
     assert message.format(data=data) in told
+    assert not (data / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["{data}/train/empty.png", "--whole-picture"], "is empty"),
+        (["{data}/test/000.png", "--box", "900,900,950,950"], "outside"),
+    ],
+)
+def test_pictures_that_nothing_can_be_read_out_of_are_told_with_the_reason(vestige, arguments, why, data):
+    words = (argument.format(data=data) for argument in arguments)
+    _, said = vestige("predict", f"{data}/run", *words, "-o", f"{data}/x", status=2)
+    told, _, error = said.partition("error: ")
+    assert why in told
+    assert error
     assert not (data / "x").exists()
 
 
