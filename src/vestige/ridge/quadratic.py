@@ -24,7 +24,17 @@ def shrinkage(S: Tensor, alphas: Tensor) -> Tensor:
     """
     total = S.double()[None, :] + alphas[:, None]
     floor = torch.finfo(S.dtype).eps * S.max().double().clamp(min=torch.finfo(torch.float32).tiny)
-    return torch.where(total > floor, 1 / total, 0.0)
+    several = torch.tensor([singular_below(len(S), alpha) for alpha in alphas.tolist()], dtype=torch.float64)
+    return torch.where(total > floor * several.to(total.device)[:, None], 1 / total, 0.0)
+
+
+def singular_below(d: int, alpha: float) -> int:
+    """Up to how many times eps S_max a direction counts as singular.
+
+    Without alpha, d times, as numpy's ``matrix_rank`` has it: the eigensystem of a singular matrix leaves more than eps
+    S_max in its null space on some processors. Any alpha above eps S_max makes a direction regular.
+    """
+    return 1 if alpha > 0 else d
 
 
 @dataclass(frozen=True)

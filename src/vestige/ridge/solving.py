@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge._linalg import cholesky, cholesky_solve, eigh, matmul
-from vestige.ridge.quadratic import shrinkage
+from vestige.ridge.quadratic import shrinkage, singular_below
 
 CHOLESKY = 12  # one eigendecomposition costs about as much as this many Cholesky factors
 CORRECTIONS = 8
@@ -37,7 +37,8 @@ class Solver:
         if self.cholesky is None:
             self.basis = self.basis or eigh(self.A.clone())
             total = self.basis[0].clamp(min=0) + alpha
-            self.shrink = torch.where(total > self.eps * self.basis[0].max().clamp(min=0), 1 / total, 0.0)
+            floor = self.eps * self.basis[0].max().clamp(min=0) * singular_below(len(total), alpha)
+            self.shrink = torch.where(total > floor, 1 / total, 0.0)
 
     def solve(self, C: Tensor) -> Tensor:
         """b (d, c) for c (d, c)."""
