@@ -107,7 +107,7 @@ class Bootstrap:
 def interval(resampled: Floats, groups: int) -> Interval | None:
     """The 95 % interval of bootstrapped values ``(B,)``: their percentiles, expanded for few groups.
 
-    A percentile interval of n groups is too narrow, by the factor sqrt((n - 1) / n) and for want of Student's t in
+    A percentile interval of n groups is too narrow, by the factor sqrt((n - 1) / n) and by having no Student's t in
     place of the normal distribution; farther percentiles make up for both (T. Hesterberg, *What Teachers Should Know
     About the Bootstrap*, The American Statistician 69, 2015, section 4.3.3, "expanded percentile interval"). With 200
     groups they are the 2.4th and the 97.6th, with 10 the 0.9th and the 99.1st.

@@ -107,7 +107,7 @@ class Run:
 def run_folder(folder: Path, *, overwrite: bool = False, command: Sequence[str] = ()) -> Iterator[Run]:
     """A run to write, which takes its place when the block ends; arguments and errors as of :func:`building`.
 
-    It is ``finished`` where the same command measured it and was killed: only its figures and its page are wanting.
+    It is ``finished`` where the same command measured it and was killed: only its figures and its page are missing.
     """
     with building(folder, overwrite=overwrite, command=command) as place:
         yield Run(place.new, place.kept)

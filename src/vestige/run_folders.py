@@ -60,7 +60,7 @@ def building(folder: Path, *, overwrite: bool = False, command: Sequence[str] = 
 
     A run that was there stays as it is until then, and for good where an error ends the block. Files of the user's in
     the folder stay. Where the same command was killed after it had measured, the run that it left is there: it is
-    finished, and only its figures and its page are wanting.
+    finished, and only its figures and its page are missing.
 
     Args:
         folder: of the run.

@@ -14,8 +14,6 @@ from vestige.report.style import DASHES, Theme
 from vestige.results import Row
 from vestige.run import Run
 
-PAPER_BETA = 0.003
-
 LABELS = {
     "mean": "Mean place",
     "nearest-neighbour": "Nearest neighbour",

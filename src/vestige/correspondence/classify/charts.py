@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.correspondence.classify.run import ClassifyRun
+from vestige.correspondence.options import PAPER_C
 from vestige.intervals import Floats
 from vestige.report.style import PAGE_WIDTH, Theme, label_right, panels
-
-PAPER_C = 1e-6
 
 REACH = 10
 """Pixels on every side of a keypoint among which the highest response was sought."""
