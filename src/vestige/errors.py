@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 
@@ -11,34 +10,9 @@ class VestigeError(Exception):
     """A mistake that the user can mend.
 
     The message names the file, row or option, says what was expected there and how to mend it.
-    The command line prints it without a traceback and exits with status 2. Messages are written for the command line;
-    from Python the remedy is the parameter of the same meaning.
+    The command line prints it without a traceback and exits with status 2. Options are named as the reader writes them
+    (:mod:`vestige.spelling`).
     """
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message if _on_command_line else _in_python(message))
-
-
-_on_command_line = False
-
-_REMEDIES = (("choose another -o", "choose another folder"), ("add --overwrite", "pass overwrite=True"))
-
-
-def _in_python(message: str) -> str:
-    for option, parameter in _REMEDIES:
-        message = message.replace(option, parameter)
-    return message
-
-
-@contextmanager
-def on_command_line() -> Iterator[None]:
-    """While the block runs, errors name options of the command line and not parameters of functions."""
-    global _on_command_line  # of the process, for errors are made in its threads, too
-    before, _on_command_line = _on_command_line, True
-    try:
-        yield
-    finally:
-        _on_command_line = before
 
 
 def near_names(name: str, known: Iterable[str], n: int = 1, alike: float = 0.6) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
+from vestige.spelling import spelled
 
 _PART = (".vestige-", ".part")  # how the names of files begin and end that are not yet whole
 
@@ -130,7 +131,9 @@ def refuse_existing(path: Path, *, overwrite: bool = False, inputs: Iterable[Pat
         if there and path.exists() and not path.is_file():
             raise VestigeError(f"{path}: is {'a folder' if path.is_dir() else 'no file'}; choose another name")
         if there and not overwrite:
-            raise VestigeError(f"{path}: is there already; choose another name, or add --overwrite to replace it")
+            raise VestigeError(
+                f"{path}: is there already; choose another name, or add {spelled('overwrite', True)} to replace it"
+            )
         if there and path.exists() and any(given.exists() and path.samefile(given) for given in inputs):
             raise VestigeError(f"{path}: is one of the pictures that are read; choose another name")
 

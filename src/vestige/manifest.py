@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from vestige.documents import read_json
 from vestige.errors import VestigeError
 from vestige.files import is_part, what_is, write_json
+from vestige.spelling import spelled
 from vestige.version import __version__
 
 MANIFEST = "files.json"
@@ -110,7 +111,7 @@ def check_digest(path: Path) -> None:
     if stamp is not None and _stamp(path) != stamp:
         raise VestigeError(
             f"{path}: is not as it was written (its sha256 is not the one in {MANIFEST}); bring back the file, or run "
-            "the command again with --overwrite"
+            f"the command again with {spelled('overwrite', True)}"
         )
 
 

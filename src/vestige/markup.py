@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
+from vestige.spelling import spelled
 
 SHIPPED = ("face68", "helen194", "cub15", "coco17", "voc")
 """The markups in the package, by name (``vestige/markups/NAME.json``)."""
@@ -67,7 +68,8 @@ class Markup:
         """``(K,)``: point k of the mirrored picture is point ``order[k]`` of the picture."""
         if self.mirror is None:
             raise VestigeError(
-                f"markup {self.name!r} has no mirror pairs; give them with --markup FILE or use --no-mirror"
+                f"markup {self.name!r} has no mirror pairs; give them with {spelled('markup', word='FILE')} "
+                f"or use {spelled('mirror', False)}"
             )
         return np.array(self.mirror, dtype=np.intp)
 

@@ -15,7 +15,7 @@ from vestige.manifest import update_manifest
 from vestige.report.blocks import Opening, Page, Section
 from vestige.report.page import save_figures, save_page
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
-from vestige.results import MEND, Results
+from vestige.results import Results, mend
 from vestige.run import Run
 
 Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
@@ -103,7 +103,7 @@ def made_from(runs: Sequence[Run]) -> Iterator[None]:
     except _MISFITS as error:
         names = ", ".join(str(run.folder) for run in runs)
         why = f"{type(error).__name__}: {error}"
-        raise VestigeError(f"{names}: results.json and examples.npz do not fit together: {why}; {MEND}") from error
+        raise VestigeError(f"{names}: results.json and examples.npz do not fit together: {why}; {mend()}") from error
 
 
 def report_page(runs: Sequence[Run]) -> Page:

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from vestige.documents import Count, Json, check_json, read_json
 from vestige.errors import VestigeError
+from vestige.spelling import spelled
 
 SCHEMA = 1
 
@@ -179,10 +180,10 @@ def read_results(path: Path) -> Results:
     Raises:
         VestigeError: where the file is missing, damaged or of another schema.
     """
-    found = read_json(path, _Version, what="results", mend=MEND).schema
+    found = read_json(path, _Version, what="results", mend=mend()).schema
     if found != SCHEMA:
         raise VestigeError(f"{path}: expected results of schema {SCHEMA}, found {found!r}; run the command again")
-    results = read_json(path, Results, what="results", mend=MEND)
+    results = read_json(path, Results, what="results", mend=mend())
     try:
         check_json({name: dict(getattr(results, name)) for name in _Shared.__annotations__}, _Shared)
     except ValueError as error:
@@ -190,12 +191,14 @@ def read_results(path: Path) -> Results:
     return results
 
 
-MEND = "run the command again with --overwrite"
+def mend() -> str:
+    """The remedy for a run that is damaged."""
+    return f"run the command again with {spelled('overwrite', True)}"
 
 
 def damaged(path: Path, why: object) -> VestigeError:
     """The error about a file of a run that holds something else than its page, or its probe, needs."""
-    return VestigeError(f"{path}: is damaged: {why}; {MEND}")
+    return VestigeError(f"{path}: is damaged: {why}; {mend()}")
 
 
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:

@@ -14,7 +14,7 @@ from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
 from vestige.files import disk_errors, write_arrays, write_json
 from vestige.manifest import check_digest, start_manifest, update_manifest
-from vestige.results import MEND, Results, read_results
+from vestige.results import Results, mend, read_results
 from vestige.run_folders import building, check_run_folder, own_files
 
 
@@ -84,7 +84,7 @@ class Run:
             VestigeError: where the file is missing or damaged.
         """
         check_digest(self.examples_path)
-        return read_npz(self.examples_path, what="a run's examples", mend=MEND)
+        return read_npz(self.examples_path, what="a run's examples", mend=mend())
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.json``."""

@@ -37,6 +37,7 @@ from vestige.manifest import (
     start_manifest,
     update_manifest,
 )
+from vestige.spelling import spelled
 
 _WORKSHOP = ".vestige"
 _INSTALLING = "installing"
@@ -105,7 +106,7 @@ def folder_of_runs(folder: Path) -> Iterator[None]:
     with disk_errors(folder, "the run"):
         _check_own(folder, of_runs=True)
         if is_finished(folder):
-            raise VestigeError(f"-o {folder}: is a run itself; choose a folder for several")
+            raise VestigeError(f"{folder}: is a run itself; choose a folder for several")
     with _locked(Place.of(folder)):
         if read_manifest(folder) is None:
             old = [path for name in _OLD_PAGES for path in folder.glob(name)]
@@ -130,17 +131,16 @@ def check_run_folder(folder: Path, *, overwrite: bool = False, command: Sequence
     try:
         _check_own(folder)
         if not is_finished(folder) and _holds_runs(folder):
-            raise VestigeError(f"-o {folder}: holds runs; choose another folder, or one in it")
+            raise VestigeError(f"{folder}: holds runs; choose another folder, or one in it")
         if is_finished(folder) and not overwrite and not _lacks_page(folder, command):
             raise VestigeError(
-                f"{folder}: holds a finished run, whose page `vestige report {folder}` makes; choose another -o, "
-                "or add --overwrite to replace it"
+                f"{folder}: holds a finished run, whose page `vestige report {folder}` makes; choose another "
+                f"{spelled('folder')}, or add {spelled('overwrite', True)} to replace it"
             )
         _try_writing(folder)
     except OSError as error:
         raise VestigeError(
-            f"-o {folder}: cannot be the folder of a run: {error.strerror or error}; choose a folder that can be "
-            "written"
+            f"{folder}: cannot be the folder of a run: {error.strerror or error}; choose a folder that can be written"
         ) from error
 
 
@@ -177,7 +177,7 @@ def _check_own(folder: Path, *, of_runs: bool = False) -> None:
     if names and not is_own(folder) and not (of_runs and _holds_runs(folder)):
         some = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
         raise VestigeError(
-            f"-o {folder}: holds files that vestige did not write ({some}); choose a folder that is new or empty"
+            f"{folder}: holds files that vestige did not write ({some}); choose a folder that is new or empty"
         )
     for name in _SUBFOLDERS:
         if (folder / name).is_symlink():
@@ -417,7 +417,8 @@ def _lock(place: Place) -> int:
         except BlockingIOError:
             os.close(descriptor)
             raise VestigeError(
-                f"-o {place.folder}: another process is writing a run there; wait for it, or choose another -o"
+                f"{place.folder}: another process is writing a run there; wait for it, or choose another "
+                f"{spelled('folder')}"
             ) from None
         except OSError:
             pass  # a file system without locks

@@ -215,7 +215,7 @@ def test_the_square_decides_what_a_candidate_sees(sides, reader):
     assert (block2.rule.beyond, block2.rule.square) == ((20, 20), False)
     sift = kinds_of(sides, OPTIONS, reader)[1]
     assert (sift.cells.shape, sift.cells.centre) == ((12, 12), (4, 4))
-    with pytest.raises(VestigeError, match=r"'block10': .*--negative-distance"):
+    with pytest.raises(VestigeError, match=r"'block10': .*negative_distance"):
         kinds_of(sides, replace(OPTIONS, layers=("block10",)), reader)
     with pytest.raises(VestigeError, match="'classifier' is no grid"):
         kinds_of(sides, replace(OPTIONS, layers=("classifier",)), reader)
@@ -243,7 +243,7 @@ def test_keypoints_without_examples_are_told(data, reader):
         ({"alphas": ()}, "alphas: there are none"),
         ({"size": 8}, "size 8"),
         ({"folds": 1}, "folds 1"),
-        ({"size": 64, "sift_bin": 70}, "--sift-bin 70: expected at most --size, 64"),
+        ({"size": 64, "sift_bin": 70}, "sift_bin=70: expected at most size=64"),
         ({"negative_distance": -1.0}, "negative_distance -1"),
     ],
 )

@@ -13,6 +13,7 @@ from vestige.datasets.folds import part_of
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.markup import shipped_markup, unknown_markup
+from vestige.spelling import on_command_line
 
 
 @pytest.fixture
@@ -161,13 +162,16 @@ def test_equal_names_of_different_pictures_are_no_overlap(photos: Path, write_pi
 
 def test_without_a_split_of_its_own_test_data_must_be_given(photos: Path) -> None:
     for train in (f"folder:{photos}", f"folder:{photos},fold=2/5", "synthetic:objects,n=9,seed=4,size=32,category=car"):
-        with pytest.raises(VestigeError, match="has no split of its own") as said:
+        with on_command_line(), pytest.raises(VestigeError, match="has no split of its own") as said:
             open_train_test(train)
         told = shlex.split(str(said.value).partition("as in ")[2])
         assert told[1] == "--test"
         first, second = open_train_test(told[0], told[2])  # what the message says to do works as it stands
         assert len(first)
         assert len(second)
+        with pytest.raises(VestigeError) as said:
+            open_train_test(train)
+        assert str(said.value).endswith(f"as in {told[0]!r}, test={told[2]!r}")
 
 
 def test_a_markup_must_fit_the_points() -> None:

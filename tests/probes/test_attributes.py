@@ -169,7 +169,7 @@ def test_a_continuous_attribute_needs_examples_that_differ():
     train = faces(20, 2, age=2.5)
     _, (note,) = choose_attributes(train)
     assert "age (all training examples have the value 2.5)" in note
-    with pytest.raises(VestigeError, match="--attribute age: cannot be read: all training"):
+    with pytest.raises(VestigeError, match="names='age': cannot be read: all training"):
         choose_attributes(train, ["age"])
 
 
@@ -194,7 +194,7 @@ MISTAKES = {
     "no attributes": (lambda: choose_attributes(dataset([{}])), "made:faces: has no attributes"),
     "misspelt": (
         lambda: choose_attributes(faces(40, 2), ["glases"]),
-        "--attribute glases: made:faces has none; did you mean glasses? expected one of glasses, yaw",
+        "names='glases': made:faces has none; did you mean glasses? expected one of glasses, yaw",
     ),
     "all": (lambda: choose_attributes(faces(9, 2, all=1.0)), "an attribute is named 'all'"),
     "nothing left": (

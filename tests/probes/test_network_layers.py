@@ -48,9 +48,9 @@ def test_specs_may_hold_the_sign(networks):
         (("caffe=block4",), "no layer 'block4'"),  # not in the network that it is for
         (("efficient=block4",), "whole spec"),  # begins two
         (("resnet=block4",), "NETWORK=LAYER"),
-        (("=block4",), "--layer =block4"),
+        (("=block4",), "layers='=block4'"),
         (("caffe=",), "NETWORK=LAYER"),
-        (("block4",), "--layer 'caffe:caffenet@random:0=LAYER'"),  # nothing left for one network
+        (("block4",), "layers=('caffe:caffenet@random:0=LAYER',)"),  # nothing left for one network
     ],
 )
 def test_what_matches_nowhere_is_refused(networks, patterns, told):

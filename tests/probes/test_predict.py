@@ -72,12 +72,12 @@ def test_the_good_ones_are_done_where_one_is_bad(run, faces, tmp_path):
         "me.png",
         "missing.png",
     ]
-    assert sum("--boxes" in str(each) for each in found.failures) == 1
+    assert sum("box of the Example" in str(each) for each in found.failures) == 1
 
 
 def test_a_box_is_asked_for_in_words_where_the_run_was_trained_on_boxes(run, faces):
     bare = [replace(example, box=None) for example in faces]
-    with pytest.raises(VestigeError, match=r"from the brows to the chin.*--box X0,Y0,X1,Y1.*--whole-picture"):
+    with pytest.raises(VestigeError, match=r"from the brows to the chin.*box of the Example.*whole=True"):
         predict_run(run, bare)
     assert len(predict_run(run, bare, whole=True).predictions) == 2
 

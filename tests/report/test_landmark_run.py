@@ -43,7 +43,7 @@ def test_without_look_back(landmark_run: Make) -> None:
 def test_missing_array(landmark_run: Make, name: str) -> None:
     run = landmark_run()
     run.write_examples({key: array for key, array in run.examples().items() if key != name})
-    with pytest.raises(VestigeError, match=rf"examples\.npz: has no array '{name}'.*--overwrite"):
+    with pytest.raises(VestigeError, match=rf"examples\.npz: has no array '{name}'.*overwrite=True"):
         read_point_run(run)
 
 

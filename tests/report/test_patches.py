@@ -172,7 +172,7 @@ def test_contrast_is_expanded_alike_in_all_channels():
 
 @pytest.mark.parametrize("name", ["picture/1", "uniform/attention/5/2", "error/neighbours:block4/mae@1"])
 def test_what_a_run_lacks_is_told(tmp_path, name):
-    with pytest.raises(VestigeError, match=rf"no array .{name}.*--overwrite"):
+    with pytest.raises(VestigeError, match=rf"no array .{name}.*overwrite=True"):
         patch_parts([patch_run(tmp_path / "run", leave_out=[name])])
 
 

@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from vestige.cli.stopping import Stopped, stoppable
-from vestige.errors import VestigeError, on_command_line
+from vestige.errors import VestigeError
+from vestige.spelling import on_command_line
 
 _USERS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),

@@ -9,6 +9,7 @@ from vestige import bounds as b
 from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
 from vestige.options import option
+from vestige.spelling import spelled
 
 PAPER_BETA = 0.003
 """The paper's, for features whose lengths are the network's and SIFT's own."""
@@ -97,4 +98,4 @@ class ClassifyOptions:
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.centres not in get_args(Centres):
-            raise VestigeError(f"--centres {self.centres}: expected {' or '.join(get_args(Centres))}")
+            raise VestigeError(f"{spelled('centres', self.centres)}: expected {' or '.join(get_args(Centres))}")

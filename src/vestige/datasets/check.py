@@ -17,6 +17,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import mirror_unit, square_about, to_unit
 from vestige.markup import Markup
+from vestige.spelling import spelled
 
 __all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 
@@ -261,7 +262,10 @@ def _eyes(dataset: Dataset) -> list[Problem]:
         seen = example.visible is not None and example.visible[[*eyes[0], *eyes[1]]].all()
         if seen and example.keypoints is not None and eye_distance(example.keypoints[None], eyes)[0] > 0:
             return []
-    message = "no example has both eyes visible and apart, by whose distance errors are divided; use --normaliser box"
+    message = (
+        "no example has both eyes visible and apart, by whose distance errors are divided; use "
+        f"{spelled('normaliser', 'box')}"
+    )
     return [Problem(dataset.spec, message)]
 
 

@@ -18,6 +18,7 @@ from vestige.images import ImageFile
 from vestige.markup import Markup
 from vestige.plugins import Plugins, described, plugins
 from vestige.spec import DataSpec, data_spec_text, parse_data_spec
+from vestige.spelling import either, spelled
 
 _LISTED = 20  # problems that an error lists before it only counts
 _COPY = "left out of the training data: the same picture is in the test data"
@@ -156,21 +157,25 @@ def _own_split(train: str) -> tuple[str, str]:
     splits = _kind_of(parsed).splits
     if splits is None:
         raise VestigeError(
-            f"{train!r} has no split of its own: give the test data with --test, as in {_test_for(parsed)}"
+            f"{train!r} has no split of its own: give the test data with {spelled('test')}, as in {_test_for(parsed)}"
         )
     given = [split for split in splits if split in parsed.options]
     if given:
-        raise VestigeError(f"{train!r} is only the {given[0]} part: give the test data with --test, or leave it out")
+        raise VestigeError(
+            f"{train!r} is only the {given[0]} part: give the test data with {spelled('test')}, or leave it out"
+        )
     return f"{train},{splits[0]}", f"{train},{splits[1]}"
 
 
 def _test_for(train: DataSpec) -> str:
-    """How a command goes on that has no test data yet: with the options that give it some."""
+    """Training and test data, where there was no test data yet, as they are given."""
     options = {key: value for key, value in train.options.items() if key not in ("fold", "seed")}
     spec = data_spec_text(train.kind, train.path, options)
     if train.kind == "synthetic":
-        return f"{quote(train.text)} --test {quote(spec)},seed={train.integer('seed', 0) + 1}"
-    return f"{quote(spec)},fold=1-4/5 --test {quote(spec)},fold=5/5"
+        first, second = train.text, f"{spec},seed={train.integer('seed', 0) + 1}"
+    else:
+        first, second = f"{spec},fold=1-4/5", f"{spec},fold=5/5"
+    return either(f"{quote(first)} --test {quote(second)}", f"{first!r}, test={second!r}")
 
 
 def _sorted_by_id(dataset: Dataset, problems: Problems) -> tuple[Example, ...]:

@@ -32,6 +32,7 @@ from vestige.report.blocks import (
 from vestige.report.page import save_page
 from vestige.results import Results, Row
 from vestige.run import Run
+from vestige.spelling import spelled
 from vestige.text import count, read_from
 
 PUBLISHED = "Published"
@@ -112,7 +113,7 @@ class Experiment(Generic[Perform]):
     def lacks(self, given: Mapping[str, str]) -> str:
         """What has to be given, in words."""
         places = [place for place in self.places if place.name not in given]
-        return "; ".join(f"--data {p.name}={p.example} ({p.what}, from {p.source})" for p in places)
+        return "; ".join(f"{spelled('data', word=f'{p.name}={p.example}')} ({p.what}, from {p.source})" for p in places)
 
 
 Specs = tuple[str, str | None]

@@ -15,7 +15,7 @@ from vestige.arrays import check_arrays
 from vestige.documents import check_json
 from vestige.intervals import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
 from vestige.report.style import DASHES, Theme
-from vestige.results import MEND, Results, Row, damaged
+from vestige.results import Results, Row, damaged, mend
 from vestige.run import Run
 
 LABELS = {
@@ -154,7 +154,7 @@ def check_whole(
         VestigeError: naming the file, the entry and what was expected there.
     """
     check_config(run, results, config)
-    check_arrays(run.examples_path, arrays, needed, mend=MEND)
+    check_arrays(run.examples_path, arrays, needed, mend=mend())
     if not any((row.metric, row.subset) == (main_metric(results), "all") for row in results.rows):
         raise damaged(run.results_path, f"holds no row of {main_metric(results)!r} over all examples")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
 from vestige.results import Results
+from vestige.spelling import command_words
 from vestige.text import duration, network_name, percent
 
 NO_REGULARISATION = 1e-10
@@ -158,31 +159,17 @@ def command(results: Results, name: str) -> str:
         return shlex.join(["vestige", "evaluate", str(config["evaluated_run"]), test, "-o", name])
     words = ["vestige", "probe", results.task, train, "--test", test]
     words += ["--backbone", str(results.backbone.get("spec", ""))] if results.backbone.get("spec") else []
-    for key, option in OPTIONS.items():
-        words += _option(option, config.get(key))
+    for option in OPTIONS:
+        words += _words(option, config.get(option))
     return shlex.join([*words, "-o", name])
 
 
-OPTIONS = {
-    "layers": "--layer",
-    "readouts": "--readout",
-    "box_margin": "--box-margin",
-    "mirror": "--mirror",
-    "look_backs": "--look-backs",
-    "margin_quantile": "--margin-quantile",
-    "normaliser": "--normaliser",
-    "untrained_seeds": "--untrained",
-    "seed": "--seed",
-}
-"""How entries of a run's config are given on the command line."""
+OPTIONS = (
+    *("layers", "readouts", "box_margin", "mirror", "look_backs", "margin_quantile", "normaliser", "untrained_seeds"),
+    "seed",
+)
+"""Entries of a run's config that are given on the command line, where they are not what the command does anyway."""
 
 
-def _option(option: str, value: Any) -> list[str]:
-    if value is None:
-        return []
-    if option == "--look-backs" and not value:
-        return ["--no-look-back"]
-    if isinstance(value, bool):
-        return [] if value else [option.replace("--", "--no-", 1)]
-    values = value if isinstance(value, list | tuple) else [value]
-    return [word for entry in values for word in (option, str(entry))]
+def _words(name: str, value: Any) -> list[str]:
+    return [] if value is None or value is True else command_words(name, value)

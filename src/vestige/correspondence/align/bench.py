@@ -13,6 +13,7 @@ from vestige.correspondence.sides import Say, Sides, lay_sides
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
+from vestige.spelling import spelled
 
 FEWEST_CELLS = 12
 """Along each side of the grid of the layer that is taken where none is named (the paper's conv4 has 13)."""
@@ -80,8 +81,8 @@ def _layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
     fine = [layer for layer in backbone.layers() if layer.kind == "grid" and min(layer.shape[1:]) >= FEWEST_CELLS]
     if not fine:
         raise VestigeError(
-            f"{options.backbone} has no grid layer of {FEWEST_CELLS} x {FEWEST_CELLS} cells: name one with --layer; "
-            f"vestige layers {options.backbone} lists them"
+            f"{options.backbone} has no grid layer of {FEWEST_CELLS} x {FEWEST_CELLS} cells: name one with "
+            f"{spelled('layers')}; vestige layers {options.backbone} lists them"
         )
     return (fine[-1],)
 
@@ -91,7 +92,7 @@ def _global_read(options: AlignOptions, reader: Reader) -> Read:
     name = options.neighbour_layer or list(backbone.paths)[-1]
     reads = reader.reads(options.backbone, [name])
     if len(reads) > 1:
-        raise VestigeError(f"--neighbour-layer {name}: is {len(reads)} layers; name one")
+        raise VestigeError(f"{spelled('neighbour_layer', name)}: is {len(reads)} layers; name one")
     readout = options.neighbour_readout or ("vector" if reads[0].layer.kind == "vector" else "gap")
     return reader.reads(options.backbone, [name], [readout])[0]
 

@@ -41,6 +41,7 @@ from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.kept import KEEP_NOTHING, Kept
 from vestige.results import Row
 from vestige.scores import interval_notes
+from vestige.spelling import spelled
 
 Say = Callable[[str], None]
 
@@ -190,8 +191,8 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
     last = {field.stride: name for name, field in fine.items()}
     if not last:
         raise VestigeError(
-            f"{options.backbone} has no layer with a stride of at most {LARGEST_STRIDE}: name some with --layer; "
-            f"vestige layers {options.backbone} lists them"
+            f"{options.backbone} has no layer with a stride of at most {LARGEST_STRIDE}: name some with "
+            f"{spelled('layers')}; vestige layers {options.backbone} lists them"
         )
     return {name: regular[name] for name in regular if name in last.values()}
 

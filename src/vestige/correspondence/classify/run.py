@@ -14,7 +14,7 @@ from vestige.arrays import Arrays, check_arrays
 from vestige.intervals import Difference
 from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.report.style import Theme
-from vestige.results import MEND, Row
+from vestige.results import Row, mend
 from vestige.run import Run
 
 _ARRAYS = {
@@ -120,5 +120,5 @@ def read_classify_run(run: Run) -> ClassifyRun:
     """
     read = ClassifyRun(run.name, run.results(), run.examples())
     check_whole(run, read.results, read.arrays, _Config, _ARRAYS)
-    check_arrays(run.examples_path, read.arrays, {f"prediction/{read.best_layer}": "index _"}, mend=MEND)
+    check_arrays(run.examples_path, read.arrays, {f"prediction/{read.best_layer}": "index _"}, mend=mend())
     return read

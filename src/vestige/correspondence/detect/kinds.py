@@ -33,6 +33,7 @@ from vestige.features.other_sizes import resized
 from vestige.features.reader import Reader
 from vestige.features.readout import parse_readout
 from vestige.images import Crop
+from vestige.spelling import spelled
 
 Source = Callable[[NDArray[np.intp]], GridSource]
 """From rows of instances to their grids."""
@@ -93,7 +94,7 @@ def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) ->
     except (RuntimeError, ValueError, AssertionError) as error:  # as networks refuse a size
         raise VestigeError(
             f"{backbone.spec} takes no picture of {options.size} x {options.size} pixels "
-            f"({str(error).splitlines()[0]}); choose a --size that it takes"
+            f"({str(error).splitlines()[0]}); choose a {spelled('size')} that it takes"
         ) from error
     fields = receptive_fields(backbone, names)
     found = {}
@@ -130,7 +131,7 @@ def _layer_kinds(
         if min(rule.beyond) >= options.size:
             raise VestigeError(
                 f"layer {name!r}: the field of a candidate is as large as the whole square, so none is a negative "
-                "example by not seeing a keypoint; give a --negative-distance, or an earlier layer"
+                f"example by not seeing a keypoint; give a {spelled('negative_distance')}, or an earlier layer"
             )
     flat = parse_readout("flat")
     extraction = replace(reader.options, store_dtype="float16", batch=min(reader.options.batch, 8))

@@ -34,6 +34,7 @@ from vestige.intervals import mean_known
 from vestige.kept import KEEP_NOTHING, Arrays, Kept
 from vestige.results import Row
 from vestige.scores import class_pck, metric_of
+from vestige.spelling import spelled
 
 NEIGHBOURS = 25
 """How many are looked through for one that shows the keypoint."""
@@ -151,7 +152,7 @@ def detect_keypoints(
         if not any(each.detectors):
             raise VestigeError(
                 f"{each.kind.name}: no keypoint that test examples show has both positive and negative training "
-                "examples; give more training data or a smaller --negative-distance"
+                f"examples; give more training data or a smaller {spelled('negative_distance')}"
             )
     best = max((each for each in found if each.kind.name != SIFT), key=lambda each: _given(each, options))
     methods = {
@@ -188,10 +189,10 @@ def prior_read(options: DetectOptions, reader: Reader) -> Read:
     grids = [layer.name for layer in backbone.layers() if layer.kind == "grid"]
     name = options.neighbour_layer or (grids[-1] if grids else "")
     if not name:
-        raise VestigeError(f"{options.backbone} has no grid layer; name a --neighbour-layer")
+        raise VestigeError(f"{options.backbone} has no grid layer; name a {spelled('neighbour_layer')}")
     reads = reader.reads(options.backbone, [name], [options.neighbour_readout or "auto"])
     if len(reads) > 1:
-        raise VestigeError(f"--neighbour-layer {name}: is {len(reads)} layers; name one")
+        raise VestigeError(f"{spelled('neighbour_layer', name)}: is {len(reads)} layers; name one")
     return reads[0]
 
 

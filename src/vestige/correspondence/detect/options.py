@@ -8,6 +8,7 @@ from vestige import bounds as b
 from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
 from vestige.options import option
+from vestige.spelling import spelled
 
 ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 SIGMAS = (11.0, 22.0, 44.0, 66.0, 100.0)
@@ -65,7 +66,7 @@ class DetectOptions:
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.sift_bin > self.size:
-            raise VestigeError(f"--sift-bin {self.sift_bin}: expected at most --size, {self.size}")
+            raise VestigeError(f"{spelled('sift_bin', self.sift_bin)}: expected at most {spelled('size', self.size)}")
 
     @property
     def settings(self) -> tuple[tuple[float, float], ...]:

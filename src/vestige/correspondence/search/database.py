@@ -26,6 +26,7 @@ from vestige.extraction import ExtractOptions
 from vestige.features.dense import DenseFeatures, extract_dense
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.images import Pixels, crop_resize
+from vestige.spelling import spelled
 
 SHARD = 64
 """Pictures in one dense store."""
@@ -181,7 +182,9 @@ def pool(datasets: Sequence[Dataset]) -> Pool:
         VestigeError: where there is no data set, or a file is gone.
     """
     if not datasets:
-        raise VestigeError("expected at least one data set for the database, as in --database folder:DIR")
+        raise VestigeError(
+            f"expected at least one data set for the database, as in {spelled('databases', 'folder:DIR')}"
+        )
     taken: dict[str, tuple[Example, int]] = {}
     total = 0
     for source, dataset in enumerate(datasets):

@@ -26,6 +26,7 @@ from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats
 from vestige.results import Row
+from vestige.spelling import spelled
 
 Region = tuple[int, int, int, int]
 """``(x0, y0, x1, y1)`` in whole pixels."""
@@ -243,7 +244,9 @@ def _region(example: Example, picture: Pixels, views: Sequence[View], grids: Seq
         low, high = np.maximum(low, first), np.minimum(high, last + view.stride)
     if (high <= low).any():
         size = f"{picture.shape[1]} x {picture.shape[0]}"
-        raise VestigeError(f"{example.id}: {size} pixels are too few for a patch of every layer; give a --short-side")
+        raise VestigeError(
+            f"{example.id}: {size} pixels are too few for a patch of every layer; give a {spelled('short_side')}"
+        )
     return int(low[1]), int(low[0]), int(high[1]), int(high[0])
 
 

@@ -40,6 +40,7 @@ from vestige.features.dense import DenseFeatures
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.images import ImageFile, Pixels, image_size
 from vestige.options import option
+from vestige.spelling import spelled
 
 T = TypeVar("T")
 
@@ -269,7 +270,8 @@ def shortage_note(library: Library) -> tuple[str, ...]:
     if not short:
         return ()
     return (
-        f"The data ended before {wanted:,} patches of every layer: {', '.join(short)}. More --database gives more.",
+        f"The data ended before {wanted:,} patches of every layer: {', '.join(short)}. "
+        f"More data sets ({spelled('databases')}) give more.",
     )
 
 

@@ -18,7 +18,7 @@ from vestige.intervals import Bootstrap, Difference, Floats, paired_difference
 from vestige.report.blocks import NONE, Cell, RowGroup, Table
 from vestige.report.measured_run import check_config, groups_kept
 from vestige.report.style import Theme, decimal_axis, label_right
-from vestige.results import MEND, Results, Row
+from vestige.results import Results, Row, mend
 from vestige.run import Run
 from vestige.text import p_value, signed, size, value_range
 
@@ -111,7 +111,7 @@ def read_search_run(run: Run, needed: Callable[[SearchRun], Mapping[str, str]]) 
     """
     read = SearchRun(run.name, run.results(), run.examples())
     check_config(run, read.results, _Config)
-    check_arrays(run.examples_path, read.arrays, needed(read), mend=MEND)
+    check_arrays(run.examples_path, read.arrays, needed(read), mend=mend())
     return read
 
 

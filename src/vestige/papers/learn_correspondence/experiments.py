@@ -21,6 +21,7 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.papers.reproduction import Experiment, Network, Place
 from vestige.run import Run
+from vestige.spelling import spelled
 
 PICTURES = 8
 """How many photographs are put together again, at most."""
@@ -144,7 +145,8 @@ def last_fine_layer(backbone: Backbone) -> tuple[str]:
     fine = [name for name in grids if (stride := found[name].stride) and max(stride) <= LARGEST_STRIDE]
     if not fine:
         raise VestigeError(
-            f"{backbone.spec} has no grid layer with a stride of at most {LARGEST_STRIDE}: name one with --layer"
+            f"{backbone.spec} has no grid layer with a stride of at most {LARGEST_STRIDE}: name one with "
+            f"{spelled('layers')}"
         )
     return (fine[-1],)
 
@@ -168,7 +170,7 @@ def _known(backbone: Backbone, layer: str) -> str:
 def _library(specs: Specs, network: Network, reader: Reader, say: Say) -> Library:
     layers = layers_of(reader.backbone(network.backbone), network, ("conv3", "conv4", "conv5"))
     if not layers:
-        raise VestigeError("--layer: name the grid layers to search, as in --layer conv3 --layer conv4 --layer conv5")
+        raise VestigeError(f"name the grid layers to search, as in {spelled('layers', ('conv3', 'conv4', 'conv5'))}")
     options = DatabaseOptions(network.backbone, layers)
     return open_library([open_dataset(specs[0])], options, reader.options, say=say)
 

@@ -34,6 +34,7 @@ from vestige.probes.portrait.read import read_portrait
 from vestige.probes.segmentation.measure import segmentation_of
 from vestige.progress import Say
 from vestige.run import Run
+from vestige.spelling import spelled
 
 PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
@@ -164,7 +165,10 @@ def sitting(example: Example, runs: Runs) -> Sitting:
     points, category, margin = _points_run(example, runs)
     named = [name for name in (points, "pixels", "segmentation") if name in runs]
     if not named:
-        raise VestigeError(f"{example.id}: no run reads its class {example.category!r}; choose another --data portrait")
+        raise VestigeError(
+            f"{example.id}: no run reads its class {example.category!r}; choose another "
+            f"{spelled('data', word='portrait')}"
+        )
     pixels = example.image.read()
     box = None if example.box is None or not points else square_about(example.box, margin)
     width, height = (pixels.shape[1], pixels.shape[0]) if box is None else (box[2:] - box[:2]).tolist()

@@ -12,6 +12,7 @@ from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.intervals import Floats
 from vestige.probes.attributes.options import LEAST
+from vestige.spelling import spelled
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,23 @@ def choose_attributes(
         raise VestigeError(f"{train.spec}: an attribute is named 'all', which stands for all of them; rename it")
     for name in names:
         if name not in known:
-            raise VestigeError(f"--attribute {name}: {train.spec} has none; {choice(name, known)}")
+            raise VestigeError(f"{spelled('names', name)}: {train.spec} has none; {choice(name, known)}")
     chosen: list[Attribute] = []
     rare: list[str] = []
     for name in dict.fromkeys(names or known):
         values = values_of(train, [name])[:, 0]
         binary = bool(np.isin(values[np.isfinite(values)], (0.0, 1.0)).all())
         if names and (lack := lack_of(values, binary, 1, "training")):
-            raise VestigeError(f"--attribute {name}: cannot be read: {lack}")
+            raise VestigeError(f"{spelled('names', name)}: cannot be read: {lack}")
         if lack := lack_of(values, binary, least, "training"):
             rare.append(f"{name} ({lack})")
         if names or not lack:
             mean, deviation = float(np.nanmean(values)), float(np.nanstd(values))
             chosen.append(Attribute(name, binary, name in train.model_labels, mean, deviation))
     if not chosen:
-        raise VestigeError(f"no attribute can be read: {'; '.join(rare)}; give more data, or --attribute NAME")
+        raise VestigeError(
+            f"no attribute can be read: {'; '.join(rare)}; give more data, or {spelled('names', word='NAME')}"
+        )
     return tuple(chosen), _notes(chosen, rare, named=bool(names))
 
 

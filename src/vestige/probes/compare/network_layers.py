@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from vestige.backbones import Backbone
 from vestige.errors import VestigeError, choice
 from vestige.spec import EVEN_LAYERS
+from vestige.spelling import spelled
 
 
 def layers_by_network(patterns: Sequence[str], backbones: Mapping[str, Backbone]) -> dict[str, tuple[str, ...]]:
@@ -36,11 +37,15 @@ def _split(text: str, specs: Sequence[str]) -> tuple[str | None, str]:
         name, pattern = "=".join(parts[:end]), "=".join(parts[end:])
         found = [spec for spec in specs if spec == name] or [spec for spec in specs if spec.startswith(name)]
         if len(found) > 1 and name:
-            raise VestigeError(f"--layer {text}: {name} begins {' and '.join(found)}; write the network's whole spec")
+            raise VestigeError(
+                f"{spelled('layers', text)}: {name} begins {' and '.join(found)}; write the network's whole spec"
+            )
         if found and name and pattern:
             return found[0], pattern
     if len(parts) > 1:
-        raise VestigeError(f"--layer {text}: no network {parts[0]!r} for NETWORK=LAYER; {choice(parts[0], specs)}")
+        raise VestigeError(
+            f"{spelled('layers', text)}: no network {parts[0]!r} for NETWORK=LAYER; {choice(parts[0], specs)}"
+        )
     return None, text
 
 
@@ -55,7 +60,7 @@ def _layers(spec: str, asked: Sequence[tuple[str | None, str]], backbones: Mappi
             backbones[spec].select([pattern])  # raises, with the nearest names
     if not own and not there:
         raise VestigeError(
-            f"{spec} has no layer {', '.join(shared)}; name its own with --layer '{spec}=LAYER', "
+            f"{spec} has no layer {', '.join(shared)}; name its own with {spelled('layers', (f'{spec}=LAYER',))}, "
             f"of which it has {', '.join(backbones[spec].paths)}"
         )
     return backbones[spec].select([*own, *there])

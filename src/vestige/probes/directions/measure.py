@@ -39,6 +39,7 @@ from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
 from vestige.results import Row
 from vestige.scores import interval_notes
+from vestige.spelling import spelled
 from vestige.text import count
 
 _FILE = "directions.json"
@@ -194,7 +195,7 @@ class _Laid:
         try:
             found = attribute_directions(probe.coef, self.task.names, options.moved, options.orthogonal_to)
         except ValueError as error:
-            raise VestigeError(f"--attribute {error}; give more training data, or leave it out") from error
+            raise VestigeError(f"{spelled('moved')} {error}; give more training data, or leave it out") from error
         along = project(found, probe, features, n)
         ranges = [lambda_range(along[:, k], options.quantile, options.stretch) for k in range(len(found))]
         return tuple(replace(d, low=low, high=high) for d, (low, high) in zip(found, ranges, strict=True))

@@ -21,6 +21,7 @@ from vestige.files import what_is
 from vestige.geometry import Box
 from vestige.images import ImageFile
 from vestige.probes.engine.predict_run import Failure
+from vestige.spelling import either, spelled
 
 COLUMNS = ("image", "x0", "y0", "x1", "y1")
 """Of a table of boxes."""
@@ -67,7 +68,8 @@ def with_boxes(examples: Sequence[Example], boxes: Sequence[Box]) -> list[Exampl
     """
     if len(boxes) not in (1, len(examples)):
         raise VestigeError(
-            f"--box is given {len(boxes)} times for {len(examples)} pictures; give one, one for each, or --boxes FILE"
+            f"{spelled('box')} is given {len(boxes)} times for {len(examples)} pictures; give one, one for each"
+            f"{either(', or --boxes FILE', '')}"
         )
     each = boxes if len(boxes) == len(examples) else [boxes[0]] * len(examples)
     return [replace(example, box=box) for example, box in zip(examples, each, strict=True)]

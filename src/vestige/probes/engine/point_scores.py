@@ -16,6 +16,7 @@ from vestige.geometry import Box, Points
 from vestige.intervals import Floats
 from vestige.markup import Markup
 from vestige.probes.engine.options import LONGER_SIDE, NORMALISERS
+from vestige.spelling import spelled
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
@@ -79,10 +80,12 @@ def _normaliser(points: Points, visible: NDArray[np.bool_], boxes: Box, markup: 
         "eye-corners": None if corners is None else ((corners[0],), (corners[1],)),
     }
     if name not in sets:
-        raise VestigeError(f"--normaliser {name}: {choice(name, NORMALISERS)}")
+        raise VestigeError(f"{spelled('normaliser', name)}: {choice(name, NORMALISERS)}")
     eyes = sets[name]
     if eyes is None:
-        raise VestigeError(f"--normaliser {name}: markup {markup.name!r} does not say which points that takes; use box")
+        raise VestigeError(
+            f"{spelled('normaliser', name)}: markup {markup.name!r} does not say which points that takes; use box"
+        )
     seen = visible[:, list(eyes[0] + eyes[1])].all(axis=1)
     distance = eye_distance(points, eyes)
     return np.where(seen & (distance > 0), distance, np.nan)

@@ -17,6 +17,7 @@ from vestige.probes.engine.predict import Prediction, VectorPrediction
 from vestige.probes.engine.record import Predictor, check_weights, load_predictor, reader_of
 from vestige.results import Results, Row
 from vestige.run import Run
+from vestige.spelling import either, spelled
 
 BATCH = 32
 """Pictures that are held at a time."""
@@ -112,8 +113,9 @@ def lacks_box(run: Run, predictor: Predictor, examples: Sequence[Example]) -> st
         return ""
     words = _ENCLOSED.get(predictor.markup, "of the object, as tight as those that the run was trained on")
     lacking = (
-        f"has no box, and {run.folder} was trained on boxes: give the box {words} with --box X0,Y0,X1,Y1 or --boxes "
-        "FILE, or add --whole-picture where it fills the picture"
+        f"has no box, and {run.folder} was trained on boxes: give the box {words} "
+        f"{either('with --box X0,Y0,X1,Y1 or --boxes FILE', 'as box of the Example')}, or add {spelled('whole', True)} "
+        "where it fills the picture"
     )
     if examples and all(example.box is None for example in examples):
         raise VestigeError(f"{_name(examples[0])}: {lacking}")

@@ -20,6 +20,7 @@ from vestige.picture_files import is_drawn
 from vestige.probes.engine.predict import Prediction
 from vestige.probes.engine.predict_run import Predicted, describe_run
 from vestige.results import now
+from vestige.spelling import either, spelled
 from vestige.version import __version__
 
 FILE = "predictions.json"
@@ -90,9 +91,9 @@ def check_prediction_folder(folder: Path, *, overwrite: bool = False) -> None:
             not write.
     """
     if not str(folder).strip() or (not folder.name and not folder.is_dir()):
-        raise VestigeError("-o: expected the name of a folder")
+        raise VestigeError(f"{spelled('folder')}: expected the name of a folder")
     if folder.exists() and not folder.is_dir():
-        raise VestigeError(f"{folder}: is no folder; choose another -o")
+        raise VestigeError(f"{folder}: is no folder; choose another {spelled('folder')}")
     refuse_existing(folder / FILE, overwrite=overwrite)
     _drawn_before(folder)
 
@@ -102,7 +103,7 @@ def _drawn_before(folder: Path) -> list[str]:
     path = folder / FILE
     if not path.is_file():
         return []
-    foreign = VestigeError(f"{path}: is no file that vestige predict wrote; choose another -o")
+    foreign = VestigeError(f"{path}: is no file that vestige predict wrote; choose another {spelled('folder')}")
     try:
         earlier = read_json(path, _Earlier, what="predictions")
     except VestigeError as error:
@@ -213,7 +214,9 @@ def _coco(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
     """COCO's document: keypoints are 0-based pixel indices there, so 0.5 is taken off; boxes are ``x, y, w, h``."""
     found = [each for each in predicted.predictions if isinstance(each, Prediction) and each.looked.path is not None]
     if len(found) < len(predicted.predictions):
-        raise VestigeError("--format coco: holds points of pictures in files; leave it out for others")
+        raise VestigeError(
+            f"{either('--format coco', 'coco=True')}: holds points of pictures in files; leave it out for others"
+        )
     files = [Path(each.looked.name).resolve() for each in found]
     root = Path(os.path.commonpath([file.parent for file in files]) if files else ".")
     numbers = {file: number for number, file in enumerate(dict.fromkeys(files), start=1)}

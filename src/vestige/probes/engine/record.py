@@ -31,6 +31,7 @@ from vestige.probes.keypoints.probes import load_keypoint_probes
 from vestige.progress import Count
 from vestige.results import Results, Row, damaged, now
 from vestige.run import Run
+from vestige.spelling import spelled
 from vestige.version import __version__
 
 
@@ -274,7 +275,7 @@ def load_predictor(source: Run, category: str | None, *, look_back: bool = True)
         own = probes.of_class(category)
         return _point_predictor(probes.setup.of_class(own.points), own.methods[-1], look_back=look_back)
     if category is not None:
-        raise VestigeError(f"--class {category}: {source.folder} has no classes")
+        raise VestigeError(f"{spelled('category', category)}: {source.folder} has no classes")
     if task == "landmarks":
         setup, methods = load_methods(source.probe_folder)
         return _point_predictor(setup, methods[-1], look_back=look_back)

@@ -16,6 +16,7 @@ from vestige.markup import Markup, markup_from_json
 from vestige.probes.engine.options import LONGER_SIDE
 from vestige.probes.engine.point_methods import Method, Setup, load_methods, save_methods
 from vestige.probes.keypoints.classes import PointClass, class_markup
+from vestige.spelling import spelled
 
 _FILE = "keypoints.json"
 
@@ -75,9 +76,11 @@ class KeypointProbes:
         if name is None and len(names) == 1:
             return self.classes[0]
         if name is None:
-            raise VestigeError(f"--class is not given: the run has regressors for {', '.join(names)}; name one")
+            raise VestigeError(
+                f"{spelled('category')} is not given: the run has regressors for {', '.join(names)}; name one"
+            )
         if name not in names:
-            raise VestigeError(f"--class {name}: the run has no regressors for it; {choice(name, names)}")
+            raise VestigeError(f"{spelled('category', name)}: the run has no regressors for it; {choice(name, names)}")
         return self.classes[names.index(name)]
 
 

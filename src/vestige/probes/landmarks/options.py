@@ -8,6 +8,7 @@ from vestige.bounds import FACE_MARGIN
 from vestige.errors import VestigeError, choice
 from vestige.options import option
 from vestige.probes.engine.options import NORMALISERS, PointOptions, box_margin_option
+from vestige.spelling import spelled
 
 
 def normaliser_option() -> str | None:
@@ -35,4 +36,4 @@ class LandmarkOptions(PointOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.normaliser not in (None, *NORMALISERS):
-            raise VestigeError(f"--normaliser {self.normaliser}: {choice(str(self.normaliser), NORMALISERS)}")
+            raise VestigeError(f"{spelled('normaliser', self.normaliser)}: {choice(str(self.normaliser), NORMALISERS)}")

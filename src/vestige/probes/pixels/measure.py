@@ -20,6 +20,7 @@ from vestige.options import option
 from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.engine.views import Views, example_views, whole_views
 from vestige.probes.pixels.options import PixelOptions
+from vestige.spelling import spelled
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Pixelwise(PixelOptions, VectorTask[Numbers]):
         """Any picture will do; a box is asked for with ``crops``."""
         for example in examples:
             if self.crops and example.box is None:
-                raise VestigeError(f"{example.id}: has no box, which --crops needs; leave it out for whole pictures")
+                raise VestigeError(
+                    f"{example.id}: has no box, which {spelled('crops', True)} needs; leave it out for whole pictures"
+                )
 
     def train_views(self, examples: Sequence[Example]) -> Views:
         """The pictures, and their mirrored copies where asked for."""

@@ -23,6 +23,7 @@ from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.portrait.picture import ColoursPanel, MapsPanel, Panel, PointsPanel, ReadingsPanel, draw_portrait
 from vestige.probes.segmentation.measure import Segmentation
 from vestige.run import Run
+from vestige.spelling import spelled
 
 Readers = Callable[[Run], Reader]
 """A Reader that computes features as a run did."""
@@ -127,17 +128,17 @@ def read_portrait(
         VestigeError: where the photograph or a run cannot be read.
     """
     if not runs:
-        raise VestigeError("no run to make a portrait with: name at least one with --run")
+        raise VestigeError(f"no run to make a portrait with: name at least one, by {spelled('runs')}")
     tasks = [run.results().task for run in runs]
     if category is not None and "keypoints" not in tasks:
-        raise VestigeError(f"--class {category}: none of the runs has classes")
+        raise VestigeError(f"{spelled('category', category)}: none of the runs has classes")
     predictors = [
         load_predictor(run, category if task == "keypoints" else None, look_back=False)
         for run, task in zip(runs, tasks, strict=True)
     ]
     example = Example(str(path), str(path), ImageFile(path), box)
     if box is not None:
-        check_box(box, picture_size(example.image), f"{path}: --box")
+        check_box(box, picture_size(example.image), f"{path}: {spelled('box')}")
     parts = []
     for run, task, predictor in zip(runs, tasks, predictors, strict=True):
         reader = readers(run)

@@ -9,6 +9,7 @@ from vestige import bounds as b
 from vestige.bounds import check_bounds
 from vestige.errors import VestigeError
 from vestige.options import option
+from vestige.spelling import spelled
 
 Targets = Literal["shares", "binary"]
 
@@ -39,4 +40,4 @@ class SegmentationOptions:
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.targets not in get_args(Targets):
-            raise VestigeError(f"--targets {self.targets}: expected {' or '.join(get_args(Targets))}")
+            raise VestigeError(f"{spelled('targets', self.targets)}: expected {' or '.join(get_args(Targets))}")
