@@ -20,7 +20,7 @@ def test_results_come_back_as_they_went(tmp_path):
     run.write_results(results())
     assert run.results() == results()
     document = json.loads(run.results_path.read_text())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert list(document["rows"][0]) == ["method", "metric", "subset", "value", "ci95", "n"]
     assert document["sweep"][0]["layer"] == "block7"
 
@@ -73,7 +73,7 @@ def test_an_unfinished_run_is_taken_up(tmp_path):
     assert not start_run(tmp_path / "run").examples_path.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 99}', '{"schema": 1, "rows": [{}], "sweep": []}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 99}', '{"schema": 2, "rows": [{}], "sweep": []}'])
 def test_damaged_results_are_named(tmp_path, text):
     path = tmp_path / "results.json"
     path.write_text(text)

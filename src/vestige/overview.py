@@ -11,9 +11,9 @@ from vestige.errors import VestigeError
 from vestige.pages import made_from, parts_of
 from vestige.report.ahead import SECOND_MAP, ahead
 from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening, Page, Prose, RowGroup, Section, Table
-from vestige.report.measured_run import label
 from vestige.report.page import save_page
 from vestige.report.provenance import edge_note
+from vestige.results import Results
 from vestige.run import Run
 from vestige.text import count, duration, listed, network_name
 
@@ -89,7 +89,7 @@ def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
     """The network's own number, under the task's name and metric; then what is ahead of it without training."""
     results = run.results()
     strong = [number for number in opening.numbers if number.tone == "strong"][:1]
-    before = [label(row.method.removesuffix(SECOND_MAP)) for row in ahead(results)]
+    before = [_label(results, row.method.removesuffix(SECOND_MAP)) for row in ahead(results)]
     others = [f"{n.label} {n.value}" for n in opening.numbers if any(n.label.startswith(name) for name in before)]
     task = f"{results.task}, {results.config.get('metric')}"
     said = f"{task}; ahead of it: {listed(others)}" if others else task
@@ -112,3 +112,7 @@ def _section(run: Run, opening: Opening, pictures: Sequence[Block], folder: Path
         run.name,
         (Prose(f"{opening.headline} {opening.detail}"), table, *pictures, link),
     )
+
+
+def _label(results: Results, method: str) -> str:
+    return results.methods[method].label if method in results.methods else method

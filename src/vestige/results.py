@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 from vestige.documents import Count, Json, check_json, read_json
 from vestige.errors import VestigeError
+from vestige.methods import Method, describe_methods
+from vestige.metrics import Metric, describe_metrics
 from vestige.spelling import spelled
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Results:
             keep together), skipped.
         backbone: spec, weights_sha256, layer, readout, dim.
         ridge: alphas, at_boundary, form.
+        metrics: what each metric of the rows is.
+        methods: what each method of the rows is, in the order of tables.
         rows: exactly one per (method, metric, subset), at the layer chosen on training folds.
         sweep: every other measurement.
         created: local time in ISO format.
@@ -77,6 +81,8 @@ class Results:
     seconds: float = 0.0
     vestige: str = ""
     notes: tuple[str, ...] = field(default=())
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    methods: Mapping[str, Method] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[tuple[str, str, str]] = set()
@@ -97,9 +103,15 @@ class Results:
                 return row
         raise KeyError((method, metric, subset))
 
-    def methods(self) -> tuple[str, ...]:
-        """The methods in the order of their rows."""
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The names of the methods in the order of their rows."""
         return tuple(dict.fromkeys(row.method for row in self.rows))
+
+    @property
+    def metric(self) -> Metric | None:
+        """What the main metric is; None of a run that has none."""
+        return self.metrics.get(str(self.config.get("metric")))
 
     def to_json(self) -> dict[str, Any]:
         """The document in the order that a reader wants."""
@@ -113,6 +125,8 @@ class Results:
             "data": dict(self.data),
             "backbone": dict(self.backbone),
             "ridge": dict(self.ridge),
+            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
+            "methods": {name: asdict(method) for name, method in self.methods.items()},
             "notes": list(self.notes),
             "rows": [row.to_json() for row in self.rows],
             "sweep": [row.to_json() for row in self.sweep],
@@ -199,6 +213,22 @@ def mend() -> str:
 def damaged(path: Path, why: object) -> VestigeError:
     """The error about a file of a run that holds something else than its page, or its probe, needs."""
     return VestigeError(f"{path}: is damaged: {why}; {mend()}")
+
+
+def described(
+    rows: Iterable[Row], metrics: Mapping[str, Metric], methods: Mapping[str, Method] | Callable[[str], Method]
+) -> tuple[dict[str, Metric], dict[str, Method]]:
+    """What the metrics and the methods of rows are, as results keep it.
+
+    Args:
+        rows: of results and of their sweep.
+        metrics: the task's, as :func:`vestige.metrics.describe_metrics` takes them.
+        methods: likewise, as :func:`vestige.methods.describe_methods`.
+    """
+    rows = list(rows)
+    return describe_metrics((row.metric for row in rows), metrics), describe_methods(
+        (row.method for row in rows), methods
+    )
 
 
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:

@@ -27,6 +27,7 @@ from vestige.intervals import (
     seed_spread,
     widened,
 )
+from vestige.metrics import Metric
 from vestige.results import Row
 
 FEW_GROUPS = 20
@@ -55,6 +56,13 @@ def rows_of(method: str, several: Sequence[Values], bootstrap: Bootstrap) -> tup
             ci95 = widened(bootstrap.interval_of_mean(shares), value, spread)
             rows.append(Row(method, metric, subset, value, ci95, int(known.sum())))
     return tuple(rows)
+
+
+PCK_METRICS: Mapping[str, Metric] = {
+    "pck@*": Metric("PCK at {}", shown="percent"),
+    "pck_image@*": Metric("PCK at {} over images", shown="percent", paper=False),
+}
+"""What is measured of keypoints."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def run(vestige, tmp_path_factory):
 def test_results_hold_every_method_at_every_alpha(run):
     results = read_results(run / "results.json")
     assert results.task == "align"
-    assert results.methods() == METHODS
+    assert results.measured == METHODS
     for method in METHODS:
         values = [results.row(method, f"pck@{alpha}").value for alpha in (0.025, 0.05, 0.1)]
         assert values == sorted(values)
@@ -92,7 +92,7 @@ def test_one_layer_and_one_beta_need_no_trial(vestige, tmp_path):
     options = ["--layer", "block12", "--beta", 0.02, "--no-sift", "--neighbours", 2]
     vestige("correspond", "align", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
     results = read_results(tmp_path / "run" / "results.json")
-    assert results.methods() == ("mean", "nearest-neighbour", "unaligned", "flow:block12")
+    assert results.measured == ("mean", "nearest-neighbour", "unaligned", "flow:block12")
     assert not any(row.metric.startswith("train_") for row in results.sweep)
 
 

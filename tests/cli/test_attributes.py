@@ -33,7 +33,7 @@ def test_rows_and_sweep(run):
     results = read_results(run / "results.json")
     assert results.task == "attributes"
     assert results.config["metric"] == "skill"
-    assert results.methods() == ("mean", "rgb", "untrained", "ridge")
+    assert results.measured == ("mean", "rgb", "untrained", "ridge")
     measured = {(row.metric, row.subset) for row in results.rows if row.method == "ridge"}
     assert measured == {("skill", "all"), ("auc", "all"), ("auc", "glasses"), ("r2", "all"), ("r2", "yaw")}
     assert results.row("mean", "auc").value == 0.5

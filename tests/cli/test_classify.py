@@ -21,7 +21,7 @@ def run(vestige, tmp_path_factory):
 def test_results_hold_every_feature_and_what_was_tried(run):
     results = read_results(run / "results.json")
     assert results.task == "classify"
-    assert results.methods() == METHODS
+    assert results.measured == METHODS
     tried = {}
     for row in results.sweep:
         if row.metric == "cv_accuracy":
@@ -70,7 +70,7 @@ def test_one_c_needs_no_trial(vestige, tmp_path):
     options = ["--layer", "block4", "-C", 1e-3, "--no-sift"]
     vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
     results = read_results(tmp_path / "run" / "results.json")
-    assert results.methods() == ("majority", "cell:block4")
+    assert results.measured == ("majority", "cell:block4")
     assert not any(row.metric.startswith("cv_") for row in results.sweep)
 
 

@@ -24,14 +24,14 @@ def test_a_run_has_the_papers_rows_with_and_without_prior(run):
     results = read_results(output / "results.json")
     kinds = ("block1", "block2", "sift")
     ends = ("", "+prior", "+prior-cv")
-    assert set(results.methods()) == {
+    assert set(results.measured) == {
         "mean",
         "nearest-neighbour",
         *(f"detect:{kind}{end}" for kind in kinds for end in ends),
     }
     assert results.task == "detect"
     assert results.config["chosen"] in ("block1", "block2")
-    for method in results.methods():
+    for method in results.measured:
         row = results.row(method, "pck@0.1")
         assert row.ci95[0] <= row.value <= row.ci95[1]
         assert method in out
@@ -67,7 +67,7 @@ def test_several_classes_without_sift(vestige, tmp_path):
     rows = {row.subset for row in results.rows if (row.method, row.metric) == ("detect:block1+prior", "pck@0.1")}
     assert rows == {"all", *classes}
     assert results.config["kinds"]["block1"]["c"] == 0.1
-    assert not any(method.startswith("detect:sift") for method in results.methods())
+    assert not any(method.startswith("detect:sift") for method in results.measured)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_patches_leave_a_run(patches):
     results = read_results(output / "results.json")
     assert (results.task, results.config["metric"], results.config["ks"]) == ("patches", "mae@1", [1, 2])
     methods = [f"{method}:{layer}" for layer in ("block1", "block2") for method in ("neighbours", "uniform")]
-    assert list(results.methods()) == methods
+    assert list(results.measured) == methods
     for method in methods:
         assert {row.metric for row in results.rows if row.method == method} >= {"mae@1", "mae@2", "psnr@1", "psnr@2"}
         row = results.row(method, "mae@2")

@@ -23,7 +23,7 @@ def run(vestige, tmp_path_factory):
 
 def test_results_hold_both_averages_for_every_class(run):
     results = read_results(run / "results.json")
-    assert results.methods() == ("mean", "rgb", "untrained", "ridge")
+    assert results.measured == ("mean", "rgb", "untrained", "ridge")
     assert results.config["metric"] == "pck@0.1"
     classes = {example.category for example in open_dataset(TEST)}
     for metric in ("pck@0.1", "pck@0.2", "pck_image@0.1", "pck_image@0.2"):
@@ -83,7 +83,7 @@ def test_one_class_has_rows_for_its_parts_and_looks_back(vestige, tmp_path):
     test = ["--test", f"{data},n=10,seed=2"]
     vestige("probe", "keypoints", f"{data},n=30,seed=1", *test, *options, "-o", output)
     results = read_results(output / "results.json")
-    assert results.methods() == ("mean", "rgb", "ridge", "look-back")
+    assert results.measured == ("mean", "rgb", "ridge", "look-back")
     parts = {row.subset for row in results.rows if (row.method, row.metric) == ("ridge", "pck@0.1")}
     assert parts <= {"all", "car", *names}
     assert len(parts) > 5

@@ -54,13 +54,13 @@ def run(vestige, data):
 
 def test_results_hold_every_method_once(run):
     results = read_results(run / "results.json")
-    assert results.methods() == ("mean", "rgb", "untrained", "ridge", "look-back")
+    assert results.measured == ("mean", "rgb", "untrained", "ridge", "look-back")
     assert results.data["train"]["n"] == 60
     assert results.data["train"]["skipped"] == 1
     assert {row.subset for row in results.rows} == {
         *("all", "left jaw", "right jaw", "left eye and brow", "right eye and brow", "nose", "mouth")
     }
-    errors = {method: results.row(method, "nme_inter_ocular") for method in results.methods()}
+    errors = {method: results.row(method, "nme_inter_ocular") for method in results.measured}
     assert errors["ridge"].value < errors["mean"].value
     assert errors["ridge"].ci95[0] < errors["ridge"].value < errors["ridge"].ci95[1]
     assert {(row.layer, row.method) for row in results.sweep} == {

@@ -30,7 +30,7 @@ def run(vestige, tmp_path_factory):
 def test_rows_and_sweep(run):
     results = read_results(run / "results.json")
     assert results.task == "pixels"
-    assert results.methods() == ("mean", "rgb", "untrained", "ridge")
+    assert results.measured == ("mean", "rgb", "untrained", "ridge")
     assert {row.metric for row in results.rows} == {"mae", "psnr", "ssim"}
     assert results.row("ridge", "mae").value < results.row("mean", "mae").value
     swept = {(row.method, row.layer) for row in results.sweep if row.metric == "mae"}

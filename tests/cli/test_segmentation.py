@@ -30,7 +30,7 @@ def run(vestige, tmp_path_factory):
 def test_rows_and_sweep(run):
     results = read_results(run / "results.json")
     assert results.task == "segmentation"
-    assert results.methods() == (*METHODS, *ABLATION)
+    assert results.measured == (*METHODS, *ABLATION)
     classes = open_dataset(TEST).classes
     shown = {classes[k] for example in open_dataset(TEST) for k in np.unique(example.mask.read()) if k != VOID}
     for metric in ("miou", "pixel_ap"):
@@ -49,7 +49,7 @@ def test_paired_differences_are_from_the_full_method(run):
     results, examples = read_results(run / "results.json"), Run(run).examples()
     full = results.row("ridge+M", "miou").value
     assert {row.method for row in results.rows if row.metric == "miou_difference"} == {
-        method for method in results.methods() if method != "ridge+M"
+        method for method in results.measured if method != "ridge+M"
     }
     weights = np.random.default_rng(0).multinomial(16, np.full(16, 1 / 16), size=2000)
     for method in ("mean", "ridge-unaugmented"):
@@ -100,7 +100,7 @@ def test_predict_draws_the_map_and_tells_the_shares(vestige, run, tmp_path):
 def test_without_copies_there_is_no_ablation(vestige, tmp_path):
     options = ["--layer", "block10", "--grid", 4, "--augment", 1, "--untrained", 0, "-o", tmp_path / "run"]
     vestige("probe", "segmentation", TRAIN, "--test", TEST, *options)
-    assert read_results(tmp_path / "run" / "results.json").methods() == ("mean", "rgb", "rgb+M", "ridge", "ridge+M")
+    assert read_results(tmp_path / "run" / "results.json").measured == ("mean", "rgb", "rgb+M", "ridge", "ridge+M")
 
 
 def test_mistakes(vestige, run, tmp_path):

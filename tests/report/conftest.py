@@ -15,7 +15,9 @@ from vestige.intervals import Bootstrap
 from vestige.markup import shipped_markup
 from vestige.pages import write_figures, write_report
 from vestige.probes.compare.comparison import Baseline, Comparison, Entry, Skipped
-from vestige.results import Results, Row
+from vestige.probes.engine.point_scores import METHODS as KNOWN
+from vestige.probes.engine.point_scores import METRICS
+from vestige.results import Results, Row, described
 from vestige.run import Run, start_run
 
 METHODS = {"mean": 0.25, "rgb": 0.147, "untrained": 0.131, "ridge": 0.078, "look-back": 0.056}
@@ -202,7 +204,8 @@ def make_landmark_run(
         "seconds": 754.2,
         "vestige": "0.1.0",
     }
-    results = Results(**{**fields, **changes})
+    metrics, methods_ = described((*fields["rows"], *fields["sweep"]), METRICS, KNOWN)
+    results = Results(**{**fields, "metrics": metrics, "methods": methods_, **changes})
     run.write_config(results.config)
     run.write_examples(arrays)
     run.write_results(results)

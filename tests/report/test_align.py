@@ -1,14 +1,17 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vestige.correspondence.align.page import difference_table, pck_tables
 from vestige.correspondence.align.run import read_align_run
+from vestige.correspondence.record import METRICS as RUN_METRICS
+from vestige.correspondence.record import flow_methods
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.report.style import LIGHT
-from vestige.results import Results, Row
+from vestige.results import Results, Row, described
 from vestige.run import start_run
 
 METHODS = {
@@ -80,7 +83,10 @@ def make_run(folder, classes=("bird", "cat"), shown=3, beside=()):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "near, far"}
-    run.write_results(Results("align", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    known = flow_methods(SimpleNamespace(chosen=config["chosen"], betas=config["beta"]))
+    metrics, methods = described((*rows, *sweep), RUN_METRICS, known)
+    results = Results("align", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods)
+    run.write_results(results)
     return run
 
 

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,11 +7,13 @@ import pytest
 from vestige.correspondence.classify.charts import confusion, peak_methods, peak_types
 from vestige.correspondence.classify.page import accuracy_tables, difference_table
 from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.record import METRICS as RUN_METRICS
+from vestige.correspondence.record import naming_methods
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.page import figure_png
-from vestige.results import Results, Row
+from vestige.results import Results, Row, described
 from vestige.run import start_run
 
 METHODS = {"majority": 0.1, "cell:near": 0.5, "cell:far": 0.6, "sift:10": 0.3, "sift:20": 0.4}
@@ -65,7 +68,11 @@ def make_run(folder, classes=("bird",), n=60, sift=True, peaks=True):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "near, far", "readout": "cells"}
-    run.write_results(Results("classify", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    metrics, methods = described((*rows, *sweep), RUN_METRICS, naming_methods(SimpleNamespace(cs=config["c"])))
+    results = Results(
+        "classify", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods
+    )
+    run.write_results(results)
     return run
 
 

@@ -1,15 +1,18 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vestige.correspondence.detect.page import detect_parts, pck_tables
 from vestige.correspondence.detect.run import read_detect_run
+from vestige.correspondence.record import METRICS as RUN_METRICS
+from vestige.correspondence.record import detector_methods
 from vestige.errors import VestigeError
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.blocks import Gallery
 from vestige.report.page import figure_png
-from vestige.results import Results, Row
+from vestige.results import Results, Row, described
 from vestige.run import start_run
 
 KEYPOINTS = ("bird/eye", "bird/tail", "cat/ear", "cat/nose")
@@ -66,7 +69,10 @@ def make_run(folder, classes=("bird", "cat"), kinds=KINDS, n=20):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "block7", "readout": "cells, 3 x 3"}
-    run.write_results(Results("detect", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    known = detector_methods(SimpleNamespace(kinds=config["kinds"], chosen=config["chosen"]))
+    metrics, methods = described((*rows, *sweep), RUN_METRICS, known)
+    results = Results("detect", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods)
+    run.write_results(results)
     return run
 
 

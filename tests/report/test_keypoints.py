@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from vestige.pages import write_figures, write_report
+from vestige.probes.engine.point_scores import METHODS
 from vestige.probes.keypoints.page import draw_class_curves, pck_curve, pck_tables
 from vestige.report.point_run import read_point_run
 from vestige.report.style import LIGHT
-from vestige.results import Results, Row
+from vestige.results import Results, Row, described
 from vestige.run import start_run
+from vestige.scores import PCK_METRICS
 
 NAMES = ("bird/eye", "bird/tail", "cat/ear", "cat/nose")
 COLUMNS = {"bird": [0, 1], "cat": [2, 3]}
@@ -56,7 +58,11 @@ def make_run(folder, n=24, classes=("bird", "cat")):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "a", "readout": "flat", "dim": 10}
-    run.write_results(Results("keypoints", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    metrics, methods = described((*rows, *sweep), PCK_METRICS, METHODS)
+    results = Results(
+        "keypoints", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods
+    )
+    run.write_results(results)
     return run
 
 

@@ -30,7 +30,7 @@ def test_every_run_has_its_numbers_its_pictures_and_the_way_to_its_report(report
     first, second = (section.blocks for section in page.sections)
     assert any(isinstance(block, Gallery) for block in first)
     (table,) = (block for block in first if isinstance(block, Table))
-    assert len(table.columns) == len(landmarks.results().methods()) + 1
+    assert len(table.columns) == len(landmarks.results().measured) + 1
     link = second[-1]
     assert isinstance(link, Link)
     assert link.address == "sounds/report.html"

@@ -6,10 +6,11 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.probes.segmentation.class_maps import VOID_COLOUR, coloured, mapped_photograph
+from vestige.probes.segmentation.measure import Segmentation
 from vestige.probes.segmentation.page import accuracy_table, class_table, difference_table, segmentation_parts
 from vestige.probes.segmentation.pictures import PANEL, response_top, tile
 from vestige.probes.segmentation.run import read_segmentation_run
-from vestige.results import Results, Row
+from vestige.results import Results, Row, described
 from vestige.run import start_run
 
 GRID = 6
@@ -55,7 +56,11 @@ def make_run(folder, names=("sky", "cow", "car"), n=8):
     run.write_examples(arrays)
     data = {role: {"spec": f"x:DIR,{role}", "fingerprint": role, "n": n, "skipped": 0} for role in ("train", "test")}
     backbone = {"spec": "efficientnet_lite0", "layer": "a", "readout": "flat", "dim": 10}
-    run.write_results(Results("segmentation", config, data, backbone, {}, tuple(rows), tuple(sweep)))
+    metrics, methods = described((*rows, *sweep), Segmentation.metrics, Segmentation.known_methods)
+    results = Results(
+        "segmentation", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods
+    )
+    run.write_results(results)
     return run
 
 

@@ -35,9 +35,9 @@ def test_spread_is_the_least_squares_answer() -> None:
 
 def chart(theme):
     figure, (ax,) = panels(1, 2.0)
-    ax.plot([0, 1], [0, 1], color=theme.method("ridge"))
+    ax.plot([0, 1], [0, 1], color=theme.colour("blue"))
     ax.set(xlim=(0, 1), ylim=(0, 1))
-    label_right(ax, [(1.0, 1.0, "Ridge", theme.method("ridge")), (1.0, 0.99, "Other", theme.ink)])
+    label_right(ax, [(1.0, 1.0, "Ridge", theme.colour("blue")), (1.0, 0.99, "Other", theme.ink)])
     return figure
 
 
@@ -72,7 +72,7 @@ def test_contrast_of_every_ink_on_its_paper() -> None:
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
     for theme in (LIGHT, DARK):
-        for least, colours in ((4.5, (theme.ink, theme.muted)), (3.0, (*theme.methods.values(), *theme.accents))):
+        for least, colours in ((4.5, (theme.ink, theme.muted)), (3.0, (*theme.palette.values(),))):
             for colour in colours:
                 low, high = sorted((luminance(colour), luminance(theme.paper)))
                 assert (high + 0.05) / (low + 0.05) >= least, (theme.name, colour)

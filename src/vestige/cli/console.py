@@ -114,7 +114,7 @@ def print_results(results: Results, metric: str) -> None:
 def _columns(results: Results, metric: str) -> list[list[str]]:
     """The columns of the table of methods, each its heading and its cells."""
     overall = {(row.method, row.metric): row for row in results.rows if row.subset == "all"}
-    main = [row for method in results.methods() if (row := overall.get((method, metric))) is not None]
+    main = [row for method in results.measured if (row := overall.get((method, metric))) is not None]
     metrics = dict.fromkeys(row.metric for row in results.rows if row.subset == "all")
     columns = [
         ["method", *(row.method for row in main)],

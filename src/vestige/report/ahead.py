@@ -16,12 +16,10 @@ WITHOUT_TRAINING = {
 SECOND_MAP = "+M"
 """Ends the names of methods with a second map, which are compared with one another only."""
 
-_ERRORS = ("nme_", "mae")
-
 
 def own_method(results: Results) -> str:
     """The network's method that stands against those without training: all its maps, but no look-back."""
-    return next((method for method in (f"ridge{SECOND_MAP}", "ridge") if method in results.methods()), "ridge")
+    return next((method for method in (f"ridge{SECOND_MAP}", "ridge") if method in results.measured), "ridge")
 
 
 def rivals(results: Results) -> tuple[str, ...]:
@@ -34,10 +32,10 @@ def ahead(results: Results) -> tuple[Row, ...]:
     """The main metric of the rivals that are better than the network, over all test examples."""
     metric = str(results.config.get("metric"))
     found = {row.method: row for row in results.rows if (row.metric, row.subset) == (metric, "all")}
-    own = found.get(own_method(results))
-    if own is None:
+    own, main = found.get(own_method(results)), results.metric
+    if own is None or main is None or main.lower_is_better is None:
         return ()
-    sign = -1.0 if metric.startswith(_ERRORS) else 1.0
+    sign = main.sign
     rows = (found[method] for method in rivals(results) if method in found)
     return tuple(row for row in rows if sign * row.value > sign * own.value)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from vestige.intervals import Floats
 from vestige.report.measured_run import MeasuredRun
-from vestige.report.style import DASHES, Theme, decimal_axis, label_right, panels
+from vestige.report.style import Theme, decimal_axis, label_right, panels
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _layer_line(
     ax: Axes, run: MeasuredRun, line: LayerLine, lines: Sequence[LayerLine], theme: Theme
 ) -> tuple[float, float, str, str] | None:
     known = np.flatnonzero(np.isfinite(line.values))
-    colour = theme.method(line.method)
+    colour = run.colour(line.method, theme)
     values = line.values[known]
     if line.seed is not None:
         if line.metric == run.metric:
@@ -128,8 +128,8 @@ def _untrained_means(
         stack = np.stack(seeds)
         known = np.flatnonzero(np.isfinite(stack).any(axis=0))
         means = np.nanmean(stack[:, known], axis=0)
-        colour = theme.method("untrained")
-        ax.plot(known, means, color=colour, linestyle=DASHES["untrained"], marker="^", markersize=4.5)
+        colour = run.colour("untrained", theme)
+        ax.plot(known, means, color=colour, linestyle=run.dashes("untrained"), marker="^", markersize=4.5)
         name = f"Untrained, {len(seeds)} seeds" if len(seeds) > 1 else "Untrained"
         ends.append((float(known[-1]), float(means[-1]), name, colour))
     return ends
@@ -141,8 +141,10 @@ def _levels(ax: Axes, run: MeasuredRun, theme: Theme) -> list[tuple[float, float
     for method in ("mean", "rgb"):
         row = run.find(method)
         if row is not None:
-            ax.axhline(row.value, color=theme.method(method), linewidth=1.1, linestyle=DASHES[method], zorder=0)
-            ends.append((ax.get_xlim()[1], row.value, run.label(method), theme.method(method)))
+            ax.axhline(
+                row.value, color=run.colour(method, theme), linewidth=1.1, linestyle=run.dashes(method), zorder=0
+            )
+            ends.append((ax.get_xlim()[1], row.value, run.label(method), run.colour(method, theme)))
     return ends
 
 

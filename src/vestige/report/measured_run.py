@@ -14,24 +14,10 @@ from numpy.typing import NDArray
 from vestige.arrays import check_arrays
 from vestige.documents import check_json
 from vestige.intervals import Bootstrap, Difference, Floats, mean_known, paired_difference, seed_spread
+from vestige.methods import Method
 from vestige.report.style import DASHES, Theme
 from vestige.results import Results, Row, damaged, mend
 from vestige.run import Run
-
-LABELS = {
-    "mean": "Mean shape",
-    "rgb": "Pixels (RGB)",
-    "untrained": "Untrained network",
-    "ridge": "Network + ridge",
-    "look-back": "Network + look-back",
-    "look-back-2": "Network + look-back, twice",
-}
-"""The methods as a reader meets them; the order is that of the tables."""
-
-
-def label(method: str) -> str:
-    """A method's name for readers."""
-    return LABELS.get(method, method)
 
 
 @dataclass(frozen=True)
@@ -61,17 +47,21 @@ class MeasuredRun:
         """Where the main metric's axis begins."""
         return 0.0
 
+    def method(self, name: str) -> Method:
+        """What a method is."""
+        return self.results.methods.get(name, Method(name))
+
     def label(self, method: str) -> str:
         """A method's name for readers."""
-        return label(method)
+        return self.method(method).label
 
     def colour(self, method: str, theme: Theme) -> str:
         """A method's colour."""
-        return theme.method(method)
+        return theme.colour(self.method(method).colour)
 
     def dashes(self, method: str) -> Any:
         """A method's line style."""
-        return DASHES.get(method, "-")
+        return DASHES[self.method(method).dash]
 
     @property
     def errors(self) -> Mapping[str, Floats]:
@@ -88,8 +78,8 @@ class MeasuredRun:
     def methods(self) -> tuple[str, ...]:
         """The measured methods, in the tables' order."""
         found = [row.method for row in self.results.rows if row.metric == self.metric and row.subset == "all"]
-        known = [method for method in LABELS if method in found]
-        return (*known, *(method for method in found if method not in LABELS))
+        known = [method for method in self.results.methods if method in found]
+        return (*known, *(method for method in found if method not in self.results.methods))
 
     @property
     def best(self) -> str:

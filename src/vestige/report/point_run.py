@@ -18,15 +18,6 @@ from vestige.report.measured_run import MeasuredRun, check_whole, groups_kept
 from vestige.results import Results
 from vestige.run import Run
 
-METRICS = {
-    "nme_inter_ocular": "the inter-ocular distance",
-    "nme_inter_pupil": "the inter-pupil distance",
-    "nme_eye_corners": "the distance of the outer eye corners",
-    "nme_box": "the size of the face box",
-    "nme_longer_side": "the longer side of the box",
-}
-"""What an error is a share of, by metric."""
-
 
 @dataclass(frozen=True)
 class PointExamples:
@@ -67,12 +58,14 @@ class PointRun(MeasuredRun):
     @property
     def unit(self) -> str:
         """What the main metric's errors are a share of."""
-        return METRICS.get(self.metric, self.metric)
+        known = self.results.metric
+        return known.unit if known and known.unit else self.metric
 
     @property
     def axis(self) -> str:
         """The main metric, as an axis is labelled."""
-        return f"error / {self.unit}" if self.metric in METRICS else self.metric
+        known = self.results.metric
+        return f"{known.label} / {known.unit}" if known and known.unit and known.lower_is_better else self.metric
 
     @property
     def n_points(self) -> int:

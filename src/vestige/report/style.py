@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from vestige.methods import ACCENTS
 from vestige.picture_files import MARK
 
 PAGE_WIDTH = 10.0
@@ -26,19 +27,23 @@ _SVG_FONTS = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, DejaVu 
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one rendition. ``accents`` tell series apart that have no colour of their own."""
+    """The colours of one rendition: ``palette`` by name, of which :data:`vestige.methods.ACCENTS` tell series apart."""
 
     name: str
     paper: str
     ink: str
     muted: str
     faint: str
-    methods: dict[str, str]
-    accents: tuple[str, ...]
+    palette: dict[str, str]
 
-    def method(self, name: str) -> str:
-        """The colour of a method; muted where it has none of its own."""
-        return self.methods.get(name, self.muted)
+    def colour(self, name: str) -> str:
+        """A colour of the palette; muted where it has none of the name."""
+        return self.palette.get(name, self.muted)
+
+    @property
+    def accents(self) -> tuple[str, ...]:
+        """The colours that tell series apart."""
+        return tuple(self.palette[name] for name in ACCENTS)
 
 
 LIGHT = Theme(
@@ -47,15 +52,18 @@ LIGHT = Theme(
     ink="#1c2126",
     muted="#66707a",
     faint="#dfe3e7",
-    methods={
-        "mean": "#8b949d",
-        "rgb": "#a0782c",
-        "untrained": "#7c93b8",
-        "ridge": "#1f5fae",
-        "look-back": "#c2410c",
-        "look-back-2": "#86198f",
+    palette={
+        "grey": "#8b949d",
+        "slate": "#7c93b8",
+        "blue": "#1f5fae",
+        "orange": "#c2410c",
+        "green": "#2e7d5b",
+        "purple": "#86198f",
+        "ochre": "#a0782c",
+        "teal": "#0e7490",
+        "crimson": "#9f1239",
+        "stone": "#4d5761",
     },
-    accents=("#1f5fae", "#c2410c", "#2e7d5b", "#86198f", "#a0782c", "#0e7490", "#9f1239", "#4d5761"),
 )
 
 DARK = Theme(
@@ -64,21 +72,27 @@ DARK = Theme(
     ink="#e8ebee",
     muted="#9aa4ae",
     faint="#343a41",
-    methods={
-        "mean": "#8b949d",
-        "rgb": "#cfa75a",
-        "untrained": "#8aa3c9",
-        "ridge": "#6cabf5",
-        "look-back": "#fb8c5a",
-        "look-back-2": "#d98ae0",
+    palette={
+        "grey": "#8b949d",
+        "slate": "#8aa3c9",
+        "blue": "#6cabf5",
+        "orange": "#fb8c5a",
+        "green": "#6fc79c",
+        "purple": "#d98ae0",
+        "ochre": "#cfa75a",
+        "teal": "#5cc3d6",
+        "crimson": "#f58aa4",
+        "stone": "#9aa4ae",
     },
-    accents=("#6cabf5", "#fb8c5a", "#6fc79c", "#d98ae0", "#cfa75a", "#5cc3d6", "#f58aa4", "#9aa4ae"),
 )
 
-DASHES: dict[str, Any] = {"mean": (0, (1, 1.6)), "rgb": (0, (5, 2)), "untrained": (0, (4, 1.6, 1, 1.6))}
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dotted": (0, (1, 1.6)),
+    "dashed": (0, (5, 2)),
+    "dashdot": (0, (4, 1.6, 1, 1.6)),
+}
 """Line styles, so that no series is told by its colour alone."""
-
-MARKERS = {"mean": "|", "rgb": "s", "untrained": "^", "ridge": "o", "look-back": "D", "look-back-2": "P"}
 
 
 @contextmanager

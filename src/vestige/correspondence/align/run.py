@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from vestige.report.instance_run import InstanceRun
 from vestige.report.measured_run import check_whole
 from vestige.report.point_run import read_point_run
-from vestige.report.style import DASHES, Theme
 from vestige.results import Row
 from vestige.run import Run
 
-LABELS = {
-    "mean": "Mean place",
-    "nearest-neighbour": "Nearest neighbour",
-    "unaligned": "Median, unaligned",
-    "flow:sift": "SIFT flow",
-}
-"""The methods that are always there, as a reader meets them."""
+PAPER_BETA = 0.003
 
-_COLOURS = {"mean": "mean", "nearest-neighbour": "rgb", "unaligned": "untrained", "flow:sift": "look-back"}
 _ARRAYS = {
     "ids": "text N",
     "boxes": "number N 4",
@@ -93,30 +85,10 @@ class AlignRun(InstanceRun):
         """A flow's row at a beta that it was measured at beside its own; None where it was not."""
         return self.swept(method, metric, f"beta={beta:g}" if subset == "all" else f"beta={beta:g} {subset}")
 
-    def label(self, method: str) -> str:
-        """A method's name for readers."""
-        if method.startswith("flow:sift-"):
-            return f"SIFT flow at {method.removeprefix('flow:sift-')}"
-        return LABELS.get(method) or f"{method.removeprefix('flow:')} flow"
-
     def beta(self, method: str) -> str:
         """``beta 0.003``; empty for what is no flow."""
         beta = self.results.config["beta"].get(method)
         return "" if beta is None else f"beta {beta:g}"
-
-    def colour(self, method: str, theme: Theme) -> str:
-        """A method's colour."""
-        known = _COLOURS.get(method)
-        if known is not None:
-            return theme.method(known)
-        if method == self.chosen:
-            return theme.method("ridge")
-        others = [m for m in self.methods if m not in _COLOURS and m != self.chosen]
-        return theme.accents[2 + others.index(method) % (len(theme.accents) - 2)]
-
-    def dashes(self, method: str) -> Any:
-        """A method's line style."""
-        return DASHES.get(_COLOURS.get(method, ""), "-")
 
 
 def read_align_run(run: Run) -> AlignRun:

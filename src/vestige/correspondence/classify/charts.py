@@ -132,7 +132,7 @@ def _peak_panel(ax: Axes, offsets: NDArray[np.int8], theme: Theme) -> None:
     np.add.at(counts, (inside[:, 1] + REACH, inside[:, 0] + REACH), 1)
     edge = REACH + 0.5
     ax.imshow(counts, extent=(-edge, edge, edge, -edge), cmap=_map(theme), vmin=0, vmax=max(counts.max(), 1))
-    ax.plot([0], [0], "+", color=theme.methods["look-back"], markersize=9, markeredgewidth=1.4)
+    ax.plot([0], [0], "+", color=theme.colour("orange"), markersize=9, markeredgewidth=1.4)
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():

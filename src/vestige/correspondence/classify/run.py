@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from vestige.arrays import Arrays, check_arrays
 from vestige.intervals import Difference
 from vestige.report.measured_run import MeasuredRun, check_whole
-from vestige.report.style import Theme
 from vestige.results import Row, mend
 from vestige.run import Run
 
@@ -93,18 +92,6 @@ class ClassifyRun(MeasuredRun):
     def peaks(self) -> Mapping[str, NDArray[np.int8]]:
         """By method ``(m, 2)``: the offsets of the highest responses; empty where none were sought."""
         return {name.removeprefix("peak/"): array for name, array in self.arrays.items() if name.startswith("peak/")}
-
-    def label(self, method: str) -> str:
-        """A method's name for readers."""
-        kind, _, what = method.partition(":")
-        if kind == "sift":
-            return f"SIFT, radius {what} px"
-        return what if kind == "cell" else "Most frequent keypoint"
-
-    def colour(self, method: str, theme: Theme) -> str:
-        """A method's colour, of its place among those of its kind: later layers and larger radii take later ones."""
-        own = self.layers if method in self.layers else self.sifts
-        return theme.accents[own.index(method) % len(theme.accents)]
 
     @property
     def difference_from_sift(self) -> Difference | None:

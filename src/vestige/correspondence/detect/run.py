@@ -12,17 +12,12 @@ from vestige.intervals import Difference
 from vestige.report.instance_run import InstanceRun
 from vestige.report.measured_run import check_whole
 from vestige.report.point_run import read_point_run
-from vestige.report.style import DASHES, Theme
 from vestige.run import Run
 
 PRIOR, CHOSEN = "+prior", "+prior-cv"
 """How the methods with a prior end: with the given eta and sigma, and with those of training folds."""
 
-LABELS = {"mean": "Mean place", "nearest-neighbour": "Nearest neighbour", "detect:sift": "SIFT"}
-
-_ENDS = {CHOSEN: (" + prior, tuned", (0, (4, 1.6, 1, 1.6))), PRIOR: (" + prior", "-"), "": ("", (0, (4, 2)))}
 _ARRAYS = {"ids": "text N", "boxes": "number N 4", "classes": "text N"}
-_COLOURS = {"mean": "mean", "nearest-neighbour": "rgb"}
 
 
 class _Kind(TypedDict):
@@ -74,30 +69,6 @@ class DetectRun(InstanceRun):
         own = [f"detect:{kind}{end}" for kind in ("sift", self.layer) for end in ("", PRIOR)]
         return tuple(method for method in (*own, "nearest-neighbour") if method in self.methods)
 
-    def label(self, method: str) -> str:
-        """A method's name for readers."""
-        for end, (said, _) in _ENDS.items():
-            if end and method.endswith(end):
-                return self.label(method.removesuffix(end)) + said
-        return LABELS.get(method) or method.removeprefix("detect:")
-
-    def colour(self, method: str, theme: Theme) -> str:
-        """A method's colour: one for each kind of feature."""
-        known = _COLOURS.get(method)
-        if known is not None:
-            return theme.method(known)
-        kind = self._plain(method).removeprefix("detect:")
-        if kind in ("sift", self.layer):
-            return theme.method("look-back" if kind == "sift" else "ridge")
-        others = [name for name in self.kinds if name not in ("sift", self.layer)]
-        return theme.accents[2 + others.index(kind) % (len(theme.accents) - 2)]
-
-    def dashes(self, method: str) -> Any:
-        """A method's line style: one for each kind of prior."""
-        if method in _COLOURS:
-            return DASHES[_COLOURS[method]]
-        return next(dash for end, (_, dash) in _ENDS.items() if method.endswith(end))
-
     @cached_property
     def tried(self) -> Mapping[str, Mapping[tuple[float, float], float]]:
         """By kind of feature: PCK on training folds by (eta, sigma); eta 0 with sigma 0."""
@@ -115,9 +86,6 @@ class DetectRun(InstanceRun):
         named = [(r.method, r.metric.removeprefix(start)) for r in self.results.sweep if r.metric.startswith(start)]
         found = [(a, b, self.swept_difference(a, b)) for a, b in named]
         return [(a, b, difference) for a, b, difference in found if difference is not None]
-
-    def _plain(self, method: str) -> str:
-        return method.removesuffix(CHOSEN).removesuffix(PRIOR)
 
 
 def read_detect_run(run: Run) -> DetectRun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,12 +21,29 @@ from vestige.correspondence.search.retrieval import (
 )
 from vestige.departures import departures
 from vestige.example import Example
-from vestige.results import Results, now
+from vestige.methods import Method
+from vestige.metrics import Metric
+from vestige.results import Results, described, now
 from vestige.run import Run
 from vestige.version import __version__
 
 KEPT = 24
 """Pictures that are kept with what became of them, at even steps of all."""
+
+
+METRICS: Mapping[str, Metric] = {
+    "mae@*": Metric("mean absolute error with {} neighbours", lower_is_better=True, paper=False),
+    "psnr@*": Metric("PSNR with {} neighbours", "dB", paper=False),
+    "similarity@*": Metric("mean cosine of {} neighbours", paper=False),
+    "middle@*": Metric("contrast of the mean field's middle, {} neighbours", lower_is_better=None, paper=False),
+    "around@*": Metric("contrast of the mean field around it, {} neighbours", lower_is_better=None, paper=False),
+}
+"""What is measured of pictures put together again, and of mean fields."""
+
+
+def _method(name: str) -> Method:
+    what, _, layer = name.partition(":")
+    return Method(f"{what}, {layer}", trained=what == "neighbours")
 
 
 def record_patches(run: Run, found: PatchRun, command: Sequence[str] = ()) -> Results:
@@ -59,6 +76,8 @@ def _record(
     run: Run, task: str, found: PatchRun | FieldRun, config: dict[str, Any], arrays: Arrays, command: Sequence[str]
 ) -> Results:
     library = found.library
+    rows = found.rows()
+    metrics, methods = described(rows, METRICS, _method)
     results = Results(
         task=task,
         config={
@@ -77,11 +96,13 @@ def _record(
             "readout": "cells",
         },
         ridge={},
-        rows=found.rows(),
+        rows=rows,
         created=now(),
         seconds=round(library.seconds + found.seconds, 1),
         vestige=__version__,
-        notes=(*shortage_note(library), *place_notes(library), *departures(task, library.options, found.rows())),
+        notes=(*shortage_note(library), *place_notes(library), *departures(library.options, rows, metrics, methods)),
+        metrics=metrics,
+        methods=methods,
     )
     run.write_config(results.to_json()["config"])
     run.write_examples(arrays)

@@ -25,8 +25,8 @@ def draw_readings(ax: Axes, readings: Sequence[Reading], theme: Theme) -> None:
         ax.plot([0, 1], [k, k], color=theme.faint, linewidth=5, solid_capstyle="round", zorder=0)
         mean, value = reading.place(reading.mean), reading.place(reading.value)
         ax.plot([mean, mean], [k - 0.22, k + 0.22], color=theme.muted, linewidth=1.5)
-        ax.plot([mean, value], [k, k], color=theme.method("ridge"), linewidth=2)
-        ax.plot([value], [k], "o", color=theme.method("ridge"), markersize=7)
+        ax.plot([mean, value], [k, k], color=theme.colour("blue"), linewidth=2)
+        ax.plot([value], [k], "o", color=theme.colour("blue"), markersize=7)
         place = ax.get_yaxis_transform()  # x in axes, y in data
         ax.text(1.02, k, signed(reading.value, 2), transform=place, va="center", color=theme.ink)
     ax.set_yticks(range(n), [reading.label for reading in readings])

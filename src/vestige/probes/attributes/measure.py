@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, mean_known
+from vestige.metrics import Metric
 from vestige.options import option
 from vestige.probes.attributes.choice import Attribute, choose_attributes, lack_of, values_of
 from vestige.probes.attributes.options import LEAST
@@ -51,7 +52,11 @@ class Attributes(VectorTask[Floats]):
     crop: float = option(1.0, bounds=b.SHARE)
 
     name: ClassVar[str] = "attributes"
-    higher_is_better: ClassVar[bool] = True
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        SKILL: Metric("skill", paper=False),
+        "auc": Metric("AUC", paper=False),
+        "r2": Metric("R²", paper=False),
+    }
 
     def __post_init__(self) -> None:
         check_bounds(self)

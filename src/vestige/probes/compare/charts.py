@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from vestige.methods import PROBES
 from vestige.probes.compare.comparison import Comparison, Entry
 from vestige.report.style import Theme, decimal_axis, key_above, label_right, panels
 from vestige.spec import parse_backbone_spec
@@ -122,7 +123,7 @@ def _draw_lines(
                 ax.plot([entry.depth], [entry.value], "o", markersize=10, fillstyle="none", markeredgecolor=theme.ink)
         ends.append((x[-1], y[-1], line.name, line.colour))
     for baseline in comparison.baselines:
-        colour = theme.method(baseline.method)
+        colour = theme.colour(PROBES[baseline.method].colour if baseline.method in PROBES else "")
         ax.axhline(baseline.value, color=colour, linewidth=1.1, linestyle=(0, (1, 1.6)), zorder=0)
         ends.append((ax.get_xlim()[1], baseline.value, baseline.method, colour))
     return ends

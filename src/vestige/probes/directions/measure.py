@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from vestige.features.reader import Read, Reader, listened
 from vestige.features.store import Features
 from vestige.files import write_json
 from vestige.intervals import Bootstrap, Floats
+from vestige.methods import PROBES, Method
+from vestige.metrics import Metric
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.directions.effects import (
@@ -43,6 +45,14 @@ from vestige.spelling import spelled
 from vestige.text import count
 
 _FILE = "directions.json"
+
+
+METRICS: Mapping[str, Metric] = {
+    f"{name}{ending}": Metric(f"{name}{said}", "standard deviations", lower_is_better=None, paper=False)
+    for name in ("change", "leak")
+    for ending, said in (("", ""), ("_other_half", ", read by the other half"), ("_reencoded", ", encoded again"))
+}
+"""How much moving changes the reading of the attribute itself, and of others."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,16 @@ class DirectionProbe:
     def name(self) -> str:
         """Of the task, in results.json."""
         return "directions"
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What the task measures."""
+        return {**METRICS, **self.task.metrics, **Pixelwise.metrics}
+
+    @property
+    def known_methods(self) -> Mapping[str, Method]:
+        """How it may be read."""
+        return PROBES
 
     def config(self) -> dict[str, Any]:
         """What is read, and the metric that reports are about."""

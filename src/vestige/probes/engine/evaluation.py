@@ -14,7 +14,7 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop
 from vestige.intervals import Bootstrap, Floats
-from vestige.probes.engine.point_methods import Method, Setup
+from vestige.probes.engine.point_methods import PointMethod, Setup
 from vestige.probes.engine.point_scores import Truth, measure, truth_of
 from vestige.probes.engine.points import predict_points
 from vestige.probes.engine.views import Views, example_views
@@ -42,7 +42,9 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def evaluate_points(methods: Sequence[Method], setup: Setup, test: Sequence[Example], reader: Reader) -> Evaluation:
+def evaluate_points(
+    methods: Sequence[PointMethod], setup: Setup, test: Sequence[Example], reader: Reader
+) -> Evaluation:
     """Predict the test examples' points by every method and measure them.
 
     Methods of the same name (seeds) make one Row with their mean; their predictions are kept apart.

@@ -42,7 +42,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Method:
+class PointMethod:
     """A point model under its name in results.json.
 
     Attributes:
@@ -67,7 +67,7 @@ class Method:
         return _stem(self.name, self.seed)
 
 
-def save_methods(folder: Path, setup: Setup, methods: Sequence[Method]) -> None:
+def save_methods(folder: Path, setup: Setup, methods: Sequence[PointMethod]) -> None:
     """Write ``probe.json`` and a safetensors file per method; the JSON last, so that it is only there when all is."""
     described = []
     for method in methods:
@@ -121,7 +121,7 @@ class _Saved:
     methods: Annotated[tuple[_Method, ...], Meta(min_length=1)]
 
 
-def load_methods(folder: Path) -> tuple[Setup, tuple[Method, ...]]:
+def load_methods(folder: Path) -> tuple[Setup, tuple[PointMethod, ...]]:
     """The inverse of :func:`save_methods`.
 
     Raises:
@@ -137,7 +137,7 @@ def load_methods(folder: Path) -> tuple[Setup, tuple[Method, ...]]:
         raise VestigeError(f"{path}: cannot be read as a probe: {error}; run the probe again") from error
 
 
-def _load_method(folder: Path, entry: _Method, n_points: int) -> Method:
+def _load_method(folder: Path, entry: _Method, n_points: int) -> PointMethod:
     probes = load_probes(folder, _stem(entry.name, entry.seed), {key: asdict(p) for key, p in entry.probes.items()})
     looks = []
     for i, look in enumerate(entry.look_backs, start=1):
@@ -154,7 +154,7 @@ def _load_method(folder: Path, entry: _Method, n_points: int) -> Method:
         looks.append(LookBack(look.source, look.parts, look.points, np.array(look.margins, dtype=np.float64), own))
     if len(probes["base"].intercept) != 2 * n_points:
         raise ValueError(f"{entry.name} reads {len(probes['base'].intercept)} numbers for {n_points} points")
-    return Method(entry.name, PointModel(probes["base"], tuple(looks)), entry.seed)
+    return PointMethod(entry.name, PointModel(probes["base"], tuple(looks)), entry.seed)
 
 
 def _stem(name: str, seed: int | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,33 @@ from vestige.example import Example
 from vestige.geometry import Box, Points
 from vestige.intervals import Floats
 from vestige.markup import Markup
+from vestige.methods import MEAN, PROBES, Method
+from vestige.metrics import Metric
 from vestige.probes.engine.options import LONGER_SIDE, NORMALISERS
 from vestige.spelling import spelled
 
 CED_LIMITS = (0.08, 0.10)
 """Where the cumulative error curve is cut for its area and for the failure rate."""
+
+
+METRICS: Mapping[str, Metric] = {
+    "nme_inter_ocular": Metric("error", "the inter-ocular distance", lower_is_better=True),
+    "nme_inter_pupil": Metric("error", "the inter-pupil distance", lower_is_better=True),
+    "nme_eye_corners": Metric("error", "the distance of the outer eye corners", lower_is_better=True),
+    "nme_box": Metric("error", "the size of the face box", lower_is_better=True),
+    "nme_longer_side": Metric("error", "the longer side of the box", lower_is_better=True),
+    "auc@*": Metric("area under the curve of errors up to {}", paper=False),
+    "failure@*": Metric("share of errors above {}", lower_is_better=True, shown="percent", paper=False),
+}
+"""What is measured of landmarks."""
+
+METHODS: Mapping[str, Method] = {
+    **PROBES,
+    "mean": replace(MEAN, label="Mean shape"),
+    "look-back": Method("Network + look-back", "orange", marker="D"),
+    "look-back-2": Method("Network + look-back, twice", "purple", marker="P"),
+}
+"""How points are read."""
 
 
 @dataclass(frozen=True)

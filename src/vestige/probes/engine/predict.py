@@ -14,7 +14,7 @@ from vestige.features.reader import Reader
 from vestige.geometry import Box, Points, whole_picture
 from vestige.images import ImageFile, Pixels, draw_points, picture_size
 from vestige.probes.engine.evaluate_vectors import read_vectors
-from vestige.probes.engine.point_methods import Method, Setup
+from vestige.probes.engine.point_methods import PointMethod, Setup
 from vestige.probes.engine.points import predict_points
 from vestige.probes.engine.vector_methods import VectorMethod
 from vestige.probes.engine.vector_task import Numbers, VectorTask
@@ -117,7 +117,7 @@ class VectorPrediction:
         return self.task.picture(self.values, pixels)
 
 
-def predict_images(setup: Setup, method: Method, examples: Sequence[Example], reader: Reader) -> list[Prediction]:
+def predict_images(setup: Setup, method: PointMethod, examples: Sequence[Example], reader: Reader) -> list[Prediction]:
     """Read the points out of pictures by a method's last stage.
 
     Args:

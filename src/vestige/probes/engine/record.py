@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,18 +18,20 @@ from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader
 from vestige.manifest import files_in, update_manifest
+from vestige.methods import Method
+from vestige.metrics import Metric
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
 from vestige.probes.engine.evaluation import Evaluation, evaluate_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.linear import LinearProbe
-from vestige.probes.engine.point_methods import Method, Setup, load_methods
+from vestige.probes.engine.point_methods import PointMethod, Setup, load_methods
 from vestige.probes.engine.predict import Prediction, VectorPrediction, predict_images, predict_vectors
 from vestige.probes.engine.vector_methods import VectorMethod, load_vectors
 from vestige.probes.engine.vector_tasks import VECTOR_TASKS, open_vector_task
 from vestige.probes.keypoints.evaluate import evaluate_keypoints
 from vestige.probes.keypoints.probes import load_keypoint_probes
 from vestige.progress import Count
-from vestige.results import Results, Row, damaged, now
+from vestige.results import Results, Row, damaged, described, now
 from vestige.run import Run
 from vestige.spelling import spelled
 from vestige.version import __version__
@@ -98,6 +100,16 @@ class Probe(Protocol):
         """What was left out and why."""
         ...
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What the task measures."""
+        ...
+
+    @property
+    def known_methods(self) -> Mapping[str, Method]:
+        """How it may be read, in the order of tables."""
+        ...
+
     def config(self) -> dict[str, Any]:
         """What is not in the options; ``metric`` is the one that reports are about."""
         ...
@@ -115,6 +127,8 @@ def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
         probe: what was trained and measured.
         command: the words of the command line that asked for it, where one did.
     """
+    measured = (*probe.evaluation.rows, *probe.sweep)
+    metrics, methods = described(measured, probe.metrics, probe.known_methods)
     results = Results(
         task=probe.name,
         config={
@@ -140,8 +154,10 @@ def record(run: Run, probe: Probe, command: Sequence[str] = ()) -> Results:
         notes=(
             *probe.notes,
             *probe.evaluation.notes,
-            *departures(probe.name, probe.options, probe.evaluation.rows),
+            *departures(probe.options, probe.evaluation.rows, metrics, methods),
         ),
+        metrics=metrics,
+        methods=methods,
     )
     probe.save(run.probe_folder)
     update_manifest(run.folder, *(run.probe_folder / name for name in files_in(run.probe_folder)))
@@ -172,6 +188,7 @@ def record_evaluation(
 ) -> Results:
     """Write the evaluation of a trained run on other data: the same document, the probes staying where they are."""
     trained = source.results()
+    metrics, methods = described(evaluation.rows, trained.metrics, trained.methods)
     results = Results(
         task=trained.task,
         config={**trained.config, "command": list(command), "evaluated_run": str(source.folder)},
@@ -183,6 +200,8 @@ def record_evaluation(
         seconds=round(seconds, 1),
         vestige=__version__,
         notes=tuple(dict.fromkeys((*trained.notes, *evaluation.notes))),
+        metrics=metrics,
+        methods=methods,
     )
     _write(run, results, evaluation)
     return results
@@ -251,7 +270,7 @@ class Predictor:
         markup: the name of the points' markup; "" for what are no points.
     """
 
-    method: Method | VectorMethod
+    method: PointMethod | VectorMethod
     stage: str
     predict: Callable[[Sequence[Example], Reader], Sequence[Prediction | VectorPrediction]]
     markup: str = ""
@@ -286,13 +305,13 @@ def load_predictor(source: Run, category: str | None, *, look_back: bool = True)
     return Predictor(method, stage[-1], partial(predict_vectors, opened, method))
 
 
-def _point_predictor(setup: Setup, method: Method, *, look_back: bool) -> Predictor:
+def _point_predictor(setup: Setup, method: PointMethod, *, look_back: bool) -> Predictor:
     if not look_back:
         method = replace(method, model=replace(method.model, look_backs=()))
     return Predictor(method, method.stages[-1], partial(predict_images, setup, method), setup.markup.name)
 
 
-def check_weights(methods: Sequence[Method | VectorMethod], reader: Reader) -> None:
+def check_weights(methods: Sequence[PointMethod | VectorMethod], reader: Reader) -> None:
     """Refuse backbones whose weights are not those that the probes were trained on."""
     for method in methods:
         for probe in _probes(method):
@@ -304,7 +323,7 @@ def check_weights(methods: Sequence[Method | VectorMethod], reader: Reader) -> N
                 )
 
 
-def _probes(method: Method | VectorMethod) -> list[LinearProbe]:
+def _probes(method: PointMethod | VectorMethod) -> list[LinearProbe]:
     if isinstance(method, VectorMethod):
         return [method.probe]
     return [method.model.base, *(probe for look in method.model.look_backs for probe in look.probes)]

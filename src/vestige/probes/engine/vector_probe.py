@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.intervals import Bootstrap
+from vestige.methods import Method
+from vestige.metrics import Metric
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
 from vestige.probes.engine.evaluation import Evaluation
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
@@ -78,6 +80,16 @@ class VectorProbe:
     def rows(self) -> tuple[Row, ...]:
         """The Rows of every method on the test examples."""
         return self.evaluation.rows
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What the task measures."""
+        return self.task.metrics
+
+    @property
+    def known_methods(self) -> Mapping[str, Method]:
+        """How it may be read."""
+        return self.task.known_methods
 
     def config(self) -> dict[str, Any]:
         """What the task adds to the options; ``metric`` is the one that reports are about."""
@@ -234,7 +246,7 @@ class VectorBench:
         self, spec: str, reads: Sequence[Read], method: str, seed: int | None, *, normalise: bool = True
     ) -> tuple[Fitted, tuple[Row, ...]]:
         """The layer that training folds choose, and the Rows of all; only the best one's coefficients are held."""
-        best, sign = None, 1 if self.task.higher_is_better else -1
+        best, sign = None, self.task.metrics[self.task.metric].sign
         rows: list[Row] = []
         for fitted, told in self.fitted(spec, reads, method, seed, normalise=normalise):
             rows += told

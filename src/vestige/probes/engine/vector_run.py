@@ -19,7 +19,6 @@ from vestige.results import Row
 from vestige.run import Run
 from vestige.text import count, signed, value_range
 
-LABELS = {"mean": "Mean"}
 _ARRAYS = {
     "ids": "text N",
     "groups?": "text N",
@@ -42,10 +41,6 @@ class VectorRun(MeasuredRun):
     """
 
     arrays: Mapping[str, NDArray[Any]]
-
-    def label(self, method: str) -> str:
-        """A method's name for readers."""
-        return LABELS.get(method, super().label(method))
 
     @property
     def errors(self) -> Mapping[str, Floats]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, Interval, interval, seed_spread, widened
+from vestige.methods import PROBES, Method
+from vestige.metrics import Metric
 from vestige.probes.engine.evaluation import spread_rows
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.views import Views
@@ -84,11 +86,13 @@ class VectorTask(ABC, Generic[Truth]):
 
     Attributes:
         name: of the task, in results.json.
-        higher_is_better: whether more of the metric is.
+        metrics: what it measures.
+        known_methods: how it may be read, in the order of tables.
     """
 
     name: ClassVar[str]
-    higher_is_better: ClassVar[bool]
+    metrics: ClassVar[Mapping[str, Metric]]
+    known_methods: ClassVar[Mapping[str, Method]] = PROBES
 
     @property
     @abstractmethod

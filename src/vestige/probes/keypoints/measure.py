@@ -20,11 +20,14 @@ from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
 from vestige.geometry import Points
 from vestige.intervals import Bootstrap, mean_known
+from vestige.methods import Method
+from vestige.metrics import Metric
 from vestige.probes.engine.evaluation import Evaluation, check_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.lookback import LookBack
 from vestige.probes.engine.point_bench import Bench, Candidate, lay_bench, readable
-from vestige.probes.engine.point_methods import Method, Setup
+from vestige.probes.engine.point_methods import PointMethod, Setup
+from vestige.probes.engine.point_scores import METHODS
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
 from vestige.probes.keypoints.evaluate import TestSet, evaluate_keypoints, lay_test
@@ -32,7 +35,7 @@ from vestige.probes.keypoints.options import KeypointOptions
 from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
 from vestige.progress import Say
 from vestige.results import Row, same_but
-from vestige.scores import class_pck, keypoint_rows, metric_of
+from vestige.scores import PCK_METRICS, class_pck, keypoint_rows, metric_of
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
@@ -89,6 +92,16 @@ class KeypointProbe:
         """The Rows of every method on the test examples."""
         return self.evaluation.rows
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What the task measures."""
+        return PCK_METRICS
+
+    @property
+    def known_methods(self) -> Mapping[str, Method]:
+        """How it may be read."""
+        return METHODS
+
     def config(self) -> dict[str, Any]:
         """What the set-up adds to the options; ``metric`` is the one that reports are about."""
         return {
@@ -136,8 +149,8 @@ def probe_keypoints(
     rgb_fitted = _fit(benches, rgb, reader.reads(rgb, ["all"]), normalise=False)
     methods = {
         points: [
-            Method("mean", PointModel(bench.mean())),
-            Method("rgb", PointModel(rgb_fitted[points][0].fit.probe)),
+            PointMethod("mean", PointModel(bench.mean())),
+            PointMethod("rgb", PointModel(rgb_fitted[points][0].fit.probe)),
         ]
         for points, bench in benches.items()
     }
@@ -151,7 +164,7 @@ def probe_keypoints(
         rows += sweep.rows("untrained", fitted, seed)
         best = sweep.best(fitted)
         for points, candidates in fitted.items():
-            methods[points].append(Method("untrained", PointModel(candidates[best].fit.probe), seed))
+            methods[points].append(PointMethod("untrained", PointModel(candidates[best].fit.probe), seed))
 
     say(f"{options.backbone}: {count(len(reads), 'layer')}")
     fitted = _fit(benches, options.backbone, reads)
@@ -159,7 +172,7 @@ def probe_keypoints(
     best = sweep.best(fitted)
     for points, candidates in fitted.items():
         looks = _look_back(benches[points], points, candidates[best], setup, options, say)
-        methods[points].append(Method("ridge", PointModel(candidates[best].fit.probe, looks)))
+        methods[points].append(PointMethod("ridge", PointModel(candidates[best].fit.probe, looks)))
 
     say("test")
     probes = KeypointProbes(setup, tuple(ClassProbe(points, tuple(own)) for points, own in methods.items()))

@@ -18,7 +18,6 @@ from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers
-from vestige.report.measured_run import label
 from vestige.report.pck import PckPanel, draw_pck_curves, pck_curve
 from vestige.report.point_run import PointRun, read_point_run
 from vestige.report.style import Theme, decimal_axis, label_right, panels
@@ -42,7 +41,7 @@ def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
     curve = Chart(
         "pck-against-alpha",
         partial(draw_pck_curves, curves),
-        "PCK against alpha for " + listed([label(method) for method in read[0].methods]),
+        "PCK against alpha for " + listed([read[0].label(method) for method in read[0].methods]),
         "The share of keypoints found to within alpha of the longer side of the box, mean over keypoint types and "
         "classes.",
     )
@@ -69,7 +68,7 @@ def _class_chart(run: PointRun, sides: Floats, classes: NDArray[np.str_], *, nam
         f"pck-by-class{f'-{run.name}' if named else ''}",
         partial(draw_class_curves, run, method, sides, classes),
         "PCK against alpha for " + listed(np.unique(classes).tolist()),
-        f"{run.name + ': ' if named else ''}{label(method)}, a curve for each class, mean over its keypoint types "
+        f"{run.name + ': ' if named else ''}{run.label(method)}, a curve for each class, mean over its keypoint types "
         "(the first paper’s Fig. 2b).",
     )
 
@@ -109,7 +108,7 @@ def pck_tables(run: PointRun) -> tuple[Table, ...]:
     tables = [
         Table(
             caption=f"{run.name}: {run.metric} over keypoint types, percent, by class",
-            columns=("Class", *map(label, run.methods)),
+            columns=("Class", *map(run.label, run.methods)),
             groups=(RowGroup(rows),),
             note="Small figures: 95 % bootstrap interval over test examples.",
         )
@@ -121,7 +120,7 @@ def pck_tables(run: PointRun) -> tuple[Table, ...]:
     if points:
         rows = tuple((Cell(point), *(_measured(run, method, point) for method in run.methods)) for point in points)
         caption = f"{run.name}: {run.metric}, percent, by keypoint"
-        tables.append(Table(caption, ("Keypoint", *map(label, run.methods)), (RowGroup(rows),)))
+        tables.append(Table(caption, ("Keypoint", *map(run.label, run.methods)), (RowGroup(rows),)))
     return tuple(tables)
 
 
@@ -171,7 +170,7 @@ def layer_table(run: PointRun) -> Table:
         found.setdefault(key, {}).setdefault(row.metric, []).append(row.value)
     rows = tuple(
         (
-            Cell(f"{label(method)}, {layer}", readout),
+            Cell(f"{run.label(method)}, {layer}", readout),
             *(Cell(percent(float(np.mean(values[m])))) if m in values else NONE for m in _columns(run)),
         )
         for (method, layer, readout), values in found.items()

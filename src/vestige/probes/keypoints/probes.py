@@ -14,7 +14,7 @@ from vestige.errors import VestigeError, choice
 from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
 from vestige.probes.engine.options import LONGER_SIDE
-from vestige.probes.engine.point_methods import Method, Setup, load_methods, save_methods
+from vestige.probes.engine.point_methods import PointMethod, Setup, load_methods, save_methods
 from vestige.probes.keypoints.classes import PointClass, class_markup
 from vestige.spelling import spelled
 
@@ -51,7 +51,7 @@ class ClassProbe:
     """The regressors of one class: ``methods`` in the order of results, the last with its look-backs."""
 
     points: PointClass
-    methods: tuple[Method, ...]
+    methods: tuple[PointMethod, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class KeypointProbes:
     setup: KeypointSetup
     classes: tuple[ClassProbe, ...]
 
-    def methods(self) -> Iterator[Method]:
+    def methods(self) -> Iterator[PointMethod]:
         """The methods of all classes."""
         for probe in self.classes:
             yield from probe.methods

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vestige.distances import cumulative_error
-from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun
-from vestige.report.style import DASHES, MARKERS, Theme, decimal_axis, key_above, label_right, panels, spread
+from vestige.report.style import Theme, decimal_axis, key_above, label_right, panels, spread
 
 DODGE = 0.13
 """By how much of a row's height the methods stand apart, so that their intervals do not hide each other."""
@@ -38,8 +37,8 @@ def draw_ced(runs: Sequence[PointRun], theme: Theme) -> Figure:
             if errors is None:
                 continue
             shares = 100 * cumulative_error(errors[np.isfinite(errors)], at)
-            ax.plot(at, shares, color=theme.method(method), linestyle=DASHES.get(method, "-"))
-            ends.append((float(at[-1]), float(shares[-1]), label(method), theme.method(method)))
+            ax.plot(at, shares, color=run.colour(method, theme), linestyle=run.dashes(method))
+            ends.append((float(at[-1]), float(shares[-1]), run.label(method), run.colour(method, theme)))
         label_right(ax, ends, gap=0.07)
         _mark_limits(ax, theme)
         ax.set_xlabel(f"error / {run.unit}")
@@ -98,20 +97,20 @@ def draw_parts(runs: Sequence[PointRun], theme: Theme) -> Figure:
 
 def _part_dots(ax: Axes, run: PointRun, method: str, parts: Sequence[str], theme: Theme, dodge: float) -> None:
     rows = [(y + dodge, row) for y, part in enumerate(parts) if (row := run.find(method, subset=part)) is not None]
-    colour = theme.method(method)
+    colour = run.colour(method, theme)
     for y, row in rows:
         if row.ci95 is not None:
             ax.plot(row.ci95, (y, y), color=colour, linewidth=3, alpha=0.4, solid_capstyle="butt")
-    hollow = method in DASHES
+    hollow = run.dashes(method) != "-"
     ax.plot(
         [row.value for _, row in rows],
         [y for y, _ in rows],
-        MARKERS.get(method, "o"),
+        run.method(method).marker,
         color=colour,
         markersize=6.5,
         markerfacecolor=theme.paper if hollow else colour,
         markeredgewidth=1.4,
-        label=label(method),
+        label=run.label(method),
     )
 
 
@@ -122,14 +121,20 @@ def _label_above(ax: Axes, run: PointRun, dodges: Mapping[str, float], first: st
     shares = [row.value / width for _, row in firsts]
     for (method, row), at in zip(firsts, spread(shares, 0.19, 0.04, 0.96), strict=True):
         ax.annotate(
-            label(method),
+            run.label(method),
             xy=(row.value, dodges[method]),
             xytext=(at, 1.03),
             textcoords="axes fraction",
             ha="center",
             va="bottom",
-            color=theme.method(method),
-            arrowprops={"arrowstyle": "-", "color": theme.method(method), "linewidth": 0.6, "alpha": 0.7, "shrinkB": 5},
+            color=run.colour(method, theme),
+            arrowprops={
+                "arrowstyle": "-",
+                "color": run.colour(method, theme),
+                "linewidth": 0.6,
+                "alpha": 0.7,
+                "shrinkB": 5,
+            },
         )
 
 

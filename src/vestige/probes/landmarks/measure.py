@@ -6,7 +6,7 @@ crop -> layer and readout -> L2-normalise -> ridge to the 2K coordinates, then l
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Read, Reader, listened
+from vestige.methods import Method
+from vestige.metrics import Metric
 from vestige.probes.engine.evaluation import Evaluation, evaluate_points
 from vestige.probes.engine.fit import Fit
 from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
-from vestige.probes.engine.point_methods import Method, Setup, save_methods
+from vestige.probes.engine.point_methods import PointMethod, Setup, save_methods
+from vestige.probes.engine.point_scores import METHODS, METRICS
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.progress import Say
@@ -49,7 +52,7 @@ class LandmarkProbe:
     """
 
     setup: Setup
-    methods: tuple[Method, ...]
+    methods: tuple[PointMethod, ...]
     evaluation: Evaluation
     sweep: tuple[Row, ...]
     chosen: Read
@@ -76,6 +79,16 @@ class LandmarkProbe:
     def rows(self) -> tuple[Row, ...]:
         """The Rows of every method on the test examples."""
         return self.evaluation.rows
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What the task measures."""
+        return METRICS
+
+    @property
+    def known_methods(self) -> Mapping[str, Method]:
+        """How it may be read."""
+        return METHODS
 
     def config(self) -> dict[str, Any]:
         """What the set-up adds to the options; ``metric`` is the one that reports are about."""
@@ -119,7 +132,7 @@ def probe_landmarks(
 
     say("baselines: mean and RGB")
     (rgb_fit,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)
-    methods = [Method("mean", PointModel(bench.mean())), Method("rgb", PointModel(rgb_fit.fit.probe))]
+    methods = [PointMethod("mean", PointModel(bench.mean())), PointMethod("rgb", PointModel(rgb_fit.fit.probe))]
     sweep: list[Row] = []
 
     for seed in range(options.untrained_seeds):
@@ -127,7 +140,7 @@ def probe_landmarks(
         say(f"untrained network, seed {seed}")
         candidates = bench.fit(twin, reads)
         sweep += _sweep_rows("untrained", bench, candidates, seed)
-        methods.append(Method("untrained", PointModel(best_of(candidates).fit.probe), seed))
+        methods.append(PointMethod("untrained", PointModel(best_of(candidates).fit.probe), seed))
 
     say(f"{options.backbone}: {count(len(reads), 'layer')}")
     candidates = bench.fit(options.backbone, reads)
@@ -140,7 +153,7 @@ def probe_landmarks(
             reader, best.source, bench.targets, predicted, setup.markup.parts, options.margin_quantile
         )
         looks.append(look)
-    methods.append(Method("ridge", PointModel(best.fit.probe, tuple(looks))))
+    methods.append(PointMethod("ridge", PointModel(best.fit.probe, tuple(looks))))
 
     say("test")
     evaluation = evaluate_points(methods, setup, test, reader)

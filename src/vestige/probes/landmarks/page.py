@@ -25,7 +25,6 @@ from vestige.probes.landmarks.words import opening
 from vestige.report.blocks import Block, Chart, Gallery, Opening, Section
 from vestige.report.differences import difference_table
 from vestige.report.layers import draw_layers, has_layers, layer_order
-from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun, read_point_run
 from vestige.run import Run
 from vestige.text import count, listed
@@ -72,7 +71,7 @@ def _by_part(runs: Runs) -> Section | None:
 def _parts_said(run: PointRun, *, named: bool) -> str:
     rows = [(part, run.find(run.best, subset=part)) for part in part_order(run)]
     said = listed([f"{part} {row.value:.3f}" for part, row in rows if row is not None])
-    return f"{run.name}, {label(run.best)}: {said}" if named else f"{label(run.best)}: {said}"
+    return f"{run.name}, {run.label(run.best)}: {said}" if named else f"{run.label(run.best)}: {said}"
 
 
 def _curves(runs: Runs) -> Section | None:
@@ -82,7 +81,7 @@ def _curves(runs: Runs) -> Section | None:
         name="cumulative-error",
         draw=partial(draw_ced, runs),
         alt="Cumulative error curves: the share of faces below each error, for "
-        + listed([label(method) for method in runs[0].methods]),
+        + listed([runs[0].label(method) for method in runs[0].methods]),
         caption="The share of faces whose error is at most that on the axis: the higher and the further left, "
         "the better. Dashed: the limits of the failure rates.",
     )
@@ -116,7 +115,7 @@ def _triplets(run: PointRun, *, named: bool) -> Gallery | None:
     chosen = typical_pictures(run) if run.best in run.examples.errors else ()
     if not len(chosen):
         return None
-    steps = [HEADINGS.get(step, label(step)) for step in steps_shown(run)]
+    steps = [HEADINGS.get(step, run.label(step)) for step in steps_shown(run)]
     boxed = boxed_step(run)
     boxes = f" The boxes are where look-back looks, drawn about {HEADINGS.get(boxed, boxed)}’s points." if boxed else ""
     return Gallery(

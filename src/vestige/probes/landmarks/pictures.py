@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from vestige.geometry import Box, Points, to_unit
 from vestige.report.blocks import Tile
 from vestige.report.choosing import typical, worst
-from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun
 from vestige.report.style import LIGHT, figure_pixels, themed
 
@@ -57,12 +56,12 @@ def triplet(run: PointRun, picture: int) -> Tile:
     row = int(run.examples.picture_rows[picture])
     panels = [_panel(run, picture, step, boxes=step == boxed_step(run)) for step in steps_shown(run)]
     errors = [
-        f"{HEADINGS.get(step, label(step))} {run.examples.errors[step][row]:.3f}"
+        f"{HEADINGS.get(step, run.label(step))} {run.examples.errors[step][row]:.3f}"
         for step in steps_shown(run)
         if step in run.examples.errors
     ]
     name = str(run.examples.ids[row])
-    shown = ", ".join(HEADINGS.get(step, label(step)) for step in steps_shown(run))
+    shown = ", ".join(HEADINGS.get(step, run.label(step)) for step in steps_shown(run))
     return Tile(_beside(panels), f"{name}: {', '.join(errors)}", f"Landmarks on {name}: {shown}, left to right")
 
 
@@ -103,7 +102,7 @@ def _panel(run: PointRun, picture: int, step: str, *, boxes: bool = False, lines
         _draw_points(ax, points, visible if step == "truth" else np.ones_like(visible), run)
         ax.set(xlim=(0, 1), ylim=(1, 0))
         ax.axis("off")
-        _heading(ax, HEADINGS.get(step, label(step)))
+        _heading(ax, HEADINGS.get(step, run.label(step)))
         return figure_pixels(figure)
 
 

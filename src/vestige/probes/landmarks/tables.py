@@ -11,7 +11,6 @@ from vestige.intervals import Bootstrap, paired_difference
 from vestige.published import PublishedTable, paper
 from vestige.report.blocks import NONE, Cell, RowGroup, Table
 from vestige.report.differences import difference_cells
-from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun
 from vestige.text import percent, signed, value_range
 
@@ -94,7 +93,7 @@ def _measured(run: PointRun, method: str, published: Published | None) -> tuple[
     row = run.find(method)
     assert row is not None  # methods come from the rows
     tone = "strong" if method == run.best else ""
-    cells = [Cell(label(method), tone=tone), Cell(signed(row.value), value_range(row.ci95), tone)]
+    cells = [Cell(run.label(method), tone=tone), Cell(signed(row.value), value_range(row.ci95), tone)]
     cells += [_score(run, method, score) for score in SCORES]
     if published is not None:
         cells.append(_published(published.value(method)))
@@ -102,10 +101,10 @@ def _measured(run: PointRun, method: str, published: Published | None) -> tuple[
 
 
 def _score(run: PointRun, method: str, metric: str) -> Cell:
-    row = run.find(method, metric)
+    row, known = run.find(method, metric), run.results.metrics.get(metric)
     if row is None:
         return NONE
-    return Cell(percent(row.value) if metric.startswith("failure") else signed(row.value))
+    return Cell(percent(row.value) if known and known.shown == "percent" else signed(row.value))
 
 
 def _published(value: float | None) -> Cell:
@@ -122,7 +121,7 @@ def _published_only(published: Published) -> tuple[tuple[Cell, ...], ...]:
 def run_table(runs: Sequence[PointRun]) -> Table:
     """The error of every method in every run, side by side."""
     methods = list(dict.fromkeys(method for run in runs for method in run.methods))
-    rows = [(Cell(label(method)), *(_error(run, method) for run in runs)) for method in methods]
+    rows = [(Cell(runs[0].label(method)), *(_error(run, method) for run in runs)) for method in methods]
     units = list(dict.fromkeys(run.unit for run in runs))
     return Table(
         caption="Error / " + " or ".join(units) + ", run by run",
@@ -150,7 +149,7 @@ def run_differences(runs: Sequence[PointRun]) -> Table | None:
             if a is not None and b is not None:
                 difference = paired_difference(a, b, Bootstrap.draw(first.groups))
                 if difference is not None:
-                    rows.append(difference_cells(label(method), f"{run.name} − {first.name}", difference))
+                    rows.append(difference_cells(run.label(method), f"{run.name} − {first.name}", difference))
     if not rows:
         return None
     return Table(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from vestige.intervals import Difference
 from vestige.report.blocks import Opening
 from vestige.report.key_numbers import key_numbers
-from vestige.report.measured_run import label
 from vestige.report.point_run import PointRun
 from vestige.results import Row
 from vestige.text import count, listed, percent, percent_range, read_from
@@ -23,7 +22,7 @@ def headline(run: PointRun) -> str:
     if ridge is None:
         row = run.find(run.best)
         assert row is not None  # methods come from the rows
-        return f"{label(run.best)} places {run.n_points} landmarks to within {percent(row.value)} of {run.unit}."
+        return f"{run.label(run.best)} places {run.n_points} landmarks to within {percent(row.value)} of {run.unit}."
     return (
         f"A linear map reads {run.n_points} landmarks out of {place} to within {percent(ridge.value)} of {run.unit}"
         f"{_then(run)}."

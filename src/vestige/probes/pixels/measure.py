@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.intervals import Bootstrap, Floats
+from vestige.metrics import Metric
 from vestige.options import option
 from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
 from vestige.probes.engine.views import Views, example_views, whole_views
@@ -35,7 +36,11 @@ class Pixelwise(PixelOptions, VectorTask[Numbers]):
 
     name: ClassVar[str] = "pixels"
     metric: ClassVar[str] = "mae"
-    higher_is_better: ClassVar[bool] = False
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "mae": Metric("mean absolute error", lower_is_better=True),
+        "psnr": Metric("PSNR", "dB", paper=False),
+        "ssim": Metric("SSIM", paper=False),
+    }
 
     @property
     def width(self) -> int:

@@ -16,7 +16,7 @@ from vestige.geometry import Box, check_box
 from vestige.images import ImageFile, Pixels, picture_size
 from vestige.probes.attributes.measure import Attributes
 from vestige.probes.engine.linear import Source
-from vestige.probes.engine.point_methods import Method
+from vestige.probes.engine.point_methods import PointMethod
 from vestige.probes.engine.predict import Prediction, VectorPrediction
 from vestige.probes.engine.record import Predictor, check_weights, load_predictor
 from vestige.probes.pixels.measure import Pixelwise
@@ -150,7 +150,7 @@ def read_portrait(
 
 def _source_of(predictor: Predictor, run: Run) -> Source:
     method = predictor.method
-    source = method.model.base.source if isinstance(method, Method) else method.probe.source
+    source = method.model.base.source if isinstance(method, PointMethod) else method.probe.source
     if source is None:
         raise VestigeError(f"{run.folder}: its regressors look at nothing; run the probe again")
     return source

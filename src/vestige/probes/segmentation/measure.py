@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats
+from vestige.methods import MEAN, RGB, RIDGE, UNTRAINED, Method
+from vestige.metrics import Metric
 from vestige.options import option
 from vestige.probes.engine.evaluation import PICTURE_SIZE
 from vestige.probes.engine.fit import FOLDS
@@ -68,7 +70,23 @@ class Segmentation(SegmentationOptions, Labelled, VectorTask[Masks]):
 
     name: ClassVar[str] = "segmentation"
     metric: ClassVar[str] = "miou"
-    higher_is_better: ClassVar[bool] = True
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "miou": Metric("mean IoU", shown="percent", paper=False),
+        "iou": Metric("IoU", shown="percent", paper=False),
+        "pixel_ap": Metric("average precision", shown="percent"),
+        "pixel_accuracy": Metric("pixel accuracy", shown="percent", paper=False),
+    }
+    known_methods: ClassVar[Mapping[str, Method]] = {
+        "mean": replace(MEAN, label="Class prior of the cell"),
+        "rgb": RGB,
+        "rgb+M": replace(RGB, label="Pixels (RGB), with M"),
+        "untrained": UNTRAINED,
+        "untrained+M": replace(UNTRAINED, label="Untrained network, with M"),
+        "ridge-unaugmented": Method("Network + ridge, no crops", paper=False),
+        "ridge-unaugmented+M": Method("Network + ridge, no crops, with M", paper=False),
+        "ridge": RIDGE,
+        "ridge+M": Method("Network + ridge, with M"),
+    }
     paired: ClassVar[tuple[str, ...]] = ("miou", "pixel_ap")
 
     def __post_init__(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -13,19 +12,6 @@ from vestige.documents import Count
 from vestige.probes.engine.vector_run import VectorRun, read_vector_run
 from vestige.probes.segmentation.class_maps import Colours
 from vestige.run import Run
-
-LABELS = {
-    "mean": "Class prior of the cell",
-    "rgb": "Pixels (RGB)",
-    "rgb+M": "Pixels (RGB), with M",
-    "untrained": "Untrained network",
-    "untrained+M": "Untrained network, with M",
-    "ridge-unaugmented": "Network + ridge, no crops",
-    "ridge-unaugmented+M": "Network + ridge, no crops, with M",
-    "ridge": "Network + ridge",
-    "ridge+M": "Network + ridge, with M",
-}
-"""The methods as a reader meets them; the order is that of the tables."""
 
 SHORT = {"mean": "prior", "rgb": "RGB", "untrained": "untrained", "ridge": "ridge", "ridge+M": "ridge + M"}
 
@@ -51,10 +37,6 @@ class SegmentationRun(VectorRun):
             ``classes`` ``(C,)`` names, ``colours`` ``(C, 3)``, ``prediction/METHOD`` ``(N, G * G * C)``.
     """
 
-    def label(self, method: str) -> str:
-        """A method's name for readers."""
-        return LABELS.get(method, super().label(method))
-
     def short(self, method: str) -> str:
         """The same where there is little room."""
         return SHORT.get(method, self.label(method))
@@ -63,12 +45,6 @@ class SegmentationRun(VectorRun):
     def axis(self) -> str:
         """The main metric, as an axis is labelled."""
         return "mean IoU"
-
-    @cached_property
-    def methods(self) -> tuple[str, ...]:
-        """The measured methods, in the tables' order."""
-        found = [row.method for row in self.results.rows if row.metric == self.metric and row.subset == "all"]
-        return (*(m for m in LABELS if m in found), *(m for m in found if m not in LABELS))
 
     @property
     def best(self) -> str:
