@@ -25,7 +25,7 @@ def test_cumulative_curves(landmark_run: Make) -> None:
         (ax,) = draw_ced([run], LIGHT).axes
     drawn = {line.get_color(): line for line in ax.lines if len(line.get_xdata()) > 2}
     assert len(drawn) == 5
-    x, y = drawn[LIGHT.method("ridge")].get_data()
+    x, y = drawn[LIGHT.colour("blue")].get_data()
     shares = [100 * np.mean(run.examples.errors["ridge"] <= at) for at in x]
     np.testing.assert_allclose(y, shares)
 
@@ -38,7 +38,7 @@ def test_parts_are_in_the_markups_order_with_their_values(landmark_run: Make) ->
     dots = next(
         line
         for line in ax.lines
-        if line.get_color() == DARK.method("look-back") and len(line.get_xdata()) == len(part_order(run))
+        if line.get_color() == DARK.colour("orange") and len(line.get_xdata()) == len(part_order(run))
     )
     expected = [run.results.row("look-back", run.metric, part).value for part in part_order(run)]
     np.testing.assert_allclose(dots.get_xdata(), expected)

@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 
 from vestige.errors import VestigeError
+from vestige.methods import PROBES, describe_methods
+from vestige.metrics import Metric
 from vestige.overview import overview_page, write_overview
 from vestige.report.ahead import ahead, ahead_sentence
 from vestige.report.blocks import Gallery, Link, Table
 from vestige.results import Results, Row
 from vestige.run import Run, start_run
+
+LOWER = ("mae", "nme_box", "abs_rel")
 
 VALUES = {"mean": 0.5, "ridge": 0.75}
 
@@ -18,8 +22,15 @@ VALUES = {"mean": 0.5, "ridge": 0.75}
 def plain_run(folder, metric="score", values=VALUES, at_boundary=0.0):
     run = start_run(folder)
     rows = tuple(Row(method, metric, "all", value, (value - 0.1, value + 0.1), 9) for method, value in values.items())
-    ridge = {"at_boundary": at_boundary}
-    run.write_results(Results("sounds", {"metric": metric}, {}, {"spec": "a-network"}, ridge, rows, seconds=30.0))
+    measured = {
+        "task": "sounds",
+        "config": {"metric": metric},
+        "backbone": {"spec": "a-network"},
+        "ridge": {"at_boundary": at_boundary},
+        "metrics": {metric: Metric(metric, lower_is_better=metric in LOWER)},
+        "methods": describe_methods(values, PROBES),
+    }
+    run.write_results(Results(**measured, data={}, rows=rows, seconds=30.0))
     return run
 
 
@@ -51,6 +62,7 @@ def test_nothing_to_tell_is_refused(tmp_path):
     [
         ("auc", {"ridge": 0.8, "rgb": 0.7, "untrained": 0.9}, ["untrained"]),
         ("mae", {"ridge": 0.8, "rgb": 0.7, "untrained": 0.9}, ["rgb"]),
+        ("abs_rel", {"ridge": 0.1, "untrained": 0.2}, []),
         ("nme_box", {"ridge": 0.8, "look-back": 0.5, "untrained": 0.7, "rgb": 0.6}, ["untrained", "rgb"]),
         ("miou", {"ridge": 0.3, "ridge+M": 0.5, "untrained": 0.4, "untrained+M": 0.45, "rgb": 0.6}, []),
         ("miou", {"ridge": 0.6, "ridge+M": 0.5, "untrained": 0.4, "untrained+M": 0.55}, ["untrained+M"]),

@@ -58,8 +58,8 @@ def test_themes_differ_and_settings_are_put_back() -> None:
         dark = to_svg(chart(DARK))
     with themed(LIGHT):
         light = to_svg(chart(LIGHT))
-    assert DARK.methods["ridge"].encode() in dark
-    assert DARK.methods["ridge"].encode() not in light
+    assert DARK.colour("blue").encode() in dark
+    assert DARK.colour("blue").encode() not in light
     assert rcParams["text.color"] == before
 
 
