@@ -17,10 +17,10 @@ from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import option
 from vestige.probes.attributes.measure import Attributes
-from vestige.probes.directions.options import DirectionOptions
+from vestige.probes.directions.task import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.keypoints.options import KeypointOptions
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.keypoints.task import KeypointOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import Segmentation
 

@@ -7,8 +7,8 @@ import pytest
 from vestige.departures import departures
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_scores import METHODS, METRICS
-from vestige.probes.keypoints.options import KeypointOptions
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.keypoints.task import KeypointOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.results import Row, described
 from vestige.scores import PCK_METRICS
@@ -16,22 +16,22 @@ from vestige.scores import PCK_METRICS
 
 def test_an_option_is_told_unless_it_is_set_as_in_the_paper():
     for options in (LandmarkOptions(), KeypointOptions()):
-        (note,) = departures(options, (), {}, {})
+        (note,) = departures([options], (), {}, {})
         assert "mirror = True (there False)" in note
         assert "margin_quantile = 0.99 (there 1.0)" in note
         as_published = {each.name: each.metadata["paper"] for each in fields(options) if "paper" in each.metadata}
-        assert departures(replace(options, **as_published), (), {}, {}) == ()
+        assert departures([replace(options, **as_published)], (), {}, {}) == ()
 
 
 def test_metrics_and_methods_are_told_by_what_was_measured():
     measured = (("mean", "mae"), ("ridge", "psnr"), ("untrained", "mae"))
     rows = [Row(method, metric, "all", 0.1, None, 3) for method, metric in measured]
     known = described(rows, Pixelwise.metrics, Pixelwise.known_methods)
-    metrics, methods = departures(VectorOptions(), rows, *known)
+    metrics, methods = departures([VectorOptions()], rows, *known)
     assert metrics.endswith(": psnr.")
     assert methods.endswith(": untrained.")
-    assert departures(VectorOptions(), rows[:1], *known) == ()
+    assert departures([VectorOptions()], rows[:1], *known) == ()
     row = Row("ridge", "auc@0.08", "all", 0.1, None, 3)
-    assert "auc@0.08" in departures(VectorOptions(), [row], *described([row], METRICS, METHODS))[0]
+    assert "auc@0.08" in departures([VectorOptions()], [row], *described([row], METRICS, METHODS))[0]
     with pytest.raises(ValueError, match=r"auc@0\.08"):
         described([row], PCK_METRICS, METHODS)

@@ -3,7 +3,8 @@
 import pytest
 
 import vestige
-from vestige.features.reader import Reader, listened
+from vestige.contract.session import Session
+from vestige.features.reader import Reader
 from vestige.progress import EVERY, Lines, print_nothing
 
 
@@ -69,16 +70,13 @@ def test_another_count_begins_anew(told):
 
 
 def test_python_is_told_on_standard_error_unless_it_listens_itself(capsys):
-    reader, say = listened(None, None)
-    say("a step")
-    reader.count("pictures", 0, 2)
-    reader.count("pictures", 2, 2)
+    session = Session.on_stderr()
+    session.say("a step")
+    session.reader.count("pictures", 0, 2)
+    session.counting("pictures")(2, 2)
     out, err = capsys.readouterr()
     assert (out, err.splitlines()[0], len(err.splitlines())) == ("", "· a step", 2)
-    own = Reader()
-    reader, say = listened(own, print_nothing)
-    assert (reader, say) == (own, print_nothing)
-    reader.count("pictures", 2, 2)
+    Session(Reader(), print_nothing).counting("pictures")(2, 2)
     assert capsys.readouterr() == ("", "")
 
 
@@ -87,6 +85,6 @@ def test_pictures_and_fits_are_counted():
     train, test = vestige.open_train_test("synthetic:faces,n=12,seed=1,size=64", "synthetic:faces,n=4,seed=2,size=64")
     options = vestige.LandmarkOptions(layers=("block9", "head"), untrained_seeds=0, look_backs=0)
     reader = Reader(progress=lambda *each: told.append(each))
-    vestige.probe_landmarks(train, test, options, reader, print_nothing)
+    vestige.probe_landmarks(train, test, options, Session(reader, print_nothing))
     assert [each for each in told if each[0] == "fits"] == [("fits", 1, 1), ("fits", 1, 2), ("fits", 2, 2)]
     assert ("pictures", 24, 24) in told  # with mirrored copies

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from vestige.probes.landmarks.options import LandmarkOptions
 
 import vestige
 from vestige.cli.app import app
 from vestige.errors import VestigeError
 from vestige.probes.engine.point_scores import NORMALISERS
-from vestige.probes.landmarks.options import LandmarkOptions
 from vestige.spelling import _DASHED, command_words, dashed, either, on_command_line, spelled
 
 SOURCE = Path(vestige.__file__).parent

@@ -14,20 +14,23 @@ from vestige.version import __version__
 if TYPE_CHECKING:
     from vestige.api import save_run
     from vestige.backbones import Backbone, open_backbone
+    from vestige.contract.found import Found
+    from vestige.contract.session import Session
     from vestige.datasets.dataset import Dataset
     from vestige.datasets.opening import open_dataset, open_train_test
     from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.probes.landmarks.measure import LandmarkProbe, probe_landmarks
-    from vestige.probes.landmarks.options import LandmarkOptions
+    from vestige.probes.landmarks.measure import probe_landmarks
+    from vestige.probes.landmarks.task import LandmarkOptions
     from vestige.ridge import RidgeCV
 
 _HOMES = {
     "Backbone": "vestige.backbones",
     "Dataset": "vestige.datasets.dataset",
     "ExtractOptions": "vestige.extraction",
-    "LandmarkOptions": "vestige.probes.landmarks.options",
-    "LandmarkProbe": "vestige.probes.landmarks.measure",
+    "LandmarkOptions": "vestige.probes.landmarks.task",
+    "Found": "vestige.contract.found",
+    "Session": "vestige.contract.session",
     "Reader": "vestige.features.reader",
     "RidgeCV": "vestige.ridge",
     "open_backbone": "vestige.backbones",
@@ -41,10 +44,11 @@ __all__ = [
     "Backbone",
     "Dataset",
     "ExtractOptions",
+    "Found",
     "LandmarkOptions",
-    "LandmarkProbe",
     "Reader",
     "RidgeCV",
+    "Session",
     "VestigeError",
     "__version__",
     "open_backbone",

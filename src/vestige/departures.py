@@ -16,21 +16,22 @@ from vestige.results import Row
 
 
 def departures(
-    options: Any, rows: Iterable[Row], metrics: Mapping[str, Metric], methods: Mapping[str, Method]
+    options: Iterable[Any], rows: Iterable[Row], metrics: Mapping[str, Metric], methods: Mapping[str, Method]
 ) -> tuple[str, ...]:
     """What of a run is not its paper's, as notes.
 
     Args:
-        options: the dataclass that it was made with.
+        options: the dataclasses that it was made with.
         rows: that it measured.
         metrics: what their metrics are.
         methods: what their methods are.
     """
     rows = list(rows)
     changed = [
-        f"{each.name} = {getattr(options, each.name)} (there {each.metadata['paper']})"
-        for each in fields(options)
-        if "paper" in each.metadata and getattr(options, each.name) != each.metadata["paper"]
+        f"{each.name} = {getattr(own, each.name)} (there {each.metadata['paper']})"
+        for own in options
+        for each in fields(own)
+        if "paper" in each.metadata and getattr(own, each.name) != each.metadata["paper"]
     ]
     said = {
         "Options that are not the paper's": changed,

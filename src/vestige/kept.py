@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.arrays import parse_npz
-from vestige.features.digests import crc32c
 from vestige.files import write_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -60,7 +60,7 @@ KEEP_NOTHING = Kept()
 
 
 def _digest(content: bytes) -> bytes:
-    return crc32c(content).to_bytes(4, "big")
+    return int(google_crc32c.value(content)).to_bytes(4, "big")
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]] | None:

@@ -46,6 +46,7 @@ class Described:
         bounds: of its numbers.
         switch: what turns it off.
         parser: of the word that is typed, where its type alone would not do.
+        typed_as: its type on the command line, where Python may give more.
         argument: whether it is given by its place.
         last: whether help shows it after what is more often asked for.
     """
@@ -58,6 +59,7 @@ class Described:
     bounds: Bounds | None = None
     switch: Switch | None = None
     parser: Callable[[str], Any] | None = None
+    typed_as: type | None = None
     argument: bool = False
     last: bool = False
 

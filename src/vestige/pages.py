@@ -5,43 +5,35 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
+from vestige.contract.task import named
 from vestige.errors import VestigeError
 from vestige.manifest import update_manifest
-from vestige.report.blocks import Opening, Page, Section
+from vestige.report.blocks import Page, Parts
+from vestige.report.generic import generic_parts
 from vestige.report.page import save_figures, save_page
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
 from vestige.results import Results, mend
 from vestige.run import Run
+from vestige.tasks import task_named, task_names
 
-Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
-
-TASKS: Mapping[str, str] = {
-    "landmarks": "probes.landmarks.page.landmark_parts",
-    "keypoints": "probes.keypoints.page.keypoint_parts",
-    "pixels": "probes.pixels.page.pixel_parts",
-    "segmentation": "probes.segmentation.page.segmentation_parts",
-    "attributes": "probes.attributes.page.attribute_parts",
-    "directions": "probes.directions.page.direction_parts",
-    "align": "correspondence.align.page.align_parts",
-    "classify": "correspondence.classify.page.classify_parts",
-    "detect": "correspondence.detect.page.detect_parts",
-    "patches": "correspondence.search.patch_page.patch_parts",
-    "fields": "correspondence.search.field_page.field_parts",
+_PAGES: Mapping[str, str] = {
+    "align": "vestige.correspondence.align.page:align_parts",
+    "classify": "vestige.correspondence.classify.page:classify_parts",
+    "detect": "vestige.correspondence.detect.page:detect_parts",
+    "patches": "vestige.correspondence.search.patch_page:patch_parts",
+    "fields": "vestige.correspondence.search.field_page:field_parts",
 }
-"""What makes a task's part of the report, by its place in the package: it is imported when a page is made. A task that
-is not here gets :func:`vestige.report.generic.generic_parts`."""
 
 
 def parts_of(task: str) -> Callable[[Sequence[Run]], Parts]:
-    """What makes a task's part of the report."""
-    module, _, name = TASKS.get(task, "report.generic.generic_parts").rpartition(".")
-    parts: Callable[[Sequence[Run]], Parts] = getattr(import_module(f"vestige.{module}"), name)
-    return parts
+    """What makes a task's part of the report: of a task that this vestige does not know, what all tasks have."""
+    if task in _PAGES:
+        return named(_PAGES[task])
+    return task_named(task).page if task in task_names() else generic_parts
 
 
 def write_report(runs: Sequence[Run], path: Path) -> None:

@@ -11,19 +11,20 @@ import pytest
 from PIL import Image
 
 from vestige.bounds import FACE_MARGIN
+from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.manifest import update_manifest
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.record import record
-from vestige.probes.engine.vector_methods import load_vectors, save_vectors
+from vestige.probes.engine.vector_methods import load_vectors
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
+from vestige.progress import print_nothing
 from vestige.run import start_run
 from vestige.trust import VARIABLE
 
@@ -37,12 +38,12 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     faces = [open_dataset(f"synthetic:faces,n={n},seed={seed},size=64") for n, seed in ((16, 1), (6, 2))]
     things = [open_dataset(f"synthetic:objects,n={n},seed={seed},size=64") for n, seed in ((48, 1), (24, 2))]
-    reader = Reader()
+    session = Session(Reader(), print_nothing)
     points = LandmarkOptions(**LAYER, mirror=False, look_backs=1)
-    record(start_run(folder / "landmarks"), probe_landmarks(*faces, points, reader))
-    record(start_run(folder / "keypoints"), probe_keypoints(*things, KeypointOptions(**LAYER, mirror=False), reader))
+    probe_landmarks(*faces, points, session).record(start_run(folder / "landmarks"))
+    probe_keypoints(*things, KeypointOptions(**LAYER, mirror=False), session).record(start_run(folder / "keypoints"))
     pixels = Pixelwise(8, crops=True, box_margin=FACE_MARGIN)
-    record(start_run(folder / "pixels"), probe_vectors(pixels, *faces, VectorOptions(**LAYER), reader))
+    probe_vectors(pixels, *faces, VectorOptions(**LAYER), session).record(start_run(folder / "pixels"))
     Image.fromarray(open_dataset(TEST)[0].image.read()).save(folder / "face.png")
     return folder
 
@@ -158,7 +159,7 @@ def test_a_refinement_that_its_task_has_not_is_refused(vestige, runs, tmp_path):
     refinement = LinearProbe(None, np.zeros((3, 3), np.float32), np.zeros(3))
     methods = tuple(replace(method, refinement=refinement) for method in saved.methods)
     shutil.copytree(runs / "pixels", tmp_path / "run", ignore=shutil.ignore_patterns("probe"))
-    save_vectors(tmp_path / "run" / "probe", replace(saved, methods=methods))
+    replace(saved, methods=methods).save(tmp_path / "run" / "probe")
     update_manifest(tmp_path / "run", *(tmp_path / "run" / "probe").iterdir())
     _, said = vestige(*COMMANDS["predict"](tmp_path / "run", runs, tmp_path / "out"), status=2)
     assert "refines by (3, 3)" in said

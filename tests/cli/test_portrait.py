@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vestige.bounds import FACE_MARGIN
+from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
@@ -15,12 +16,12 @@ from vestige.geometry import square_about
 from vestige.papers.persistent_evidence.experiments import portrait, sitting
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.record import record
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import segmentation_of
+from vestige.progress import print_nothing
 from vestige.run import Run, start_run
 
 
@@ -29,7 +30,7 @@ def runs(tmp_path_factory):
     """A run of each task at the same layer, without its report."""
     folder = tmp_path_factory.mktemp("runs")
     data = [open_dataset(f"synthetic:faces,n={n},seed={seed},size=64") for n, seed in ((16, 1), (6, 2))]
-    reader = Reader()
+    session = Session(Reader(), print_nothing)
     options = VectorOptions(layers=("block4",), untrained_seeds=0)
     tasks = {
         "pixels": Pixelwise(12, crops=True, box_margin=FACE_MARGIN),
@@ -37,9 +38,9 @@ def runs(tmp_path_factory):
         "segmentation": segmentation_of(data[0], grid=6, augment=1, smallest_crop=1.0, seed=0),
     }
     for name, task in tasks.items():
-        record(start_run(folder / name), probe_vectors(task, *data, options, reader))
+        probe_vectors(task, *data, options, session).record(start_run(folder / name))
     points = LandmarkOptions(layers=("block4",), readouts=("auto:4096",), mirror=False, untrained_seeds=0)
-    record(start_run(folder / "landmarks"), probe_landmarks(*data, points, reader))
+    probe_landmarks(*data, points, session).record(start_run(folder / "landmarks"))
     return folder
 
 

@@ -16,7 +16,7 @@ from vestige.intervals import Bootstrap
 from vestige.probes.attributes.choice import Attribute, choose_attributes
 from vestige.probes.attributes.measure import Attributes, attributes_of
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2
-from vestige.probes.engine.vector_task import rows_of_scores
+from vestige.probes.engine.codec import rows_of_scores
 
 GLASSES = Attribute("glasses", binary=True, model_label=True, mean=0.25, deviation=0.4)
 MALE = Attribute("male", binary=True, model_label=False, mean=0.5, deviation=0.5)

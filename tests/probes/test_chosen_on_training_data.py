@@ -15,9 +15,9 @@ from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 
 LAYERS = ("block0", "block2")
 
@@ -41,9 +41,16 @@ def layers_by_folds(probe):
 
 
 def same_probes(a, b):
-    assert (a.chosen, layers_by_folds(a)) == (b.chosen, layers_by_folds(b))
-    for one, other in zip(a.fits, b.fits, strict=True):
-        np.testing.assert_array_equal(one.probe.coef, other.probe.coef)
+    assert (a.backbone, a.ridge, layers_by_folds(a)) == (b.backbone, b.ridge, layers_by_folds(b))
+    for one, other in zip(methods_of(a), methods_of(b), strict=True):
+        for probe, same in zip(one.probes, other.probes, strict=True):
+            np.testing.assert_array_equal(probe.coef, same.coef)
+
+
+def methods_of(found):
+    """Of the probes that were trained, those of all classes."""
+    methods = found.fitted.methods
+    return list(methods() if callable(methods) else methods)
 
 
 def test_keypoints(objects):
@@ -51,7 +58,7 @@ def test_keypoints(objects):
     options = KeypointOptions(layers=LAYERS, look_backs=0, rgb_size=8, untrained_seeds=0)
     found = [probe_keypoints(train, test, options) for test in tests]
     same_probes(*found)
-    assert len(found[1].fits) > 1
+    assert len(found[1].fitted.classes) > 1
     assert {row.subset for row in found[1].rows if row.metric == "pck@0.1"} >= {"all", tests[1][0].category}
 
 

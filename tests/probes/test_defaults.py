@@ -8,13 +8,13 @@ from vestige.datasets.opening import open_train_test
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.compare.measure import CompareOptions
 from vestige.probes.directions.measure import probe_directions
-from vestige.probes.directions.options import DirectionOptions
+from vestige.probes.directions.task import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 
 FACES = ("synthetic:faces,n=16,seed=1,size=64", "synthetic:faces,n=8,seed=2,size=64")
@@ -44,4 +44,4 @@ def test_a_run_holds_the_names_of_the_layers_it_read(task):
     kind, probe = PROBES[task]
     options = kind(backbone="rgb:8", **({} if task == "directions" else {"untrained_seeds": 0}))
     found = probe(*open_train_test(*FACES), options)
-    assert found.options.layers == ("rgb",)
+    assert found.options[0].layers == ("rgb",)

@@ -12,9 +12,9 @@ from vestige.probes.engine.linear import Source
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import segmentation_of
 from vestige.ridge import fit_rows

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from vestige.api import save_run
+from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset
 from vestige.documents import read_json
 from vestige.errors import VestigeError
@@ -19,11 +20,12 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import ImageFile
 from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
-from vestige.probes.engine.predict_run import predict_run
 from vestige.probes.engine.prediction_files import PredictionFile, check_prediction_folder, write_predictions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
+from vestige.progress import print_nothing
 from vestige.run import Run
+from vestige.trained_run import predict_run
 
 TRAIN, TEST = "synthetic:faces,n=24,seed=1,size=96", "synthetic:faces,n=6,seed=2,size=96"
 
@@ -31,7 +33,9 @@ TRAIN, TEST = "synthetic:faces,n=24,seed=1,size=96", "synthetic:faces,n=6,seed=2
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     options = LandmarkOptions(layers=("block1",), readouts=("grid:4",), untrained_seeds=0)
-    probe = probe_landmarks(open_dataset(TRAIN), open_dataset(TEST), options, Reader(keep=False), lambda _text: None)
+    probe = probe_landmarks(
+        open_dataset(TRAIN), open_dataset(TEST), options, Session(Reader(keep=False), print_nothing)
+    )
     return save_run(probe, tmp_path_factory.mktemp("runs") / "faces")
 
 
@@ -83,18 +87,14 @@ def test_a_box_is_asked_for_in_words_where_the_run_was_trained_on_boxes(run, fac
 
 
 def test_a_prediction_that_is_not_finite_is_an_error(run, faces, monkeypatch):
-    from vestige.probes.engine import predict_run as module
+    from vestige.probes.engine import trained_points
 
-    def broken(*arguments, **options):
-        predictor = load(*arguments, **options)
+    predict = trained_points.predict_images
 
-        def predict(examples, reader):
-            return [replace(each, points=each.points * np.nan) for each in predictor.predict(examples, reader)]
+    def broken(*arguments):
+        return [replace(each, points=each.points * np.nan) for each in predict(*arguments)]
 
-        return replace(predictor, predict=predict)
-
-    load = module.load_predictor
-    monkeypatch.setattr(module, "load_predictor", broken)
+    monkeypatch.setattr(trained_points, "predict_images", broken)
     with pytest.raises(VestigeError, match="is not finite"):
         predict_run(run, faces)
 

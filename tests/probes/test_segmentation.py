@@ -14,7 +14,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.vector_task import Encoded
+from vestige.probes.engine.codec import Encoded
 from vestige.probes.engine.views import Views
 from vestige.probes.segmentation import pixel_ranks
 from vestige.probes.segmentation.augmentation import augmented_views

@@ -11,16 +11,16 @@ from vestige.cli import (
     correspond_patches,
     data,
     demo,
-    directions,
     layers,
     portrait,
     predict,
-    probe,
     report,
     reproduce,
     trained,
 )
 from vestige.cli.help import FACES_RUN, Group, examples
+from vestige.cli.measuring import add_task
+from vestige.tasks import task_named, task_names
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -50,11 +50,18 @@ def _options(
     del version  # its callback has done it
 
 
-for group in (demo, layers, directions, compare, trained, predict, portrait, report, cache):
+groups: dict[str, typer.Typer] = {
+    "": app,
+    "probe": typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True),
+    "correspond": correspond.app,
+}
+for group in (demo, layers, compare, trained, predict, portrait, report, cache):
     group.add_to(app)
+for task in map(task_named, task_names()):
+    add_task(groups[task.group], task)
 for name, commands, example in (
-    ("probe", probe.app, FACES_RUN),
-    ("correspond", correspond.app, correspond_patches.FIELDS),
+    ("probe", groups["probe"], FACES_RUN),
+    ("correspond", groups["correspond"], correspond_patches.FIELDS),
     ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
     ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
 ):

@@ -14,6 +14,9 @@ from vestige.options import UNSET, Described
 
 _EMPTY = inspect.Parameter.empty
 
+_PYTHON_ONLY = ("Dataset",)
+"""Types that no word on the command line is of, and that are not imported to make it."""
+
 
 def command_of(
     run: Callable[..., None], kinds: Iterable[type], doc: str, without: Collection[str] = ()
@@ -50,10 +53,11 @@ def command_of(
 
 def _described(kind: type) -> Iterator[tuple[Field[Any], Described, Any]]:
     """The fields of a dataclass that are options, with their types."""
-    hints = get_type_hints(kind)
-    for each in fields(kind):
-        if "option" in each.metadata:
-            yield each, each.metadata["option"], hints[each.name]
+    told = {each: each.metadata["option"] for each in fields(kind) if "option" in each.metadata}
+    typed = {each.name: about.typed_as for each, about in told.items() if about.typed_as is not None}
+    hints = get_type_hints(kind, localns=dict.fromkeys(_PYTHON_ONLY, Any))
+    for each, about in told.items():
+        yield each, about, typed.get(each.name, hints[each.name])
 
 
 def _value(about: Described, each: Field[Any], given: dict[str, Any]) -> Any:

@@ -80,7 +80,7 @@ def compare(
     from vestige.probes.compare.comparison import DOCUMENT, read_comparison, save_comparison
     from vestige.probes.compare.measure import CompareOptions, compare_landmarks, keep_measured
     from vestige.probes.compare.page import write_comparison, write_comparison_figures
-    from vestige.probes.landmarks.options import LandmarkOptions
+    from vestige.probes.landmarks.task import LandmarkOptions
     from vestige.run_folders import building
 
     probe = LandmarkOptions(box_margin=box_margin, mirror=mirror, normaliser=normaliser, seed=seed)

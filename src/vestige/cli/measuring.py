@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vestige.cli.commands import command_of
-from vestige.cli.console import Listener, command_line, console, listening, print_results
+from vestige.cli.console import Listener, command_line, console, listening, print_results, print_table
+from vestige.cli.direction_table import direction_table
+from vestige.cli.help import examples
 from vestige.cli.parts import Where
+from vestige.contract.task import Task
 from vestige.extraction import ExtractOptions
 
 if TYPE_CHECKING:
@@ -19,60 +21,25 @@ if TYPE_CHECKING:
     from vestige.results import Results
     from vestige.run import Run
 
-F = TypeVar("F", bound=Callable[..., Any])
 
+def add_task(app: typer.Typer, task: Task) -> None:
+    """Add the command of a task: the described fields of its data and its options, and those that all have."""
 
-@dataclass(frozen=True)
-class Session:
-    """What a measurement is made with, whatever it is of.
+    def run(data: Any, *given: Any) -> None:
+        *options, extraction, where = given
 
-    Attributes:
-        run: the started run that it is recorded in.
-        listener: told of every step.
-        reader: of features, as they are to be computed.
-        command: the words of the command line.
-    """
+        def measure(run: Run, listener: Listener) -> Results:
+            from vestige.contract.session import Session
+            from vestige.kept import Kept
 
-    run: Run
-    listener: Listener
-    reader: Reader
-    command: list[str]
+            session = Session(reader_of(extraction, listener), listener.say, Kept(run.kept))
+            return task.measure(session, data.open(), *options).record(run, command_line())
 
+        measure_into(where.output, where.overwrite, measure)
 
-def measures(
-    app: typer.Typer,
-    example: str,
-    tell: Callable[[Results], None] | None = None,
-    without: Collection[str] = (),
-) -> Callable[[F], F]:
-    """Make a command of a function that takes a session and dataclasses, whose described fields are its options.
-
-    Args:
-        app: what the command is added to.
-        example: the end of its help.
-        tell: prints the results; None for the table of methods.
-        without: fields of :class:`vestige.extraction.ExtractOptions` that it has no use for.
-    """
-
-    def add(measure: F) -> F:
-        hints = get_type_hints(measure, localns={"Results": Any})
-        kinds = [kind for name, kind in hints.items() if name not in ("session", "return")]
-
-        def run(*given: Any) -> None:
-            *options, extraction, where = given
-
-            def start(run: Run, listener: Listener) -> Results:
-                session = Session(run, listener, reader_of(extraction, listener), command_line())
-                found: Results = measure(session, *options)
-                return found
-
-            measure_into(where.output, where.overwrite, start, tell)
-
-        command = command_of(run, (*kinds, ExtractOptions, Where), measure.__doc__ or "", without)
-        app.command(measure.__name__, epilog=example)(command)
-        return measure
-
-    return add
+    kinds = (task.data, *task.options, ExtractOptions, Where)
+    command = command_of(run, kinds, task.question, task.without)
+    app.command(task.name, epilog=examples(task.example))(command)
 
 
 def reader_of(extraction: ExtractOptions, listener: Listener) -> Reader:
@@ -83,11 +50,18 @@ def reader_of(extraction: ExtractOptions, listener: Listener) -> Reader:
     return Reader(options=extraction, progress=listener.count)
 
 
+def tell(results: Results) -> None:
+    """Print what was found: the table of methods, or that of directions."""
+    if results.task == "directions":
+        print_table(direction_table(results), results)
+    else:
+        print_results(results, str(results.config["metric"]))
+
+
 def measure_into(
     output: Path,
     overwrite: bool,
     measure: Callable[[Run, Listener], Results],
-    tell: Callable[[Results], None] | None = None,
 ) -> None:
     """Measure, print what was found, and make the figures and the page; the run's folder is there when all of it is.
 
@@ -95,7 +69,6 @@ def measure_into(
         output: the run's folder.
         overwrite: whether a finished run in it is replaced.
         measure: measures and records; not called where the same command has measured and was killed before its page.
-        tell: prints the results; None for the table of methods.
     """
     from vestige.pages import show
     from vestige.run import Run, run_folder
@@ -107,9 +80,6 @@ def measure_into(
         else:
             with listening() as listener:
                 results = measure(run, listener)
-        if tell is None:
-            print_results(results, str(results.config["metric"]))
-        else:
-            tell(results)
+        tell(results)
         show(run)
     typer.echo(f"report: {Run(output).report_path}")

@@ -55,9 +55,9 @@ def portrait(
 
     from vestige.files import refuse_existing, write_json
     from vestige.images import check_image_path, save_image
-    from vestige.probes.engine.record import reader_of
     from vestige.probes.portrait.read import read_portrait
     from vestige.run import Run
+    from vestige.trained_run import portrait_predictors, reader_of
 
     check_image_path(output)
     numbers = output.with_suffix(".json")
@@ -68,10 +68,9 @@ def portrait(
         listener.say(f"reading {image}")
         found = read_portrait(
             image,
-            [Run(folder) for folder in run],
+            portrait_predictors([Run(folder) for folder in run], category),
             lambda source: replace(reader_of(source, device, listener.count), keep=False),
             found_box,
-            category,
         )
     save_image(found.picture(), output, overwrite=overwrite)
     write_json(numbers, found.to_json(), overwrite=overwrite)

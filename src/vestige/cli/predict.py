@@ -67,11 +67,10 @@ def predict(
     import numpy as np
 
     from vestige.probes.engine.photographs import open_photographs, with_boxes, with_boxes_of
-    from vestige.probes.engine.predict_run import predict_run
     from vestige.probes.engine.prediction_files import check_prediction_folder, write_predictions
-    from vestige.probes.engine.record import reader_of
     from vestige.run import Run
     from vestige.text import count
+    from vestige.trained_run import predict_run, reader_of
 
     source = Run(run)
     source.results()  # refuses what is no finished run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,20 +35,18 @@ def evaluate(
 ) -> None:
     """Measure a trained run on other data: the same results.json, the same rows."""
     from vestige.datasets.opening import open_dataset
-    from vestige.probes.engine.record import check_probe, evaluate_run, reader_of, record_evaluation
     from vestige.run import Run
+    from vestige.trained_run import check_trained, evaluate_run, reader_of
 
-    started = time.monotonic()
     source = Run(run)
-    check_probe(source)  # before anything is made
+    check_trained(source)  # before anything is made
     if run.resolve() == output.resolve():
         raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
 
     def measure(made: Run, listener: Listener) -> Results:
-        test = open_dataset(data, strict=strict)
         reader = reader_of(source, device, listener.count)
+        test = open_dataset(data, strict=strict)
         listener.say(f"{run} on {data}")
-        evaluation = evaluate_run(source, test, reader)
-        return record_evaluation(source, made, test, evaluation, time.monotonic() - started, command_line())
+        return evaluate_run(source, test, reader).record(made, command_line())
 
     measure_into(output, overwrite, measure)

@@ -189,7 +189,7 @@ def _record(
         created=now(),
         seconds=round(found.seconds, 1),
         vestige=__version__,
-        notes=(*found.notes, *departures(found.options, measured, metrics, methods)),
+        notes=(*found.notes, *departures([found.options], measured, metrics, methods)),
         metrics=metrics,
         methods=methods,
     )

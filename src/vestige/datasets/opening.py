@@ -101,7 +101,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
 
 
 def open_train_test(
-    train: str, test: str | None = None, *, strict: bool = False, markup: Markup | None = None
+    train: str | Dataset, test: str | Dataset | None = None, *, strict: bool = False, markup: Markup | None = None
 ) -> tuple[Dataset, Dataset]:
     """The data to train on and the data to test on, which share nothing.
 
@@ -109,18 +109,41 @@ def open_train_test(
     ``cub:DIR,test``). Copies of a test picture under another name in the same data set leave the training data and
     are listed in its ``skipped``.
 
+    Args:
+        train: a spec, or a data set that is open already.
+        test: likewise.
+        strict: as of :func:`open_dataset`.
+        markup: likewise.
+
     Raises:
         VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share an example, or a
             picture of different data sets.
     """
     if test is None:
+        if isinstance(train, Dataset):
+            raise VestigeError(f"{train.spec}: an open data set has no split of its own: give the test data, too")
         train, test = _own_split(train)
-    first = open_dataset(train, strict=strict, markup=markup)
-    second = open_dataset(test, strict=strict, markup=markup)
+    first, second = (_given(each, strict=strict, markup=markup) for each in (train, test))
     first = _disjoint(first, second)
     if strict and (copies := [problem for problem in first.skipped if problem.message.startswith(_COPY)]):
         raise VestigeError(_listing(f"{train!r} and {test!r} share pictures, and strict was asked for", copies))
     return first, second
+
+
+def _given(data: str | Dataset, *, strict: bool, markup: Markup | None) -> Dataset:
+    """The data set that is given, by its spec or as it is.
+
+    Raises:
+        VestigeError: as :func:`open_dataset`; where it is neither.
+    """
+    if isinstance(data, str):
+        return open_dataset(data, strict=strict, markup=markup)
+    if not isinstance(data, Dataset):
+        raise VestigeError(
+            f"data: expected a spec such as 'cub:DIR', or a vestige.Dataset, got {type(data).__name__}; "
+            "vestige.Dataset.from_arrays makes one of pictures in memory"
+        )
+    return data if markup is None else _with_markup(data, markup)
 
 
 def _kind_of(spec: DataSpec) -> Kind:

@@ -171,6 +171,10 @@ class Opening:
     numbers: tuple[KeyNumber, ...] = ()
 
 
+Parts = tuple[tuple[Opening, ...], tuple[Section, ...]]
+"""What a task makes of a page: an opening for each run, and the sections on all of them."""
+
+
 @dataclass(frozen=True)
 class Page:
     """The whole page."""

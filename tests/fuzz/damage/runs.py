@@ -14,6 +14,7 @@ import numpy as np
 
 from damage.beside import beside
 from damage.guard import Kind
+from vestige.contract.session import Session
 from vestige.correspondence.align.run import read_align_run
 from vestige.correspondence.classify.run import read_classify_run
 from vestige.correspondence.detect.run import read_detect_run
@@ -25,18 +26,19 @@ from vestige.pages import report_page, write_report
 from vestige.probes.attributes.measure import attributes_of
 from vestige.probes.compare.comparison import read_comparison, save_comparison
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.predict_run import describe_run, predict_run
-from vestige.probes.engine.record import load_predictor, record
+from vestige.probes.engine.predict_run import describe_run
 from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
+from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.run import read_segmentation_run
+from vestige.progress import print_nothing
 from vestige.report.point_run import read_point_run
 from vestige.run import Run, start_run
 from vestige.run_folders import check_run_folder, is_own, own_files
+from vestige.trained_run import load_predictor, predict_run
 
 PAGES = 0.1
 """The share of cases in which a page is laid out and pictures are predicted, which take longer than reading does."""
@@ -67,18 +69,16 @@ def objects(seed: int = 1) -> Any:
 
 def trained(task: str, folder: Path) -> None:
     """A run with its probes, of a network that is the picture itself."""
-    reader = Reader(keep=False)
-    quiet: Callable[[str], None] = lambda _text: None  # noqa: E731
-    probe: Any
+    session = Session(Reader(keep=False), print_nothing)
     if task == "landmarks":
-        probe = probe_landmarks(*faces(), LandmarkOptions(layers=("all",), **NETWORK), reader, quiet)
+        found = probe_landmarks(*faces(), LandmarkOptions(layers=("all",), **NETWORK), session)
     elif task == "keypoints":
-        probe = probe_keypoints(objects(), objects(2), KeypointOptions(layers=("all",), **NETWORK), reader, quiet)
+        found = probe_keypoints(objects(), objects(2), KeypointOptions(layers=("all",), **NETWORK), session)
     else:
         data = faces()
         of: Any = Pixelwise(7) if task == "pixels" else attributes_of(data[0], ["yaw", "roll"])[0]
-        probe = probe_vectors(of, *data, VectorOptions(layers=("all",), **NETWORK), reader, quiet)
-    record(start_run(folder / "run"), probe)
+        found = probe_vectors(of, *data, VectorOptions(layers=("all",), **NETWORK), session)
+    found.record(start_run(folder / "run"))
 
 
 def drawn(module: str, function: str, folder: Path, **options: Any) -> None:

@@ -100,7 +100,7 @@ def _record(
         created=now(),
         seconds=round(library.seconds + found.seconds, 1),
         vestige=__version__,
-        notes=(*shortage_note(library), *place_notes(library), *departures(library.options, rows, metrics, methods)),
+        notes=(*shortage_note(library), *place_notes(library), *departures([library.options], rows, metrics, methods)),
         metrics=metrics,
         methods=methods,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from vestige.datasets.dataset import Dataset
+from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -17,24 +18,20 @@ from vestige.images import Pixels, crop_resize, save_image
 from vestige.manifest import may_replace, update_manifest
 from vestige.papers.persistent_evidence.exhibits import PORTRAIT
 from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
-from vestige.probes.attributes.measure import attributes_of
-from vestige.probes.directions.measure import probe_directions
-from vestige.probes.directions.options import DirectionOptions
+from vestige.probes.directions.task import DirectionOptions, FaceOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_methods import load_methods
-from vestige.probes.engine.record import Probe, reader_of, record
-from vestige.probes.engine.vector_probe import probe_vectors
-from vestige.probes.keypoints.measure import probe_keypoints
-from vestige.probes.keypoints.options import KeypointOptions
 from vestige.probes.keypoints.probes import load_keypoint_probes
-from vestige.probes.landmarks.measure import probe_landmarks
-from vestige.probes.landmarks.options import LandmarkOptions
-from vestige.probes.pixels.measure import Pixelwise
+from vestige.probes.keypoints.task import KeypointOptions
+from vestige.probes.landmarks.task import LandmarkOptions
+from vestige.probes.pixels.task import PixelOptions
 from vestige.probes.portrait.read import read_portrait
-from vestige.probes.segmentation.measure import segmentation_of
+from vestige.probes.segmentation.task import SegmentationOptions
 from vestige.progress import Say
 from vestige.run import Run
 from vestige.spelling import spelled
+from vestige.tasks import task_named
+from vestige.trained_run import portrait_predictors, reader_of
 
 PAPERS_LAYER = "fc6"
 """The first fully connected layer of the paper's network."""
@@ -43,14 +40,18 @@ PAPERS_LAYER = "fc6"
 FACE_SHARE = 0.6
 """Of LFW's pictures, about their middle: the face without what stands about it."""
 
-Measure = Callable[[Dataset, Dataset, Network, Reader, Say], Probe]
-
 
 @dataclass(frozen=True)
 class Probed:
-    """An experiment that trains and tests a probe."""
+    """An experiment that trains and tests a probe.
 
-    measure: Measure
+    Attributes:
+        task: its name.
+        options: what it is made with, on a network.
+    """
+
+    task: str
+    options: Callable[[Network], tuple[Any, ...]]
 
     def __call__(
         self,
@@ -63,11 +64,12 @@ class Probed:
     ) -> None:
         """Measure and record; ``specs`` are those of the training and the test data."""
         layers = network.layers or ((PAPERS_LAYER,) if PAPERS_LAYER in reader.backbone(network.backbone).paths else ())
-        network = replace(network, layers=layers or ("all",))
-        record(run, self.measure(*open_train_test(*specs), network, reader, say), command)
+        options = self.options(replace(network, layers=layers or ("all",)))
+        found = task_named(self.task).measure(Session(reader, say), open_train_test(*specs), *options)
+        found.record(run, command)
 
 
-def landmarks(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+def landmarks(network: Network) -> tuple[Any, ...]:
     """Section 3.1, "Facial Landmarks": six parts, boxes enlarged by the largest training error, no mirrored copies."""
     options = LandmarkOptions(
         network.backbone,
@@ -78,10 +80,10 @@ def landmarks(train: Dataset, test: Dataset, network: Network, reader: Reader, s
         untrained_seeds=network.untrained_seeds,
         seed=network.seed,
     )
-    return probe_landmarks(train, test, options, reader, say)
+    return (options,)
 
 
-def keypoints(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+def keypoints(network: Network) -> tuple[Any, ...]:
     """Section 3.1, "Object Keypoints": a set of regressors per class, PCK at 0.1, no look-back, no mirrored copies."""
     options = KeypointOptions(
         network.backbone,
@@ -92,23 +94,21 @@ def keypoints(train: Dataset, test: Dataset, network: Network, reader: Reader, s
         untrained_seeds=network.untrained_seeds,
         seed=network.seed,
     )
-    return probe_keypoints(train, test, options, reader, say)
+    return (options,)
 
 
-def pixels(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+def pixels(network: Network) -> tuple[Any, ...]:
     """Section 3.1, "RGB Reconstruction": 46 x 46 x 3 regressors on whole pictures."""
-    return probe_vectors(Pixelwise(), train, test, vector_options(network), reader, say)
+    return PixelOptions(), vector_options(network)
 
 
-def segmentation(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+def segmentation(network: Network) -> tuple[Any, ...]:
     """Section 3.1, "Semantic Segmentation": 30 x 30 cells of 0 and 1, tenfold augmentation, the second map M."""
-    task = segmentation_of(train, 30, 10, 0.6, network.seed, "binary")
-    return probe_vectors(task, train, test, vector_options(network), reader, say)
+    return SegmentationOptions(30, 10, 0.6, network.seed, "binary"), vector_options(network)
 
 
-def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, say: Say) -> Probe:
+def directions(network: Network) -> tuple[Any, ...]:
     """Section 4: each attribute's direction, and the colours regressed back along it, lambda from least to largest."""
-    task, notes = attributes_of(train, crop=FACE_SHARE)
     options = DirectionOptions(
         backbone=network.backbone,
         layers=network.layers,
@@ -116,7 +116,7 @@ def directions(train: Dataset, test: Dataset, network: Network, reader: Reader, 
         quantile=0.0,
         seed=network.seed,
     )
-    return probe_directions(task, train, test, options, reader, say, notes)
+    return options, FaceOptions(crop=FACE_SHARE)
 
 
 def vector_options(network: Network) -> VectorOptions:
@@ -213,7 +213,7 @@ def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: 
     numbers = drawn.with_suffix(".json")
     replace_ours = all(may_replace(each, folder.parent) for each in (path, drawn, numbers))
     save_image(chosen.pixels, path, overwrite=replace_ours)
-    found = read_portrait(path, chosen.runs, lambda run: reader_of(run, device), None, chosen.category)
+    found = read_portrait(path, portrait_predictors(chosen.runs, chosen.category), lambda run: reader_of(run, device))
     save_image(found.picture(), drawn, overwrite=replace_ours)
     write_json(numbers, {"photograph": first.id, **found.to_json()}, overwrite=replace_ours)
     update_manifest(folder.parent, path, drawn, numbers)
@@ -240,7 +240,7 @@ def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
         f"landmarks-{name}",
         Place(name, train_what, f"300w:/data/{name}/trainset", source, own_split=name == "helen"),
         Place(f"{name}-test", what, f"300w:/data/{name}/testset", source),
-        Probed(landmarks),
+        Probed("landmarks", landmarks),
     )
 
 
@@ -265,7 +265,7 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
             "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part,val",
             "as above; may be left out, for the set carries its own split",
         ),
-        Probed(keypoints),
+        Probed("keypoints", keypoints),
     ),
     Experiment(
         "pixels",
@@ -278,7 +278,7 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
         Place(
             "imagenet-test", "the last 1,000 of them", "folder:/data/imagenet/val-last-1000", "image-net.org, as above"
         ),
-        Probed(pixels),
+        Probed("pixels", pixels),
     ),
     Experiment(
         "segmentation",
@@ -295,7 +295,7 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
             "voc-segmentation:/data/VOC2012,val",
             "as above; may be left out, for the set carries its own split",
         ),
-        Probed(segmentation),
+        Probed("segmentation", segmentation),
     ),
     Experiment(
         "directions",
@@ -306,7 +306,7 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
             "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
         ),
         Place("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
-        Probed(directions),
+        Probed("directions", directions),
     ),
 )
 """The paper's experiments, in its order."""

@@ -11,7 +11,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.intervals import Floats
-from vestige.probes.attributes.options import LEAST
+from vestige.probes.attributes.task import LEAST
 from vestige.spelling import spelled
 
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN, check_bounds
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.contract.task import Task, Trained
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -19,11 +22,15 @@ from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.metrics import Metric
 from vestige.options import option
 from vestige.probes.attributes.choice import Attribute, choose_attributes, lack_of, values_of
-from vestige.probes.attributes.options import LEAST
 from vestige.probes.attributes.readings import Reading
 from vestige.probes.attributes.scores import weighted_auc, weighted_r2
-from vestige.probes.engine.vector_task import Encoded, Numbers, Score, Scores, VectorTask
+from vestige.probes.attributes.task import ATTRIBUTES, LEAST, AttributeOptions
+from vestige.probes.engine.codec import Codec, Encoded, Numbers, Score, Scores
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.trained_vectors import load_trained_vectors
+from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.engine.views import Views, example_views
+from vestige.run import Run
 
 SKILL = "skill"
 """The metric of attributes of both kinds: 0 for the mean reading, 1 for a perfect one."""
@@ -33,7 +40,7 @@ SHOWN, EXTREMES = 8, 5
 
 
 @dataclass(frozen=True)
-class Attributes(VectorTask[Floats]):
+class Attributes(Codec[Floats]):
     """The task: one number per attribute; one that an example lacks has no share in training and none in scores.
 
     An example with a box is seen through the square about it, one without through the middle of its picture. What is
@@ -51,7 +58,7 @@ class Attributes(VectorTask[Floats]):
     box_margin: float = option(FACE_MARGIN, bounds=b.BOX_MARGIN)
     crop: float = option(1.0, bounds=b.SHARE)
 
-    name: ClassVar[str] = "attributes"
+    task: ClassVar[Task] = ATTRIBUTES
     metrics: ClassVar[Mapping[str, Metric]] = {
         SKILL: Metric("skill", paper=False),
         "auc": Metric("AUC", paper=False),
@@ -260,3 +267,17 @@ def _mean(scores: Sequence[Score], n: int) -> Score:
     """The attributes' mean, resample by resample, over ``n`` examples and the groups of the best known attribute."""
     resampled: Floats = np.mean([score.resampled for score in scores], axis=0)
     return Score(float(np.mean([score.value for score in scores])), resampled, n, max(score.groups for score in scores))
+
+
+def measure_attributes(
+    session: Session, data: tuple[Dataset, Dataset], options: AttributeOptions, probing: VectorOptions
+) -> Found:
+    """The probe of the training data's attributes, as the task has it."""
+    train, test = data
+    codec, notes = attributes_of(train, **asdict(options))
+    return probe_vectors(codec, train, test, probing, session, made_with=(options,), notes=notes)
+
+
+def load_attributes(run: Run) -> Trained:
+    """What a finished run of attributes was trained to do."""
+    return load_trained_vectors(run, Attributes)

@@ -24,7 +24,7 @@ from vestige.probes.compare.comparison import Baseline, Comparison, Entry, Skipp
 from vestige.probes.compare.network_layers import layers_by_network
 from vestige.probes.engine.point_bench import Bench, lay_bench, readable
 from vestige.probes.landmarks.measure import settle
-from vestige.probes.landmarks.options import LandmarkOptions
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.progress import Say
 from vestige.results import now
 from vestige.scores import interval_notes

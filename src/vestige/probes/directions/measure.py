@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.found import Evaluation, Found
+from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
-from vestige.extraction import ExtractOptions
-from vestige.features.reader import Read, Reader, listened
+from vestige.features.reader import Reader
 from vestige.features.store import Features
 from vestige.files import write_json
 from vestige.intervals import Bootstrap, Floats
-from vestige.methods import PROBES, Method
+from vestige.methods import PROBES
 from vestige.metrics import Metric
-from vestige.probes.attributes.measure import Attributes
+from vestige.probes.attributes.measure import Attributes, attributes_of
 from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
 from vestige.probes.directions.effects import (
     Effects,
@@ -29,13 +30,13 @@ from vestige.probes.directions.effects import (
     pictures_along,
     reencoded_readings,
 )
-from vestige.probes.directions.options import DirectionOptions
-from vestige.probes.engine.evaluation import Evaluation, small_pictures
-from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
+from vestige.probes.directions.task import DIRECTIONS, DirectionOptions, FaceOptions
+from vestige.probes.engine.codec import rows_of_scores
+from vestige.probes.engine.evaluation import small_pictures
+from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import LinearProbe, save_probes
 from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.vector_probe import Fitted, VectorBench, lay_vector_bench
-from vestige.probes.engine.vector_task import rows_of_scores
 from vestige.probes.engine.views import fold_labels
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
@@ -56,54 +57,18 @@ METRICS: Mapping[str, Metric] = {
 
 
 @dataclass(frozen=True)
-class DirectionProbe:
-    """Directions, and what moving along them does; a :class:`vestige.probes.engine.record.Probe`.
+class SavedDirections:
+    """What the folder of a run of directions holds.
 
     Attributes:
-        task: the attributes.
+        made_of: the attributes, as their codec says them.
+        attributes: their regressors.
         directions: D of them.
-        attributes: the regressors of the attributes.
-        evaluation: rows and arrays.
-        sweep: the attributes' metric at every layer.
-        chosen: the layer and readout.
-        weights_sha256: of the backbone.
-        fits: of attributes and of colours.
-        options, extraction, seconds, train, test, notes: as of every probe.
     """
 
-    task: Attributes
-    directions: tuple[Direction, ...]
+    made_of: Mapping[str, Any]
     attributes: LinearProbe
-    evaluation: Evaluation
-    sweep: tuple[Row, ...]
-    chosen: Read
-    weights_sha256: str
-    fits: tuple[Fit, ...]
-    options: DirectionOptions
-    extraction: ExtractOptions
-    seconds: float
-    train: Dataset
-    test: Dataset
-    notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the task, in results.json."""
-        return "directions"
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """What the task measures."""
-        return {**METRICS, **self.task.metrics, **Pixelwise.metrics}
-
-    @property
-    def known_methods(self) -> Mapping[str, Method]:
-        """How it may be read."""
-        return PROBES
-
-    def config(self) -> dict[str, Any]:
-        """What is read, and the metric that reports are about."""
-        return {"made_of": self.task.to_json(), "metric": "change_other_half"}
+    directions: tuple[Direction, ...]
 
     def save(self, folder: Path) -> None:
         """Write the attributes' regressors, and the directions as probes without intercept."""
@@ -112,69 +77,79 @@ class DirectionProbe:
         along = LinearProbe(source, units, np.zeros(len(units)), self.attributes.normalise)
         saved = save_probes(folder, "directions", {"attributes": self.attributes, "directions": along})
         described = [{**asdict(d), "unit": None} for d in self.directions]
-        document = {"made_of": self.task.to_json(), "directions": described, "probes": saved}
+        document = {"made_of": dict(self.made_of), "directions": described, "probes": saved}
         write_json(folder / _FILE, document, overwrite=True)
 
 
+def measure_directions(
+    session: Session, data: tuple[Dataset, Dataset], options: DirectionOptions, seen: FaceOptions
+) -> Found:
+    """:func:`probe_directions` on the attributes that are moved, as the task has it."""
+    train, test = data
+    names = (*options.moved, *options.orthogonal_to) if options.moved else ()
+    codec, notes = attributes_of(train, names, **asdict(seen))
+    return probe_directions(codec, train, test, options, session, notes)
+
+
 def probe_directions(
-    task: Attributes,
+    codec: Attributes,
     train: Dataset,
     test: Dataset,
     options: DirectionOptions = DirectionOptions(),
-    reader: Reader | None = None,
-    say: Say | None = None,
+    session: Session | None = None,
     notes: Sequence[str] = (),
-) -> DirectionProbe:
+) -> Found:
     """Fit attributes and colours on one representation, move test faces along the attributes and look.
 
     Args:
-        task: the attributes.
+        codec: of the attributes.
         train: examples of them.
         test: likewise; nothing is chosen on it.
         options: see there.
-        reader: of features; None for the default cache and device.
-        say: told of every step; None: lines on standard error.
+        session: None for the default cache and device, and lines on standard error.
         notes: what a reader of the numbers must know, for the run to keep.
 
     Raises:
         VestigeError: where an option does not fit, the data are wanting, or a direction cannot be had.
     """
     started = time.monotonic()
-    reader, say = listened(reader, say)
+    session = session or Session.on_stderr()
+    reader, say = session.reader, session.say
     colours = Pixelwise(options.size)
     for name in (*options.moved, *options.orthogonal_to):
-        if name not in task.names:
-            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, task.names)}")
-    options = replace(options, moved=options.moved or task.names)
-    task.check(train)
-    task.check(test)
+        if name not in codec.names:
+            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, codec.names)}")
+    options = replace(options, moved=options.moved or codec.names)
+    codec.check(train)
+    codec.check(test)
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    bench = lay_vector_bench(task, train, test, options.seed, reader)
+    bench = lay_vector_bench(codec, train, test, options.seed, reader)
     say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
     best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
     say(f"colours from {best.source.layer}")
     laid = _lay(bench, best, colours, options)
     say("directions")
     evaluation, directions = _measure(laid, reader, say)
-    return DirectionProbe(
-        task,
-        directions,
-        best.fit.probe,
-        evaluation,
-        sweep,
-        best.read,
-        best.source.weights_sha256,
-        (best.fit, laid.colour_fit),
-        options,
-        reader.options,
-        time.monotonic() - started,
-        train,
-        test,
-        (*notes, *_notes(options)),
+    return Found(
+        task=DIRECTIONS,
+        options=(options,),
+        config={"made_of": codec.to_json(), "metric": "change_other_half"},
+        data={"train": train, "test": test},
+        backbone=best.source.to_json(best.read.size),
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics={**METRICS, **codec.metrics, **Pixelwise.metrics},
+        methods=PROBES,
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=sweep,
+        notes=(*notes, *_notes(options), *evaluation.notes),
+        ridge=describe_fits([best.fit, laid.colour_fit]),
+        fitted=SavedDirections(codec.to_json(), best.fit.probe, directions),
     )
 
 
@@ -205,15 +180,16 @@ class _Laid:
     options: DirectionOptions
 
     @property
-    def task(self) -> Attributes:
-        assert isinstance(self.bench.task, Attributes)
-        return self.bench.task
+    def codec(self) -> Attributes:
+        """Of the attributes."""
+        assert isinstance(self.bench.codec, Attributes)
+        return self.bench.codec
 
     def directions(self, probe: LinearProbe, features: Stored, n: int) -> tuple[Direction, ...]:
         """The directions of a probe's coefficients, their ranges from the features that it was trained on."""
         options = self.options
         try:
-            found = attribute_directions(probe.coef, self.task.names, options.moved, options.orthogonal_to)
+            found = attribute_directions(probe.coef, self.codec.names, options.moved, options.orthogonal_to)
         except ValueError as error:
             raise VestigeError(f"{spelled('moved')} {error}; give more training data, or leave it out") from error
         along = project(found, probe, features, n)
@@ -309,7 +285,7 @@ def _spread(readings: Floats) -> Floats:
 def _read_again(laid: _Laid, moved: _Moved, reader: Reader) -> Floats:
     """``reencoded`` of :class:`Effects`."""
     options = laid.options
-    shape = (len(moved.faces), len(moved.directions), options.steps, len(laid.task.names))
+    shape = (len(moved.faces), len(moved.directions), options.steps, len(laid.codec.names))
     if not len(moved.faces):
         return np.zeros(shape)
     bases, along = moved.bases[moved.faces], moved.along[moved.faces]
@@ -320,12 +296,12 @@ def _read_again(laid: _Laid, moved: _Moved, reader: Reader) -> Floats:
 
 
 def _rows(laid: _Laid, moved: _Moved, effects: Effects) -> list[Row]:
-    bench, task = laid.bench, laid.task
+    bench, codec = laid.bench, laid.codec
     colour_truth = laid.colours.truth(bench.test_views)
     again = Bootstrap.of([bench.test_views.examples[face] for face in moved.faces], laid.options.seed)
     return [
-        *effect_rows(moved.directions, task.names, effects, len(moved.readings), again),
-        *rows_of_scores("ridge", task.scores(moved.readings.astype(np.float32), bench.truth, bench.bootstrap)),
+        *effect_rows(moved.directions, codec.names, effects, len(moved.readings), again),
+        *rows_of_scores("ridge", codec.scores(moved.readings.astype(np.float32), bench.truth, bench.bootstrap)),
         *rows_of_scores("ridge", laid.colours.scores(moved.bases, colour_truth, bench.bootstrap, brief=True)),
     ]
 
@@ -338,7 +314,7 @@ def _arrays(laid: _Laid, moved: _Moved, effects: Effects) -> dict[str, NDArray[A
     return {
         "ids": np.array([example.id for example in views.examples]),
         "crops": views.boxes,
-        "attributes": np.array(laid.task.names),
+        "attributes": np.array(laid.codec.names),
         "truth": laid.bench.truth.astype(np.float32),
         "readings": moved.readings.astype(np.float32),
         "directions": np.array([direction.name for direction in moved.directions]),
@@ -352,7 +328,7 @@ def _arrays(laid: _Laid, moved: _Moved, effects: Effects) -> dict[str, NDArray[A
         "effect/own": effects.own,
         "effect/other_half": effects.other_half,
         "effect/reencoded": effects.reencoded.astype(np.float32),
-        "label_correlations": _correlations(laid.task.truth(laid.bench.train_views)),
+        "label_correlations": _correlations(laid.codec.truth(laid.bench.train_views)),
         **small_pictures(views.examples, views, rows),
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.found import Evaluation
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
@@ -18,28 +18,12 @@ from vestige.probes.engine.point_methods import PointMethod, Setup
 from vestige.probes.engine.point_scores import Truth, measure, truth_of
 from vestige.probes.engine.points import predict_points
 from vestige.probes.engine.views import Views, example_views
-from vestige.results import Row
 from vestige.scores import Values, interval_notes, rows_of
 
 PICTURES = 48
 """How many test examples leave a small picture in the run, evenly spread from the best to the worst."""
 
 PICTURE_SIZE = 224
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What methods show on test examples.
-
-    Attributes:
-        rows: one per method, metric and subset.
-        arrays: of ``examples.npz``.
-        notes: what was left out of the measurement, and why.
-    """
-
-    rows: tuple[Row, ...]
-    arrays: dict[str, NDArray[Any]]
-    notes: tuple[str, ...] = ()
 
 
 def evaluate_points(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,3 +145,16 @@ def _rows(features: Stored, normalise: bool) -> Stored | UnitRows | NDArray[np.f
         for start in range(0, len(rows), _BLOCK):  # in place: the rows are held once
             rows[start : start + _BLOCK] = l2_normalise(rows[start : start + _BLOCK])
     return rows
+
+
+def describe_fits(fits: Sequence[Fit]) -> dict[str, Any]:
+    """What the fits of one probe chose, for results.json: of several, over the targets of all."""
+    targets = [len(fit.probe.intercept) for fit in fits]
+    lowest, medians, highest = zip(*(fit.chosen for fit in fits), strict=True)
+    return {
+        "alphas": sorted({alpha for fit in fits for alpha in fit.alphas}) if len(fits) > 1 else list(fits[0].alphas),
+        "chosen": [min(lowest), float(np.median(medians)), max(highest)],
+        "at_boundary": sum(round(fit.at_boundary * n) for fit, n in zip(fits, targets, strict=True)) / sum(targets),
+        "form": " and ".join(sorted({fit.form for fit in fits})),
+        "uncertain": sum(fit.uncertain for fit in fits),
+    }

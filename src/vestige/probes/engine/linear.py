@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from vestige.documents import check_json
 from vestige.errors import VestigeError
+from vestige.features.reader import Reader
 from vestige.files import what_is, write_tensors
 from vestige.manifest import check_digest
 from vestige.trust import check_recorded
@@ -36,6 +37,11 @@ class Source:
     weights_sha256: str
     layer: str
     readout: str
+
+    def to_json(self, dim: int) -> dict[str, Any]:
+        """What results.json says of it; ``dim``: numbers per picture."""
+        own = {"weights_sha256": self.weights_sha256, "layer": self.layer, "readout": self.readout}
+        return {"spec": self.backbone, **own, "dim": dim}
 
 
 @dataclass(frozen=True)
@@ -147,3 +153,13 @@ def _check_arrays(key: str, probe: LinearProbe) -> None:
         raise ValueError(f"{key}: coef {coef.dtype} {coef.shape} and intercept {intercept.dtype} {intercept.shape}")
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError(f"{key} holds values that are not finite; the file is damaged")
+
+
+def check_weights(probes: Iterable[LinearProbe], reader: Reader) -> None:
+    """Refuse backbones whose weights are not those that probes were trained on."""
+    for source in dict.fromkeys(probe.source for probe in probes):
+        if source is not None and reader.backbone(source.backbone).weights_sha256 != source.weights_sha256:
+            raise VestigeError(
+                f"{source.backbone}: its weights are not those that the probe was trained on "
+                f"(sha256 {source.weights_sha256[:12]}...); bring back the weights file or train again"
+            )

@@ -14,7 +14,7 @@ from vestige.documents import Count, Json, read_json
 from vestige.errors import VestigeError
 from vestige.files import write_json
 from vestige.markup import Markup, markup_from_json
-from vestige.probes.engine.linear import SavedProbe, Source, load_probes, save_probes
+from vestige.probes.engine.linear import LinearProbe, SavedProbe, Source, load_probes, save_probes
 from vestige.probes.engine.lookback import LookBack
 from vestige.probes.engine.points import PointModel
 from vestige.trust import check_recorded
@@ -40,6 +40,11 @@ class Setup:
     normaliser: str
     seed: int
 
+    @property
+    def metric(self) -> str:
+        """The error's name in results."""
+        return f"nme_{self.normaliser.replace('-', '_')}"
+
 
 @dataclass(frozen=True)
 class PointMethod:
@@ -60,6 +65,11 @@ class PointMethod:
         """The names of the model's stages: its own, ``look-back``, ``look-back-2``, ..."""
         looks = [f"look-back-{i}" if i > 1 else "look-back" for i in range(1, len(self.model.look_backs) + 1)]
         return (self.name, *looks)
+
+    @property
+    def probes(self) -> tuple[LinearProbe, ...]:
+        """All that look at pictures, the first look first."""
+        return (self.model.base, *(probe for look in self.model.look_backs for probe in look.probes))
 
     @property
     def file(self) -> str:
@@ -159,3 +169,20 @@ def _load_method(folder: Path, entry: _Method, n_points: int) -> PointMethod:
 
 def _stem(name: str, seed: int | None) -> str:
     return name if seed is None else f"{name}-{seed}"
+
+
+@dataclass(frozen=True)
+class SavedPoints:
+    """What the folder of a run's point probes holds.
+
+    Attributes:
+        setup: how it sees its pictures.
+        methods: every baseline, then ``ridge`` with its look-backs.
+    """
+
+    setup: Setup
+    methods: tuple[PointMethod, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the probes of all methods."""
+        save_methods(folder, self.setup, self.methods)

@@ -13,11 +13,11 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import Box, Points, whole_picture
 from vestige.images import ImageFile, Pixels, draw_points, picture_size
+from vestige.probes.engine.codec import Codec, Numbers
 from vestige.probes.engine.evaluate_vectors import read_vectors
 from vestige.probes.engine.point_methods import PointMethod, Setup
 from vestige.probes.engine.points import predict_points
 from vestige.probes.engine.vector_methods import VectorMethod
-from vestige.probes.engine.vector_task import Numbers, VectorTask
 from vestige.probes.engine.views import example_views
 
 
@@ -96,12 +96,12 @@ class VectorPrediction:
     Attributes:
         looked: what was looked at.
         values: ``(t,)``.
-        task: what they are.
+        codec: of what they are.
     """
 
     looked: Looked
     values: Numbers
-    task: VectorTask[Any]
+    codec: Codec[Any]
 
     @property
     def numbers(self) -> Numbers:
@@ -109,12 +109,12 @@ class VectorPrediction:
         return self.values
 
     def to_json(self) -> dict[str, Any]:
-        """What the task says of the values."""
-        return {**self.looked.to_json(), **self.task.describe(self.values)}
+        """What the codec says of the values."""
+        return {**self.looked.to_json(), **self.codec.describe(self.values)}
 
     def picture(self, pixels: Pixels) -> Pixels:
-        """The values as the task draws them."""
-        return self.task.picture(self.values, pixels)
+        """The values as the codec draws them."""
+        return self.codec.picture(self.values, pixels)
 
 
 def predict_images(setup: Setup, method: PointMethod, examples: Sequence[Example], reader: Reader) -> list[Prediction]:
@@ -139,13 +139,13 @@ def predict_images(setup: Setup, method: PointMethod, examples: Sequence[Example
 
 
 def predict_vectors(
-    task: VectorTask[Any], method: VectorMethod, examples: Sequence[Example], reader: Reader
+    codec: Codec[Any], method: VectorMethod, examples: Sequence[Example], reader: Reader
 ) -> list[VectorPrediction]:
-    """Read a task's vector out of pictures by a method's last stage; arguments and errors as :func:`predict_images`."""
-    views = task.test_views(examples)
+    """Read a codec's vector by a method's last stage; arguments and errors as of `predict_images`."""
+    views = codec.test_views(examples)
     predicted = read_vectors(method.probe, views, reader)
-    last = list(task.stages(method.name, predicted, method.refinement).values())[-1]
+    last = list(codec.stages(method.name, predicted, method.refinement).values())[-1]
     return [
-        VectorPrediction(Looked(example, picture_size(example.image), seen), values, task)
+        VectorPrediction(Looked(example, picture_size(example.image), seen), values, codec)
         for example, seen, values in zip(examples, views.boxes, last, strict=True)
     ]

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from vestige.contract.task import Predictor
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import check_box
 from vestige.images import ImageFile, picture_size
+from vestige.probes.engine.linear import check_weights
 from vestige.probes.engine.predict import Prediction, VectorPrediction
-from vestige.probes.engine.record import Predictor, check_weights, load_predictor, reader_of
 from vestige.results import Results, Row
 from vestige.run import Run
 from vestige.spelling import either, spelled
@@ -59,12 +60,12 @@ class Predicted:
     failures: tuple[Failure, ...] = ()
 
 
-def predict_run(
+def predict_pictures(
     run: Run,
+    predictor: Predictor,
     examples: Sequence[Example],
-    reader: Reader | None = None,
+    reader: Reader,
     *,
-    category: str | None = None,
     whole: bool = False,
     batch: int = BATCH,
 ) -> Predicted:
@@ -72,10 +73,10 @@ def predict_run(
 
     Args:
         run: a finished run of a probe.
+        predictor: its own.
         examples: pictures, with their objects' boxes where the run was trained on boxes; what else is known of them
             plays no part.
-        reader: of features; None for one that computes as the run did and stores nothing.
-        category: the class, for a run of keypoints that has several.
+        reader: of features, computed as the run did.
         whole: take the whole picture of examples without box, although the run was trained on boxes.
         batch: pictures that are held at a time.
 
@@ -83,9 +84,7 @@ def predict_run(
         VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not
             finite.
     """
-    predictor = load_predictor(run, category)
-    reader = reader or replace(reader_of(run, "auto"), keep=False)
-    check_weights([predictor.method], reader)
+    check_weights(predictor.probes, reader)
     lacking = "" if whole else lacks_box(run, predictor, examples)
     found: list[Prediction | VectorPrediction] = []
     failures: list[Failure] = []

@@ -1,4 +1,4 @@
-"""The methods of a vector run, saved so that they can be evaluated and run again."""
+"""The methods of a run whose probes read vectors, saved so that they can be evaluated and run again."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class VectorMethod:
     seed: int | None = None
 
     @property
+    def probes(self) -> tuple[LinearProbe, ...]:
+        """All that look at pictures."""
+        return (self.probe,)
+
+    @property
     def file(self) -> str:
         """The stem of the file that holds its arrays."""
         return self.name if self.seed is None else f"{self.name}-{self.seed}"
@@ -66,18 +71,17 @@ class SavedVectors:
                 return method
         raise VestigeError(f"the run has no method {name!r}; {choice(name, [m.name for m in self.methods])}")
 
-
-def save_vectors(folder: Path, saved: SavedVectors) -> None:
-    """Write a safetensors file per method, and ``vectors.json`` last, so that it is only there when all is."""
-    described = []
-    for method in saved.methods:
-        probes = {"base": method.probe}
-        if method.refinement is not None:
-            probes["refinement"] = method.refinement
-        entry = {"name": method.name, "seed": method.seed, "probes": save_probes(folder, method.file, probes)}
-        described.append(entry)
-    document = {"task": saved.task, "made_of": dict(saved.made_of), "seed": saved.seed, "methods": described}
-    write_json(folder / _FILE, document, overwrite=True)
+    def save(self, folder: Path) -> None:
+        """Write a safetensors file per method, and ``vectors.json`` last, so that it is only there when all is."""
+        described = []
+        for method in self.methods:
+            probes = {"base": method.probe}
+            if method.refinement is not None:
+                probes["refinement"] = method.refinement
+            entry = {"name": method.name, "seed": method.seed, "probes": save_probes(folder, method.file, probes)}
+            described.append(entry)
+        document = {"task": self.task, "made_of": dict(self.made_of), "seed": self.seed, "methods": described}
+        write_json(folder / _FILE, document, overwrite=True)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class _Saved:
 
 
 def load_vectors(folder: Path, names: Sequence[str] | None = None) -> SavedVectors:
-    """The inverse of :func:`save_vectors`, of all methods or of those named.
+    """The inverse of :meth:`SavedVectors.save`, of all methods or of those named.
 
     Raises:
         VestigeError: where the folder is not that of a finished vector run, or is damaged.

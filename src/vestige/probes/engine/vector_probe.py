@@ -1,31 +1,28 @@
-"""The probe of any vector task: its baselines, the sweep over layers, and the fit at the layer that folds chose."""
+"""The probe of any vector: its baselines, the sweep over layers, and the fit at the layer that folds chose."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.found import Found
+from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.extraction import ExtractOptions
-from vestige.features.reader import Read, Reader, listened
+from vestige.features.reader import Read, Reader
 from vestige.intervals import Bootstrap
-from vestige.methods import Method
-from vestige.metrics import Metric
+from vestige.probes.engine.codec import Codec, Encoded, rows_of_scores
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
-from vestige.probes.engine.evaluation import Evaluation
-from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, fit_probe
+from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import LinearProbe, Source, mean_probe
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_bench import readable
-from vestige.probes.engine.vector_methods import SavedVectors, VectorMethod, save_vectors
-from vestige.probes.engine.vector_task import Encoded, VectorTask, rows_of_scores
+from vestige.probes.engine.vector_methods import SavedVectors, VectorMethod
 from vestige.probes.engine.views import Views, fold_labels
 from vestige.progress import Say
 from vestige.results import Row, same_but
@@ -33,106 +30,41 @@ from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
 
-@dataclass(frozen=True)
-class VectorProbe:
-    """What training made and the test showed.
-
-    Attributes:
-        task: what is read out.
-        methods: every baseline, then ``ridge``, then its ablations.
-        evaluation: on the test examples.
-        sweep: all layers and seeds.
-        chosen: the layer and readout of ``ridge``.
-        weights_sha256: of the backbone.
-        fit: of ``ridge``, without its out-of-fold predictions.
-        options: that it was trained with.
-        extraction: how its features were computed.
-        seconds: that it took.
-        train, test: the examples that could be read.
-        notes: what was left out and why.
-    """
-
-    task: VectorTask[Any]
-    methods: tuple[VectorMethod, ...]
-    evaluation: Evaluation
-    sweep: tuple[Row, ...]
-    chosen: Read
-    weights_sha256: str
-    fit: Fit
-    options: VectorOptions
-    extraction: ExtractOptions
-    seconds: float
-    train: Dataset
-    test: Dataset
-    notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the task, in results.json."""
-        return self.task.name
-
-    @property
-    def fits(self) -> tuple[Fit, ...]:
-        """Of ``ridge``."""
-        return (self.fit,)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The Rows of every method on the test examples."""
-        return self.evaluation.rows
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """What the task measures."""
-        return self.task.metrics
-
-    @property
-    def known_methods(self) -> Mapping[str, Method]:
-        """How it may be read."""
-        return self.task.known_methods
-
-    def config(self) -> dict[str, Any]:
-        """What the task adds to the options; ``metric`` is the one that reports are about."""
-        return {"made_of": self.task.to_json(), "metric": self.task.metric}
-
-    def save(self, folder: Path) -> None:
-        """Write the probes of all methods."""
-        save_vectors(folder, SavedVectors(self.task.name, self.task.to_json(), self.options.seed, self.methods))
-
-
 def probe_vectors(
-    task: VectorTask[Any],
+    codec: Codec[Any],
     train: Dataset,
     test: Dataset,
     options: VectorOptions = VectorOptions(),
-    reader: Reader | None = None,
-    say: Say | None = None,
+    session: Session | None = None,
+    *,
+    made_with: Sequence[Any] = (),
     notes: Sequence[str] = (),
-) -> VectorProbe:
-    """Train the probe of a vector task and its baselines, and measure them.
+) -> Found:
+    """Train the probe of a vector and its baselines, and measure them.
 
     Args:
-        task: what is read out.
+        codec: of what is read out.
         train: examples of it.
         test: likewise; nothing is chosen on it.
-        options: see there.
-        reader: of features; None for the default cache and device.
-        say: told of every step; None: lines on standard error.
-        notes: what a reader of the numbers must know, for the run to keep.
+        options: of the probe.
+        session: None for the default cache and device, and lines on standard error.
+        made_with: the options that the codec was made with, for the run to keep.
+        notes: what a reader of the numbers must know, likewise.
 
     Raises:
-        VestigeError: where there are fewer groups than folds, or the task finds its data wanting.
+        VestigeError: where there are fewer groups than folds, or the data lack what the codec reads.
     """
     started = time.monotonic()
-    task.check(train)
-    task.check(test)
-    reader, say = listened(reader, say)
+    codec.check(train)
+    codec.check(test)
+    session = session or Session.on_stderr()
+    reader, say = session.reader, session.say
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    bench = lay_vector_bench(task, train, test, options.seed, reader, shared=options.alpha_shared)
+    bench = lay_vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
 
     say("baselines: mean and RGB")
     pixels, _ = bench.baseline(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)
@@ -152,21 +84,23 @@ def probe_vectors(
     methods += [bench.method(name, fitted) for name, fitted in bench.ablated(best, say)]
 
     say("test")
-    evaluation = evaluate_vectors(methods, task, options.seed, test, reader)
-    return VectorProbe(
-        task,
-        tuple(methods),
-        evaluation,
-        tuple(sweep),
-        best.read,
-        best.source.weights_sha256,
-        replace(best.fit, oof=best.fit.oof[:0].copy()),
-        options,
-        reader.options,
-        time.monotonic() - started,
-        train,
-        test,
-        tuple(notes),
+    evaluation = evaluate_vectors(methods, codec, options.seed, test, reader)
+    return Found(
+        task=codec.task,
+        options=(options, *made_with),
+        config={"made_of": codec.to_json(), "metric": codec.metric},
+        data={"train": train, "test": test},
+        backbone=best.source.to_json(best.read.size),
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics=codec.metrics,
+        methods=codec.known_methods,
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=tuple(sweep),
+        notes=(*notes, *evaluation.notes),
+        ridge=describe_fits([best.fit]),
+        fitted=SavedVectors(codec.task.name, codec.to_json(), options.seed, tuple(methods)),
     )
 
 
@@ -178,7 +112,7 @@ class Fitted:
         read: the layer and its readout.
         source: the same, with the backbone.
         fit: the probe and what its training told.
-        out_of_fold: the task's metric over out-of-fold predictions: what layers are chosen by.
+        out_of_fold: the codec's metric over out-of-fold predictions: what layers are chosen by.
         views: which of the training views it saw.
     """
 
@@ -194,7 +128,7 @@ class VectorBench:
     """All that fitting and measuring a layer takes.
 
     Attributes:
-        task: what is read out.
+        codec: of what is read out.
         reader: of features.
         train_views: the training crops.
         encoded: what is read out of them.
@@ -205,7 +139,7 @@ class VectorBench:
         shared: whether all targets share one alpha.
     """
 
-    task: VectorTask[Any]
+    codec: Codec[Any]
     reader: Reader
     train_views: Views
     encoded: Encoded
@@ -230,7 +164,7 @@ class VectorBench:
         for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
             source = Source(spec, weights, read.layer.name, str(read.readout))
             fit = self._fit(features, source, self.encoded, self.folds, normalise=normalise)
-            found = Fitted(read, source, fit, self.task.out_of_fold(fit.oof, self.encoded), everything)
+            found = Fitted(read, source, fit, self.codec.out_of_fold(fit.oof, self.encoded), everything)
             predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
             self.reader.count("fits", done, len(reads))
             yield found, self._rows(found, method, seed, predicted)
@@ -246,7 +180,7 @@ class VectorBench:
         self, spec: str, reads: Sequence[Read], method: str, seed: int | None, *, normalise: bool = True
     ) -> tuple[Fitted, tuple[Row, ...]]:
         """The layer that training folds choose, and the Rows of all; only the best one's coefficients are held."""
-        best, sign = None, self.task.metrics[self.task.metric].sign
+        best, sign = None, self.codec.metrics[self.codec.metric].sign
         rows: list[Row] = []
         for fitted, told in self.fitted(spec, reads, method, seed, normalise=normalise):
             rows += told
@@ -256,13 +190,13 @@ class VectorBench:
         return best, tuple(rows)
 
     def ablated(self, best: Fitted, say: Say) -> Iterator[tuple[str, Fitted]]:
-        """The task's further fits, at the same layer."""
-        for name, views in self.task.ablations(self.train_views).items():
+        """The codec's further fits, at the same layer."""
+        for name, views in self.codec.ablations(self.train_views).items():
             say(f"{name}, at {best.source.layer}")
             (features,) = self.reader.features(best.source.backbone, self.train_views.crops(), [best.read])
             encoded = self.encoded.of(views)
             fit = self._fit(ChosenRows(features, views), best.source, encoded, self.folds[views])
-            yield name, Fitted(best.read, best.source, fit, self.task.out_of_fold(fit.oof, encoded), views)
+            yield name, Fitted(best.read, best.source, fit, self.codec.out_of_fold(fit.oof, encoded), views)
 
     def _fit(
         self, features: Stored, source: Source, encoded: Encoded, folds: NDArray[np.intp], *, normalise: bool = True
@@ -272,23 +206,23 @@ class VectorBench:
         )
 
     def method(self, name: str, fitted: Fitted, seed: int | None = None) -> VectorMethod:
-        """A fit under its name, with the task's refinement, which is trained on out-of-fold predictions."""
+        """A fit under its name, with the codec's refinement, which is trained on out-of-fold predictions."""
         encoded = self.encoded.of(fitted.views)
-        refinement = self.task.refine(fitted.fit.oof, encoded, self.folds[fitted.views])
+        refinement = self.codec.refine(fitted.fit.oof, encoded, self.folds[fitted.views])
         return VectorMethod(name, fitted.fit.probe, refinement, seed)
 
     def _rows(self, fitted: Fitted, method: str, seed: int | None, predicted: NDArray[np.float32]) -> tuple[Row, ...]:
         """Out-of-fold and test metric of one layer."""
-        task, n = self.task, len(self.train_views)
-        scores = task.scores(predicted, self.truth, self.bootstrap, brief=True)
+        codec, n = self.codec, len(self.train_views)
+        scores = codec.scores(predicted, self.truth, self.bootstrap, brief=True)
         rows = [*rows_of_scores(method, scores)]
-        rows.append(Row(method, f"oof_{task.metric}", "all", fitted.out_of_fold, None, n))
+        rows.append(Row(method, f"oof_{codec.metric}", "all", fitted.out_of_fold, None, n))
         source = fitted.source
         return same_but(rows, layer=source.layer, readout=source.readout, backbone=source.backbone, seed=seed)
 
 
 def lay_vector_bench(
-    task: VectorTask[Any], train: Dataset, test: Dataset, seed: int, reader: Reader, *, shared: bool = False
+    codec: Codec[Any], train: Dataset, test: Dataset, seed: int, reader: Reader, *, shared: bool = False
 ) -> VectorBench:
     """Make training and test examples ready.
 
@@ -299,15 +233,15 @@ def lay_vector_bench(
         folds = fold_labels([example.group for example in train], FOLDS, seed)
     except ValueError as error:
         raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
-    train_views, test_views = task.train_views(train), task.test_views(test)
+    train_views, test_views = codec.train_views(train), codec.test_views(test)
     return VectorBench(
-        task,
+        codec,
         reader,
         train_views,
-        task.encode(train_views),
+        codec.encode(train_views),
         folds[train_views.rows],
         test_views,
-        task.truth(test_views),
+        codec.truth(test_views),
         Bootstrap.of(test, seed),
         shared,
     )

@@ -9,13 +9,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.found import Evaluation
 from vestige.distances import mean_over_visible
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.evaluation import Evaluation, check_points, describe, small_pictures, spread_rows
+from vestige.probes.engine.evaluation import check_points, describe, small_pictures, spread_rows
 from vestige.probes.engine.point_scores import Truth, truth_of
 from vestige.probes.engine.points import PredictedPoints, predict_points
 from vestige.probes.engine.views import example_views

@@ -9,30 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from vestige.contract.found import Found
+from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.extraction import ExtractOptions
-from vestige.features.reader import Read, Reader, listened
+from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
 from vestige.intervals import Bootstrap, mean_known
-from vestige.methods import Method
-from vestige.metrics import Metric
-from vestige.probes.engine.evaluation import Evaluation, check_points
-from vestige.probes.engine.fit import Fit
+from vestige.probes.engine.evaluation import check_points
+from vestige.probes.engine.fit import describe_fits
 from vestige.probes.engine.lookback import LookBack
 from vestige.probes.engine.point_bench import Bench, Candidate, lay_bench, readable
-from vestige.probes.engine.point_methods import PointMethod, Setup
+from vestige.probes.engine.point_methods import PointMethod
 from vestige.probes.engine.point_scores import METHODS
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
 from vestige.probes.keypoints.evaluate import TestSet, evaluate_keypoints, lay_test
-from vestige.probes.keypoints.options import KeypointOptions
-from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup, save_keypoint_probes
+from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup
+from vestige.probes.keypoints.task import KEYPOINTS, KeypointOptions
 from vestige.progress import Say
 from vestige.results import Row, same_but
 from vestige.scores import PCK_METRICS, class_pck, keypoint_rows, metric_of
@@ -46,97 +43,31 @@ Fitted = Mapping[PointClass, Sequence[Candidate]]
 """Every class's candidates, one for each layer and readout, in one order for all."""
 
 
-@dataclass(frozen=True)
-class KeypointProbe:
-    """What training made and the test showed.
-
-    Attributes:
-        probes: the regressors of every class: every baseline, then ``ridge`` with its look-backs.
-        evaluation: on the test examples.
-        sweep: all layers and seeds.
-        chosen: the layer and readout of ``ridge``, one for all classes.
-        weights_sha256: of the backbone.
-        fits: of ``ridge``, one for each class.
-        options: that it was trained with.
-        extraction: how its features were computed.
-        seconds: that it took.
-        train, test: the examples that could be read.
-        notes: what was left out and why.
-    """
-
-    probes: KeypointProbes
-    evaluation: Evaluation
-    sweep: tuple[Row, ...]
-    chosen: Read
-    weights_sha256: str
-    fits: tuple[Fit, ...]
-    options: KeypointOptions
-    extraction: ExtractOptions
-    seconds: float
-    train: Dataset
-    test: Dataset
-    notes: tuple[str, ...]
-
-    @property
-    def setup(self) -> Setup:
-        """How pictures are seen, for the points of all classes."""
-        return self.probes.setup.of_points(self.probes.setup.markup)
-
-    @property
-    def name(self) -> str:
-        """Of the task, in results.json."""
-        return self.setup.task
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The Rows of every method on the test examples."""
-        return self.evaluation.rows
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """What the task measures."""
-        return PCK_METRICS
-
-    @property
-    def known_methods(self) -> Mapping[str, Method]:
-        """How it may be read."""
-        return METHODS
-
-    def config(self) -> dict[str, Any]:
-        """What the set-up adds to the options; ``metric`` is the one that reports are about."""
-        return {
-            "markup": self.setup.markup.to_json(),
-            "normaliser": self.setup.normaliser,
-            "metric": metric_of(self.options.alphas[0]),
-            "classes": {own.points.name: list(own.points.columns) for own in self.probes.classes},
-        }
-
-    def save(self, folder: Path) -> None:
-        """Write the probes of all classes and methods."""
-        save_keypoint_probes(folder, self.probes)
+def measure_keypoints(session: Session, data: tuple[Dataset, Dataset], options: KeypointOptions) -> Found:
+    """:func:`probe_keypoints`, as the task has it."""
+    return probe_keypoints(*data, options, session)
 
 
 def probe_keypoints(
     train: Dataset,
     test: Dataset,
     options: KeypointOptions = KeypointOptions(),
-    reader: Reader | None = None,
-    say: Say | None = None,
-) -> KeypointProbe:
+    session: Session | None = None,
+) -> Found:
     """Train the keypoint probe and its baselines, and measure them.
 
     Args:
         train: examples with keypoints, boxes and categories (without one, all are of the class ``object``).
         test: likewise; nothing is chosen on it.
         options: see there.
-        reader: of features; None for the default cache and device.
-        say: told of every step; None: lines on standard error.
+        session: None for the default cache and device, and lines on standard error.
 
     Raises:
         VestigeError: where the data have no points, other points than expected, or too few pictures of every class.
     """
     started = time.monotonic()
-    reader, say = listened(reader, say)
+    session = session or Session.on_stderr()
+    reader, say = session.reader, session.say
     say("reading pictures")
     rgb = f"rgb:{options.rgb_size}"
     train, test = readable(train, rgb, reader), readable(test, rgb, reader)
@@ -178,19 +109,27 @@ def probe_keypoints(
     probes = KeypointProbes(setup, tuple(ClassProbe(points, tuple(own)) for points, own in methods.items()))
     evaluation = evaluate_keypoints(probes, test, reader)
     chosen = [candidates[best] for candidates in fitted.values()]
-    return KeypointProbe(
-        probes,
-        evaluation,
-        tuple(rows),
-        chosen[0].read,
-        chosen[0].source.weights_sha256,
-        tuple(candidate.fit for candidate in chosen),
-        options,
-        reader.options,
-        time.monotonic() - started,
-        train,
-        test,
-        notes,
+    return Found(
+        task=KEYPOINTS,
+        options=(options,),
+        config={
+            "markup": setup.markup.to_json(),
+            "normaliser": setup.of_points(setup.markup).normaliser,
+            "metric": metric_of(options.alphas[0]),
+            "classes": {own.points.name: list(own.points.columns) for own in probes.classes},
+        },
+        data={"train": train, "test": test},
+        backbone=chosen[0].source.to_json(chosen[0].read.size),
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics=PCK_METRICS,
+        methods=METHODS,
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=tuple(rows),
+        notes=(*notes, *evaluation.notes),
+        ridge=describe_fits([candidate.fit for candidate in chosen]),
+        fitted=probes,
     )
 
 

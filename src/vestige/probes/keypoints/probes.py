@@ -61,6 +61,17 @@ class KeypointProbes:
     setup: KeypointSetup
     classes: tuple[ClassProbe, ...]
 
+    def save(self, folder: Path) -> None:
+        """Write a folder per class (``class-0``, ...) and ``keypoints.json``, the latter last."""
+        described = []
+        for number, probe in enumerate(self.classes):
+            own = folder / f"class-{number}"
+            save_methods(own, self.setup.of_class(probe.points), probe.methods)
+            described.append({"name": probe.points.name, "columns": list(probe.points.columns)})
+        setup = self.setup
+        document = {**vars(setup), "markup": setup.markup.to_json(), "alphas": list(setup.alphas)}
+        write_json(folder / _FILE, {"setup": document, "classes": described}, overwrite=True)
+
     def methods(self) -> Iterator[PointMethod]:
         """The methods of all classes."""
         for probe in self.classes:
@@ -84,18 +95,6 @@ class KeypointProbes:
         return self.classes[names.index(name)]
 
 
-def save_keypoint_probes(folder: Path, probes: KeypointProbes) -> None:
-    """Write a folder per class (``class-0``, ...) and ``keypoints.json``, the latter last."""
-    described = []
-    for number, probe in enumerate(probes.classes):
-        own = folder / f"class-{number}"
-        save_methods(own, probes.setup.of_class(probe.points), probe.methods)
-        described.append({"name": probe.points.name, "columns": list(probe.points.columns)})
-    setup = probes.setup
-    document = {**vars(setup), "markup": setup.markup.to_json(), "alphas": list(setup.alphas)}
-    write_json(folder / _FILE, {"setup": document, "classes": described}, overwrite=True)
-
-
 @dataclass(frozen=True)
 class _Setup:
     markup: Json
@@ -111,7 +110,7 @@ class _Saved:
 
 
 def load_keypoint_probes(folder: Path) -> KeypointProbes:
-    """The inverse of :func:`save_keypoint_probes`.
+    """The inverse of :meth:`KeypointProbes.save`.
 
     Raises:
         VestigeError: where the folder is not that of a finished keypoint run, or is damaged.

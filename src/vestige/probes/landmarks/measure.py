@@ -6,122 +6,52 @@ crop -> layer and readout -> L2-normalise -> ridge to the 2K coordinates, then l
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from vestige.contract.found import Found
+from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.extraction import ExtractOptions
-from vestige.features.reader import Read, Reader, listened
-from vestige.methods import Method
-from vestige.metrics import Metric
-from vestige.probes.engine.evaluation import Evaluation, evaluate_points
-from vestige.probes.engine.fit import Fit
+from vestige.probes.engine.evaluation import evaluate_points
+from vestige.probes.engine.fit import describe_fits
 from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
-from vestige.probes.engine.point_methods import PointMethod, Setup, save_methods
+from vestige.probes.engine.point_methods import PointMethod, SavedPoints, Setup
 from vestige.probes.engine.point_scores import METHODS, METRICS
 from vestige.probes.engine.points import PointModel, fit_look_back
-from vestige.probes.landmarks.options import LandmarkOptions
-from vestige.progress import Say
+from vestige.probes.landmarks.task import LANDMARKS, LandmarkOptions
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
 
-@dataclass(frozen=True)
-class LandmarkProbe:
-    """What training made and the test showed.
-
-    Attributes:
-        setup: how pictures are seen.
-        methods: every baseline, then ``ridge`` with its look-backs.
-        evaluation: on the test examples.
-        sweep: all layers and seeds.
-        chosen: the layer and readout of ``ridge``.
-        weights_sha256: of the backbone.
-        fit: of ``ridge``.
-        options: that it was trained with.
-        extraction: how its features were computed.
-        seconds: that it took.
-        train, test: the examples that could be read.
-        notes: what was left out and why.
-    """
-
-    setup: Setup
-    methods: tuple[PointMethod, ...]
-    evaluation: Evaluation
-    sweep: tuple[Row, ...]
-    chosen: Read
-    weights_sha256: str
-    fit: Fit
-    options: LandmarkOptions
-    extraction: ExtractOptions
-    seconds: float
-    train: Dataset
-    test: Dataset
-    notes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Of the task, in results.json."""
-        return self.setup.task
-
-    @property
-    def fits(self) -> tuple[Fit, ...]:
-        """Of ``ridge``."""
-        return (self.fit,)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The Rows of every method on the test examples."""
-        return self.evaluation.rows
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """What the task measures."""
-        return METRICS
-
-    @property
-    def known_methods(self) -> Mapping[str, Method]:
-        """How it may be read."""
-        return METHODS
-
-    def config(self) -> dict[str, Any]:
-        """What the set-up adds to the options; ``metric`` is the one that reports are about."""
-        normaliser = self.setup.normaliser
-        metric = f"nme_{normaliser.replace('-', '_')}"
-        return {"markup": self.setup.markup.to_json(), "normaliser": normaliser, "metric": metric}
-
-    def save(self, folder: Path) -> None:
-        """Write the probes of all methods."""
-        save_methods(folder, self.setup, self.methods)
+def measure_landmarks(session: Session, data: tuple[Dataset, Dataset], options: LandmarkOptions) -> Found:
+    """:func:`probe_landmarks`, as the task has it."""
+    return probe_landmarks(*data, options, session)
 
 
 def probe_landmarks(
     train: Dataset,
     test: Dataset,
     options: LandmarkOptions = LandmarkOptions(),
-    reader: Reader | None = None,
-    say: Say | None = None,
-) -> LandmarkProbe:
+    session: Session | None = None,
+) -> Found:
     """Train the landmark probe and its baselines, and measure them.
 
     Args:
         train: examples with keypoints and boxes.
         test: likewise; nothing is chosen on it.
         options: see there.
-        reader: of features; None for the default cache and device.
-        say: told of every step; None: lines on standard error.
+        session: None for the default cache and device, and lines on standard error.
 
     Raises:
         VestigeError: where the data have no points, too few people for the folds, or other points than expected.
     """
     started = time.monotonic()
-    reader, say = listened(reader, say)
+    session = session or Session.on_stderr()
+    reader, say = session.reader, session.say
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
@@ -157,20 +87,22 @@ def probe_landmarks(
 
     say("test")
     evaluation = evaluate_points(methods, setup, test, reader)
-    return LandmarkProbe(
-        setup,
-        tuple(methods),
-        evaluation,
-        tuple(sweep),
-        best.read,
-        best.source.weights_sha256,
-        best.fit,
-        options,
-        reader.options,
-        time.monotonic() - started,
-        train,
-        test,
-        tuple(notes),
+    return Found(
+        task=LANDMARKS,
+        options=(options,),
+        config={"markup": setup.markup.to_json(), "normaliser": setup.normaliser, "metric": setup.metric},
+        data={"train": train, "test": test},
+        backbone=best.source.to_json(best.read.size),
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics=METRICS,
+        methods=METHODS,
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=tuple(sweep),
+        notes=(*notes, *evaluation.notes),
+        ridge=describe_fits([best.fit]),
+        fitted=SavedPoints(setup, tuple(methods)),
     )
 
 

@@ -12,20 +12,28 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vestige import bounds as b
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.contract.task import Task, Trained
+from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.intervals import Bootstrap, Floats
 from vestige.metrics import Metric
 from vestige.options import option
-from vestige.probes.engine.vector_task import Encoded, Numbers, Scores, VectorTask, share_score
+from vestige.probes.engine.codec import Codec, Encoded, Numbers, Scores, share_score
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.trained_vectors import load_trained_vectors
+from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.engine.views import Views, example_views, whole_views
-from vestige.probes.pixels.options import PixelOptions
+from vestige.probes.pixels.task import PIXELS, PixelOptions
+from vestige.run import Run
 from vestige.spelling import spelled
 
 
 @dataclass(frozen=True)
-class Pixelwise(PixelOptions, VectorTask[Numbers]):
+class Pixelwise(PixelOptions, Codec[Numbers]):
     """The task: ``size x size x 3`` colour values in [0, 1], in the order (y, x, channel).
 
     The whole picture is squashed to the square, as the paper does; with ``crops`` it is the square about the
@@ -34,7 +42,7 @@ class Pixelwise(PixelOptions, VectorTask[Numbers]):
 
     box_margin: float = option(0.0, bounds=b.BOX_MARGIN)
 
-    name: ClassVar[str] = "pixels"
+    task: ClassVar[Task] = PIXELS
     metric: ClassVar[str] = "mae"
     metrics: ClassVar[Mapping[str, Metric]] = {
         "mae": Metric("mean absolute error", lower_is_better=True),
@@ -142,3 +150,17 @@ def ssim(a: Numbers, b: Numbers) -> Floats:
 
 def _ssim(a: Numbers, b: Numbers) -> float:
     return float(structural_similarity(a, b, data_range=1.0, channel_axis=-1))  # type: ignore[no-untyped-call]
+
+
+def measure_pixels(
+    session: Session, data: tuple[Dataset, Dataset], options: PixelOptions, probing: VectorOptions
+) -> Found:
+    """The colour probe, as the task has it."""
+    margin = options.box_margin if options.crops else 0.0
+    codec = Pixelwise(options.size, options.mirror, options.crops, margin)
+    return probe_vectors(codec, *data, probing, session, made_with=(options,))
+
+
+def load_pixels(run: Run) -> Trained:
+    """What a finished run of colours was trained to do."""
+    return load_trained_vectors(run, Pixelwise)

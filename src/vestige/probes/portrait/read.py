@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from vestige.contract.task import Predictor
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import Box, check_box
 from vestige.images import ImageFile, Pixels, picture_size
 from vestige.probes.attributes.measure import Attributes
-from vestige.probes.engine.linear import Source
-from vestige.probes.engine.point_methods import PointMethod
+from vestige.probes.engine.linear import Source, check_weights
 from vestige.probes.engine.predict import Prediction, VectorPrediction
-from vestige.probes.engine.record import Predictor, check_weights, load_predictor
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.portrait.picture import ColoursPanel, MapsPanel, Panel, PointsPanel, ReadingsPanel, draw_portrait
 from vestige.probes.segmentation.measure import Segmentation
@@ -66,15 +65,15 @@ class Part:
         found, seen = self.prediction, self.prediction.looked.seen
         if isinstance(found, Prediction):
             return PointsPanel(f"{len(found.points)} {self.task}", self.layer, seen, found.points)
-        task, values = found.task, found.values
-        if isinstance(task, Pixelwise):
-            return ColoursPanel(f"colours, {task.size} × {task.size}", self.layer, seen, task.as_pixels(values))
-        if isinstance(task, Segmentation):
-            maps = task.cells(values[None])[0]
-            title = f"classes, {task.grid} × {task.grid}; brighter: higher response, one scale"
-            return MapsPanel(title, self.layer, seen, maps, task.table.names, task.colours)
-        if isinstance(task, Attributes):
-            return ReadingsPanel("attributes", self.layer, seen, tuple(task.readings(values)))
+        codec, values = found.codec, found.values
+        if isinstance(codec, Pixelwise):
+            return ColoursPanel(f"colours, {codec.size} × {codec.size}", self.layer, seen, codec.as_pixels(values))
+        if isinstance(codec, Segmentation):
+            maps = codec.cells(values[None])[0]
+            title = f"classes, {codec.grid} × {codec.grid}; brighter: higher response, one scale"
+            return MapsPanel(title, self.layer, seen, maps, codec.table.names, codec.colours)
+        if isinstance(codec, Attributes):
+            return ReadingsPanel("attributes", self.layer, seen, tuple(codec.readings(values)))
         raise VestigeError(f"{self.run}: a portrait cannot show {self.task}")
 
 
@@ -113,44 +112,35 @@ class Portrait:
 
 
 def read_portrait(
-    path: Path, runs: Sequence[Run], readers: Readers, box: Box | None = None, category: str | None = None
+    path: Path, runs: Sequence[tuple[Run, Predictor]], readers: Readers, box: Box | None = None
 ) -> Portrait:
     """Read a photograph by every run's regressors, without looking back: one descriptor each.
 
     Args:
         path: of the photograph.
-        runs: finished runs of probes.
+        runs: finished runs of probes, and what each predicts with at its first look.
         readers: the Reader of each.
         box: ``(4,)`` of the object in pixels, or None: the whole picture.
-        category: the class, for runs of keypoints that have several.
 
     Raises:
         VestigeError: where the photograph or a run cannot be read.
     """
     if not runs:
         raise VestigeError(f"no run to make a portrait with: name at least one, by {spelled('runs')}")
-    tasks = [run.results().task for run in runs]
-    if category is not None and "keypoints" not in tasks:
-        raise VestigeError(f"{spelled('category', category)}: none of the runs has classes")
-    predictors = [
-        load_predictor(run, category if task == "keypoints" else None, look_back=False)
-        for run, task in zip(runs, tasks, strict=True)
-    ]
     example = Example(str(path), str(path), ImageFile(path), box)
     if box is not None:
         check_box(box, picture_size(example.image), f"{path}: {spelled('box')}")
     parts = []
-    for run, task, predictor in zip(runs, tasks, predictors, strict=True):
+    for run, predictor in runs:
         reader = readers(run)
-        check_weights([predictor.method], reader)
+        check_weights(predictor.probes, reader)
         (prediction,) = predictor.predict([example], reader)
-        parts.append(Part(run.folder, task, _source_of(predictor, run), prediction))
+        parts.append(Part(run.folder, run.results().task, _source_of(predictor, run), prediction))
     return Portrait(path, box, tuple(parts))
 
 
 def _source_of(predictor: Predictor, run: Run) -> Source:
-    method = predictor.method
-    source = method.model.base.source if isinstance(method, PointMethod) else method.probe.source
+    source: Source | None = predictor.probes[0].source
     if source is None:
         raise VestigeError(f"{run.folder}: its regressors look at nothing; run the probe again")
     return source

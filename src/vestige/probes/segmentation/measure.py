@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige import bounds as b
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.contract.task import Task, Trained
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
 from vestige.errors import VestigeError
@@ -20,17 +23,21 @@ from vestige.intervals import Bootstrap, Floats
 from vestige.methods import MEAN, RGB, RIDGE, UNTRAINED, Method
 from vestige.metrics import Metric
 from vestige.options import option
+from vestige.probes.engine.codec import Codec, Encoded, Measured, Numbers, Score, Scores
 from vestige.probes.engine.evaluation import PICTURE_SIZE
 from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe
-from vestige.probes.engine.vector_task import Encoded, Measured, Numbers, Score, Scores, VectorTask
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.trained_vectors import load_trained_vectors
+from vestige.probes.engine.vector_probe import probe_vectors
 from vestige.probes.engine.views import Views, whole_views
 from vestige.probes.segmentation.augmentation import augmented_views
 from vestige.probes.segmentation.class_areas import Labels, LabelTable, first_views, majority, view_fractions
 from vestige.probes.segmentation.class_maps import map_of, mapped_photograph
-from vestige.probes.segmentation.options import SegmentationOptions, Targets
 from vestige.probes.segmentation.pixel_counts import PixelCounts, Responses, count_pixels, mean_over_classes
+from vestige.probes.segmentation.task import SEGMENTATION, SegmentationOptions, Targets
 from vestige.ridge import Moments, fit
+from vestige.run import Run
 
 UNAUGMENTED = "ridge-unaugmented"
 """The method ``ridge`` trained on the pictures alone, without their crops."""
@@ -58,7 +65,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Segmentation(SegmentationOptions, Labelled, VectorTask[Masks]):
+class Segmentation(SegmentationOptions, Labelled, Codec[Masks]):
     """The task: ``grid x grid x C`` numbers, in the order (y, x, class): how much of each cell each class covers.
 
     Targets are shares of the cell's area or, as the paper's, 1 for the class that covers most of it and 0 for the rest.
@@ -68,7 +75,7 @@ class Segmentation(SegmentationOptions, Labelled, VectorTask[Masks]):
     bilinearly, before they are measured.
     """
 
-    name: ClassVar[str] = "segmentation"
+    task: ClassVar[Task] = SEGMENTATION
     metric: ClassVar[str] = "miou"
     metrics: ClassVar[Mapping[str, Metric]] = {
         "miou": Metric("mean IoU", shown="percent", paper=False),
@@ -297,3 +304,16 @@ def _pictures(known: ArrayLike, bootstrap: Bootstrap) -> tuple[int, int]:
 def _listed(classes: Sequence[str], void: int | None) -> str:
     names = ", ".join(name for k, name in enumerate(classes) if k != void)
     return names or "none"
+
+
+def measure_segmentation(
+    session: Session, data: tuple[Dataset, Dataset], options: SegmentationOptions, probing: VectorOptions
+) -> Found:
+    """The segmentation probe on the training data's own classes, as the task has it."""
+    train, test = data
+    return probe_vectors(segmentation_of(train, **asdict(options)), train, test, probing, session, made_with=(options,))
+
+
+def load_segmentation(run: Run) -> Trained:
+    """What a finished run of classes was trained to do."""
+    return load_trained_vectors(run, Segmentation)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import OBJECT_MARGIN
+from vestige.contract.task import Task
+from vestige.datasets.given import PointTrainTest
 from vestige.options import option
 from vestige.probes.engine.options import PointOptions, box_margin_option, look_backs_option
 
@@ -29,3 +31,19 @@ class KeypointOptions(PointOptions):
         names=("--alpha",),
         metavar="A",
     )
+
+
+KEYPOINTS = Task(
+    name="keypoints",
+    question="Where are an object's parts? One set of regressors per class, "
+    "measured by the share of keypoints found (PCK).",
+    data=PointTrainTest,
+    options=(KeypointOptions,),
+    measured_by="vestige.probes.keypoints.measure:measure_keypoints",
+    paged_by="vestige.probes.keypoints.page:keypoint_parts",
+    loaded_by="vestige.probes.keypoints.trained:load_trained_keypoints",
+    example=(
+        "vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
+        "--layer block7 --layer block10 -o runs/objects"
+    ),
+)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN, check_bounds
+from vestige.contract.task import Task
+from vestige.datasets.given import TrainTest
 from vestige.options import option
+from vestige.probes.engine.options import VectorOptions
 
 
 def size_option() -> int:
@@ -36,3 +39,18 @@ class PixelOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+
+PIXELS = Task(
+    name="pixels",
+    question="What colours does it remember? Ridge from one layer to every pixel of the picture, made small.",
+    data=TrainTest,
+    options=(PixelOptions, VectorOptions),
+    measured_by="vestige.probes.pixels.measure:measure_pixels",
+    paged_by="vestige.probes.pixels.page:pixel_parts",
+    loaded_by="vestige.probes.pixels.measure:load_pixels",
+    example=(
+        "vestige probe pixels synthetic:faces,n=300,seed=1 --test synthetic:faces,n=100,seed=2 "
+        "--layer block4 --layer block10 -o runs/pixels"
+    ),
+)

@@ -1,48 +1,17 @@
-"""``vestige directions``: move faces along what an attribute varies by, and regress back to RGB."""
+"""What ``vestige directions`` prints."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-
-from vestige.cli.console import print_table
-from vestige.cli.help import examples
-from vestige.cli.measuring import Session, measures
-from vestige.cli.parts import Data
-from vestige.probes.directions.options import DirectionOptions, FaceOptions
 
 if TYPE_CHECKING:
     from vestige.results import Results, Row
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    example = examples(
-        "vestige directions synthetic:faces,n=600,seed=1 --test synthetic:faces,n=100,seed=2 "
-        "--attribute glasses --attribute beard --attribute yaw --layer block10 -o runs/directions"
-    )
-    measures(app, example, lambda results: print_table(_table(results), results))(directions)
-
-
-def directions(session: Session, data: Data, options: DirectionOptions, seen: FaceOptions) -> Results:
-    """What happens to a face if its representation is moved along an attribute? Regressors give the directions, colours
-    are regressed back, and what moves is measured."""
-    from vestige.probes.attributes.measure import attributes_of
-    from vestige.probes.directions.measure import probe_directions
-    from vestige.probes.engine.record import record
-
-    train, test = data.open()
-    names = (*options.moved, *options.orthogonal_to) if options.moved else ()
-    task, notes = attributes_of(train, names, **asdict(seen))
-    probe = probe_directions(task, train, test, options, session.reader, session.listener.say, notes)
-    return record(session.run, probe, session.command)
-
-
-def _table(results: Results) -> Table:
+def direction_table(results: Results) -> Table:
     """How each attribute's own reading and the others change along its direction."""
     read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
     title = f"directions: change from end to end in standard deviations, test n = {results.data['test']['n']}\n{read}"

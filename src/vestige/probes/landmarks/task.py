@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vestige.bounds import FACE_MARGIN
+from vestige.contract.task import Task
+from vestige.datasets.given import PointTrainTest
 from vestige.errors import VestigeError, choice
 from vestige.options import option
 from vestige.probes.engine.options import NORMALISERS, PointOptions, box_margin_option
@@ -37,3 +39,18 @@ class LandmarkOptions(PointOptions):
         super().__post_init__()
         if self.normaliser not in (None, *NORMALISERS):
             raise VestigeError(f"{spelled('normaliser', self.normaliser)}: {choice(str(self.normaliser), NORMALISERS)}")
+
+
+LANDMARKS = Task(
+    name="landmarks",
+    question="Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it.",
+    data=PointTrainTest,
+    options=(LandmarkOptions,),
+    measured_by="vestige.probes.landmarks.measure:measure_landmarks",
+    paged_by="vestige.probes.landmarks.page:landmark_parts",
+    loaded_by="vestige.probes.engine.trained_points:load_trained_points",
+    example=(
+        "vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
+        "--layer block7 --layer block10 -o runs/faces"
+    ),
+)

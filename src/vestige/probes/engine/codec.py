@@ -1,4 +1,4 @@
-"""Vector tasks: what is read out of a picture as one vector of numbers, such as colours, class maps or attributes."""
+"""Codecs: what is read out of a picture as one vector of numbers, such as colours, class maps or attributes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.task import Task
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, Interval, interval, seed_spread, widened
@@ -81,16 +82,16 @@ class Measured:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class VectorTask(ABC, Generic[Truth]):
+class Codec(ABC, Generic[Truth]):
     """What is read out, how it is seen in pictures, and how a reading is measured.
 
     Attributes:
-        name: of the task, in results.json.
+        task: that reads it.
         metrics: what it measures.
         known_methods: how it may be read, in the order of tables.
     """
 
-    name: ClassVar[str]
+    task: ClassVar[Task]
     metrics: ClassVar[Mapping[str, Metric]]
     known_methods: ClassVar[Mapping[str, Method]] = PROBES
 

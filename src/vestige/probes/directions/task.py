@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN, check_bounds
+from vestige.contract.task import Task
+from vestige.datasets.given import TrainTest
 from vestige.options import backbone_option, option, seed_option
-from vestige.probes.attributes.options import crop_option, least_option, names_option
+from vestige.probes.attributes.task import crop_option, least_option, names_option
 from vestige.probes.engine.options import box_margin_option, layers_option, vector_readouts_option
-from vestige.probes.pixels.options import size_option
+from vestige.probes.pixels.task import size_option
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,19 @@ class FaceOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+
+DIRECTIONS = Task(
+    name="directions",
+    question="What happens to a face if its representation is moved along an attribute? "
+    "Regressors give the directions, colours are regressed back, and what moves is measured.",
+    data=TrainTest,
+    options=(DirectionOptions, FaceOptions),
+    measured_by="vestige.probes.directions.measure:measure_directions",
+    paged_by="vestige.probes.directions.page:direction_parts",
+    group="",
+    example=(
+        "vestige directions synthetic:faces,n=600,seed=1 --test synthetic:faces,n=100,seed=2 "
+        "--attribute glasses --attribute beard --attribute yaw --layer block10 -o runs/directions"
+    ),
+)

@@ -7,8 +7,11 @@ from typing import Literal, get_args
 
 from vestige import bounds as b
 from vestige.bounds import check_bounds
+from vestige.contract.task import Task
+from vestige.datasets.given import TrainTest
 from vestige.errors import VestigeError
 from vestige.options import option
+from vestige.probes.engine.options import VectorOptions
 from vestige.spelling import spelled
 
 Targets = Literal["shares", "binary"]
@@ -41,3 +44,18 @@ class SegmentationOptions:
         check_bounds(self)
         if self.targets not in get_args(Targets):
             raise VestigeError(f"{spelled('targets', self.targets)}: expected {' or '.join(get_args(Targets))}")
+
+
+SEGMENTATION = Task(
+    name="segmentation",
+    question="What is where? Ridge from one layer to every cell's share of each class; a second map on its responses.",
+    data=TrainTest,
+    options=(SegmentationOptions, VectorOptions),
+    measured_by="vestige.probes.segmentation.measure:measure_segmentation",
+    paged_by="vestige.probes.segmentation.page:segmentation_parts",
+    loaded_by="vestige.probes.segmentation.measure:load_segmentation",
+    example=(
+        "vestige probe segmentation synthetic:objects,n=300,seed=1 "
+        "--test synthetic:objects,n=100,seed=2 --layer block7 --layer block10 --augment 4 -o runs/segmentation"
+    ),
+)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN, check_bounds
+from vestige.contract.task import Task
+from vestige.datasets.given import TrainTest
 from vestige.options import option
-from vestige.probes.engine.options import box_margin_option
+from vestige.probes.engine.options import VectorOptions, box_margin_option
 
 LEAST = 10
 """How many training examples of each value an attribute needs to be taken unasked; with fewer test examples a reader is
@@ -58,3 +60,19 @@ class AttributeOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+
+ATTRIBUTES = Task(
+    name="attributes",
+    question="Does it wear glasses, which way does it look? Ridge from one layer to named numbers: "
+    "AUC for those that are 0 or 1, R^2 for the others.",
+    data=TrainTest,
+    options=(AttributeOptions, VectorOptions),
+    measured_by="vestige.probes.attributes.measure:measure_attributes",
+    paged_by="vestige.probes.attributes.page:attribute_parts",
+    loaded_by="vestige.probes.attributes.measure:load_attributes",
+    example=(
+        "vestige probe attributes synthetic:faces,n=400,seed=1 --test synthetic:faces,n=150,seed=2 "
+        "--attribute glasses --attribute beard --attribute yaw --layer block7 --layer block10 -o runs/attributes"
+    ),
+)

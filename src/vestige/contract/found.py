@@ -1,0 +1,125 @@
+"""What a measurement found, whatever its task: all that a run's folder is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from vestige.contract.task import Task
+from vestige.datasets.dataset import Dataset, describe_data
+from vestige.departures import departures
+from vestige.extraction import ExtractOptions
+from vestige.manifest import files_in, update_manifest
+from vestige.methods import Method
+from vestige.metrics import Metric
+from vestige.results import Results, Row, described, now
+from vestige.run import Run
+from vestige.version import __version__
+
+
+class Fitted(Protocol):
+    """What was trained, to be used on other pictures."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into a run's ``probe/``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What methods show on test examples.
+
+    Attributes:
+        rows: one per method, metric and subset.
+        arrays: of ``examples.npz``.
+        notes: what was left out of the measurement, and why.
+    """
+
+    rows: tuple[Row, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a measurement found, whatever its task: all that a run's folder is written from.
+
+    Attributes:
+        task: that found it.
+        options: the dataclasses that it was made with.
+        config: what is not in the options; ``metric`` is the one that reports are about.
+        data: by role (``train``, ``test``): the data that took part, or what results.json says of them.
+        backbone: ``spec``, ``weights_sha256``, ``layer``, ``readout``, and ``dim`` where there is one.
+        rows: exactly one per (method, metric, subset).
+        arrays: of ``examples.npz``.
+        metrics: the task's, as :func:`vestige.metrics.describe_metrics` takes them.
+        methods: likewise, as :func:`vestige.methods.describe_methods`.
+        extraction: how features were computed; None where none were.
+        seconds: that it took.
+        sweep: every other measurement: all layers and seeds.
+        notes: what a reader of the numbers must know.
+        ridge: what the fits chose.
+        fitted: what was trained; None where nothing is left to use.
+    """
+
+    task: Task
+    options: tuple[Any, ...]
+    config: Mapping[str, Any]
+    data: Mapping[str, Dataset | Mapping[str, Any]]
+    backbone: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    metrics: Mapping[str, Metric]
+    methods: Mapping[str, Method] | Callable[[str], Method]
+    extraction: ExtractOptions | None
+    seconds: float
+    sweep: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+    ridge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    fitted: Fitted | None = None
+
+    def results(self, command: Sequence[str] = ()) -> Results:
+        """The document that the run's folder holds.
+
+        Args:
+            command: the words of the command line that asked for it, where one did.
+        """
+        metrics, methods = described((*self.rows, *self.sweep), self.metrics, self.methods)
+        options = {name: value for each in self.options for name, value in asdict(each).items()}
+        extraction = {} if self.extraction is None else {"extraction": asdict(self.extraction)}
+        return Results(
+            task=self.task.name,
+            config={**options, **extraction, **self.config, "command": list(command)},
+            data={role: describe_data(d) if isinstance(d, Dataset) else d for role, d in self.data.items()},
+            backbone=self.backbone,
+            ridge=self.ridge,
+            metrics=metrics,
+            methods=methods,
+            rows=self.rows,
+            sweep=self.sweep,
+            created=now(),
+            seconds=round(self.seconds, 1),
+            vestige=__version__,
+            notes=(*self.notes, *departures(self.options, self.rows, metrics, methods)) if self.options else self.notes,
+        )
+
+    def record(self, run: Run, command: Sequence[str] = ()) -> Results:
+        """Write a started run: what was trained, config, examples, and last of all the results.
+
+        Args:
+            run: a started run.
+            command: the words of the command line that asked for it, where one did.
+        """
+        results = self.results(command)
+        if self.fitted is not None:
+            self.fitted.save(run.probe_folder)
+            update_manifest(run.folder, *(run.probe_folder / name for name in files_in(run.probe_folder)))
+        run.write_config(results.to_json()["config"])
+        run.write_examples(self.arrays)
+        run.write_results(results)
+        return results

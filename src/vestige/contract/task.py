@@ -1,0 +1,140 @@
+"""What a task is, and what a run of it was trained to do.
+
+A task is one folder in its wing: ``task.py`` (its options and its :class:`Task`), ``measure.py`` and ``page.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from vestige.contract.found import Evaluation, Found
+    from vestige.contract.session import Session
+    from vestige.datasets.dataset import Dataset
+    from vestige.example import Example
+    from vestige.features.reader import Reader
+    from vestige.report.blocks import Parts
+    from vestige.run import Run
+
+Group = Literal["", "probe", "correspond"]
+"""The group of commands that a task is in; "" for none."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question, how it is measured, and how the answer is shown.
+
+    What takes time to import is named as ``module:function`` and imported when it is called.
+
+    Attributes:
+        name: in results.json, and on the command line.
+        question: that it answers, in a sentence or two: the first words of its help.
+        group: of commands that it is in.
+        data: a dataclass of options (:mod:`vestige.options`), whose ``open()`` gives what ``measure`` takes.
+        options: the dataclasses of all other options.
+        measured_by: a function of a Session, the data and the options, that returns a :class:`Found`.
+        paged_by: a function of runs, that returns a page's openings and sections.
+        loaded_by: a function of a run, that returns what it was trained to do; "" where runs leave nothing to use.
+        example: a command that works anywhere, for its help.
+        without: fields of :class:`vestige.extraction.ExtractOptions` that it has no use for.
+    """
+
+    name: str
+    question: str
+    data: type
+    options: tuple[type, ...]
+    measured_by: str
+    paged_by: str
+    loaded_by: str = ""
+    group: Group = "probe"
+    example: str = ""
+    without: frozenset[str] = frozenset()
+
+    def measure(self, session: Session, data: Any, *options: Any) -> Found:
+        """Measure.
+
+        Args:
+            session: what it is made with.
+            data: what :attr:`data` opens.
+            options: one of each of :attr:`options`.
+
+        Raises:
+            VestigeError: where data or options are not what the task needs.
+        """
+        found: Found = named(self.measured_by)(session, data, *options)
+        return found
+
+    def page(self, runs: Sequence[Run]) -> Parts:
+        """What a page says of finished runs.
+
+        Raises:
+            VestigeError: where a run's files lack what it is drawn from.
+        """
+        parts: Parts = named(self.paged_by)(runs)
+        return parts
+
+    def load(self, run: Run) -> Trained:
+        """What a finished run was trained to do.
+
+        Raises:
+            VestigeError: where runs of this task leave nothing to use, or the run is damaged.
+        """
+        trained: Trained = named(self.loaded_by)(run)
+        return trained
+
+
+def named(place: str) -> Callable[..., Any]:
+    """What ``module:function`` names."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+class Predictor(Protocol):
+    """What reads new pictures: a run's own method with all its stages."""
+
+    @property
+    def stage(self) -> str:
+        """Of the method, that predicts: its last."""
+        ...
+
+    @property
+    def probes(self) -> Sequence[Any]:
+        """All that look at pictures (:class:`vestige.probes.engine.linear.LinearProbe`), the first look first."""
+        ...
+
+    @property
+    def markup(self) -> str:
+        """The name of the points' markup; "" for what are no points."""
+        ...
+
+    def predict(self, examples: Sequence[Example], reader: Reader) -> Sequence[Any]:
+        """What it reads out of pictures, seen through their boxes (without one: the whole picture)."""
+        ...
+
+
+class Trained(Protocol):
+    """What a finished run was trained to do."""
+
+    def evaluate(self, test: Dataset, reader: Reader) -> Evaluation:
+        """Measure every method on other data.
+
+        Raises:
+            VestigeError: where the data do not have what is measured.
+        """
+        ...
+
+    def predictor(self, category: str | None = None, *, look_back: bool = True) -> Predictor:
+        """What predicts on new pictures.
+
+        Args:
+            category: the class, where there are several.
+            look_back: whether points are looked for once more, closer, where the run does.
+
+        Raises:
+            VestigeError: where there is no such class.
+        """
+        ...

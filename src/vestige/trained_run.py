@@ -1,0 +1,143 @@
+"""Finished runs, used again: measured on other data, asked about other pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vestige.contract.found import Found
+from vestige.contract.task import Predictor, Task, Trained
+from vestige.datasets.dataset import Dataset
+from vestige.documents import check_json
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.extraction import ExtractOptions
+from vestige.features.reader import Reader
+from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
+from vestige.progress import Count
+from vestige.results import damaged
+from vestige.run import Run
+from vestige.spelling import spelled
+from vestige.tasks import task_named
+
+
+def check_trained(run: Run) -> Task:
+    """The task of a finished run that can be used again.
+
+    Raises:
+        VestigeError: where the run is unfinished, or leaves nothing to use, as those of correspondence.
+    """
+    name = run.results().task
+    task = task_named(name)
+    if not task.loaded_by:
+        raise VestigeError(
+            f"{run.folder}: is a run of {name}, which leaves no probe to use on other pictures; "
+            f"run its command again with other data, or see its report with: vestige report {run.folder}"
+        )
+    return task
+
+
+def load_trained(run: Run) -> Trained:
+    """What a finished run was trained to do.
+
+    Raises:
+        VestigeError: as :func:`check_trained`.
+    """
+    return check_trained(run).load(run)
+
+
+def load_predictor(run: Run, category: str | None = None, *, look_back: bool = True) -> Predictor:
+    """What predicts on new pictures; arguments as of :meth:`vestige.contract.task.Trained.predictor`.
+
+    Raises:
+        VestigeError: where the run is unfinished, damaged, or has no such class.
+    """
+    return load_trained(run).predictor(category, look_back=look_back)
+
+
+def portrait_predictors(runs: Sequence[Run], category: str | None = None) -> list[tuple[Run, Predictor]]:
+    """Runs with what each predicts at its first look; ``category``: the class, for those that have several.
+
+    Raises:
+        VestigeError: as :func:`load_predictor`; where a class is given and no run has any.
+    """
+    tasks = [run.results().task for run in runs]
+    if category is not None and "keypoints" not in tasks:
+        raise VestigeError(f"{spelled('category', category)}: none of the runs has classes")
+    return [
+        (run, load_predictor(run, category if task == "keypoints" else None, look_back=False))
+        for run, task in zip(runs, tasks, strict=True)
+    ]
+
+
+def reader_of(run: Run, device: str, progress: Count | None = None) -> Reader:
+    """A Reader that computes features as the run did, on any device.
+
+    Raises:
+        VestigeError: where the run does not say how, or says it in another way than any run does.
+    """
+    try:
+        extraction = check_json(run.results().config.get("extraction"), ExtractOptions)
+    except ValueError as error:
+        raise damaged(run.results_path, f"config.extraction: {error}") from error
+    return Reader(replace(extraction, device=device), progress=progress)
+
+
+def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
+    """Measure every method of a finished run on other data; the probes stay where they are.
+
+    Raises:
+        VestigeError: where the run is unfinished, its backbone's weights have changed, the data are those that it was
+            trained on, or they do not have what is measured.
+    """
+    started = time.monotonic()
+    task = check_trained(run)
+    trained = run.results()
+    if trained.data.get("train", {}).get("fingerprint") == test.fingerprint:
+        raise VestigeError(f"{test.spec}: is what {run.folder} was trained on; evaluate on other pictures")
+    evaluation = task.load(run).evaluate(test, reader)
+    return Found(
+        task=task,
+        options=(),
+        config={**trained.config, "evaluated_run": str(run.folder)},
+        data={"train": trained.data["train"], "test": test},
+        backbone=trained.backbone,
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics=trained.metrics,
+        methods=trained.methods,
+        extraction=None,
+        seconds=time.monotonic() - started,
+        notes=tuple(dict.fromkeys((*trained.notes, *evaluation.notes))),
+        ridge=trained.ridge,
+    )
+
+
+def predict_run(
+    run: Run,
+    examples: Sequence[Example],
+    reader: Reader | None = None,
+    *,
+    category: str | None = None,
+    whole: bool = False,
+    batch: int = BATCH,
+) -> Predicted:
+    """Predict pictures by a finished run; no features are stored unless the reader does.
+
+    Args:
+        run: a finished run of a probe.
+        examples: pictures, with their objects' boxes where the run was trained on boxes; what else is known of them
+            plays no part.
+        reader: of features; None for one that computes as the run did and stores nothing.
+        category: the class, for a run that has several.
+        whole: take the whole picture of examples without box, although the run was trained on boxes.
+        batch: pictures that are held at a time.
+
+    Raises:
+        VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not
+            finite.
+    """
+    predictor = load_predictor(run, category)
+    reader = reader or replace(reader_of(run, "auto"), keep=False)
+    return predict_pictures(run, predictor, examples, reader, whole=whole, batch=batch)
