@@ -16,6 +16,7 @@ from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
 from vestige.progress import Count
+from vestige.progress import Say
 from vestige.results import damaged
 from vestige.run import Run
 from vestige.spelling import spelled
@@ -122,6 +123,7 @@ def predict_run(
     category: str | None = None,
     whole: bool = False,
     batch: int = BATCH,
+    say: Say | None = None,
 ) -> Predicted:
     """Predict pictures by a finished run; no features are stored unless the reader does.
 
@@ -133,6 +135,7 @@ def predict_run(
         category: the class, for a run that has several.
         whole: take the whole picture of examples without box, although the run was trained on boxes.
         batch: pictures that are held at a time.
+        say: told what is done, once nothing is wrong with all of it; None for nobody.
 
     Raises:
         VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not
@@ -140,4 +143,4 @@ def predict_run(
     """
     predictor = load_predictor(run, category)
     reader = reader or replace(reader_of(run, "auto"), keep=False)
-    return predict_pictures(run, predictor, examples, reader, whole=whole, batch=batch)
+    return predict_pictures(run, predictor, examples, reader, whole=whole, batch=batch, say=say)

@@ -85,10 +85,7 @@ def predict(
         failures += without
     with listening() as listener:
         reader = replace(reader_of(source, device, listener.count), keep=store)
-        if found and all(example.box is None for example in found):
-            listener.say("no box: taking the whole picture (or the middle, where the run does), squashed to a square")
-        listener.say(f"predicting {count(len(found), 'picture')}")
-        predicted = predict_run(source, found, reader, category=category, whole=whole)
+        predicted = predict_run(source, found, reader, category=category, whole=whole, say=listener.say)
         predicted = replace(predicted, failures=(*failures, *predicted.failures))
         if predicted.predictions:
             listener.say("drawing")

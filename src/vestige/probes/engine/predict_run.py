@@ -16,9 +16,11 @@ from vestige.geometry import check_box
 from vestige.images import ImageFile, picture_size
 from vestige.probes.engine.linear import check_weights
 from vestige.probes.engine.predict import Prediction, VectorPrediction
+from vestige.progress import Say
 from vestige.results import Results, Row
 from vestige.run import Run
 from vestige.spelling import either, spelled
+from vestige.text import count
 
 BATCH = 32
 """Pictures that are held at a time."""
@@ -68,6 +70,7 @@ def predict_pictures(
     *,
     whole: bool = False,
     batch: int = BATCH,
+    say: Say | None = None,
 ) -> Predicted:
     """Predict pictures by a finished run, a few at a time; no features are stored unless the reader does.
 
@@ -79,6 +82,7 @@ def predict_pictures(
         reader: of features, computed as the run did.
         whole: take the whole picture of examples without box, although the run was trained on boxes.
         batch: pictures that are held at a time.
+        say: told what is done, once nothing is wrong with all of it; None for nobody.
 
     Raises:
         VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not
@@ -86,6 +90,10 @@ def predict_pictures(
     """
     check_weights(predictor.probes, reader)
     lacking = "" if whole else lacks_box(run, predictor, examples)
+    if say is not None:
+        if examples and all(example.box is None for example in examples):
+            say("no box: taking the whole picture (or the middle, where the run does), squashed to a square")
+        say(f"predicting {count(len(examples), 'picture')}")
     found: list[Prediction | VectorPrediction] = []
     failures: list[Failure] = []
     quiet = replace(reader, progress=None)
