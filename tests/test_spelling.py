@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from vestige.probes.landmarks.options import LandmarkOptions
 
 import vestige
 from vestige.cli.app import app
 from vestige.errors import VestigeError
 from vestige.probes.engine.point_scores import NORMALISERS
+from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.spelling import _DASHED, command_words, dashed, either, on_command_line, spelled
 
 SOURCE = Path(vestige.__file__).parent
@@ -99,7 +99,9 @@ def test_no_message_of_the_library_spells_an_option_itself():
         for path in SOURCE.rglob("*.py")
         if not path.is_relative_to(SOURCE / "cli")
         for text in _texts(ast.parse(path.read_text()))
-        if " " in text.value and re.search(r"(?<![\w-])(--[a-z]|-o\b)", text.value)
+        if " " in text.value
+        and not text.value.startswith("vestige ")  # a whole command, as an example
+        and re.search(r"(?<![\w-])(--[a-z]|-o\b)", text.value)
     ]
     (pip,) = found
     assert "pip install --force-reinstall" in pip

@@ -15,8 +15,7 @@ from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
-from vestige.progress import Count
-from vestige.progress import Say
+from vestige.progress import Count, Say
 from vestige.results import damaged
 from vestige.run import Run
 from vestige.spelling import spelled

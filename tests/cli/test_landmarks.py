@@ -64,7 +64,8 @@ def test_results_hold_every_method_once(run):
     assert errors["ridge"].value < errors["mean"].value
     assert errors["ridge"].ci95[0] < errors["ridge"].value < errors["ridge"].ci95[1]
     assert {(row.layer, row.method) for row in results.sweep} == {
-        (layer, method) for layer in ("block4", "block7") for method in ("ridge", "untrained")
+        *((layer, method) for layer in ("block4", "block7") for method in ("ridge", "untrained")),
+        (results.backbone["layer"], "look-back"),
     }
 
 

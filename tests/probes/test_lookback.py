@@ -1,8 +1,17 @@
 import numpy as np
+import pytest
 
+from vestige.contract.session import Session
+from vestige.datasets.opening import open_dataset
 from vestige.example import Example
+from vestige.features.reader import Reader
 from vestige.probes.engine.lookback import SMALLEST, merge_parts, part_margin, part_views
 from vestige.probes.engine.views import Views
+from vestige.probes.keypoints.measure import probe_keypoints
+from vestige.probes.keypoints.task import KeypointOptions
+from vestige.probes.landmarks.measure import probe_landmarks
+from vestige.probes.landmarks.task import LandmarkOptions
+from vestige.progress import print_nothing
 
 
 def views(boxes, mirrored=(False,)):
@@ -49,3 +58,20 @@ def test_points_in_several_parts_are_averaged_and_others_stay():
     found = {(0, 1): np.full((1, 2, 2), 2.0), (1, 2): np.full((1, 2, 2), 4.0)}
     merged = merge_parts(predicted, found)
     np.testing.assert_array_equal(merged[0, :, 0], [2, 3, 4, 0])
+
+
+@pytest.mark.parametrize("probe", [probe_landmarks, probe_keypoints])
+def test_the_error_out_of_fold_is_kept_of_every_look(probe):
+    kind = {probe_landmarks: LandmarkOptions, probe_keypoints: KeypointOptions}[probe]
+    options = kind(layers=("block1",), readouts=("grid:4",), rgb_size=8, untrained_seeds=0, look_backs=2, mirror=False)
+    data = [open_dataset(f"synthetic:faces,n={n},seed={n},size=96") for n in (40, 30)]
+    made = probe(*data, options, Session(Reader(keep=False), print_nothing))
+    metric = made.config["metric"]
+    swept = {row.method: row for row in made.sweep if row.metric == f"oof_{metric}"}
+    assert list(swept) == ["ridge", "look-back", "look-back-2"]
+    for method, row in swept.items():
+        tested = next(r for r in made.rows if (r.method, r.metric, r.subset) == (method, metric, "all"))
+        assert row.n == 40
+        assert (row.layer, row.readout) == ("block1", "grid:4")
+        assert row.value == pytest.approx(tested.value, rel=0.35)  # as far off as on faces never seen
+    assert len({row.value for row in swept.values()}) == 3

@@ -82,8 +82,12 @@ def test_the_good_ones_are_done_where_one_is_bad(run, faces, tmp_path):
 def test_a_box_is_asked_for_in_words_where_the_run_was_trained_on_boxes(run, faces):
     bare = [replace(example, box=None) for example in faces]
     with pytest.raises(VestigeError, match=r"from the brows to the chin.*box of the Example.*whole=True"):
-        predict_run(run, bare)
-    assert len(predict_run(run, bare, whole=True).predictions) == 2
+        predict_run(run, bare, say=pytest.fail)  # of what is not done, nothing is said
+    said: list[str] = []
+    assert len(predict_run(run, bare, whole=True, say=said.append).predictions) == 2
+    assert [line.split()[0] for line in said] == ["no", "predicting"]
+    predict_run(run, faces, say=said.append)
+    assert len(said) == 3
 
 
 def test_a_prediction_that_is_not_finite_is_an_error(run, faces, monkeypatch):
@@ -165,8 +169,9 @@ def test_the_document_names_run_network_method_units_and_error(run, faces, tmp_p
     assert (said.method, said.units, said.schema) == ("look-back", "pixels", 1)
     assert "i + 0.5" in said.coordinates
     assert said.error["metric"] == "nme_inter_ocular"
-    assert said.error["value"] > 0
-    assert said.error["measured_on"] in ("out-of-fold predictions of the training data", "the test data")
+    (row,) = (row for row in run.results().sweep if (row.method, row.metric[:4]) == ("look-back", "oof_"))
+    assert (said.error["value"], said.error["n"]) == (row.value, row.n)
+    assert said.error["measured_on"] == "out-of-fold predictions of the training data"
     assert [each["picture"] for each in said.predictions] == said.pictures == ["me.png", "me-2.png"]
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**content, "predictions": 3}, PredictionFile)

@@ -89,10 +89,13 @@ class Bench:
         for read, features in zip(reads, stored, strict=True):
             source = Source(spec, weights, read.layer.name, str(read.readout))
             fit, points = fit_points(features, source, self.targets, normalise=normalise)
-            error = measure(points, self.train_truth)[self.train_truth.metric, "all"]
-            candidates.append(Candidate(read, source, fit, points, float(np.nanmean(error))))
+            candidates.append(Candidate(read, source, fit, points, self.oof_error(points)))
             self.reader.count("fits", len(candidates), len(reads))
         return candidates
+
+    def oof_error(self, points: Points) -> float:
+        """The mean error of the training views by out-of-fold predictions ``(V, K, 2)`` in pixels."""
+        return float(np.nanmean(measure(points, self.train_truth)[self.train_truth.metric, "all"]))
 
     def test_points(self, candidates: Sequence[Candidate]) -> list[Points]:
         """The test examples' points ``(N, K, 2)`` in pixels by each candidate; they are of one backbone."""

@@ -63,8 +63,7 @@ class PointMethod:
     @property
     def stages(self) -> tuple[str, ...]:
         """The names of the model's stages: its own, ``look-back``, ``look-back-2``, ..."""
-        looks = [f"look-back-{i}" if i > 1 else "look-back" for i in range(1, len(self.model.look_backs) + 1)]
-        return (self.name, *looks)
+        return (self.name, *(look_back_name(turn) for turn in range(len(self.model.look_backs))))
 
     @property
     def probes(self) -> tuple[LinearProbe, ...]:
@@ -75,6 +74,11 @@ class PointMethod:
     def file(self) -> str:
         """The stem of the file that holds its arrays."""
         return _stem(self.name, self.seed)
+
+
+def look_back_name(turn: int) -> str:
+    """What the stage after the look-back ``turn`` (from 0) is called: ``look-back``, ``look-back-2``, ..."""
+    return f"look-back-{turn + 1}" if turn else "look-back"
 
 
 def save_methods(folder: Path, setup: Setup, methods: Sequence[PointMethod]) -> None:

@@ -21,9 +21,10 @@ from vestige.geometry import Points
 from vestige.intervals import Bootstrap, mean_known
 from vestige.probes.engine.evaluation import check_points
 from vestige.probes.engine.fit import describe_fits
+from vestige.probes.engine.linear import Source
 from vestige.probes.engine.lookback import LookBack
 from vestige.probes.engine.point_bench import Bench, Candidate, lay_bench, readable
-from vestige.probes.engine.point_methods import PointMethod
+from vestige.probes.engine.point_methods import PointMethod, look_back_name
 from vestige.probes.engine.point_scores import METHODS
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
@@ -101,9 +102,11 @@ def probe_keypoints(
     fitted = _fit(benches, options.backbone, reads)
     rows += sweep.rows("ridge", fitted, None)
     best = sweep.best(fitted)
+    stages: dict[PointClass, list[Points]] = {}
     for points, candidates in fitted.items():
-        looks = _look_back(benches[points], points, candidates[best], setup, options, say)
+        looks, stages[points] = _look_back(benches[points], points, candidates[best], setup, options, say)
         methods[points].append(PointMethod("ridge", PointModel(candidates[best].fit.probe, looks)))
+    rows += sweep.look_back_rows(stages, next(iter(fitted.values()))[best].source)
 
     say("test")
     probes = KeypointProbes(setup, tuple(ClassProbe(points, tuple(own)) for points, own in methods.items()))
@@ -184,18 +187,23 @@ def _fit(benches: Benches, spec: str, reads: Sequence[Read], *, normalise: bool 
 
 def _look_back(
     bench: Bench, points: PointClass, best: Candidate, setup: KeypointSetup, options: KeypointOptions, say: Say
-) -> tuple[LookBack, ...]:
-    """The looks at the parts of a class; () where its markup has none."""
+) -> tuple[tuple[LookBack, ...], list[Points]]:
+    """The looks at the parts of a class, none where its markup has none; and what each predicts out of fold."""
     parts = setup.of_class(points).markup.parts
     looks: list[LookBack] = []
-    predicted = best.oof_points
+    stages = [best.oof_points]
     for turn in range(options.look_backs if parts else 0):
         say(f"{points.name}: look-back {turn + 1} at {best.source.layer}")
         look, predicted = fit_look_back(
-            bench.reader, best.source, bench.targets, predicted, parts, options.margin_quantile
+            bench.reader, best.source, bench.targets, stages[-1], parts, options.margin_quantile
         )
         looks.append(look)
-    return tuple(looks)
+        stages.append(predicted)
+    return tuple(looks), stages
+
+
+def _oof_points(fitted: Fitted, index: int) -> Mapping[PointClass, Points]:
+    return {points: candidates[index].oof_points for points, candidates in fitted.items()}
 
 
 @dataclass(frozen=True)
@@ -206,34 +214,51 @@ class _Sweep:
     laid: TestSet
     setup: KeypointSetup
 
-    def out_of_fold(self, fitted: Fitted, index: int) -> float:
-        """The mean over classes of PCK at the first alpha on the training views, by one of the candidates."""
+    def out_of_fold(self, predicted: Mapping[PointClass, Points]) -> float:
+        """The mean over classes of PCK at the first alpha on the training views, by out-of-fold predictions."""
         rates = []
         for points, bench in self.benches.items():
             truth = bench.train_truth
-            distances = np.linalg.norm(fitted[points][index].oof_points - truth.points, axis=-1)
+            distances = np.linalg.norm(predicted[points] - truth.points, axis=-1)
             rates.append(class_pck(distances / truth.normaliser[:, None], truth.visible, self.setup.alphas[0]))
         return float(mean_known(np.array(rates)))
 
     def best(self, fitted: Fitted) -> int:
         """The layer and readout with the highest PCK on training folds: the test examples have no say in it."""
         count = len(next(iter(fitted.values())))
-        return int(np.argmax([self.out_of_fold(fitted, index) for index in range(count)]))
+        return int(np.argmax([self.out_of_fold(_oof_points(fitted, index)) for index in range(count)]))
 
     def rows(self, method: str, fitted: Fitted, seed: int | None) -> list[Row]:
         """Out-of-fold and test PCK of every layer."""
         alpha = self.setup.alphas[0]
         bootstrap = Bootstrap.of(self.laid.examples, self.setup.seed)
-        n = sum(len(bench.targets.points) for bench in self.benches.values())
         rows: list[Row] = []
         for index, points in enumerate(self._test_points(fitted)):
             distances = self.laid.truth.distances(points)
             tested = keypoint_rows(method, [distances], self.laid.truth, [alpha], bootstrap)
             told = [row for row in tested if (row.metric, row.subset) == (metric_of(alpha), "all")]
-            told.append(Row(method, f"oof_{metric_of(alpha)}", "all", self.out_of_fold(fitted, index), None, n))
+            told.append(self._oof_row(method, _oof_points(fitted, index)))
             source = next(iter(fitted.values()))[index].source
             rows += same_but(told, layer=source.layer, readout=source.readout, backbone=source.backbone, seed=seed)
         return rows
+
+    def look_back_rows(self, stages: Mapping[PointClass, Sequence[Points]], source: Source) -> list[Row]:
+        """Out-of-fold PCK after every look-back; a class without a later look stays as the look before left it.
+
+        Args:
+            stages: of each class the out-of-fold predictions ``(V, K, 2)``: before the first look-back, after it, ...
+            source: what looks.
+        """
+        rows = []
+        for turn in range(max(map(len, stages.values())) - 1):
+            predicted = {points: own[min(turn + 1, len(own) - 1)] for points, own in stages.items()}
+            rows.append(self._oof_row(look_back_name(turn), predicted))
+        return list(same_but(rows, layer=source.layer, readout=source.readout, backbone=source.backbone))
+
+    def _oof_row(self, method: str, predicted: Mapping[PointClass, Points]) -> Row:
+        n = sum(len(points) for points in predicted.values())
+        metric = f"oof_{metric_of(self.setup.alphas[0])}"
+        return Row(method, metric, "all", self.out_of_fold(predicted), None, n)
 
     def _test_points(self, fitted: Fitted) -> list[Points]:
         """The test examples' points ``(N, K, 2)`` by each candidate, NaN where a class has none."""

@@ -17,12 +17,13 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.probes.engine.evaluation import evaluate_points
 from vestige.probes.engine.fit import describe_fits
+from vestige.probes.engine.linear import Source
 from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
-from vestige.probes.engine.point_methods import PointMethod, SavedPoints, Setup
+from vestige.probes.engine.point_methods import PointMethod, SavedPoints, Setup, look_back_name
 from vestige.probes.engine.point_scores import METHODS, METRICS
 from vestige.probes.engine.points import PointModel, fit_look_back
 from vestige.probes.landmarks.task import LANDMARKS, LandmarkOptions
-from vestige.results import Row, same_but
+from vestige.results import Row
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
@@ -83,6 +84,7 @@ def probe_landmarks(
             reader, best.source, bench.targets, predicted, setup.markup.parts, options.margin_quantile
         )
         looks.append(look)
+        sweep.append(_oof_row(look_back_name(turn), bench, best.source, bench.oof_error(predicted)))
     methods.append(PointMethod("ridge", PointModel(best.fit.probe, tuple(looks))))
 
     say("test")
@@ -136,15 +138,13 @@ def _sweep_rows(method: str, bench: Bench, candidates: Sequence[Candidate], seed
     for candidate, shares in zip(candidates, bench.test_errors(candidates), strict=True):
         known = np.isfinite(shares)
         ci95 = bench.bootstrap.interval_of_mean(shares)
-        n = len(bench.targets.points)
-        rows += same_but(
-            [
-                Row(method, metric, "all", float(shares[known].mean()), ci95, int(known.sum())),
-                Row(method, f"oof_{metric}", "all", candidate.oof_error, None, n),
-            ],
-            layer=candidate.source.layer,
-            readout=candidate.source.readout,
-            backbone=candidate.source.backbone,
-            seed=seed,
-        )
+        out_of_fold = _oof_row(method, bench, candidate.source, candidate.oof_error, seed)
+        rows += [replace(out_of_fold, metric=metric, value=float(shares[known].mean()), ci95=ci95, n=int(known.sum()))]
+        rows.append(out_of_fold)
     return rows
+
+
+def _oof_row(method: str, bench: Bench, source: Source, error: float, seed: int | None = None) -> Row:
+    """The out-of-fold error of a method at a layer."""
+    metric, n = f"oof_{bench.test_truth.metric}", len(bench.targets.points)
+    return Row(method, metric, "all", error, None, n, source.layer, source.readout, source.backbone, seed)
