@@ -241,8 +241,8 @@ def interval_notes(examples: Sequence[Grouped], untrained: int = 0) -> tuple[str
         )
     if groups < FEW_GROUPS:
         notes.append(
-            f"Intervals over {groups} group{'s' * (groups != 1)} of test examples hold the true value less often than "
-            "95 times in 100, however expanded; of a single group there is none."
+            f"Intervals over {groups} group{'s' * (groups != 1)} of test examples are too narrow: they hold the "
+            "true value in fewer than 95 cases of 100. A single group has no interval."
         )
     if untrained == 1:
         notes.append("The interval of untrained holds no spread over random weights, as there is a single network.")

@@ -186,6 +186,18 @@ def test_pixels_that_cannot_be_written_are_read_without_a_warning() -> None:
         assert Preprocessing((4, 4), (0.0,) * 3, (1.0,) * 3)(pixels).shape == (1, 3, 4, 4)
 
 
+@pytest.mark.parametrize("kept", [0, 400, 900])
+def test_what_is_said_of_a_damaged_file_is_whole(tmp_path: Path, kept: int) -> None:
+    torch.save({"weight": torch.zeros(100)}, tmp_path / "w.pth")
+    (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:kept])
+    with pytest.raises(VestigeError) as error:
+        load_weights(nn.Linear(2, 2), tmp_path / "w.pth")
+    reason, _, expected = str(error.value).partition("; ")
+    assert expected.startswith("expected a complete .safetensors file")
+    assert len(reason) < 250 + len(str(tmp_path))
+    assert "internal" not in reason  # torch's advice on its own errors
+
+
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(VestigeError, match=r"nowhere.pth: no such weights file"):
         open_backbone("efficientnet_lite0@nowhere.pth")

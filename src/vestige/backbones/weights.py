@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -101,8 +102,10 @@ def _reason(error: Exception) -> str:
             f"it holds {what}, and building it could run code. Where you trust it, open it with the program that wrote "
             "it and save the tensors alone: safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
         )
-    first = re.sub(r"\x1b\[[0-9;]*m", "", said.strip().partition("\n")[0]) or type(error).__name__
-    return f"{first[:300]}; expected a complete .safetensors file or a PyTorch state dict that holds tensors alone"
+    line = re.sub(r"\x1b\[[0-9;]*m", "", said.strip().partition("\n")[0])
+    sentence = line.partition(". ")[0].rstrip(".") or type(error).__name__
+    told = shorten(sentence, 200, placeholder="...")
+    return f"{told}; expected a complete .safetensors file or a PyTorch state dict that holds tensors alone"
 
 
 def _odd(tensor: Tensor) -> str:
