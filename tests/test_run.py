@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
-from vestige.results import Results, Row, read_results
+from vestige.results import Results, Row, read_results, resampled
 from vestige.run import Run, check_run_folder, start_run
 
 ROW = Row("ridge", "nme_inter_ocular", "all", 0.07, (0.06, 0.08), 330)
@@ -87,3 +87,8 @@ def test_what_is_no_run_is_told_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(VestigeError, match="cannot be the folder"):
         start_run(tmp_path / "file")
+
+
+def test_groups_are_what_is_resampled_where_they_join_pictures():
+    assert resampled({"test": {"n": 5, "groups": 3}}) == "groups of test pictures"
+    assert resampled({"test": {"n": 5, "groups": 5}}) == resampled({"test": {"n": 5}}) == "test pictures"

@@ -231,6 +231,12 @@ def described(
     )
 
 
+def resampled(data: Mapping[str, Any]) -> str:
+    """What intervals are made by resampling: groups of test pictures where some hold several, else pictures."""
+    test = data["test"]
+    return "groups of test pictures" if test.get("groups", test["n"]) < test["n"] else "test pictures"
+
+
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:
     """The rows with some fields set, as when measurements go into the sweep with their layer."""
     return tuple(replace(row, **changes) for row in rows)

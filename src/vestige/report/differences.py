@@ -5,6 +5,7 @@ from __future__ import annotations
 from vestige.intervals import Difference
 from vestige.report.blocks import Cell, RowGroup, Table
 from vestige.report.measured_run import MeasuredRun
+from vestige.results import resampled
 from vestige.text import p_value, signed
 
 
@@ -27,7 +28,7 @@ def difference_table(run: MeasuredRun, *, named: bool) -> Table | None:
         caption=(f"{run.name}: w" if named else "W") + "hat each step is worth: paired differences, picture by picture",
         columns=("", "Difference of error", "95 % interval", "p"),
         groups=(RowGroup(rows),),
-        note="Below nought: the first of the two is better. Bootstrap over test pictures, two-sided.",
+        note=f"Below nought: the first of the two is better. Bootstrap over {resampled(run.results.data)}, two-sided.",
     )
 
 

@@ -24,6 +24,7 @@ from vestige.probes.engine.vector_run import (
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.style import LIGHT, figure_pixels, themed
+from vestige.results import resampled
 from vestige.run import Run
 from vestige.text import count, read_from, signed
 
@@ -144,7 +145,7 @@ def _by_attribute(run: AttributeRun, prefix: str, binary: bool) -> Table | None:
     rows = [(Cell(a["name"], _small(a)), *_cells(run, metric, a["name"])) for a in own]
     rows.append((Cell("mean"), *_cells(run, metric, "all")))
     what = "AUC of binary attributes" if binary else "R² of continuous attributes"
-    note = f"{SAID[metric]} Small figures: 95 % bootstrap interval over test pictures."
+    note = f"{SAID[metric]} Small figures: 95 % bootstrap interval over {resampled(run.results.data)}."
     if any(a["model_label"] for a in own):
         note += " Model label: a model and not a person says who has the attribute."
     return Table(f"{prefix}{what}", ("Attribute", *map(run.label, run.methods)), (RowGroup(tuple(rows)),), note)

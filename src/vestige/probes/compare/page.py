@@ -24,6 +24,7 @@ from vestige.report.blocks import (
 )
 from vestige.report.page import save_figures, save_page
 from vestige.report.provenance import data_table, options_listing
+from vestige.results import resampled
 from vestige.text import (
     count,
     duration,
@@ -172,7 +173,8 @@ def _chosen_by(comparison: Comparison) -> str:
 
 def _ranking(comparison: Comparison) -> Section:
     note = (
-        "Small figures: 95 % bootstrap interval over test pictures. Differences are paired, picture by picture; those "
+        f"Small figures: 95 % bootstrap interval over {resampled(comparison.data)}. "
+        "Differences are paired, picture by picture; those "
         "in grey hold nought: they cannot be told from the best. The first place was taken on these test pictures, so "
         "it is a little flattered, the more so the more entries there are."
     )

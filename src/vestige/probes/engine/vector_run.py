@@ -15,7 +15,7 @@ from vestige.report.blocks import NONE, Cell, Chart, Opening, RowGroup, Section,
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers, layer_order
 from vestige.report.measured_run import MeasuredRun, check_whole, groups_kept
-from vestige.results import Row
+from vestige.results import Row, resampled
 from vestige.run import Run
 from vestige.text import count, signed, value_range
 
@@ -87,7 +87,7 @@ def methods_table(run: VectorRun, metrics: Mapping[str, str], caption: str, note
         )
         for method in run.methods
     )
-    said = "Small figures: 95 % bootstrap interval over test pictures."
+    said = f"Small figures: 95 % bootstrap interval over {resampled(run.results.data)}."
     return Table(caption, ("Method", *metrics.values()), (RowGroup(rows),), f"{said} {note}".strip())
 
 

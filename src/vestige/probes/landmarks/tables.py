@@ -12,6 +12,7 @@ from vestige.published import PublishedTable, paper
 from vestige.report.blocks import NONE, Cell, RowGroup, Table
 from vestige.report.differences import difference_cells
 from vestige.report.point_run import PointRun
+from vestige.results import resampled
 from vestige.text import percent, signed, value_range
 
 SCORES = ("auc@0.08", "auc@0.10", "failure@0.08", "failure@0.10")
@@ -72,13 +73,14 @@ def error_table(run: PointRun, *, named: bool, others: bool = True) -> Table:
         caption=(f"{run.name}: e" if named else "E") + f"rror / {run.unit}, mean over {n:,} test pictures",
         columns=tuple(columns),
         groups=tuple(groups),
-        note=_note(published),
+        note=_note(published, resampled(run.results.data)),
     )
 
 
-def _note(published: Published | None) -> str:
+def _note(published: Published | None, over: str) -> str:
     note = (
-        "Small figures: 95 % bootstrap interval over test pictures. AUC: area under the cumulative error curve up to "
+        f"Small figures: 95 % bootstrap interval over {over}. "
+        "AUC: area under the cumulative error curve up to "
         "that error, 1 is best. Failed: share of pictures with a larger error."
     )
     if published is None:

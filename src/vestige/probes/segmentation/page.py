@@ -13,7 +13,7 @@ from vestige.report.ahead import ahead_sentence, rivals
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
 from vestige.report.choosing import typical
 from vestige.report.key_numbers import key_numbers
-from vestige.results import Row
+from vestige.results import Row, resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent, read_from, signed
 
@@ -72,7 +72,8 @@ def accuracy_table(run: SegmentationRun, *, named: bool) -> Table:
         (f"{run.name}: a" if named else "A") + "ll labelled pixels of the test pictures, percent",
         ("Method", *METRICS.values()),
         (RowGroup(rows),),
-        "Small figures: 95 % bootstrap interval over test pictures. Mean IoU is what PASCAL VOC calls its segmentation "
+        f"Small figures: 95 % bootstrap interval over {resampled(run.results.data)}. "
+        "Mean IoU is what PASCAL VOC calls its segmentation "
         "accuracy; average precision ranks all pixels by their response to a class; both are means over classes. Pixel "
         "accuracy is the share of pixels whose class is right. M: the second linear map, from a cell’s responses to "
         "its class. " + _copies(run),
