@@ -28,7 +28,7 @@ from vestige.ridge.solution import Form
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TARGETS = 1024
-BLOCK_BYTES = 256 * 2**20  # of the rows' columns that are worked on at a time
+BLOCK_BYTES = 64 * 2**20  # of the rows' columns that are worked on at a time
 PREDICTED_BYTES = 128 * 2**20  # of predictions at all alphas
 NOISE = 10.0  # rounding errors of sums allowed for, in units of the dtype's epsilon
 
