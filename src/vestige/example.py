@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.geometry import Box, Points
+from vestige.regions import NamedMask
 
 
 class Picture(Protocol):
@@ -42,6 +43,8 @@ class Example:
         visible: ``(K,)`` boolean; the coordinates of an invisible keypoint mean nothing (they are finite, never NaN).
         mask: class indices ``(H, W)``, or None.
         category: the class of the object, where the data set has several.
+        scene: the category of the whole picture, where the data set has any.
+        objects: named masks of what is in it; they may overlap.
         attributes: named numbers (0/1 for binary ones); a missing one has no entry.
         source: the spec of its data set, for people to read; empty where it is of none.
     """
@@ -54,5 +57,7 @@ class Example:
     visible: NDArray[np.bool_] | None = None
     mask: Picture | None = None
     category: str = ""
+    scene: str = ""
+    objects: tuple[NamedMask, ...] = ()
     attributes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     source: str = ""

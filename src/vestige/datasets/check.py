@@ -21,6 +21,7 @@ from vestige.spelling import spelled
 
 __all__ = ["Attribute", "CheckReport", "MirrorCheck", "PointCount", "Range", "check", "contact_sheet", "mirror_check"]
 
+_LISTED = 12  # names of scenes or objects
 _FEWEST_GROUPS = 5  # of training data, which is dealt into folds
 _FEWEST_FOR_MIRROR = 20  # examples; a mean shape of fewer is lopsided by chance
 
@@ -92,6 +93,8 @@ class CheckReport:
         markup: its name, or None.
         mirror: whether the mirror pairs fit the data; None where they are unknown or there are too few examples.
         categories: how many examples of each.
+        scenes: how many examples of each.
+        objects: in how many examples each is.
         attributes: by name.
         class_shares: the share of the masks' pixels, void apart, that each class has.
         duplicates: ids of examples of different groups with the same picture.
@@ -108,6 +111,8 @@ class CheckReport:
     markup: str | None
     mirror: MirrorCheck | None
     categories: Mapping[str, int]
+    scenes: Mapping[str, int]
+    objects: Mapping[str, int]
     attributes: tuple[Attribute, ...]
     class_shares: Mapping[str, float]
     duplicates: tuple[tuple[str, ...], ...]
@@ -124,6 +129,7 @@ class CheckReport:
             lines.append(f"points: {len(self.points)}, markup {self.markup}; {self._hidden()}")
         lines += [] if self.mirror is None else [str(self.mirror)]
         lines += [f"category {name}: {n}" for name, n in self.categories.items()]
+        lines += _told("scenes", self.scenes) + _told("objects", self.objects)
         lines += [str(attribute) for attribute in self.attributes]
         lines += [f"class {name}: {share:.1%} of the pixels" for name, share in self.class_shares.items()]
         lines += [f"the same picture: {', '.join(ids)}" for ids in self.duplicates]
@@ -167,11 +173,26 @@ def check(dataset: Dataset, seen: Callable[[], None] | None = None) -> CheckRepo
         markup=None if dataset.markup is None else dataset.markup.name,
         mirror=mirror_check(dataset.examples, dataset.markup),
         categories=dict(sorted(Counter(e.category for e in dataset if e.category).items())),
+        scenes=_commonest(e.scene for e in dataset if e.scene),
+        objects=_commonest(name for e in dataset for name in {each.name for each in e.objects}),
         attributes=_attributes(dataset),
         class_shares=_class_shares(dataset, looks),
         duplicates=_duplicates(dataset, looks),
         problems=(*dataset.skipped, *(problem for look in looks for problem in look.problems), *_eyes(dataset)),
     )
+
+
+def _commonest(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items(), key=lambda one: (-one[1], one[0])))
+
+
+def _told(what: str, counts: Mapping[str, int]) -> list[str]:
+    """A line: how many there are, and the commonest and the rarest with their numbers of examples."""
+    if not counts:
+        return []
+    named = [f"{name} {n}" for name, n in counts.items()]
+    shown = named if len(named) <= _LISTED else [*named[: _LISTED - 1], "...", named[-1]]
+    return [f"{what}: {len(counts)}; {', '.join(shown)}"]
 
 
 def mirror_check(examples: Sequence[Example], markup: Markup | None) -> MirrorCheck | None:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.coco_files import (
+    CocoPictures,
+    are_numbers,
+    by_id,
+    id_of,
+    pictures_folder,
+    read_document,
+    short,
+)
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.kind import Kind
 from vestige.datasets.objects import check_box, check_keypoints
-from vestige.datasets.reading import BadFileError, Checked, Problems, checked_picture, inside, read_bytes
+from vestige.datasets.reading import BadFileError, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
-from vestige.files import user_path, what_is
+from vestige.files import user_path
 from vestige.geometry import Box, Points
 from vestige.markup import Markup, markup_of_names, shipped_markup
 from vestige.spec import DataSpec
 
 _ALL = "all"
-_LARGEST_ID = 2**63
-_LARGEST = 1e9  # of a number in an annotation; NaN and infinities are not below it either
 
 
 def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
@@ -46,17 +52,13 @@ def load_coco(spec: DataSpec, problems: Problems) -> Dataset:
             with different keypoints and none is named.
     """
     file = user_path(spec.path)
-    root = user_path(spec.options.get("images") or str(file.parent))
-    if what_is(root) != "folder":
-        raise VestigeError(f"{spec.text!r}: {root} is no folder; give the pictures' folder with images=DIR")
-    document = _read_document(file)
+    root = pictures_folder(spec, file)
+    document = read_document(file)
     layout = _layout_of(spec, file, document)
     reader = _Reader(
-        spec=spec,
         file=file,
-        root=root,
         layout=layout,
-        pictures=_by_id(file, document["images"], "image", problems),
+        pictures=CocoPictures(spec, file, root, by_id(file, document["images"], "image", problems)),
         least=spec.integer("visible", 1, 0, 2),
         offset=0.0 if "corners" in spec.options else 0.5,
     )
@@ -91,26 +93,23 @@ class _Layout:
 
 @dataclass
 class _Reader:
-    """Turns one annotation after the other into examples; every picture is looked at once."""
+    """Turns one annotation after the other into examples."""
 
-    spec: DataSpec
     file: Path
-    root: Path
     layout: _Layout
-    pictures: Mapping[str, Mapping[str, Any]]
+    pictures: CocoPictures
     least: int
     offset: float
-    checked: dict[str, Checked | BadFileError] = field(default_factory=dict)
 
     def example(self, annotation: Mapping[str, Any]) -> Example:
         name = f"annotation {annotation['id']}"
-        category = self.layout.categories[str(_id_of(annotation, "category_id"))]
-        checked = self.picture(name, annotation)
+        category = self.layout.categories[str(id_of(annotation, "category_id"))]
+        checked = self.pictures.of(name, annotation)
         box = self.box(name, annotation)
         points, visible = self.keypoints(name, annotation, category)
         check_box(self.file, name, box, checked)
         check_keypoints(self.file, name, points, visible, box, checked)
-        picture = checked.image.path.relative_to(self.root).as_posix()
+        picture = checked.image.path.relative_to(self.pictures.root).as_posix()
         return Example(
             id=f"{picture}#{annotation['id']}",
             group=picture,
@@ -121,57 +120,10 @@ class _Reader:
             category=category.name,
         )
 
-    def picture(self, name: str, annotation: Mapping[str, Any]) -> Checked:
-        key = _id_of(annotation, "image_id")
-        entry = None if key is None else self.pictures.get(key)
-        if entry is None or key is None:
-            raise BadFileError(
-                self.file, f'{name}: image_id {_short(annotation.get("image_id"))} is not among "images"'
-            )
-        if key not in self.checked:
-            try:
-                self.checked[key] = self._look_at(entry)
-            except BadFileError as error:
-                self.checked[key] = error
-                raise
-        known = self.checked[key]
-        if isinstance(known, BadFileError):
-            raise BadFileError(self.file, f"{name}: its picture cannot be used: {known}")
-        return known
-
-    def _look_at(self, entry: Mapping[str, Any]) -> Checked:
-        name = entry.get("file_name")
-        if not isinstance(name, str):
-            raise BadFileError(self.file, f'image {entry["id"]}: expected a "file_name"')
-        path = inside(self.root, name, self.file)
-        if not what_is(path):
-            raise BadFileError(path, "does not exist; if the pictures lie elsewhere, give their folder with images=DIR")
-        checked = checked_picture(path, self.spec)
-        said = tuple(
-            self._pixels(entry, key) or size for key, size in zip(("width", "height"), checked.size, strict=True)
-        )
-        if said != checked.size:
-            raise BadFileError(
-                path,
-                f"has {checked.size[0]}x{checked.size[1]} pixels; {self.file} annotates a picture of "
-                f"{said[0]}x{said[1]}{checked.doubt}",
-            )
-        return checked
-
-    def _pixels(self, entry: Mapping[str, Any], key: str) -> int:
-        """A side of the picture as the file says it, as a number or as text; 0 where it says nothing."""
-        value = entry.get(key)
-        try:
-            return int(float(value or 0))
-        except (TypeError, ValueError, OverflowError):
-            raise BadFileError(
-                self.file, f'image {entry["id"]}: "{key}" is {_short(value)}; expected a number of pixels'
-            ) from None
-
     def box(self, name: str, annotation: Mapping[str, Any]) -> Box:
         values = annotation.get("bbox")
-        if not _are_numbers(values) or len(values) != 4:
-            raise BadFileError(self.file, f'{name}: "bbox" is {_short(values)}; expected [x, y, width, height]')
+        if not are_numbers(values) or len(values) != 4:
+            raise BadFileError(self.file, f'{name}: "bbox" is {short(values)}; expected [x, y, width, height]')
         x, y, width, height = values
         return np.array([x, y, x + width, y + height], dtype=np.float64)
 
@@ -179,8 +131,8 @@ class _Reader:
         self, name: str, annotation: Mapping[str, Any], category: _Category
     ) -> tuple[Points, NDArray[np.bool_]]:
         values = _labelled(annotation["keypoints"])
-        if not _are_numbers(values):
-            raise BadFileError(self.file, f'{name}: "keypoints" is {_short(values)}; expected finite numbers x, y, v')
+        if not are_numbers(values):
+            raise BadFileError(self.file, f'{name}: "keypoints" is {short(values)}; expected finite numbers x, y, v')
         if len(values) != 3 * category.n_points:
             raise BadFileError(
                 self.file,
@@ -198,57 +150,18 @@ class _Reader:
         return points, visible
 
 
-def _read_document(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_bytes(file))  # bytes, of which it finds the encoding and passes over the order mark
-    except BadFileError as error:
-        raise VestigeError(str(error)) from error
-    except (ValueError, RecursionError) as error:  # not text, not JSON, or a number of thousands of digits
-        raise VestigeError(f"{file}: is no JSON file: {error}") from error
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            raise VestigeError(f'{file}: expected COCO annotations, a JSON object with the list "{key}"')
-    return dict(document)
-
-
-def _id_of(entry: Any, key: str = "id") -> str | None:
-    """An id as text: COCO's are whole numbers, other tools write them as text or as 3.0; None where it is no id."""
-    value = entry.get(key) if isinstance(entry, dict) else None
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST_ID:
-        return None
-    return str(int(value)) if value == int(value) else None
-
-
-def _by_id(file: Path, entries: list[Any], what: str, problems: Problems) -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = {}
-    for number, entry in enumerate(entries):
-        key = _id_of(entry)
-        if key is None:
-            problems.add(
-                file,
-                f'{what} number {number} is {_short(entry)}; expected an object with an "id", a whole number or text',
-            )
-        elif key in found:
-            problems.add(file, f"{what} {key} is there twice")
-        else:
-            found[key] = entry
-    return found
-
-
 def _with_keypoints(
     file: Path, annotations: list[Any], layout: _Layout, problems: Problems
 ) -> Iterator[Mapping[str, Any]]:
-    for key, entry in _by_id(file, annotations, "annotation", problems).items():
+    for key, entry in by_id(file, annotations, "annotation", problems).items():
         if not _is_object_with_keypoints(entry):
             continue
-        category = _id_of(entry, "category_id")
+        category = id_of(entry, "category_id")
         if category in layout.passed:
             continue
         if category not in layout.categories:
             problems.add(
-                file, f'annotation {key}: category_id {_short(entry.get("category_id"))} is not among "categories"'
+                file, f'annotation {key}: category_id {short(entry.get("category_id"))} is not among "categories"'
             )
         else:
             yield entry
@@ -259,7 +172,7 @@ def _is_object_with_keypoints(entry: Any) -> bool:
     if not isinstance(entry, dict) or entry.get("iscrowd") in (1, "1") or not entry.get("keypoints"):
         return False
     values = _labelled(entry["keypoints"])
-    return not _are_numbers(values) or any(v > 0 for v in values[2::3])
+    return not are_numbers(values) or any(v > 0 for v in values[2::3])
 
 
 def _labelled(values: Any) -> Any:
@@ -274,7 +187,7 @@ def _layout_of(spec: DataSpec, file: Path, document: dict[str, Any]) -> _Layout:
     counts: dict[str | None, Counter[int]] = defaultdict(Counter)
     for annotation in document["annotations"]:
         if _is_object_with_keypoints(annotation):
-            counts[_id_of(annotation, "category_id")][_n_points(annotation)] += 1
+            counts[id_of(annotation, "category_id")][_n_points(annotation)] += 1
     names: dict[str, tuple[str, tuple[str, ...]]] = {}
     for entry in document["categories"]:
         key, name = _id_and_name(file, entry)
@@ -311,10 +224,10 @@ def _chosen(spec: DataSpec, names: _Names, counts: Mapping[str, int]) -> _Names:
 
 
 def _id_and_name(file: Path, entry: Any) -> tuple[str, str]:
-    key = _id_of(entry)
+    key = id_of(entry)
     if key is not None and isinstance(entry.get("name"), str):
         return key, entry["name"]
-    raise VestigeError(f'{file}: a category is {_short(entry)}; expected an object with "id" and "name"')
+    raise VestigeError(f'{file}: a category is {short(entry)}; expected an object with "id" and "name"')
 
 
 def _point_names(file: Path, category: Mapping[str, Any], counts: Counter[int]) -> tuple[str, ...]:
@@ -344,17 +257,6 @@ def _joined(names: _Names, passed: frozenset[str]) -> _Layout:
 
 def _n_points(entry: Mapping[str, Any]) -> int:
     return len(entry["keypoints"]) // 3 if isinstance(entry["keypoints"], list) else 0
-
-
-def _are_numbers(values: Any) -> TypeGuard[list[float]]:
-    return isinstance(values, list) and all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= _LARGEST for v in values
-    )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 KIND = Kind(load_coco, ("images", "category", "visible", "corners"))

@@ -84,6 +84,7 @@ class Dataset(Sequence[Example]):
         masks: Sequence[Any] | None = None,
         attributes: Mapping[str, Any] | None = None,
         categories: Sequence[str] | None = None,
+        scenes: Sequence[str] | None = None,
         groups: Sequence[str] | None = None,
         markup: Markup | str | Sequence[str] | None = None,
         classes: Sequence[str] = (),
@@ -102,6 +103,7 @@ class Dataset(Sequence[Example]):
             masks: class indices, ``uint8`` ``(H, W)``, or PIL pictures of them; None for a picture without one.
             attributes: name -> ``(N,)`` numbers, NaN where one is missing.
             categories: of the objects.
+            scenes: the categories of the whole pictures.
             groups: what folds keep together, such as people; each picture by itself where they are not given.
             markup: what the points mean: a Markup, the name of one that ships, or the points' names.
             classes: the names of the masks' indices.
@@ -113,9 +115,22 @@ class Dataset(Sequence[Example]):
         """
         from vestige.datasets.memory import Given, dataset_of
 
-        return dataset_of(
-            Given(images, keypoints, visible, boxes, masks, attributes, categories, groups, markup, classes, void, name)
+        given = Given(
+            images=images,
+            keypoints=keypoints,
+            visible=visible,
+            boxes=boxes,
+            masks=masks,
+            attributes=attributes,
+            categories=categories,
+            scenes=scenes,
+            groups=groups,
+            markup=markup,
+            classes=classes,
+            void=void,
+            name=name,
         )
+        return dataset_of(given)
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
@@ -171,4 +186,6 @@ def _describe(example: Example) -> str:
     for array in (example.box, example.keypoints, example.visible):
         parts.append(None if array is None else array.tolist())
     parts.append(sorted(example.attributes.items()))
+    if example.scene or example.objects:
+        parts += [example.scene, [(each.name, each.region.digest()) for each in example.objects]]
     return repr(parts) + "\n"

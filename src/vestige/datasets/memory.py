@@ -59,6 +59,7 @@ class Given:
     masks: Sequence[Any] | None
     attributes: Mapping[str, ArrayLike] | None
     categories: Sequence[str] | None
+    scenes: Sequence[str] | None
     groups: Sequence[str] | None
     markup: Markup | str | Sequence[str] | None
     classes: Sequence[str]
@@ -81,7 +82,7 @@ def dataset_of(given: Given) -> Dataset:
         raise VestigeError("images: there are none; expected at least one")
     if not isinstance(given.name, str) or not given.name:
         raise VestigeError(f"name: is {given.name!r}; expected a word")
-    for name in ("keypoints", "visible", "boxes", "masks", "categories", "groups"):
+    for name in ("keypoints", "visible", "boxes", "masks", "categories", "scenes", "groups"):
         _check_rows(name, getattr(given, name), n)
     spec = data_spec_text("memory", given.name, {})
     pictures = [_picture(image, f"images[{i}]", spec) for i, image in enumerate(given.images)]
@@ -95,16 +96,17 @@ def dataset_of(given: Given) -> Dataset:
         name = f"{i:06d}"
         examples.append(
             Example(
-                name,
-                name if given.groups is None else _word(given.groups[i], f"groups[{i}]"),
-                picture,
-                box,
-                None if points is None else points[i],
-                None if visible is None else visible[i],
-                None if given.masks is None else _mask(given, i, size),
-                "" if given.categories is None else _word(given.categories[i], f"categories[{i}]"),
-                attributes[i],
-                spec,
+                id=name,
+                group=name if given.groups is None else _word(given.groups[i], f"groups[{i}]"),
+                image=picture,
+                box=box,
+                keypoints=None if points is None else points[i],
+                visible=None if visible is None else visible[i],
+                mask=None if given.masks is None else _mask(given, i, size),
+                category="" if given.categories is None else _word(given.categories[i], f"categories[{i}]"),
+                scene="" if given.scenes is None else _word(given.scenes[i], f"scenes[{i}]"),
+                attributes=attributes[i],
+                source=spec,
             )
         )
     markup = None if points is None else _markup(given.markup, points.shape[1])

@@ -27,11 +27,15 @@ _NOTHING_SHARED = "expected training and test data that share nothing"
 
 KINDS = {
     "300w": "ibug",
+    "ade20k": "ade20k",
     "coco": "coco",
+    "coco-objects": "coco_objects",
     "cub": "cub",
     "folder": "folder",
     "helen194": "helen",
+    "labelme": "labelme",
     "lfw": "lfw",
+    "miniplaces": "miniplaces",
     "synthetic": "drawn",
     "voc-keypoints": "voc_keypoints",
     "voc-segmentation": "voc_segmentation",

@@ -180,7 +180,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if line]
 
 
-def numbers(path: Path, line: int, words: Iterable[str], expected: str) -> list[float]:
+def numbers(path: Path, line: int | None, words: Iterable[str], expected: str) -> list[float]:
     """Words as finite numbers.
 
     Raises:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import colorsys
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.masks import voc_colours
@@ -70,6 +72,8 @@ def draw_example(example: Example, tile: int, void: int | None = None) -> Pixels
     view = square_about(everything) if example.box is None else square_about(example.box, _MARGIN)
     if mask is not None:
         pixels = _overlaid(pixels, mask, void)
+    if example.objects:
+        pixels = _outlined(pixels, example)
     picture = crop_resize(pixels, view, (tile, tile))
     return _drawn(_grey_outside(picture, view, everything), example, view)
 
@@ -79,6 +83,20 @@ def _overlaid(pixels: Pixels, mask: NDArray[np.uint8], void: int | None) -> Pixe
     mixed = (2 * pixels.astype(np.uint16) + colours[mask]) // 3
     clear = np.zeros(mask.shape, dtype=bool) if void is None else mask == void
     return np.where(clear[..., None], pixels, mixed.astype(np.uint8))
+
+
+def _outlined(pixels: Pixels, example: Example) -> Pixels:
+    """Objects one after another as the data set has them: a tint inside, and an edge in its full colour."""
+    height, width = pixels.shape[:2]
+    found = pixels.copy()
+    for each in example.objects:
+        hue = int.from_bytes(hashlib.sha256(each.name.encode()).digest()[:2]) / 65536
+        colour = np.array(_rgb(hue), dtype=np.uint16)
+        inside = each.region.raster((height, width), whole_picture(width, height))
+        edge = inside & ~ndimage.binary_erosion(inside)
+        found[inside] = ((3 * found[inside].astype(np.uint16) + colour) // 4).astype(np.uint8)
+        found[edge] = colour.astype(np.uint8)
+    return found
 
 
 def _grey_outside(picture: Pixels, view: Box, everything: Box) -> Pixels:
@@ -112,14 +130,19 @@ def _drawn(picture: Pixels, example: Example, view: Box) -> Pixels:
 def _colour(k: int, n_points: int, n_shown: int) -> tuple[int, int, int]:
     """Of point ``k``: its place in the rainbow where there are many, else far from its neighbours' (golden angle)."""
     hue = 0.83 * k / n_points if n_shown > _FEW else (k * 0.618) % 1
+    return _rgb(hue)
+
+
+def _rgb(hue: float) -> tuple[int, int, int]:
     red, green, blue = (round(255 * value) for value in colorsys.hsv_to_rgb(hue, 0.9, 1.0))
     return red, green, blue
 
 
 def _write(sheet: Image.Image, at: tuple[int, int], example: Example, tile: int) -> None:
-    """The id, shortened from the front to fit, and the category."""
+    """The id, shortened from the front to fit, and the category or the scene."""
     font = ImageFont.load_default(size=10)
-    text = f"{example.category}  {example.id}" if example.category else example.id
+    kind = example.category or example.scene
+    text = f"{kind}  {example.id}" if kind else example.id
     while font.getlength(text) > tile and len(text) > 1:
         text = "…" + text[2:]
     ImageDraw.Draw(sheet).text((at[0], at[1] + 1), text, font=font, fill=_INK)

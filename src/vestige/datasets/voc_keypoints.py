@@ -20,10 +20,10 @@ from vestige.datasets.reading import (
     files_below,
     folder_of,
     inside,
-    read_text,
     relative_id,
 )
 from vestige.datasets.voc import voc_picture, wanted_names
+from vestige.datasets.xml_files import parse_xml
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Box, Points
@@ -67,7 +67,7 @@ def load_voc_keypoints(spec: DataSpec, problems: Problems) -> Dataset:
 
 def _example(spec: DataSpec, folder: Path, root: Path, file: Path, picture: str, markup: Markup) -> Example:
     category = file.parent.name
-    document = _parse(file)
+    document = parse_xml(file)
     for tag, expected in (("image", picture), ("category", category)):
         said = (document.findtext(f".//{tag}") or expected).strip()
         if said != expected:
@@ -80,16 +80,6 @@ def _example(spec: DataSpec, folder: Path, root: Path, file: Path, picture: str,
     check_keypoints(file, "object", points, visible, box, checked)
     name = relative_id(file, root)
     return Example(name, picture, checked.image, box, points, visible, category=category)
-
-
-def _parse(file: Path) -> ET.Element:
-    text = read_text(file)
-    if "<!ENTITY" in text:
-        raise BadFileError(file, "defines entities; expected plain XML")
-    try:
-        return ET.fromstring(text)
-    except ET.ParseError as error:
-        raise BadFileError(file, f"is no XML: {error}", error.position[0]) from error
 
 
 def _bounds(file: Path, document: ET.Element) -> Box:

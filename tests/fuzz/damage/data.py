@@ -120,6 +120,60 @@ def lfw(root: Path) -> None:
     (root / "attributes.csv").write_text("image,male,hat_score\nA_B_0001.png,1,0.75\nA_B_0002.png,0,\n")
 
 
+_POLYGON = (
+    "<polygon>" + "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((1, 1), (40, 2), (9, 30.5))) + "</polygon>"
+)
+
+
+def miniplaces(root: Path) -> None:
+    """Lists of scenes, and polygons in fragments of XML."""
+    (root / "categories.txt").write_text("/a/abbey 0\n/b/bar/in 1\n")
+    (root / "object_categories.txt").write_text("wall 0\nhot dog 1\n")
+    (root / "train.txt").write_text("train/0.png 0\ntrain/1.png 1\n")
+    (root / "val.txt").write_text("val/2.png 1\n")
+    (root / "objects" / "train").mkdir(parents=True)
+    for number, part in enumerate(("train", "train", "val")):
+        picture(root / "images" / part / f"{number}.png", number)
+        if part == "train":
+            objects = f"<objects><class>{number}</class>{_POLYGON}</objects>"
+            (root / "objects" / part / f"{number}.xml").write_text(f"<class>{number}</class>{objects}")
+
+
+def labelme(root: Path) -> None:
+    """LabelMe's documents."""
+    (root / "Annotations" / "a" / "bar").mkdir(parents=True)
+    for number in range(2):
+        picture(root / "Images" / "a" / "bar" / f"{number}.png", number)
+        (root / "Annotations" / "a" / "bar" / f"{number}.xml").write_text(
+            f"<annotation><filename>{number}.png</filename><object><name>tree</name><deleted>0</deleted>{_POLYGON}"
+            "</object></annotation>"
+        )
+
+
+def coco_objects(root: Path) -> None:
+    """COCO's document of objects, as polygons and as run lengths."""
+    for number in range(2):
+        picture(root / f"{number}.png", number)
+    regions = [[[1, 2, 39.5, 3, 20, 30]], {"size": [SIDE, SIDE], "counts": [100, 300, SIDE * SIDE - 400]}]
+    document = {
+        "images": [{"id": k, "file_name": f"{k}.png", "width": SIDE, "height": SIDE} for k in range(2)],
+        "annotations": [{"id": k, "image_id": k, "category_id": 1, "segmentation": regions[k]} for k in range(2)],
+        "categories": [{"id": 1, "name": "bird"}],
+    }
+    (root / "a.json").write_text(json.dumps(document))
+
+
+def ade20k(root: Path) -> None:
+    """SceneParse150's folders and tables."""
+    for number in range(2):
+        picture(root / "images" / "training" / f"{number}.jpg", number)
+        values = np.random.default_rng(number).integers(0, 3, (SIDE, SIDE), dtype=np.uint8)
+        (root / "annotations" / "training").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(root / "annotations" / "training" / f"{number}.png")
+    (root / "sceneCategories.txt").write_text("0 abbey\n1 bar\n")
+    (root / "objectInfo150.txt").write_text("Idx\tRatio\tName\n1\t0.5\twall\n2\t0.2\ttree, plant\n")
+
+
 def folder(root: Path) -> None:
     """Pictures alone."""
     for number in range(2):
@@ -138,6 +192,10 @@ def reader(spec: str) -> Callable[[Path, Path, random.Random], None]:
         for example in data.examples[:3]:
             try:
                 check_example(example, rng)
+                height, width = example.image.read().shape[:2]
+                for each in example.objects:
+                    assert each.name
+                    assert each.region.raster((7, 9), np.array([0.0, 0.0, width, height])).shape == (7, 9)
                 if example.mask is not None:
                     values = example.mask.read()
                     assert values.shape == example.image.read().shape[:2]
@@ -214,6 +272,10 @@ KINDS = [
     Kind("voc-segmentation", voc_segmentation, reader("voc-segmentation:{}"), 60, masks),
     Kind("voc-segmentation train", voc_segmentation, reader("voc-segmentation:{},train"), 20, masks),
     Kind("lfw", lfw, reader("lfw:{}"), 60, not_pictures),
+    Kind("miniplaces", miniplaces, reader("miniplaces:{}"), 60, not_pictures),
+    Kind("labelme", labelme, reader("labelme:{}"), 40, not_pictures),
+    Kind("coco-objects", coco_objects, reader("coco-objects:{}/a.json"), 60, not_pictures),
+    Kind("ade20k", ade20k, reader("ade20k:{}"), 60, lambda path: path.suffix != ".jpg"),
     Kind("folder", folder, reader("folder:{},exif=ignore"), 20),
     Kind("markups", markups, read_markups, 80),
     Kind("boxes", boxes, read_boxes, 80, lambda path: path.suffix != ".png"),
