@@ -112,3 +112,19 @@ def test_drawings_that_are_kept_are_as_they_were_drawn_and_take_little(monkeypat
         assert not found.image.flags.writeable
     assert times == [0, 1, 2, 3, 4, 5, 0]
     assert kept._free >= 0
+
+
+def test_a_set_that_does_not_fit_finds_most_of_what_is_kept_at_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample, draws = draw_face(0, 0, 32), []
+    monkeypatch.setattr(Recipe, "draw", lambda recipe: draws.append(recipe) or replace(sample))
+    kept = drawn._Kept(200 * drawn._Packed.of(sample).bytes)
+
+    def drawn_in_a_pass(seed: int) -> int:
+        draws.clear()
+        for index in range(400):
+            kept.sample(Recipe("faces", seed, index, 32))
+        return len(draws)
+
+    assert drawn_in_a_pass(1) == 400
+    assert all(drawn_in_a_pass(1) < 250 for _ in range(8))  # 200 at best
+    assert [drawn_in_a_pass(2) for _ in range(20)][-1] < 250  # another set takes its place

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, resources
+from itertools import islice
 from threading import Lock
 from types import MappingProxyType
 from typing import Literal
@@ -37,6 +38,8 @@ from vestige.synthetic import (
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
 _MOST_DRAWINGS = 1_000_000
 _KEPT_BYTES = 64 * 2**20
+_LAST_USED = 32  # drawings that are kept whatever comes
+_OLDEST_GOES = 16  # one in so many that have to go is the oldest
 
 
 @dataclass(frozen=True)
@@ -204,10 +207,15 @@ def _pixels(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class _Kept:
-    """The drawings used last, as many as fit into some megabytes: crops of one picture are drawn once."""
+    """Drawings, as many as fit into some megabytes.
+
+    The last few that were used are always among them, so that crops of one picture are drawn once. Of the others, the
+    oldest stay: a set that is read over and over, and of which not all fit, finds those at every pass (if the last ones
+    used stayed, it would find none). Now and then the oldest goes nevertheless, so that another set takes its place.
+    """
 
     def __init__(self, n_bytes: int) -> None:
-        self._free = n_bytes
+        self._free, self._gone = n_bytes, 0
         self._samples: OrderedDict[Recipe, _Packed] = OrderedDict()
         self._lock = Lock()
 
@@ -229,7 +237,13 @@ class _Kept:
                 self._samples[recipe] = packed
                 self._free -= packed.bytes
             while self._free < 0 and len(self._samples) > 1:
-                self._free += self._samples.popitem(last=False)[1].bytes
+                self._free += self._samples.pop(self._least_wanted()).bytes
+
+    def _least_wanted(self) -> Recipe:
+        self._gone += 1
+        if self._gone % _OLDEST_GOES == 0 or len(self._samples) <= _LAST_USED:
+            return next(iter(self._samples))
+        return next(islice(reversed(self._samples), _LAST_USED, None))
 
 
 _KEPT = _Kept(_KEPT_BYTES)
