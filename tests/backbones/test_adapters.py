@@ -21,12 +21,16 @@ from vestige.spec import parse_backbone_spec
 
 @pytest.fixture(scope="session")
 def timm(torchvision: ModuleType) -> ModuleType:  # noqa: ARG001 - timm imports torchvision
-    return pytest.importorskip("timm")
+    import timm
+
+    return timm
 
 
 @pytest.fixture(scope="session")
 def transformers(torchvision: ModuleType) -> ModuleType:  # noqa: ARG001 - transformers imports torchvision
-    return pytest.importorskip("transformers")
+    import transformers
+
+    return transformers
 
 
 def _shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:

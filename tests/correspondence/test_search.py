@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
@@ -49,7 +50,6 @@ def test_neighbours_are_those_of_brute_force(k):
 
 
 def test_neighbours_are_those_of_faiss():
-    faiss = pytest.importorskip("faiss")
     queries, rows = made(n=20_000, m=64)
     index = faiss.IndexFlatIP(rows.shape[1])
     index.add(rows / np.linalg.norm(rows, axis=1, keepdims=True))
