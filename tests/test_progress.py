@@ -5,6 +5,7 @@ import pytest
 import vestige
 from vestige.contract.session import Session
 from vestige.features.reader import Reader
+from vestige.probes.landmarks.measure import probe_landmarks
 from vestige.progress import EVERY, Lines, print_nothing
 
 
@@ -85,6 +86,6 @@ def test_pictures_and_fits_are_counted():
     train, test = vestige.open_train_test("synthetic:faces,n=12,seed=1,size=64", "synthetic:faces,n=4,seed=2,size=64")
     options = vestige.LandmarkOptions(layers=("block9", "head"), untrained_seeds=0, look_backs=0)
     reader = Reader(progress=lambda *each: told.append(each))
-    vestige.probe_landmarks(train, test, options, Session(reader, print_nothing))
+    probe_landmarks(train, test, options, Session(reader, print_nothing))
     assert [each for each in told if each[0] == "fits"] == [("fits", 1, 1), ("fits", 1, 2), ("fits", 2, 2)]
     assert ("pictures", 24, 24) in told  # with mirrored copies

@@ -12,15 +12,14 @@ from vestige.errors import VestigeError
 from vestige.version import __version__
 
 if TYPE_CHECKING:
-    from vestige.api import save_run
-    from vestige.backbones import Backbone, open_backbone
+    from vestige.api import FinishedRun, measure, open_run
+    from vestige.backbones import Backbone, Preprocessing, open_backbone
     from vestige.contract.found import Found
     from vestige.contract.session import Session
     from vestige.datasets.dataset import Dataset
     from vestige.datasets.opening import open_dataset, open_train_test
     from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
-    from vestige.probes.landmarks.measure import probe_landmarks
     from vestige.probes.landmarks.task import LandmarkOptions
     from vestige.ridge import RidgeCV
 
@@ -28,34 +27,38 @@ _HOMES = {
     "Backbone": "vestige.backbones",
     "Dataset": "vestige.datasets.dataset",
     "ExtractOptions": "vestige.extraction",
-    "LandmarkOptions": "vestige.probes.landmarks.task",
+    "FinishedRun": "vestige.api",
     "Found": "vestige.contract.found",
-    "Session": "vestige.contract.session",
+    "LandmarkOptions": "vestige.probes.landmarks.task",
+    "Preprocessing": "vestige.backbones",
     "Reader": "vestige.features.reader",
     "RidgeCV": "vestige.ridge",
+    "Session": "vestige.contract.session",
+    "measure": "vestige.api",
     "open_backbone": "vestige.backbones",
     "open_dataset": "vestige.datasets.opening",
+    "open_run": "vestige.api",
     "open_train_test": "vestige.datasets.opening",
-    "probe_landmarks": "vestige.probes.landmarks.measure",
-    "save_run": "vestige.api",
 }
 
 __all__ = [
     "Backbone",
     "Dataset",
     "ExtractOptions",
+    "FinishedRun",
     "Found",
     "LandmarkOptions",
+    "Preprocessing",
     "Reader",
     "RidgeCV",
     "Session",
     "VestigeError",
     "__version__",
+    "measure",
     "open_backbone",
     "open_dataset",
+    "open_run",
     "open_train_test",
-    "probe_landmarks",
-    "save_run",
 ]
 
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from vestige.documents import Count, Json, check_json, read_json
 from vestige.errors import VestigeError
@@ -14,7 +14,13 @@ from vestige.methods import Method, describe_methods
 from vestige.metrics import Metric, describe_metrics
 from vestige.spelling import spelled
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 SCHEMA = 2
+
+_VARYING = ("layer", "readout", "backbone", "seed")
+"""The fields of a Row that are given where they vary."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,7 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON; fields that do not vary are left out."""
-        optional = ("layer", "readout", "backbone", "seed")
-        return {key: value for key, value in asdict(self).items() if key not in optional or value is not None}
+        return {key: value for key, value in asdict(self).items() if key not in _VARYING or value is not None}
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,22 @@ def resampled(data: Mapping[str, Any]) -> str:
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:
     """The rows with some fields set, as when measurements go into the sweep with their layer."""
     return tuple(replace(row, **changes) for row in rows)
+
+
+def frame_of(rows: Iterable[Row]) -> DataFrame:
+    """Rows as a pandas DataFrame: a column a field, the interval in two, ``low`` and ``high``.
+
+    Raises:
+        VestigeError: where pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise VestigeError(f"to_frame() needs pandas ({error}); install it with: pip install pandas") from error
+    always = ("method", "metric", "subset", "value", "low", "high", "n")
+    entries = [{**asdict(row), "low": row.ci95 and row.ci95[0], "high": row.ci95 and row.ci95[1]} for row in rows]
+    varying = [name for name in _VARYING if any(entry[name] is not None for entry in entries)]
+    return pandas.DataFrame(entries, columns=[*always, *varying])
 
 
 def now() -> str:

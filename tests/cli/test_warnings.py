@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vestige import pages
+from vestige.contract import pages
 
 FACES = ("synthetic:faces,n=20,size=64,seed=1", "--test", "synthetic:faces,n=8,size=64,seed=2")
 COMMANDS = {

@@ -116,8 +116,9 @@ def test_a_probe_takes_it() -> None:
         vestige.Dataset.from_arrays(IMAGES[part], keypoints=POINTS[part], boxes=BOXES[part], name=name)
         for part, name in ((slice(0, 8), "train"), (slice(8, 12), "test"))
     )
-    options = vestige.LandmarkOptions(backbone="rgb:4", layers=("rgb",), rgb_size=4, untrained_seeds=0, look_backs=0)
-    probe = vestige.probe_landmarks(train, test, options, vestige.Session(vestige.Reader(keep=False)))
-    rows = {row.method: row.value for row in probe.rows if row.metric.startswith("nme")}
+    options = {"backbone": "rgb:4", "layers": ["rgb"], "rgb_size": 4, "untrained_seeds": 0, "look_backs": 0}
+    session = vestige.Session(vestige.Reader(keep=False))
+    found = vestige.measure("landmarks", train, test, session=session, **options)
+    rows = {row.method: row.value for row in found.rows if row.metric.startswith("nme")}
     assert {"mean", "ridge"} <= rows.keys()
     assert all(np.isfinite(value) for value in rows.values())

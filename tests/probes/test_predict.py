@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.api import save_run
 from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset
 from vestige.documents import read_json
@@ -36,7 +35,7 @@ def run(tmp_path_factory):
     probe = probe_landmarks(
         open_dataset(TRAIN), open_dataset(TEST), options, Session(Reader(keep=False), print_nothing)
     )
-    return save_run(probe, tmp_path_factory.mktemp("runs") / "faces")
+    return probe.save(tmp_path_factory.mktemp("runs") / "faces")
 
 
 @pytest.fixture

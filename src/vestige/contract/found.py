@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -14,12 +14,16 @@ from vestige.contract.task import Task
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.extraction import ExtractOptions
+from vestige.handed_in import fit
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
 from vestige.metrics import Metric
-from vestige.results import Results, Row, described, now
-from vestige.run import Run
+from vestige.results import Results, Row, described, frame_of, now
+from vestige.run import Run, run_folder
 from vestige.version import __version__
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Fitted(Protocol):
@@ -47,7 +51,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Found:
-    """What a measurement found, whatever its task: all that a run's folder is written from.
+    """What a measurement found, whatever its task: all that a run's folder is written from::
+
+        found = vestige.measure("keypoints", "cub:DIR", layers=["block7"])
+        found.rows                  # numbers with their meaning, each a vestige.results.Row
+        found.save("runs/birds")    # results.json, examples.npz, probe/, figures/, report.html
 
     Attributes:
         task: that found it.
@@ -123,3 +131,29 @@ class Found:
         run.write_examples(self.arrays)
         run.write_results(results)
         return results
+
+    def to_frame(self, *, sweep: bool = False) -> DataFrame:
+        """The rows as a pandas DataFrame, or those of the sweep over layers: ``found.to_frame().query("n > 100")``.
+
+        Raises:
+            VestigeError: where pandas is not installed.
+        """
+        return frame_of(self.sweep if fit("sweep", sweep, bool) else self.rows)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Run:
+        """Make a run folder of it, with figures and report: ``found.save("runs/birds").report_path``.
+
+        Args:
+            folder: is made.
+            overwrite: whether a finished run in it is replaced.
+
+        Raises:
+            VestigeError: where the folder holds a finished run and ``overwrite`` is off, or files that are no run's.
+        """
+        from vestige.contract.pages import show  # measuring needs no page
+
+        place = fit("folder", folder, Path)
+        with run_folder(place, overwrite=fit("overwrite", overwrite, bool)) as run:
+            self.record(run)
+            show(run, self.task.page)
+        return Run(place)

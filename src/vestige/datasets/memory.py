@@ -131,6 +131,16 @@ def _picture(image: Any, where: str, spec: str) -> tuple[Picture, tuple[int, int
         except BadFileError as error:
             raise VestigeError(f"{where}: {error}") from error
         return checked.image, checked.size
+    held = picture_of(image, where)
+    return held, (held.pixels.shape[1], held.pixels.shape[0])
+
+
+def picture_of(image: Any, where: str) -> HeldPicture:
+    """An array or a PIL picture as a picture.
+
+    Raises:
+        VestigeError: where it is none, saying where it was given.
+    """
     if isinstance(image, Image.Image):
         if image.mode not in _MODES:
             raise VestigeError(f'{where}: is a picture of mode {image.mode}; expected RGB: picture.convert("RGB")')
@@ -143,8 +153,7 @@ def _picture(image: Any, where: str, spec: str) -> tuple[Picture, tuple[int, int
     shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not shape_fits or 0 in image.shape:
         raise VestigeError(f"{where}: is {image.dtype} {image.shape}; expected uint8 (H, W, 3) or (H, W)")
-    pixels = np.stack([image] * 3, axis=2) if image.ndim == 2 else image
-    return _held(pixels), (pixels.shape[1], pixels.shape[0])
+    return _held(np.stack([image] * 3, axis=2) if image.ndim == 2 else image)
 
 
 def _held(pixels: NDArray[np.uint8]) -> HeldPicture:
@@ -163,10 +172,20 @@ def _numbers(values: Any, where: str, expected: str) -> NDArray[np.float64]:
 def _box(box: Any, size: tuple[int, int], where: str) -> Box | None:
     if box is None:
         return None
+    found = box_of(box, where)
+    geometry.check_box(found, size, where)
+    return found
+
+
+def box_of(box: Any, where: str) -> Box:
+    """Four numbers as a box; whether it lies in its picture is not looked at.
+
+    Raises:
+        VestigeError: where they are something else, saying where they were given.
+    """
     found = _numbers(box, where, "x0, y0, x1, y1 in pixels")
     if found.shape != (4,):
         raise VestigeError(f"{where}: has shape {found.shape}; expected (4,): x0, y0, x1, y1 in pixels")
-    geometry.check_box(found, size, where)
     return found
 
 
