@@ -92,3 +92,14 @@ def test_what_is_no_run_is_told_so(tmp_path):
 def test_groups_are_what_is_resampled_where_they_join_pictures():
     assert resampled({"test": {"n": 5, "groups": 3}}) == "groups of test pictures"
     assert resampled({"test": {"n": 5, "groups": 5}}) == resampled({"test": {"n": 5}}) == "test pictures"
+
+
+def test_of_several_runs_the_page_says_whether_all_some_or_none_have_groups():
+    joined, single = {"test": {"n": 5, "groups": 3}}, {"test": {"n": 5, "groups": 5}}
+    assert resampled(joined, joined, what="test objects") == "groups of test objects"
+    assert resampled(single, single) == "test pictures"
+    assert (
+        resampled(single, joined)
+        == resampled(joined, single)
+        == "test pictures, or groups of them where the data have groups"
+    )

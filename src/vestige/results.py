@@ -236,10 +236,17 @@ def described(
     )
 
 
-def resampled(data: Mapping[str, Any]) -> str:
-    """What intervals are made by resampling: groups of test pictures where some hold several, else pictures."""
-    test = data["test"]
-    return "groups of test pictures" if test.get("groups", test["n"]) < test["n"] else "test pictures"
+def resampled(*data: Mapping[str, Any], what: str = "test pictures") -> str:
+    """What intervals are made by resampling: groups of test examples where some hold several, else the examples.
+
+    Args:
+        data: of the runs that the intervals are of.
+        what: the examples are, in words.
+    """
+    joined = [each["test"].get("groups", each["test"]["n"]) < each["test"]["n"] for each in data]
+    if all(joined):
+        return f"groups of {what}"
+    return f"{what}, or groups of them where the data have groups" if any(joined) else what
 
 
 def same_but(rows: Iterable[Row], **changes: Any) -> tuple[Row, ...]:

@@ -16,7 +16,7 @@ from vestige.report.differences import difference_cells
 from vestige.report.key_numbers import key_numbers
 from vestige.report.pck import PckPanel, draw_pck_curves
 from vestige.report.style import Theme, decimal_axis, label_right, panels
-from vestige.results import Row
+from vestige.results import Row, resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent
 
@@ -75,8 +75,9 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
             caption=f"{run.name}: PCK over keypoint types, mean of {over}, in percent",
             columns=("Method", *metrics),
             groups=tuple(groups),
-            note="Small figures: beta, and 95 % bootstrap intervals over test instances. Flows compare cells by "
-            "features divided by their length, so a beta is not the paper’s. "
+            note="Small figures: beta, and 95 % bootstrap intervals over "
+            f"{resampled(run.results.data, what='test instances')}. Flows compare cells by features divided by their "
+            "length, so a beta is not the paper’s. "
             f"Published: {strict.number} of {paper(PAPER).short}, twenty classes of PASCAL VOC 2011 with AlexNet.",
         )
     ]
@@ -175,7 +176,8 @@ def difference_table(run: AlignRun, *, named: bool) -> Table | None:
         caption=(f"{run.name}: d" if named else "D") + f"ifferences of {run.metric}, on the same test instances",
         columns=("", "Difference", "95 % interval", "p"),
         groups=(RowGroup(tuple(rows)),),
-        note="Above nought: the first of the two is better. Paired bootstrap over test instances, two-sided.",
+        note="Above nought: the first of the two is better. Paired bootstrap over "
+        f"{resampled(run.results.data, what='test instances')}, two-sided.",
     )
 
 

@@ -22,7 +22,7 @@ from vestige.report.differences import difference_cells
 from vestige.report.key_numbers import key_numbers
 from vestige.report.pck import PckPanel, draw_pck_curves
 from vestige.report.style import LIGHT, figure_pixels, themed
-from vestige.results import Row
+from vestige.results import Row, resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent
 
@@ -82,7 +82,7 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
             columns=("Method", *metrics),
             groups=(RowGroup(rows),),
             note="Tuned: eta and sigma of the prior chosen on training folds. Small figures: 95 % bootstrap intervals "
-            f"over test instances.{unsettled_note(run)}",
+            f"over {resampled(run.results.data, what='test instances')}.{unsettled_note(run)}",
         )
     ]
     if len(run.classes) > 1:

@@ -26,7 +26,7 @@ from vestige.papers.reproduction import (
 )
 from vestige.published import Column, paper
 from vestige.report.blocks import Block, Cell, Number, RowGroup, Table
-from vestige.results import Row
+from vestige.results import Row, resampled
 from vestige.run import Run
 
 PAPER = "do-convnets-learn-correspondence"
@@ -84,7 +84,7 @@ def _transfer(runs: Runs) -> tuple[Block, ...]:
         "PCK over keypoint types. Features of layers and of SIFT are divided by their length here, which the paper "
         f"does not say of its own: its beta of {PAPER_BETA:g} is another stiffness for them. By training folds: each "
         "feature takes the beta that is best among training instances. Small figures: 95 % bootstrap interval over "
-        "test instances."
+        f"{resampled(run.results.data, what='test instances')}."
     )
     return (
         beside_published(source.table("keypoint-transfer"), measured(by_class), 1, note),
@@ -126,7 +126,7 @@ def _classification(runs: Runs) -> tuple[Block, ...]:
     note = (
         f"Accuracy over keypoint instances. C = {PAPER_C:g}, the paper’s, is for its network’s raw activations; the "
         "other C is the best of each feature by five-fold cross-validation on training pictures. Small figures: 95 % "
-        "bootstrap interval over test examples."
+        f"bootstrap interval over {resampled(run.results.data, what='test examples')}."
     )
     return (beside_published(paper(PAPER).table("keypoint-classification"), measured, 0, note),)
 
@@ -161,7 +161,8 @@ def _prediction(runs: Runs) -> tuple[Block, ...]:
     ]
     note = (
         "PCK at alpha = 0.1, mean over keypoint types. The prior: eta 0.1 and sigma 22 pixels as the paper’s; tuned: "
-        f"chosen on training folds. Small figures: 95 % bootstrap interval over test instances.{unsettled_note(run)}"
+        "chosen on training folds. Small figures: 95 % bootstrap interval over "
+        f"{resampled(run.results.data, what='test instances')}.{unsettled_note(run)}"
     )
     return (beside_published(paper(PAPER).table("keypoint-prediction"), measured, 1, note),)
 

@@ -9,7 +9,7 @@ from vestige.images import ImageFile
 from vestige.papers.reproduction import Exhibit, Measured, Runs, beside_published, classes_of, figure_of, row_of
 from vestige.published import Column, paper
 from vestige.report.blocks import Block, Gallery, Tile
-from vestige.results import Results, Row
+from vestige.results import Results, Row, resampled
 
 PAPER = "persistent-evidence"
 FACES = ("helen", "lfpw", "ibug")
@@ -38,7 +38,7 @@ def _faces(runs: Runs) -> tuple[Block, ...]:
     points = ", ".join(f"{name.removeprefix('landmarks-')} {_points(each)}" for name, each in results.items())
     note = (
         f"Points measured here: {points}; of other points the error is another. Small figures: 95 % bootstrap interval "
-        "over test pictures."
+        f"over {resampled(*(each.data for each in results.values()))}."
     )
     return (beside_published(paper(PAPER).table("landmarks"), measured, 3, note),)
 
@@ -58,7 +58,8 @@ def _keypoints(runs: Runs) -> tuple[Block, ...]:
     measured = [
         Measured(label, partial(find, method), 100, classes=classes, method=method) for method, label in labels.items()
     ]
-    note = "PCK at alpha = 0.1, mean over keypoint types; small figures: 95 % bootstrap interval over test objects."
+    over = resampled(results.data, what="test objects")
+    note = f"PCK at alpha = 0.1, mean over keypoint types; small figures: 95 % bootstrap interval over {over}."
     return (beside_published(paper(PAPER).table("keypoints"), measured, 1, note),)
 
 

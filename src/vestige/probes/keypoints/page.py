@@ -21,6 +21,7 @@ from vestige.report.layers import draw_layers, has_layers
 from vestige.report.pck import PckPanel, draw_pck_curves, pck_curve
 from vestige.report.point_run import PointRun, read_point_run
 from vestige.report.style import Theme, decimal_axis, label_right, panels
+from vestige.results import resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent, read_from
 
@@ -110,7 +111,7 @@ def pck_tables(run: PointRun) -> tuple[Table, ...]:
             caption=f"{run.name}: {run.metric} over keypoint types, percent, by class",
             columns=("Class", *map(run.label, run.methods)),
             groups=(RowGroup(rows),),
-            note="Small figures: 95 % bootstrap interval over test examples.",
+            note=f"Small figures: 95 % bootstrap interval over {resampled(run.results.data, what='test examples')}.",
         )
     ]
     published = published_table(run, classes)

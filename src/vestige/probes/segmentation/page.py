@@ -103,8 +103,8 @@ def difference_table(run: SegmentationRun, *, named: bool) -> Table | None:
         + f"aired differences, in percentage points: {full} less each other method",
         ("Other method", *(METRICS[metric] for metric in metrics)),
         (RowGroup(rows),),
-        f"Above nought: {full} is better. Small figures: 95 % interval over the same resamples of the test pictures; "
-        "bold where it does not hold nought.",
+        f"Above nought: {full} is better. Small figures: 95 % interval over the same resamples of "
+        f"{resampled(run.results.data)}; bold where it does not hold nought.",
     )
 
 
