@@ -49,6 +49,8 @@ _OLD_NAMES = (
     *("measured/*.json", "partial/*.npz"),
 )
 """What vestige wrote into a run before it kept a list of it."""
+_NOT_ASKED = ("--overwrite", "--quiet", "--json", "--skip-bad")
+"""Words of a command that change nothing of what is measured."""
 _OLD_KEPT = "partial"
 """Where it kept the finished parts of a measurement."""
 _OLD_PAGES = ("report.html", "*.csv", "*.json", "portrait/*.png", "portrait/*.json")
@@ -222,12 +224,12 @@ def _is_of(folder: Path, command: Sequence[str]) -> bool:
 
 
 def _asked(command: Sequence[str]) -> list[str]:
-    """The words of a command that say what is measured, not where to."""
+    """The words of a command that say what is measured, not where to, nor what is printed."""
     following = zip(["", *command], command, strict=False)
     return [
         word
         for before, word in following
-        if word != "--overwrite" and not word.startswith(("-o", "--output")) and before not in ("-o", "--output")
+        if word not in _NOT_ASKED and not word.startswith(("-o", "--output")) and before not in ("-o", "--output")
     ]
 
 

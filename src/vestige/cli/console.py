@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
@@ -13,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from vestige.cli.parts import Printing
 from vestige.cli.stopping import command_line as command_line
 from vestige.cli.sweeps import ranking_table, sweep_table
 from vestige.progress import Lines
@@ -44,6 +47,11 @@ class Listener:
         self._what = text
         self._end_bar()
         self.lines.say(text)
+
+    def tell(self, *lines: str) -> None:
+        """Say something that is no step."""
+        for line in lines:
+            console.print(line, highlight=False, soft_wrap=True)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Some of what is counted is done: pictures through a network, fits."""
@@ -82,8 +90,32 @@ def listening() -> Iterator[Listener]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = console.quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield Listener(progress, Lines(_write))
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:
+    """While the block runs, where it is to be quiet, nothing is said on standard error; errors leave it first."""
+    before, console.quiet = console.quiet, quiet
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """A document on standard output, as files hold it."""
+    print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def print_report(path: Path, printing: Printing) -> None:
+    """Where the page is: on standard output, unless a document is there."""
+    if printing.json:
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    else:
+        print(f"report: {path}")
 
 
 def _write(line: str) -> None:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vestige.cli.commands import command_of
-from vestige.cli.console import Listener, command_line, console, listening, print_results, print_table
+from vestige.cli.console import (
+    Listener,
+    command_line,
+    console,
+    listening,
+    print_json,
+    print_report,
+    print_results,
+    print_table,
+    quietly,
+)
 from vestige.cli.direction_table import direction_table
 from vestige.cli.help import examples
-from vestige.cli.parts import Where
+from vestige.cli.parts import Printing, Trial, Where
 from vestige.contract.task import Task
 from vestige.extraction import ExtractOptions
 
 if TYPE_CHECKING:
+    from vestige.contract.plan import Plan
+    from vestige.contract.session import Session
     from vestige.features.reader import Reader
     from vestige.results import Results
     from vestige.run import Run
@@ -26,33 +39,78 @@ def add_task(app: typer.Typer, task: Task) -> None:
     """Add the command of a task: the described fields of its data and its options, and those that all have."""
 
     def run(data: Any, *given: Any) -> None:
-        *options, extraction, where = given
+        *options, extraction, where, printing, trial = given
+
+        def rehearse() -> Plan:
+            from vestige.contract.plan import plan_of
+
+            return plan_of(task, reader_of(extraction), data.open(), options)
 
         def measure(run: Run, listener: Listener) -> Results:
-            from vestige.contract.session import Session
-            from vestige.kept import Kept
+            reader = reader_of(extraction, listener)
+            opened = data.open()
+            session = planned_session(task, reader, opened, options, run, listener)
+            return task.measure(session, opened, *options).record(run, command_line())
 
-            session = Session(reader_of(extraction, listener), listener.say, Kept(run.kept))
-            return task.measure(session, data.open(), *options).record(run, command_line())
+        if trial.dry_run:
+            rehearse_into(where, printing, rehearse)
+        else:
+            measure_into(where.output, where.overwrite, measure, printing)
 
-        measure_into(where.output, where.overwrite, measure)
-
-    kinds = (task.data, *task.options, ExtractOptions, Where)
+    kinds = (task.data, *task.options, ExtractOptions, Where, Printing, Trial)
     command = command_of(run, kinds, task.question, task.without)
     app.command(task.name, epilog=examples(task.example))(command)
 
 
-def reader_of(extraction: ExtractOptions, listener: Listener) -> Reader:
+def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> Reader:
     """A reader of features; a device that is not there is refused before anything is read."""
     from vestige.features.reader import Reader
 
     extraction.torch_device()
-    return Reader(options=extraction, progress=listener.count)
+    return Reader(options=extraction, progress=None if listener is None else listener.count)
 
 
-def tell(results: Results) -> None:
-    """Print what was found: the table of methods, or that of directions."""
-    if results.task == "directions":
+def planned_session(
+    task: Task, reader: Reader, opened: Any, options: Sequence[Any], run: Run, listener: Listener
+) -> Session:
+    """The session of a measurement whose plan is printed now, and of which is told, as it begins, how long it takes."""
+    from vestige.contract.forecast import Forecast
+    from vestige.contract.plan import plan_of
+    from vestige.contract.session import Session
+    from vestige.kept import Kept
+
+    plan = plan_of(task, reader, opened, options)
+    listener.tell(*plan.lines())
+    forecast = Forecast(plan, lambda line: listener.tell(f"  {line}"))
+
+    def count(what: str, done: int, total: int) -> None:
+        forecast.count(what, done, total)
+        listener.count(what, done, total)
+
+    watched = replace(reader, progress=count, begun=forecast.begin)
+    return Session(watched, listener.say, Kept(run.kept))
+
+
+_LOUD = Printing()
+
+
+def rehearse_into(where: Where, printing: Printing, rehearse: Callable[[], Plan]) -> None:
+    """Print what a command would do, on standard output; its folder is looked at, and nothing stays there."""
+    from vestige.run_folders import check_run_folder
+
+    check_run_folder(where.output, overwrite=where.overwrite, command=command_line())
+    plan = rehearse()
+    if printing.json:
+        print_json(plan.to_json())
+    else:
+        print(*plan.lines(), sep="\n")
+
+
+def print_found(results: Results, printing: Printing) -> None:
+    """Print what was found: the document, the table of methods, or that of directions."""
+    if printing.json:
+        print_json(results.to_json())
+    elif results.task == "directions":
         print_table(direction_table(results), results)
     else:
         print_results(results, str(results.config["metric"]))
@@ -62,6 +120,7 @@ def measure_into(
     output: Path,
     overwrite: bool,
     measure: Callable[[Run, Listener], Results],
+    printing: Printing = _LOUD,
 ) -> None:
     """Measure, print what was found, and make the figures and the page; the run's folder is there when all of it is.
 
@@ -69,17 +128,19 @@ def measure_into(
         output: the run's folder.
         overwrite: whether a finished run in it is replaced.
         measure: measures and records; not called where the same command has measured and was killed before its page.
+        printing: what is printed.
     """
     from vestige.pages import show
     from vestige.run import Run, run_folder
 
-    with run_folder(output, overwrite=overwrite, command=command_line()) as run:
-        if run.finished:
-            console.print("measured before; what is missing are its figures and its page", highlight=False)
-            results = run.results()
-        else:
-            with listening() as listener:
-                results = measure(run, listener)
-        tell(results)
-        show(run)
-    typer.echo(f"report: {Run(output).report_path}")
+    with quietly(printing.quiet):
+        with run_folder(output, overwrite=overwrite, command=command_line()) as run:
+            if run.finished:
+                console.print("measured before; what is missing are its figures and its page", highlight=False)
+                results = run.results()
+            else:
+                with listening() as listener:
+                    results = measure(run, listener)
+            print_found(results, printing)
+            show(run)
+        print_report(Run(output).report_path, printing)

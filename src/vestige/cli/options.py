@@ -95,7 +95,7 @@ Readouts = Annotated[
     ),
 ]
 Seed = Annotated[int, number(b.SEED, "--seed", "N", "Random seed of the folds and the bootstrap.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop where files are bad instead of going on without them.")]
+Strict = Annotated[bool, typer.Option("--strict/--skip-bad", help="Stop where files are bad, or go on without them.")]
 MarkupFile = Annotated[
     Path | None,
     typer.Option(

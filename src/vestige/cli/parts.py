@@ -1,4 +1,4 @@
-"""Where a command's run goes."""
+"""What commands have in common: where a run goes, what is printed, and whether anything is done at all."""
 
 from __future__ import annotations
 
@@ -20,3 +20,34 @@ class Where:
 
     output: Path = needed("Folder of the run; it is made.", names=("-o", "--output"), metavar="RUN", parser=path_of)
     overwrite: bool = option(False, "Replace a finished run in the folder.", names=("--overwrite",), last=True)
+
+
+@dataclass(frozen=True)
+class Printing:
+    """What a command prints.
+
+    Attributes:
+        quiet: nothing but errors and the results.
+        json: the results as JSON on standard output, and nothing else there.
+    """
+
+    quiet: bool = option(False, "Print errors and the results alone.", names=("--quiet",), last=True)
+    json: bool = option(
+        False, "Print the results as JSON on standard output, nothing else there.", names=("--json",), last=True
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether anything is done at all.
+
+    Attributes:
+        dry_run: print what would be done, open data and network, and leave it at that.
+    """
+
+    dry_run: bool = option(
+        False,
+        "Open data and network, print what would be done, and stop: nothing is computed or written.",
+        names=("--dry-run",),
+        last=True,
+    )

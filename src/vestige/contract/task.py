@@ -38,6 +38,8 @@ class Task:
         measured_by: a function of a Session, the data and the options, that returns a :class:`Found`.
         paged_by: a function of runs, that returns a page's openings and sections.
         loaded_by: a function of a run, that returns what it was trained to do; "" where runs leave nothing to use.
+        planned_by: a function of a Reader, the data and the options, that returns a
+            :class:`vestige.contract.plan.Plan`; "" where the options say enough by the names that tasks share.
         example: a command that works anywhere, for its help.
         without: fields of :class:`vestige.extraction.ExtractOptions` that it has no use for.
     """
@@ -49,6 +51,7 @@ class Task:
     measured_by: str
     paged_by: str
     loaded_by: str = ""
+    planned_by: str = ""
     group: Group = "probe"
     example: str = ""
     without: frozenset[str] = frozenset()

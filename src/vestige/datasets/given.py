@@ -34,7 +34,7 @@ class TrainTest:
         typed_as=str,
     )
     strict: bool = option(
-        False, "Stop where files are bad instead of going on without them.", names=("--strict",), last=True
+        False, "Stop where files are bad, or go on without them.", names=("--strict/--skip-bad",), last=True
     )
 
     def open(self) -> tuple[Dataset, Dataset]:

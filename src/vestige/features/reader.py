@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,12 +51,14 @@ class Reader:
         cache: where stores live; None for the default.
         progress: told of pictures read and of fits made, or None.
         keep: store features; where False they are held in memory while they are used, and the cache is not touched.
+        begun: told (network, what is read of it, how many pictures) as pictures begin to go through it, or None.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
     cache: Path | None = None
     progress: Count | None = None
     keep: bool = True
+    begun: Callable[[str, Sequence[Read], int], None] | None = None
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
 
     def count(self, what: str, done: int, total: int) -> None:
@@ -101,6 +103,8 @@ class Reader:
 
     def features(self, spec: str, crops: Sequence[Crop], reads: Sequence[Read]) -> list[Features]:
         """The features of crops, one Features per read, from the cache where they are there."""
+        if self.begun is not None:
+            self.begun(spec, reads, len(crops))
         return extract(
             self.backbone(spec),
             crops,

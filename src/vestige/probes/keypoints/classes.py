@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.plan import Plan, plan_by_options
+from vestige.datasets.dataset import Dataset
 from vestige.documents import Count
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.features.reader import Reader
 from vestige.markup import Markup
 from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.views import fold_labels
+from vestige.probes.keypoints.task import KEYPOINTS, KeypointOptions
 
 UNNAMED = "object"
 """The class of examples that have no category."""
@@ -84,6 +88,12 @@ def find_classes(
             f"no class has visible keypoints in {FOLDS} groups of pictures or more; give more training data"
         )
     return tuple(classes), tuple(notes)
+
+
+def plan_keypoints(reader: Reader, data: tuple[Dataset, Dataset], options: KeypointOptions) -> Plan:
+    """What the probe will do: a fit of everything for each class."""
+    plan = plan_by_options(KEYPOINTS.name, reader, data, (options,))
+    return replace(plan, fits=plan.fits * len({class_of(example) for example in data[0]}))
 
 
 def class_markup(markup: Markup, columns: Sequence[int]) -> Markup:

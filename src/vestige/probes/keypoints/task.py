@@ -41,6 +41,7 @@ KEYPOINTS = Task(
     options=(KeypointOptions,),
     measured_by="vestige.probes.keypoints.measure:measure_keypoints",
     paged_by="vestige.probes.keypoints.page:keypoint_parts",
+    planned_by="vestige.probes.keypoints.classes:plan_keypoints",
     loaded_by="vestige.probes.keypoints.trained:load_trained_keypoints",
     example=(
         "vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "

@@ -1,0 +1,126 @@
+"""Plans and forecasts: what will be computed, and how long it will take."""
+
+import pytest
+
+from vestige.contract.forecast import Forecast
+from vestige.contract.plan import Layer, Part, Plan, plan_of
+from vestige.datasets.opening import open_train_test
+from vestige.features.reader import Reader
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.landmarks.task import LandmarkOptions
+from vestige.probes.pixels.task import PixelOptions
+from vestige.tasks import task_named
+
+PLAN = Plan(
+    "landmarks",
+    (Part("train", "a", 50, 100), Part("test", "b", 20, 20)),
+    ("net@random:0", "net"),
+    (Layer("one", "flat", 400), Layer("two", "flat", 800)),
+    fits=5,
+)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Read:
+    """A layer of some numbers."""
+
+    def __init__(self, size):
+        self.size = size
+
+
+@pytest.fixture
+def watched():
+    clock, told = Clock(), []
+    return Forecast(PLAN, told.append, clock), clock, told
+
+
+def test_pictures_of_all_networks_count_at_the_speed_of_the_first(watched):
+    forecast, clock, told = watched
+    forecast.begin("net@random:0", [Read(400), Read(800)], 100)
+    clock.now = 10.0  # opening the network
+    forecast.count("pictures", 0, 100)
+    clock.now = 15.0  # the first batch warms up
+    forecast.count("pictures", 10, 100)
+    for done in range(20, 101, 10):
+        clock.now += 1.0
+        forecast.count("pictures", done, 100)
+    # told at 60 pictures: 20 s are over, 40 + 20 + 120 are to come at 10 a second
+    assert told == ["all of it will take about 38 s, without fits"]
+
+
+def test_fits_are_foretold_from_the_first(watched):
+    forecast, clock, told = watched
+    forecast.begin("rgb:46", [Read(400)], 100)
+    forecast.count("pictures", 100, 100)
+    clock.now = 1.0
+    forecast.count("fits", 1, 1)
+    forecast.begin("net@random:0", [Read(400), Read(800)], 100)
+    forecast.count("pictures", 0, 100)
+    clock.now = 11.0
+    forecast.count("pictures", 100, 100)
+    kernel, solved = 100 * 100 * 400, 40 * 100**3
+    mean = (kernel + 2 * kernel + 2 * solved) / 2 / (kernel + solved)
+    assert told == [f"all of it will take about {11 + 14 + 4 * mean:.0f} s"]
+
+
+def test_where_all_is_stored_the_first_fit_tells():
+    clock, told = Clock(), []
+    stored = Plan(PLAN.task, PLAN.data, PLAN.networks, PLAN.layers, fits=5, bytes=100, stored=100)
+    forecast = Forecast(stored, told.append, clock)
+    forecast.begin("net@random:0", [Read(800), Read(800)], 100)
+    clock.now = 2.0
+    forecast.count("fits", 1, 2)
+    assert len(told) == 1
+    clock.now = 4.0
+    forecast.count("fits", 2, 2)
+    assert len(told) == 1
+
+
+@pytest.fixture(scope="module")
+def data():
+    return open_train_test("synthetic:faces,n=12,seed=1,size=64", "synthetic:faces,n=6,seed=2,size=64")
+
+
+def test_a_plan_says_what_is_stored_already(data, tmp_path):
+    reader = Reader(cache=tmp_path)
+    task = task_named("pixels")
+    options = (PixelOptions(8), VectorOptions("rgb:8", ("all",), untrained_seeds=0))
+    before = plan_of(task, reader, data, options)
+    assert before.stored == 0
+    assert (before.pictures, before.fitted) == (18, 12)
+    # the network, and the baseline's 46 x 46 pixels, which are also read to see which pictures can be
+    assert before.bytes == 4 * (18 * 192 + 2 * 18 * 3 * 46 * 46)
+    task.measure(_session(reader), data, *options)
+    after = plan_of(task, reader, data, options)
+    assert after.stored == 4 * 18 * 192
+    written = sum(path.stat().st_size for path in tmp_path.rglob("c/*/*"))
+    assert written <= before.bytes
+
+
+def test_looks_are_at_every_part_of_every_view(data):
+    options = LandmarkOptions("rgb:8", ("all",), untrained_seeds=0, look_backs=2)
+    plan = plan_of(task_named("landmarks"), Reader(), data, (options,))
+    assert [part.views for part in plan.data] == [24, 6]
+    assert plan.looks == 2 * 30 * len(data[0].markup.parts)
+    plain = plan_of(
+        task_named("landmarks"),
+        Reader(),
+        data,
+        (LandmarkOptions("rgb:8", ("all",), mirror=False, look_backs=0, untrained_seeds=0),),
+    )
+    assert ([part.views for part in plain.data], plain.looks) == ([12, 6], 0)
+
+
+def _session(reader):
+    from vestige.contract.session import Session
+    from vestige.progress import print_nothing
+
+    return Session(reader, print_nothing)
