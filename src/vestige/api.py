@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vestige.backbones import Backbone, Preprocessing
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.contract.task import Task
@@ -26,11 +27,16 @@ from vestige.probes.engine.predict_run import Failure, Predicted
 from vestige.progress import Lines
 from vestige.results import Results, Row, frame_of
 from vestige.run import Run
+from vestige.spec import HELD, parse_backbone_spec
 from vestige.tasks import task_named
 from vestige.trained_run import check_trained, evaluate_run, predict_run, reader_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from torch import nn
+
+Network: TypeAlias = "str | Backbone | tuple[nn.Module, Preprocessing]"
+"""A backbone: its spec, or what a program holds."""
 
 _TYPES = {"Dataset": Dataset}
 """What options' modules import for type checking alone."""
@@ -48,7 +54,9 @@ def measure(task: str, *data: str | Dataset, session: Session | None = None, **o
         data: what the task reads, as specs or :class:`vestige.Dataset`: mostly to train on, then to test on, where the
             first has no split of its own.
         session: what it is made with; None for the default cache, and lines on standard error.
-        options: of the task, by the names of its options dataclasses; and of extraction, as ``device``, ``precision``,
+        options: of the task, by the names of its options dataclasses, where a network may be a spec, a
+            :class:`vestige.Backbone` or a ``torch.nn.Module`` with its :class:`vestige.Preprocessing`,
+            ``backbone=(module, preprocessing)``; and of extraction, as ``device``, ``precision``,
             ``store_dtype`` and ``batch``, where no session is given.
 
     Raises:
@@ -56,7 +64,8 @@ def measure(task: str, *data: str | Dataset, session: Session | None = None, **o
             data are not what the task needs.
     """
     found = task_named(fit("task", task, str))
-    given = {**_by_name(found, data), **options}
+    networks: list[Backbone] = []
+    given = {**_by_name(found, data), **{name: _named(name, value, networks) for name, value in options.items()}}
     extraction = {each.name for each in fields(ExtractOptions)} - found.without
     kinds = [found.data, *found.options]
     own = {each.name for kind in kinds for each in fields(kind)}
@@ -69,6 +78,8 @@ def measure(task: str, *data: str | Dataset, session: Session | None = None, **o
     opened, *rest = made_of(kinds, given, _TYPES, f"task {task!r}", found.without)
     if session is None:
         session = _session(rest.pop())
+    for network in networks:
+        session.reader.hold(network)
     return found.measure(session, opened.open(), *rest)
 
 
@@ -79,6 +90,32 @@ def _by_name(task: Task, data: Sequence[Any]) -> dict[str, Any]:
     if len(data) > len(names):
         raise VestigeError(f"task {task.name!r}: takes {', '.join(names)} by place, and options by name; got {data!r}")
     return dict(zip(names, data, strict=False))
+
+
+def _named(name: str, value: Any, networks: list[Backbone]) -> Any:
+    """An option, networks that are given as they are replaced by their specs; they go into a list."""
+    if name == "backbones" and isinstance(value, list | tuple):
+        return [_named("backbone", one, networks) for one in value]
+    if name != "backbone" or isinstance(value, str):
+        return value
+    networks.append(_network(value))
+    return networks[-1].spec
+
+
+def _network(given: Any) -> Backbone:
+    """A network that a program holds.
+
+    Raises:
+        VestigeError: where it is none, or lacks its preprocessing.
+    """
+    if isinstance(given, Backbone):
+        return given
+    if isinstance(given, list | tuple) and len(given) == 2:
+        return Backbone.from_module(*given)
+    raise VestigeError(
+        f"backbone: is {type(given).__name__}; expected a spec such as 'timm:resnet18', a vestige.Backbone, or a "
+        "torch.nn.Module with its vestige.Preprocessing: backbone=(module, preprocessing)"
+    )
 
 
 def _session(extraction: ExtractOptions) -> Session:
@@ -125,13 +162,16 @@ class FinishedRun:
         """
         return frame_of(self.results.sweep if fit("sweep", sweep, bool) else self.rows)
 
-    def evaluate(self, data: str | Dataset, *, strict: bool = False, device: str = "auto") -> Found:
+    def evaluate(
+        self, data: str | Dataset, *, strict: bool = False, device: str = "auto", backbone: Network | None = None
+    ) -> Found:
         """Measure every method of the run on other data: ``run.evaluate("cub:OTHER").save("runs/other")``.
 
         Args:
             data: a spec, or a data set.
             strict: stop where files are bad instead of going on without them.
             device: where the network runs; all else is computed as the run did.
+            backbone: the run's network, where a program held it.
 
         Raises:
             VestigeError: where the run leaves nothing to use, the network is not the run's, or the data are those that
@@ -140,7 +180,7 @@ class FinishedRun:
         check_trained(self.run)
         given = fit("data", data, str | Dataset)
         fit("strict", strict, bool)
-        reader = self._reader(device)
+        reader = self._reader(device, backbone)
         test = open_dataset(given, strict=strict) if isinstance(given, str) else given
         return evaluate_run(self.run, test, reader)
 
@@ -152,6 +192,7 @@ class FinishedRun:
         category: str | None = None,
         whole: bool = False,
         device: str = "auto",
+        backbone: Network | None = None,
     ) -> Predicted:
         """Predict pictures: ``run.predict("face.png", boxes=[170, 50, 280, 190]).predictions[0].points``.
 
@@ -162,6 +203,7 @@ class FinishedRun:
             category: the class, for a run that has several.
             whole: take the whole picture of those without box, although the run was trained on boxes.
             device: where the network runs.
+            backbone: the run's network, where a program held it.
 
         Raises:
             VestigeError: where the run cannot predict, or a picture is none; those that cannot be read are in the
@@ -170,14 +212,21 @@ class FinishedRun:
         check_trained(self.run)
         fit("category", category, str | None)
         fit("whole", whole, bool)
-        reader = replace(self._reader(device), keep=False)
+        reader = replace(self._reader(device, backbone), keep=False)
         examples, failures = _examples(images)
         predicted = predict_run(self.run, _boxed(examples, boxes), reader, category=category, whole=whole)
         return replace(predicted, failures=(*failures, *predicted.failures))
 
-    def _reader(self, device: str) -> Reader:
+    def _reader(self, device: str, backbone: Network | None) -> Reader:
         reader = reader_of(self.run, fit("device", device, str), Lines().count)
         reader.options.torch_device()
+        spec = str(self.results.backbone.get("spec"))
+        if backbone is not None:
+            given = backbone if isinstance(backbone, str) else reader.hold(_network(backbone))
+            if given != spec and not {HELD} == {parse_backbone_spec(each).kind for each in (given, spec)}:
+                raise VestigeError(f"backbone: is {given!r}; the run is of {spec!r}")
+        if parse_backbone_spec(spec).kind == HELD:
+            reader.backbone(spec)  # refuses one that is another, or missing
         return reader
 
 

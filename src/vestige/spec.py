@@ -22,6 +22,9 @@ Precision = Literal["float32", "bfloat16", "float16"]
 StoreDtype = Literal["float32", "float16"]
 """What features are kept as."""
 
+HELD = "module"
+"""The kind of backbone that a Python program holds and no spec opens: ``module:NAME,sha256=DIGEST``."""
+
 EVEN_LAYERS = "even:6"
 """The layers that are read where none are named: so many, at even steps from a network's first to its last."""
 

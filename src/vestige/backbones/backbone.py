@@ -63,6 +63,7 @@ class Backbone:
             class token, else 0.
         register_tokens: how many further tokens the network puts between those and the patches; dropped by
             :meth:`run`.
+        structure: what tells the network from others of the same weights, where its ``repr`` does not.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Backbone:
         channels_last_layers: Iterable[str] = (),
         prefix_tokens: int = 0,
         register_tokens: int = 0,
+        structure: str = "",
     ) -> None:
         self.spec = spec
         self.module = module.eval().requires_grad_(False)
@@ -83,6 +85,29 @@ class Backbone:
         self.channels_last_layers = frozenset(channels_last_layers)
         self.prefix_tokens = prefix_tokens
         self.register_tokens = register_tokens
+        self.structure = structure
+
+    @classmethod
+    def from_module(cls, module: nn.Module, preprocessing: Preprocessing, *, name: str = "network") -> Backbone:
+        """A network that a program holds::
+
+            network = vestige.Backbone.from_module(module, vestige.Preprocessing((64, 64), (127.5,) * 3, (127.5,) * 3))
+            found = vestige.measure("landmarks", train, test, backbone=network, layers=["layer3"])
+
+        The module is copied. Equal ones share stored features: they are known by a digest of weights, structure and
+        preprocessing.
+
+        Args:
+            module: takes ``(N, 3, h, w)``; its layers are listed by module path.
+            preprocessing: what its input is.
+            name: for people to read.
+
+        Raises:
+            VestigeError: where it is no network, or does not run on its input's size.
+        """
+        from vestige.backbones.held_network import held_backbone
+
+        return held_backbone(module, preprocessing, name)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -92,7 +117,7 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """Changes whenever the features could: weights, architecture and preprocessing."""
-        text = f"{self.weights_sha256}\n{self.module!r}\n{self.preprocessing.fingerprint()}"
+        text = f"{self.weights_sha256}\n{self.module!r}\n{self.preprocessing.fingerprint()}{self.structure}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def blank(self, size: tuple[int, int] | None = None, batch: int = 1) -> Tensor:

@@ -17,7 +17,8 @@ from vestige.backbones.timm_networks import open_timm
 from vestige.backbones.torchvision_networks import open_torchvision
 from vestige.errors import VestigeError, near_names
 from vestige.plugins import Plugins, described, plugins
-from vestige.spec import BackboneSpec, parse_backbone_spec
+from vestige.spec import HELD, BackboneSpec, parse_backbone_spec
+from vestige.spelling import either
 
 Opener = Callable[[BackboneSpec], Backbone]
 
@@ -44,6 +45,14 @@ def open_backbone(spec: str) -> Backbone:
         VestigeError: where there is no such backbone, or its weights cannot be read.
     """
     parsed = parse_backbone_spec(spec)
+    if parsed.kind == HELD:
+        raise VestigeError(
+            f"{spec!r}: is a network that a Python program held, and opens from no file; "
+            + either(
+                "use it from Python: vestige.open_run(RUN).evaluate(DATA, backbone=(module, preprocessing))",
+                "give the same network again: backbone=(module, preprocessing)",
+            )
+        )
     brought = _brought()  # for vestige's own backbones, too, so that plug-ins that cannot be used are told of
     if parsed.kind in brought.failed:
         raise VestigeError(f"{spec!r}: the plug-in {parsed.kind!r} {brought.failed[parsed.kind]}")
@@ -66,7 +75,7 @@ def _families() -> list[str]:
 
 @cache
 def _brought() -> Plugins[Opener]:
-    own = {key.removesuffix(":") for key in _OPENERS}
+    own = {HELD, *(key.removesuffix(":") for key in _OPENERS)}
     return plugins(GROUP, own, "a function from a vestige.spec.BackboneSpec to a Backbone", _opener)
 
 

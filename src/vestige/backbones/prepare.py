@@ -35,6 +35,7 @@ class PreparedBackbone(Backbone):
             channels_last_layers=original.channels_last_layers,
             prefix_tokens=original.prefix_tokens,
             register_tokens=original.register_tokens,
+            structure=original.structure,
         )
         self.keep = tuple(keep)
         self.folded = folded

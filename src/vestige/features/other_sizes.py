@@ -25,6 +25,7 @@ def resized(backbone: Backbone, size: Size) -> Backbone:
         channels_last_layers=backbone.channels_last_layers,
         prefix_tokens=backbone.prefix_tokens,
         register_tokens=backbone.register_tokens,
+        structure=backbone.structure,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from vestige.backbones import Backbone, Layer, open_backbone
+from vestige.backbones.held_network import untrained_twin
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract
@@ -15,6 +16,7 @@ from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, 
 from vestige.features.store import Features
 from vestige.images import Crop
 from vestige.progress import Count, Lines, Say
+from vestige.spec import HELD, parse_backbone_spec
 
 DEFAULT = "auto"
 """The name of every layer's default readout; ``auto:N`` is that of at most N numbers."""
@@ -66,11 +68,33 @@ class Reader:
         if self.progress is not None:
             self.progress(what, done, total)
 
+    def hold(self, backbone: Backbone) -> str:
+        """Take a backbone as it is for its spec, which is returned."""
+        self._open[backbone.spec] = backbone
+        return backbone.spec
+
     def backbone(self, spec: str) -> Backbone:
         """The backbone of a spec, opened once."""
         if spec not in self._open:
-            self._open[spec] = open_backbone(spec)
+            self._open[spec] = self._held(spec) or open_backbone(spec)
         return self._open[spec]
+
+    def _held(self, spec: str) -> Backbone | None:
+        """Of a network that a program holds, what is held under its digest, or its untrained twin."""
+        parsed = parse_backbone_spec(spec)
+        if parsed.kind != HELD:
+            return None
+        held = {name: each for name, each in self._open.items() if parse_backbone_spec(name).kind == HELD}
+        for name, each in held.items():
+            own = parse_backbone_spec(name)
+            if own.seed is None and own.options == parsed.options:
+                return each if parsed.seed is None else untrained_twin(each, spec)
+        if held:
+            raise VestigeError(
+                f"{spec!r}: is another network than {next(iter(held))!r}, which was given: weights, structure and "
+                "preprocessing must be the same"
+            )
+        return None
 
     def reads(self, spec: str, layers: Sequence[str], readouts: Sequence[str] = ()) -> tuple[Read, ...]:
         """Every layer that the patterns mean, with every readout asked for (``auto``, or none: the layer's default).
