@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,9 @@ def adapt(
             f"{spec.text!r}: the network does not run on pictures of {preprocessing.size} (height, width): {reason}"
         ) from error
     readable = {path: shape for path, shape in shapes.items() if shape is not None and len(shape) in (2, 3, 4)}
-    listed = set(layer_paths(module)) & readable.keys()
     if not readable:
         raise VestigeError(f"{spec.text!r}: no module of the network puts out a vector, a grid or tokens")
-    listed = listed or readable.keys() & dict(module.named_modules()).keys()
-    paths = {path: path for path in readable if path in listed or _several(module, path, shapes) in listed}
+    paths = _listed(module, readable, set(layer_paths(module))) or _listed(module, readable, shapes.keys())
     turned = [path for path, shape in readable.items() if is_channels_last(shape, preprocessing.size)]
     return Backbone(
         spec.text,
@@ -99,11 +98,12 @@ def adapt(
     )
 
 
-def _several(module: nn.Module, path: str, shapes: Mapping[str, object]) -> str | None:
-    """The module of which a path of :func:`run_order` is one of several tensors; None for all other paths."""
-    own, name = module_of(module, path)
-    same = [other for other in shapes if other.startswith(f"{own}.") and module_of(module, other)[0] == own]
-    return own if name and len(same) > 1 else None
+def _listed(module: nn.Module, readable: Iterable[str], modules: Collection[str]) -> dict[str, str]:
+    """Of the readable paths those of some modules, and those of the tensors of such as put out several."""
+    owners = {path: module_of(module, path) for path in readable}
+    tensors = Counter(own for own, name in owners.values() if name)
+    alone = {own for own in owners if tensors[own] == 1}  # its only tensor is read by its own name
+    return {path: path for path, (own, name) in owners.items() if own in modules and not (name and own in alone)}
 
 
 def layer_paths(module: nn.Module, path: str = "") -> Iterator[str]:

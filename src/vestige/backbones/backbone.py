@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.watching import read_outputs, run_order, tensor_of
+from vestige.backbones.watching import module_of, read_outputs, run_order
 from vestige.errors import VestigeError, near_names
 from vestige.spec import EVEN_LAYERS
 
@@ -162,11 +162,17 @@ class Backbone:
 
     def _unknown(self, pattern: str) -> VestigeError:
         if pattern in dict(self.module.named_modules()):
-            why = "takes no part in the forward pass, or puts out no vector, grid or tokens"
-            return VestigeError(f"{self.spec}: layer {pattern!r} cannot be read: it {why}")
+            return self._unreadable(pattern, "takes no part in the forward pass, or puts out no vector, grid or tokens")
         near = near_names(pattern, self.paths, n=3) or near_names(pattern, self._readable, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(self.paths)}"
         return VestigeError(f"{self.spec} has no layer {pattern!r}; {hint}")
+
+    def _unreadable(self, name: str, why: str) -> VestigeError:
+        """What is wrong with a layer whose output is none: ``why``, or that it is several tensors, with their names."""
+        path = self.path(name)
+        several = [each for each in self._readable if each != path and module_of(self.module, each)[0] == path]
+        why = f"puts out several tensors; choose from {', '.join(several)}" if several else why
+        return VestigeError(f"{self.spec}: layer {name!r} cannot be read: it {why}")
 
     def path(self, name: str) -> str:
         """The module path of a layer."""
@@ -210,15 +216,14 @@ class Backbone:
                 raise VestigeError(f"{self.spec}: layer {name!r} takes no part in the forward pass")
         return {name: self.canonical(name, outputs[name]) for name in names}
 
-    def canonical(self, name: str, output: Any) -> Tensor:
-        """A module's output as a ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)`` tensor, without register tokens.
+    def canonical(self, name: str, tensor: Tensor | None) -> Tensor:
+        """A layer's output as a ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)`` tensor, without register tokens.
 
         Raises:
             VestigeError: where it is none of these.
         """
-        tensor = tensor_of(output)
         if tensor is None or tensor.ndim not in (2, 3, 4):
-            raise VestigeError(f"{self.spec}: layer {name!r} puts out no vector, grid or tokens and cannot be read")
+            raise self._unreadable(name, "puts out no vector, grid or tokens")
         if tensor.ndim == 4 and (name in self.channels_last_layers or self.path(name) in self.channels_last_layers):
             tensor = tensor.permute(0, 3, 1, 2)
         if tensor.ndim == 3 and self.register_tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -19,13 +20,15 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at t
 def tensor_of(output: Any, name: str = "") -> Tensor | None:
     """The tensor that a module's output stands for, or the one of a name in it; None where there is none.
 
-    Itself; of a mapping the one under ``out``, else the first; of a tuple or list the first. What is no tensor
-    (an auxiliary output that is None) is passed over.
+    Itself; of a mapping, a tuple or a list the only tensor in it, else the one under ``out``. What is no tensor (an
+    auxiliary output that is None) is passed over. Of several others none stands for the whole.
     """
     if isinstance(output, Tensor):
         return None if name else output
     tensors = tensors_of(output)
-    return tensors.get(name) if name else tensors.get("out", next(iter(tensors.values()), None))
+    if not name and len(tensors) == 1:
+        return next(iter(tensors.values()))
+    return tensors.get(name or "out")
 
 
 def tensors_of(output: Any) -> dict[str, Tensor]:
@@ -43,15 +46,16 @@ def module_of(module: nn.Module, path: str) -> tuple[str, str]:
 
     ``layer.out`` is the module ``layer.out`` where there is one, else the tensor ``out`` of what ``layer`` puts out.
     """
-    try:
-        module.get_submodule(path)
-    except AttributeError:
-        parent, _, name = path.rpartition(".")
-        return parent, name
-    return path, ""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        own = ".".join(parts[:end])
+        with suppress(AttributeError):
+            module.get_submodule(own)
+            return own, ".".join(parts[end:])
+    return "", path
 
 
-def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict[str, Any]:
+def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict[str, Tensor | None]:
     """The outputs of submodules in one forward pass, which ends at the last of them.
 
     A submodule that runs several times in a pass (a ReLU shared by a whole block) is read at its first run, wherever
@@ -63,9 +67,9 @@ def read_outputs(module: nn.Module, paths: Mapping[str, str], x: Tensor) -> dict
         x: the network's input.
 
     Returns:
-        name -> output; a name whose submodule did not run is absent.
+        name -> output, None where no one tensor stands for it; a name whose submodule did not run is absent.
     """
-    outputs: dict[str, Any] = {}
+    outputs: dict[str, Tensor | None] = {}
     waiting = set(paths)
 
     def keep(name: str, tensor_name: str) -> Any:
@@ -98,8 +102,9 @@ def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]
     """Every submodule that takes part in a forward pass, in the order in which they end.
 
     Returns:
-        module path -> the shape of its output, or None where that is no tensor; behind it, where the output is a
-        mapping, a tuple or a list, module path and name -> the shape of each tensor in it.
+        module path -> the shape of its output, or None where no one tensor stands for that; behind it, where the
+        output is a mapping, a tuple or a list, module path and name -> the shape of each tensor in it. A name that is
+        also a submodule's means the submodule.
 
     Raises:
         VestigeError: where the network is of a kind whose layers cannot be read.
@@ -117,10 +122,12 @@ def run_order(module: nn.Module, x: Tensor) -> dict[str, tuple[int, ...] | None]
             if path in shapes:
                 return
             shapes[path] = None if tensor is None else tuple(tensor.shape)
-            shapes.update({f"{path}.{name}": tuple(each.shape) for name, each in tensors_of(output).items()})
+            named = {f"{path}.{name}": tuple(each.shape) for name, each in tensors_of(output).items()}
+            shapes.update({each: shape for each, shape in named.items() if each not in modules})
 
         return hook
 
+    modules = dict(module.named_modules(remove_duplicate=False))
     handles = [part.register_forward_hook(note(path)) for path, part in module.named_modules() if path]
     try:
         with torch.no_grad():
