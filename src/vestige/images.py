@@ -233,18 +233,25 @@ def check_image_path(path: Path) -> None:
         raise VestigeError(f"{path}: is a folder; expected a picture's name")
 
 
-def save_image(pixels: Pixels, path: Path, *, overwrite: bool = False) -> None:
+def save_image(pixels: Pixels, path: Path, *, overwrite: bool = False, what: str = "") -> None:
     """Write a picture as PNG or JPEG, by the file's ending, with vestige's mark, by which it is never taken for data.
+
+    Args:
+        pixels: of the picture.
+        path: of the file.
+        overwrite: whether a file that is there is replaced.
+        what: it is, for the mark.
 
     Raises:
         VestigeError: where the file is there already and ``overwrite`` is off, or it cannot be written.
     """
     check_image_path(path)
+    mark = f"{MARK} {what}".rstrip()
     image, encoded = Image.fromarray(pixels), io.BytesIO()  # Pillow's own writing passes over a disk that fills up
     if path.suffix.lower() == ".png":
         marks = PngImagePlugin.PngInfo()
-        marks.add_text("Software", MARK)
+        marks.add_text("Software", mark)
         image.save(encoded, "PNG", pnginfo=marks)
     else:
-        image.save(encoded, "JPEG", quality=92, comment=MARK)
+        image.save(encoded, "JPEG", quality=92, comment=mark)
     write_bytes(path, encoded.getvalue(), overwrite=overwrite)

@@ -31,7 +31,7 @@ ask for the memory first."""
 _FAXES = ("group3", "group4", "tiff_ccitt")
 
 MARK = "vestige"
-"""Pictures that vestige draws bear it, as a PNG's ``Software`` or a JPEG's comment."""
+"""Pictures that vestige draws bear it, as a PNG's ``Software`` or a JPEG's comment; behind it may stand what it is."""
 
 _ORIENTATION, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x0112, 256, 257, 258, 262  # tags of EXIF and of TIFF
 _WHITE_IS_ZERO = 0
@@ -149,11 +149,18 @@ def reading_rule(path: Path) -> str:
 
 def is_drawn(path: Path) -> bool:
     """Whether vestige has drawn a picture: a contact sheet, a figure, a portrait, a prediction. Such is no data."""
+    return drawn_as(path) is not None
+
+
+def drawn_as(path: Path) -> str | None:
+    """What a picture is that vestige has drawn, "" where its mark says no more; None for all others."""
     try:
         with _opened(path) as image:
-            return image.info.get("Software") == MARK or image.info.get("comment") in (MARK, MARK.encode())
+            found = image.info.get("Software") or image.info.get("comment") or ""
     except PictureError:
-        return False
+        return None
+    mark, _, what = (found.decode("latin-1") if isinstance(found, bytes) else str(found)).partition(" ")
+    return what if mark == MARK else None
 
 
 @contextmanager

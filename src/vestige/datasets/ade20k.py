@@ -16,9 +16,9 @@ from vestige.datasets.reading import (
     BadFileError,
     Problems,
     checked_picture,
-    files_below,
     folder_of,
     lines_of,
+    pictures_below,
     relative_id,
 )
 from vestige.datasets.scenes import scene_of_folder
@@ -92,7 +92,7 @@ def load_ade20k(spec: DataSpec, problems: Problems) -> Dataset:
         raise VestigeError(f"{spec.text!r}: {error}") from error
     parts = [_FLAGS[flag] for flag in _FLAGS if flag in spec.options] or list(_PARTS)
     examples = []
-    for path in files_below(images, {".jpg"}, problems):
+    for path in pictures_below(images, problems, {".jpg"}):
         name = relative_id(path, images)
         if name.partition("/")[0] not in parts:
             continue

@@ -67,9 +67,9 @@ def folder_of(spec: str, path: str) -> Path:
     return folder
 
 
-def pictures_below(folder: Path, problems: Problems) -> list[Path]:
+def pictures_below(folder: Path, problems: Problems, endings: Collection[str] = PICTURES) -> list[Path]:
     """All files below a folder that count as pictures, as :func:`files_below` finds them; what vestige drew is none."""
-    return [path for path in files_below(folder, PICTURES, problems) if not is_drawn(path)]
+    return [path for path in files_below(folder, endings, problems) if not is_drawn(path)]
 
 
 def files_below(folder: Path, endings: Collection[str], problems: Problems) -> list[Path]:

@@ -11,10 +11,10 @@ from vestige.datasets.reading import (
     BadFileError,
     Problems,
     checked_picture,
-    files_below,
     folder_of,
     inside,
     lines_of,
+    pictures_below,
 )
 from vestige.datasets.voc import CLASSES, VOID, voc_picture, wanted_names
 from vestige.errors import VestigeError
@@ -44,7 +44,7 @@ def load_voc_segmentation(spec: DataSpec, problems: Problems) -> Dataset:
     table = read_classes(folder / "classes.txt")
     names = wanted_names(spec, folder, "Segmentation")
     if names is None:
-        names = {path.stem for path in files_below(masks, {".png"}, problems) if path.parent == masks}
+        names = {path.stem for path in pictures_below(masks, problems, {".png"}) if path.parent == masks}
     examples = []
     for name in sorted(names):
         with problems.caught():
