@@ -151,5 +151,50 @@ def test_a_command_stopped_at_its_plan_or_its_page_tells_how_to_go_on_and_does(
     assert (tmp_path / "a" / "report.html").is_file()
 
 
+@pytest.fixture(scope="module")
+def trained(vestige, tmp_path_factory):
+    """A run, and a photograph."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vestige.pages.show", write_no_page)
+        vestige(*words_of("landmarks", folder / "run"))
+    Image.new("RGB", (64, 64), (90, 120, 30)).save(folder / "photo.png")
+    return folder
+
+
+@pytest.mark.usefixtures("pageless")
+def test_an_evaluation_is_planned_and_prints_as_a_run_does(vestige, trained, tmp_path):
+    words = ["evaluate", trained / "run", "synthetic:faces,n=5,seed=3,size=64", "-o", tmp_path / "a"]
+    plan = json.loads(vestige(*words, "--dry-run", "--json")[0])
+    assert (plan["task"], plan["data"][0]["n"], plan["networks"]) == ("evaluate landmarks", 5, ["rgb:8"])
+    assert list(tmp_path.iterdir()) == []
+    out, err = vestige(*words, "--json")
+    assert out == (tmp_path / "a" / "results.json").read_text()
+    assert err.splitlines()[0] == "plan: evaluate landmarks"
+    assert vestige(*words, "--overwrite", "--quiet")[1] == ""
+
+
+def test_a_prediction_is_planned_and_prints_its_document(vestige, trained, tmp_path):
+    words = ["predict", trained / "run", trained / "photo.png", "--box", "8,8,56,56", "-o", tmp_path / "a"]
+    out, _ = vestige(*words, "--dry-run")
+    assert out.splitlines()[:2] == ["plan: predict landmarks", "  data: 1 picture of photographs"]
+    assert list(tmp_path.iterdir()) == []
+    out, err = vestige(*words, "--json", "--quiet")
+    assert out == (tmp_path / "a" / "predictions.json").read_text()
+    assert err == ""
+
+
+def test_data_that_are_checked_are_printed_as_json(vestige, tmp_path):
+    words = ["data", "check", "synthetic:faces,n=3,seed=1,size=64", "--json", "-o", tmp_path / "sheet.png"]
+    found = json.loads(vestige(*words)[0])
+    assert (found["n"], found["problems"], found["contact_sheet"]) == (3, [], str(tmp_path / "sheet.png"))
+
+
+def test_a_demo_plans_every_task_and_leaves_nothing(vestige, tmp_path):
+    plans = json.loads(vestige("demo", "--dry-run", "--json", "-o", tmp_path / "demo")[0])["plans"]
+    assert [plan["task"] for plan in plans] == ["landmarks", "keypoints", "pixels", "segmentation", "attributes"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_task_of_the_command_line_is_among_these():
     assert {name for name in TASKS if not TASKS[name].startswith("correspondence.")} <= {*PROBES, "compare"}

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vestige.cli import options as o
-from vestige.cli.console import command_line, console, listening, print_results
+from vestige.cli.commands import command_of
+from vestige.cli.console import Listener, command_line, console, listening, print_json, print_report, quietly
 from vestige.cli.help import examples
+from vestige.cli.measuring import planned_session, print_found, print_plan
+from vestige.cli.options import path_of
+from vestige.cli.parts import Printing, Trial
 from vestige.errors import VestigeError
+from vestige.options import option
+
+if TYPE_CHECKING:
+    from vestige.features.reader import Reader
+    from vestige.run import Run
 
 FACES = ("synthetic:faces,n=320,seed=1", "synthetic:faces,n=120,seed=2")
 OBJECTS = ("synthetic:objects,n=200,seed=1", "synthetic:objects,n=70,seed=2")
@@ -19,53 +28,98 @@ LAYERS = ("block2", "block4", "block7", "block10", "block13", "head")
 FEW_LAYERS = ("block4", "block10")
 
 
+@dataclass(frozen=True)
+class RunsFolder:
+    """Where runs go.
+
+    Attributes:
+        output: the folder that they are made in.
+        overwrite: whether finished ones are replaced.
+    """
+
+    output: Path = option(
+        Path("runs/demo"), "The runs' folder.", names=("-o", "--output"), metavar="DIR", parser=path_of
+    )
+    overwrite: bool = option(False, "Replace finished runs in the folder.", names=("--overwrite",), last=True)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=examples("vestige demo -o runs/demo"))(demo)
-
-
-def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
-    ] = Path("runs/demo"),
-    overwrite: o.Overwrite = False,
-) -> None:
-    """What does a network remember? Five tasks on drawn faces and objects and the embedded network, one page.
+    doc = """What does a network remember? Five tasks on drawn faces and objects and the embedded network, one page.
 
     A run for each task (landmarks, keypoints, pixels, segmentation, attributes) and report.html over all of them.
     Killed at any moment, it goes on with the task that it was at.
     """
-    from vestige.contract.session import Session
-    from vestige.datasets.opening import open_train_test
+    command = command_of(demo, (RunsFolder, Printing, Trial), doc)
+    app.command("demo", epilog=examples("vestige demo -o runs/demo"))(command)
+
+
+def demo(where: RunsFolder, printing: Printing, trial: Trial) -> None:
+    """Measure every task that is not measured yet, and write the page over all."""
     from vestige.features.reader import Reader
     from vestige.overview import write_overview
     from vestige.pages import show
-    from vestige.run import Run, run_folder
+    from vestige.run import Run
     from vestige.run_folders import folder_of_runs
+
+    page = where.output / "report.html"
+    if page.is_file() and not where.overwrite:
+        raise VestigeError(
+            f"{where.output}: holds a finished demo; choose another -o, or add --overwrite to replace it"
+        )
+    if trial.dry_run:
+        _print_plans(printing)
+        return
+    runs = [Run(where.output / name) for name in _tasks()]
+    with quietly(printing.quiet):
+        with folder_of_runs(where.output), listening() as listener:
+            reader = Reader()
+            for run in runs:
+                if where.overwrite or not run.finished:
+                    _measure(run, reader, listener, printing, overwrite=where.overwrite)
+                elif not run.report_path.exists():
+                    show(run)
+            write_overview(runs, page)
+        if printing.json:
+            print_json({"report": str(page), "runs": {run.name: run.results().to_json() for run in runs}})
+        print_report(page, printing)
+
+
+def _measure(run: Run, reader: Reader, listener: Listener, printing: Printing, *, overwrite: bool) -> None:
+    from vestige.datasets.opening import open_train_test
+    from vestige.pages import show
+    from vestige.run import run_folder
     from vestige.tasks import task_named
 
-    page = output / "report.html"
-    if page.is_file() and not overwrite:
-        raise VestigeError(f"{output}: holds a finished demo; choose another -o, or add --overwrite to replace it")
-    runs = []
-    with folder_of_runs(output), listening() as listener:
-        session = Session(Reader(progress=listener.count), listener.say)
-        for task, (specs, options) in _tasks().items():
-            run = Run(output / task)
-            if overwrite or not run.finished:
-                console.print(task, style="bold")
-                with run_folder(run.folder, overwrite=overwrite, command=command_line()) as made:
-                    if not made.finished:
-                        found = task_named(task).measure(session, open_train_test(*specs), *options)
-                        found.record(made, command_line())
-                    results = made.results()
-                    print_results(results, str(results.config["metric"]))
-                    show(made)
-            elif not run.report_path.exists():
-                show(run)
-            runs.append(run)
-        write_overview(runs, page)
-    typer.echo(f"report: {page}")
+    console.print(run.name, style="bold")
+    task, (specs, options) = task_named(run.name), _tasks()[run.name]
+    with run_folder(run.folder, overwrite=overwrite, command=command_line()) as made:
+        if not made.finished:
+            data = open_train_test(*specs)
+            session = planned_session(task, reader, data, options, made, listener)
+            task.measure(session, data, *options).record(made, command_line())
+        if not printing.json:
+            print_found(made.results(), printing)
+        show(made)
+
+
+def _print_plans(printing: Printing) -> None:
+    """What would be done, on standard output."""
+    from vestige.contract.plan import plan_of
+    from vestige.datasets.opening import open_train_test
+    from vestige.features.reader import Reader
+    from vestige.tasks import task_named
+
+    reader = Reader()
+    plans = [
+        plan_of(task_named(name), reader, open_train_test(*specs), options)
+        for name, (specs, options) in _tasks().items()
+    ]
+    if printing.json:
+        print_json({"plans": [plan.to_json() for plan in plans]})
+        return
+    for plan in plans:
+        print_plan(plan, printing)
 
 
 def _tasks() -> Mapping[str, tuple[tuple[str, str], tuple[Any, ...]]]:

@@ -74,12 +74,18 @@ def planned_session(
     task: Task, reader: Reader, opened: Any, options: Sequence[Any], run: Run, listener: Listener
 ) -> Session:
     """The session of a measurement whose plan is printed now, and of which is told, as it begins, how long it takes."""
-    from vestige.contract.forecast import Forecast
     from vestige.contract.plan import plan_of
     from vestige.contract.session import Session
     from vestige.kept import Kept
 
     plan = plan_of(task, reader, opened, options)
+    return Session(watched(reader, plan, listener), listener.say, Kept(run.kept))
+
+
+def watched(reader: Reader, plan: Plan, listener: Listener) -> Reader:
+    """The reader of what is planned: the plan is printed now, and how long it takes after the first batches."""
+    from vestige.contract.forecast import Forecast
+
     listener.tell(*plan.lines())
     forecast = Forecast(plan, lambda line: listener.tell(f"  {line}"))
 
@@ -87,8 +93,7 @@ def planned_session(
         forecast.count(what, done, total)
         listener.count(what, done, total)
 
-    watched = replace(reader, progress=count, begun=forecast.begin)
-    return Session(watched, listener.say, Kept(run.kept))
+    return replace(reader, progress=count, begun=forecast.begin)
 
 
 _LOUD = Printing()
@@ -99,7 +104,11 @@ def rehearse_into(where: Where, printing: Printing, rehearse: Callable[[], Plan]
     from vestige.run_folders import check_run_folder
 
     check_run_folder(where.output, overwrite=where.overwrite, command=command_line())
-    plan = rehearse()
+    print_plan(rehearse(), printing)
+
+
+def print_plan(plan: Plan, printing: Printing) -> None:
+    """What would be done, on standard output."""
     if printing.json:
         print_json(plan.to_json())
     else:

@@ -51,3 +51,29 @@ class Trial:
         names=("--dry-run",),
         last=True,
     )
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was trained.
+
+    Attributes:
+        run: its folder.
+    """
+
+    run: Path = needed("A finished run.", metavar="RUN", argument=True)
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """Whether what is there already is replaced.
+
+    Attributes:
+        overwrite: whether it is.
+    """
+
+    overwrite: bool = option(False, "Replace what is there already.", names=("--overwrite",), last=True)
+
+
+DEVICE_ALONE = frozenset({"precision", "store_dtype", "batch", "compile"})
+"""Fields of ExtractOptions that are no options of commands that read features as a run did."""

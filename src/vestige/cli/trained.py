@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
-from vestige.cli import options as o
+from vestige.cli.commands import command_of
 from vestige.cli.console import Listener, command_line
 from vestige.cli.help import EVALUATION, FACES_RUN, examples
-from vestige.cli.measuring import measure_into
+from vestige.cli.measuring import measure_into, rehearse_into, watched
+from vestige.cli.parts import DEVICE_ALONE, Printing, Source, Trial, Where
+from vestige.datasets.given import strict_option
 from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
+from vestige.options import needed
 
 if TYPE_CHECKING:
+    from vestige.contract.plan import Plan
+    from vestige.datasets.dataset import Dataset
+    from vestige.features.reader import Reader
     from vestige.results import Results
     from vestige.run import Run
 
 
+@dataclass(frozen=True)
+class OtherData:
+    """What a run is measured on.
+
+    Attributes:
+        data: its spec.
+        strict: stop where files are bad.
+    """
+
+    data: str = needed("Other data, as kind:PATH[,key=value].", metavar="DATA", argument=True)
+    strict: bool = strict_option()
+
+    def open(self) -> Dataset:
+        """The data."""
+        from vestige.datasets.opening import open_dataset
+
+        return open_dataset(self.data, strict=self.strict)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=examples(FACES_RUN, EVALUATION))(evaluate)
+    kinds = (Source, OtherData, ExtractOptions, Where, Printing, Trial)
+    question = "Measure a trained run on other data: the same results.json, the same rows."
+    command = command_of(evaluate, kinds, question, DEVICE_ALONE)
+    app.command("evaluate", epilog=examples(FACES_RUN, EVALUATION))(command)
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Other data, as kind:PATH[,key=value].")],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="RUN2", help="The new run's folder.", parser=o.path_of)
-    ],
-    strict: o.Strict = False,
-    device: o.Device = "auto",
-    overwrite: o.Overwrite = False,
+    given: Source, other: OtherData, extraction: ExtractOptions, where: Where, printing: Printing, trial: Trial
 ) -> None:
-    """Measure a trained run on other data: the same results.json, the same rows."""
-    from vestige.datasets.opening import open_dataset
+    """Measure a trained run on other data."""
     from vestige.run import Run
     from vestige.trained_run import check_trained, evaluate_run, reader_of
 
-    source = Run(run)
+    source = Run(given.run)
     check_trained(source)  # before anything is made
-    if run.resolve() == output.resolve():
-        raise VestigeError(f"-o {output}: is the trained run itself; choose another folder")
+    if given.run.resolve() == where.output.resolve():
+        raise VestigeError(f"-o {where.output}: is the trained run itself; choose another folder")
+
+    def planned() -> tuple[Reader, Dataset, Plan]:
+        reader = reader_of(source, extraction.device)
+        test = other.open()
+        return reader, test, evaluation_plan(source, test, reader)
 
     def measure(made: Run, listener: Listener) -> Results:
-        reader = reader_of(source, device, listener.count)
-        test = open_dataset(data, strict=strict)
-        listener.say(f"{run} on {data}")
+        reader, test, plan = planned()
+        reader = watched(reader, plan, listener)
+        listener.say(f"{given.run} on {other.data}")
         return evaluate_run(source, test, reader).record(made, command_line())
 
-    measure_into(output, overwrite, measure)
+    if trial.dry_run:
+        rehearse_into(where, printing, lambda: planned()[-1])
+    else:
+        measure_into(where.output, where.overwrite, measure, printing)
+
+
+def evaluation_plan(run: Run, test: Dataset, reader: Reader) -> Plan:
+    """What an evaluation will do: every network looks at the pictures."""
+    from vestige.contract.plan import Part, Plan
+
+    results = run.results()
+    main = reader.backbone(str(results.backbone["spec"])).spec
+    others = dict.fromkeys(row.backbone for row in results.sweep if row.backbone not in (None, main))
+    part = Part("test", test.spec, len(test), len(test))
+    return Plan(f"evaluate {results.task}", (part,), (*map(str, others), main))

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from vestige.datasets.dataset import Dataset
 
 
+def strict_option() -> bool:
+    """Of what is done where files are bad."""
+    return option(False, "Stop where files are bad, or go on without them.", names=("--strict/--skip-bad",), last=True)
+
+
+def markup_option() -> Path | None:
+    """Of a file that says what points mean."""
+    return option(
+        None, "What the points mean (JSON), for points that vestige does not know.", metavar="FILE", last=True
+    )
+
+
 @dataclass(frozen=True)
 class TrainTest:
     """Where data come from.
@@ -33,9 +45,7 @@ class TrainTest:
         metavar="DATA",
         typed_as=str,
     )
-    strict: bool = option(
-        False, "Stop where files are bad, or go on without them.", names=("--strict/--skip-bad",), last=True
-    )
+    strict: bool = strict_option()
 
     def open(self) -> tuple[Dataset, Dataset]:
         """The data to train on and to test on."""
@@ -52,9 +62,7 @@ class PointTrainTest(TrainTest):
         markup: a file that says what the points mean.
     """
 
-    markup: Path | None = option(
-        None, "What the points mean (JSON), for points that vestige does not know.", metavar="FILE", last=True
-    )
+    markup: Path | None = markup_option()
 
     def open(self) -> tuple[Dataset, Dataset]:
         """The data to train on and to test on."""
