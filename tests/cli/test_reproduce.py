@@ -65,7 +65,10 @@ def test_the_portrait_is_made_of_the_runs_that_are_there(made):
 
 def test_a_finished_run_is_kept_and_another_network_refused(vestige, made):
     before = (made / "keypoints" / "results.json").stat().st_mtime_ns
-    vestige("reproduce", "persistent-evidence", *OPTIONS, "-o", made)
+    out, err = vestige("reproduce", "persistent-evidence", *OPTIONS, "--json", "--quiet", "-o", made)
+    found = json.loads(out)
+    assert (list(found["runs"]), err) == (["keypoints"], "")
+    assert found["runs"]["keypoints"] == json.loads((made / "keypoints" / "results.json").read_text())
     assert (made / "keypoints" / "results.json").stat().st_mtime_ns == before
     said = vestige("reproduce", "persistent-evidence", *OPTIONS[:-3], "block7", "-o", made, status=2)
     assert "holds a run of other data, network or layers" in str(said)
@@ -75,6 +78,9 @@ def test_a_dry_run_tells_what_belongs_where_and_writes_nothing(vestige, tmp_path
     said = str(vestige("reproduce", "persistent-evidence", "--dry-run", *GIVEN, "-o", tmp_path / "paper"))
     assert "40 examples, 0 left out" in said
     assert said.count("  ready") == 1
+    words = ["reproduce", "persistent-evidence", "--dry-run", "--json", *GIVEN, "-o", tmp_path / "paper"]
+    found = json.loads(vestige(*words)[0])["experiments"]
+    assert [each["name"] for each in found if each["ready"]] == ["keypoints"]
     assert "--data imagenet=folder:/data/imagenet/val-first-49000" in said
     assert not (tmp_path / "paper").exists()
 

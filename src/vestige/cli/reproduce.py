@@ -6,15 +6,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vestige import bounds as b
-from vestige.cli import options as o
-from vestige.cli.console import Listener, command_line, console, listening
+from vestige.cli.commands import command_of
+from vestige.cli.console import Listener, command_line, console, listening, print_json, print_report, quietly
 from vestige.cli.help import examples
+from vestige.cli.options import path_of
+from vestige.cli.parts import DEVICE_ALONE, Printing
 from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
+from vestige.options import backbone_option, option, seed_option
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
@@ -26,91 +30,143 @@ Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable
 
 app = typer.Typer(help="A paper's tables and figures, measured again.", no_args_is_help=True)
 
-Tables = Annotated[list[int] | None, o.number(b.EXHIBIT, "--table", "N", "Only this table; repeat for several.")]
-Figures = Annotated[list[int] | None, o.number(b.EXHIBIT, "--figure", "N", "Only this figure; repeat for several.")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option("--data", metavar="PLACE=SPEC", help="Your copy of a data set; --dry-run lists the places."),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which data belong where, and check what is there.")]
 
+@dataclass(frozen=True)
+class Reproduction:
+    """What of a paper is made again, and on which data.
 
-@app.command(
-    name="persistent-evidence",
-    epilog=examples(
-        "vestige reproduce persistent-evidence --dry-run",
-        "vestige reproduce persistent-evidence --table 2 --data voc-keypoints=synthetic:objects,n=80,seed=1 "
-        "--data voc-keypoints-test=synthetic:objects,n=40,seed=2 --layer block10 -o runs/paper",
-    ),
-)
-def persistent_evidence(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
-    ] = Path("runs/persistent-evidence"),
-    table: Tables = None,
-    figure: Figures = None,
-    data: Data = None,
-    backbone: o.Backbone = "efficientnet_lite0",
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layer",
-            metavar="NAME",
-            help="A layer's name or a glob; repeat for several. [default: fc6 where the network has it, as the paper, "
-            "else all]",
-        ),
-    ] = None,
-    readout: o.Readouts = None,
-    untrained: Annotated[int, o.number(b.UNTRAINED, "--untrained", "N", "Random networks beside it; none: 0.")] = 1,
-    seed: o.Seed = 0,
-    device: o.Device = "auto",
-    dry_run: DryRun = False,
-) -> None:
-    """Tables 1-3 and figures 1-6 of "Persistent Evidence of Local Image Properties in Generic ConvNets".
-
-    One run for each experiment whose data are given; those that are finished are kept, so it can be stopped and
-    started, and data can be added later. The paper's own network is caffe:caffenet@bvlc_reference_caffenet.caffemodel.
+    Attributes:
+        table, figure: numbers of exhibits; () with none of the other for all.
+        data: ``PLACE=SPEC`` each.
+        backbone: its spec.
+        seed: of folds and bootstrap.
     """
+
+    table: tuple[int, ...] = option((), "Only this table; repeat for several.", bounds=b.EXHIBIT, metavar="N")
+    figure: tuple[int, ...] = option((), "Only this figure; repeat for several.", bounds=b.EXHIBIT, metavar="N")
+    data: tuple[str, ...] = option(
+        (), "Your copy of a data set; --dry-run lists the places.", names=("--data",), metavar="PLACE=SPEC"
+    )
+    backbone: str = backbone_option()
+    seed: int = seed_option("the folds and the bootstrap")
+
+    def chosen(self, exhibits: Sequence[Exhibit]) -> list[Exhibit]:
+        """The exhibits asked for.
+
+        Raises:
+            VestigeError: where there are none of those numbers.
+        """
+        chosen = [exhibit for exhibit in exhibits if exhibit.asked(self.table, self.figure)]
+        if not chosen:
+            names = ", ".join(exhibit.name for exhibit in exhibits)
+            raise VestigeError(f"--table, --figure: there are {names}")
+        return chosen
+
+
+@dataclass(frozen=True)
+class FirstPaper:
+    """What of the first paper's network is read, and where runs go."""
+
+    output: Path = option(
+        Path("runs/persistent-evidence"), "The runs' folder.", names=("-o", "--output"), metavar="DIR", parser=path_of
+    )
+    layers: tuple[str, ...] = option(
+        (),
+        "A layer's name or a glob; repeat for several.",
+        names=("--layer",),
+        metavar="NAME",
+        told="fc6 where the network has it, as the paper, else all",
+    )
+    readouts: tuple[str, ...] = option(
+        (),
+        "auto, auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several.",
+        names=("--readout",),
+        metavar="R",
+        told="auto, flat but pooled to at most 25,000 numbers",
+    )
+    untrained: int = option(1, "Random networks beside it; none: 0.", bounds=b.UNTRAINED)
+
+
+@dataclass(frozen=True)
+class SecondPaper:
+    """What of the second paper's network is read, and where runs go."""
+
+    output: Path = option(
+        Path("runs/do-convnets-learn-correspondence"),
+        "The runs' folder.",
+        names=("-o", "--output"),
+        metavar="DIR",
+        parser=path_of,
+    )
+    layers: tuple[str, ...] = option(
+        (), "Grid layers; repeat for several.", names=("--layer",), metavar="NAME", told="the paper's"
+    )
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Whether only data are checked."""
+
+    dry_run: bool = option(
+        False, "Only say which data belong where, and check what is there.", names=("--dry-run",), last=True
+    )
+
+
+def persistent_evidence(
+    asked: Reproduction, read: FirstPaper, extraction: ExtractOptions, printing: Printing, dry: DryRun
+) -> None:
+    """The first paper's."""
     from vestige.papers.persistent_evidence.exhibits import EXHIBITS, PAPER
     from vestige.papers.persistent_evidence.experiments import EXPERIMENTS, PORTRAITS
     from vestige.papers.reproduction import Network
 
-    network = Network(backbone, tuple(layer or ()), tuple(readout or ()), untrained, seed)
-    chosen, given = _chosen(EXHIBITS, table, figure), _given(data, EXPERIMENTS, PORTRAITS)
-    reproduce(Asked(PAPER, chosen, EXPERIMENTS, given, network, PORTRAITS), output, device, dry_run=dry_run)
+    network = Network(asked.backbone, read.layers, read.readouts, read.untrained, asked.seed)
+    given = _given(asked.data, EXPERIMENTS, PORTRAITS)
+    whole = Asked(PAPER, asked.chosen(EXHIBITS), EXPERIMENTS, given, network, PORTRAITS)
+    reproduce(whole, read.output, extraction.device, printing, dry_run=dry.dry_run)
 
 
-@app.command(
-    name="do-convnets-learn-correspondence",
-    epilog=examples("vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2"),
-)
 def do_convnets_learn_correspondence(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="The runs' folder.", parser=o.path_of)
-    ] = Path("runs/do-convnets-learn-correspondence"),
-    table: Tables = None,
-    figure: Figures = None,
-    data: Data = None,
-    backbone: o.Backbone = "efficientnet_lite0",
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", metavar="NAME", help="Grid layers; repeat for several. [default: the paper's]"),
-    ] = None,
-    seed: o.Seed = 0,
-    device: o.Device = "auto",
-    dry_run: DryRun = False,
+    asked: Reproduction, read: SecondPaper, extraction: ExtractOptions, printing: Printing, dry: DryRun
 ) -> None:
-    """Tables 1-4 and figures 1-6 of "Do Convnets Learn Correspondence?", as for the first paper.
-
-    Without --layer: the paper's layers where the network has them, else the deepest fine enough, by experiment.
-    """
+    """The second paper's."""
     from vestige.papers.learn_correspondence.exhibits import EXHIBITS, PAPER
     from vestige.papers.learn_correspondence.experiments import EXPERIMENTS
     from vestige.papers.reproduction import Network
 
-    network = Network(backbone, tuple(layer or ()), seed=seed)
-    asked = Asked(PAPER, _chosen(EXHIBITS, table, figure), EXPERIMENTS, _given(data, EXPERIMENTS), network)
-    reproduce(asked, output, device, dry_run=dry_run)
+    network = Network(asked.backbone, read.layers, seed=asked.seed)
+    whole = Asked(PAPER, asked.chosen(EXHIBITS), EXPERIMENTS, _given(asked.data, EXPERIMENTS), network)
+    reproduce(whole, read.output, extraction.device, printing, dry_run=dry.dry_run)
+
+
+def _add(name: str, run: Callable[..., None], read: type, doc: str, *shown: str) -> None:
+    kinds = (Reproduction, read, ExtractOptions, Printing, DryRun)
+    app.command(name, epilog=examples(*shown))(command_of(run, kinds, doc, DEVICE_ALONE))
+
+
+_add(
+    "persistent-evidence",
+    persistent_evidence,
+    FirstPaper,
+    """Tables 1-3 and figures 1-6 of "Persistent Evidence of Local Image Properties in Generic ConvNets".
+
+    One run for each experiment whose data are given; those that are finished are kept, so it can be stopped and
+    started, and data can be added later. The paper's own network is caffe:caffenet@bvlc_reference_caffenet.caffemodel.
+    """,
+    "vestige reproduce persistent-evidence --dry-run",
+    "vestige reproduce persistent-evidence --table 2 --data voc-keypoints=synthetic:objects,n=80,seed=1 "
+    "--data voc-keypoints-test=synthetic:objects,n=40,seed=2 --layer block10 -o runs/paper",
+)
+_add(
+    "do-convnets-learn-correspondence",
+    do_convnets_learn_correspondence,
+    SecondPaper,
+    """Tables 1-4 and figures 1-6 of "Do Convnets Learn Correspondence?", as for the first paper.
+
+    Without --layer: the paper's layers where the network has them, else the deepest fine enough, by experiment.
+    """,
+    "vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2",
+)
 
 
 @dataclass(frozen=True)
@@ -166,9 +222,8 @@ def _carries_split(spec: str) -> bool:
     return kind is None or kind.splits is not None
 
 
-def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None:
+def reproduce(asked: Asked, output: Path, device: str, printing: Printing, *, dry_run: bool) -> None:
     """Perform the experiments whose data are there and write the page; or only check the data."""
-    from vestige.extraction import ExtractOptions
     from vestige.features.reader import Reader
     from vestige.papers.reproduction import write_reproduction
     from vestige.published import paper
@@ -176,7 +231,10 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
 
     experiments = asked.needed()
     if dry_run:
-        _check(asked)
+        if printing.json:
+            print_json(_places(asked))
+        else:
+            _check(asked)
         return
     ready = [experiment for experiment in experiments if asked.is_ready(experiment)]
     if experiments and not ready and all(exhibit.experiments for exhibit in asked.exhibits):
@@ -187,16 +245,21 @@ def reproduce(asked: Asked, output: Path, device: str, *, dry_run: bool) -> None
             else "no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where"
         )
     runs = {}
-    with folder_of_runs(output), listening() as listener:
-        reader = Reader(ExtractOptions(device=device), progress=listener.count)
-        for experiment in ready:
-            runs[experiment.name] = _run(experiment, asked, reader, listener, output)
-        _make(asked, runs, output, device, listener)
-        missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
-        write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, output / "report.html")
-    for sentence in missing:
-        console.print(sentence, markup=False, highlight=False)
-    typer.echo(f"report: {output / 'report.html'}")
+    page = output / "report.html"
+    missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
+    with quietly(printing.quiet):
+        with folder_of_runs(output), listening() as listener:
+            reader = Reader(ExtractOptions(device=device), progress=listener.count)
+            for experiment in ready:
+                runs[experiment.name] = _run(experiment, asked, reader, listener, output)
+            _make(asked, runs, output, device, listener)
+            write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, page)
+        for sentence in missing:
+            console.print(sentence, markup=False, highlight=False)
+        if printing.json:
+            documents = {name: run.results().to_json() for name, run in runs.items()}
+            print_json({"report": str(page), "runs": documents, "missing": missing})
+        print_report(page, printing)
 
 
 def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener: Listener, output: Path) -> Run:
@@ -241,21 +304,8 @@ def _make(asked: Asked, runs: Mapping[str, Run], output: Path, device: str, list
             each.make(here, specs, given, output / each.place.name, device, listener.say)
 
 
-def _chosen(exhibits: Sequence[Exhibit], tables: list[int] | None, figures: list[int] | None) -> list[Exhibit]:
-    """The exhibits asked for.
-
-    Raises:
-        VestigeError: where there are none of those numbers.
-    """
-    chosen = [exhibit for exhibit in exhibits if exhibit.asked(tables or (), figures or ())]
-    if not chosen:
-        names = ", ".join(exhibit.name for exhibit in exhibits)
-        raise VestigeError(f"--table, --figure: there are {names}")
-    return chosen
-
-
 def _given(
-    data: list[str] | None, experiments: Sequence[Experiment[Perform]], afterwards: Sequence[Afterwards] = ()
+    data: Sequence[str], experiments: Sequence[Experiment[Perform]], afterwards: Sequence[Afterwards] = ()
 ) -> dict[str, str]:
     """``PLACE=SPEC`` by place.
 
@@ -265,12 +315,26 @@ def _given(
     own = [place.name for experiment in experiments for place in experiment.places]
     places = list(dict.fromkeys((*own, *(each.place.name for each in afterwards))))
     given = {}
-    for text in data or ():
+    for text in data:
         name, equals, spec = text.partition("=")
         if not equals or not spec or name not in places:
             raise VestigeError(f"--data {text}: expected PLACE=SPEC with a place of {', '.join(places)}")
         given[name] = spec
     return given
+
+
+def _places(asked: Asked) -> dict[str, Any]:
+    """What belongs where and what is given, as JSON; data are not opened."""
+    experiments = [
+        {
+            "name": experiment.name,
+            "exhibits": [exhibit.name for exhibit in asked.exhibits if experiment.name in exhibit.experiments],
+            "places": [asdict(place) | {"given": asked.given.get(place.name)} for place in experiment.places],
+            "ready": asked.is_ready(experiment),
+        }
+        for experiment in asked.needed()
+    ]
+    return {"experiments": experiments}
 
 
 def _check(asked: Asked) -> None:
