@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
+
+from vestige.errors import VestigeError
 
 T = TypeVar("T")
 
@@ -24,14 +27,15 @@ class Plugins(Generic[T]):
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def plugins(group: str, own: Collection[str], expected: str, fits: Callable[[object], T | None]) -> Plugins[T]:
+def plugins(group: str, own: Collection[str], expected: str, fits: Callable[[str, object], T | None]) -> Plugins[T]:
     """Import what the packages installed here bring to a group; what cannot be used is told of in a line each.
 
     Args:
         group: such as ``vestige.datasets``.
         own: names that vestige has itself, which no plug-in replaces.
         expected: what an entry point of the group names, for people to read.
-        fits: what is to be used of an object that an entry point names; None where it is not of the kind expected.
+        fits: what is to be used under a name of the object that its entry point names; None where that is not of the
+            kind expected.
     """
     all_of_them: Plugins[T] = Plugins()
     for point in _entry_points(group):
@@ -40,7 +44,7 @@ def plugins(group: str, own: Collection[str], expected: str, fits: Callable[[obj
             continue
         try:
             loaded = point.load()
-            usable = fits(loaded)
+            usable = fits(point.name, loaded)
         except (Exception, SystemExit) as error:  # somebody else's module may raise anything
             reason = f"cannot be imported: {described(error)}"
         else:
@@ -64,6 +68,21 @@ def _entry_points(group: str) -> Iterator[EntryPoint]:
         yield from sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
     except Exception as error:  # an installed package's metadata is damaged
         print(f"warning: no plug-ins of {group} can be used: {described(error)}", file=sys.stderr)
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Somebody else's code: whatever it raises but a VestigeError becomes one, which says what failed.
+
+    Raises:
+        VestigeError: as is said.
+    """
+    try:
+        yield
+    except VestigeError:
+        raise
+    except Exception as error:
+        raise VestigeError(f"{what} failed ({described(error)})") from error
 
 
 def _warn(point: EntryPoint, reason: str) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from vestige.contract.task import Task
+from vestige.contract.task import Task, Trained
 from vestige.errors import VestigeError, choice
-from vestige.plugins import Plugins, plugins
+from vestige.plugins import Plugins, guarded, plugins
+
+if TYPE_CHECKING:
+    from vestige.contract.found import Found
+    from vestige.contract.session import Session
+    from vestige.report.blocks import Parts
+    from vestige.run import Run
 
 TASKS: Mapping[str, str] = {
     "landmarks": "probes.landmarks.task:LANDMARKS",
@@ -50,6 +59,34 @@ def task_names() -> tuple[str, ...]:
 
 @cache
 def _brought() -> Plugins[Task]:
-    return plugins(
-        GROUP, TASKS, "a vestige.contract.task.Task", lambda loaded: loaded if isinstance(loaded, Task) else None
+    return plugins(GROUP, TASKS, "a vestige.contract.task.Task of the same name", _as_brought)
+
+
+def _as_brought(name: str, loaded: object) -> Task | None:
+    if not isinstance(loaded, Task) or loaded.name != name:
+        return None
+    return (
+        _Brought(**{each.name: getattr(loaded, each.name) for each in fields(Task)}) if type(loaded) is Task else loaded
     )
+
+
+class _Brought(Task):
+    """A plug-in's task: what goes wrong in its code is an error that names it."""
+
+    def measure(self, session: Session, data: Any, *options: Any) -> Found:
+        """As of every task."""
+        with self._guarded():
+            return super().measure(session, data, *options)
+
+    def page(self, runs: Sequence[Run]) -> Parts:
+        """As of every task."""
+        with self._guarded():
+            return super().page(runs)
+
+    def load(self, run: Run) -> Trained:
+        """As of every task."""
+        with self._guarded():
+            return super().load(run)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(f"task {self.name!r}: its plug-in")

@@ -16,7 +16,7 @@ from vestige.backbones.rgb import open_rgb
 from vestige.backbones.timm_networks import open_timm
 from vestige.backbones.torchvision_networks import open_torchvision
 from vestige.errors import VestigeError, near_names
-from vestige.plugins import Plugins, described, plugins
+from vestige.plugins import Plugins, guarded, plugins
 from vestige.spec import HELD, BackboneSpec, parse_backbone_spec
 from vestige.spelling import either
 
@@ -79,18 +79,14 @@ def _brought() -> Plugins[Opener]:
     return plugins(GROUP, own, "a function from a vestige.spec.BackboneSpec to a Backbone", _opener)
 
 
-def _opener(loaded: object) -> Opener | None:
+def _opener(_name: str, loaded: object) -> Opener | None:
     """A plug-in's function; whatever else it raises or returns is an error that names it."""
     if not callable(loaded):
         return None
 
     def opened(spec: BackboneSpec) -> Backbone:
-        try:
+        with guarded(f"{spec.text!r}: the plug-in {spec.kind!r}"):
             backbone: object = loaded(spec)
-        except VestigeError:
-            raise
-        except Exception as error:  # somebody else's code
-            raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} failed ({described(error)})") from error
         if isinstance(backbone, Backbone):
             return backbone
         raise VestigeError(

@@ -18,9 +18,10 @@ from vestige.cli import (
     reproduce,
     trained,
 )
+from vestige.cli.brought import add_brought_task
 from vestige.cli.help import FACES_RUN, Group, examples
 from vestige.cli.measuring import add_task
-from vestige.tasks import task_named, task_names
+from vestige.tasks import TASKS, task_named, task_names
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -57,8 +58,11 @@ groups: dict[str, typer.Typer] = {
 }
 for group in (demo, layers, compare, trained, predict, portrait, report, cache):
     group.add_to(app)
-for task in map(task_named, task_names()):
-    add_task(groups[task.group], task)
+for name in task_names():
+    if name in TASKS:
+        add_task(groups[task_named(name).group], task_named(name))
+    else:
+        add_brought_task(groups, task_named(name))
 for name, commands, example in (
     ("probe", groups["probe"], FACES_RUN),
     ("correspond", groups["correspond"], correspond_patches.FIELDS),

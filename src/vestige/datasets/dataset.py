@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
+
+import numpy as np
 
 from vestige.example import Example
 from vestige.markup import Markup
@@ -152,7 +154,7 @@ class Dataset(Sequence[Example]):
     def files(self) -> Iterator[Path]:
         """The files that pictures and masks lie in, and those that problems were found in."""
         for example in self.examples:
-            for source in (example.image, example.mask):
+            for source in (example.image, example.mask, *_further(example).values()):
                 if (path := getattr(source, "path", None)) is not None:
                     yield path
         yield from (Path(problem.file) for problem in self.skipped)
@@ -186,6 +188,24 @@ def _describe(example: Example) -> str:
     for array in (example.box, example.keypoints, example.visible):
         parts.append(None if array is None else array.tolist())
     parts.append(sorted(example.attributes.items()))
+    parts += [(name, _known(value)) for name, value in _further(example).items()]
     if example.scene or example.objects:
         parts += [example.scene, [(each.name, each.region.digest()) for each in example.objects]]
     return repr(parts) + "\n"
+
+
+def _further(example: Example) -> dict[str, Any]:
+    """What an Example of a class of a plug-in's own has beside what all have, by name."""
+    if type(example) is Example:
+        return {}
+    return {each.name: getattr(example, each.name) for each in fields(example) if each.name not in _OWN}
+
+
+def _known(value: Any) -> object:
+    """What a fingerprint has of such a thing: the digest of a picture, or of whatever else has one."""
+    if callable(digest := getattr(value, "digest", None)):
+        return digest()
+    return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+_OWN = {each.name for each in fields(Example)}

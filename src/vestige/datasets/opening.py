@@ -16,7 +16,7 @@ from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.images import ImageFile
 from vestige.markup import Markup
-from vestige.plugins import Plugins, described, plugins
+from vestige.plugins import Plugins, guarded, plugins
 from vestige.spec import DataSpec, data_spec_text, parse_data_spec
 from vestige.spelling import either, spelled
 
@@ -63,7 +63,7 @@ def _brought() -> Plugins[Kind]:
     return plugins(GROUP, KINDS, "a vestige.datasets.kind.Kind", _as_kind)
 
 
-def _as_kind(loaded: object) -> Kind | None:
+def _as_kind(_name: str, loaded: object) -> Kind | None:
     return loaded if isinstance(loaded, Kind) else None
 
 
@@ -164,14 +164,11 @@ def _loaded(kind: Kind, spec: DataSpec, problems: Problems) -> Dataset:
     """What a kind reads; whatever else a plug-in's loader raises or returns is an error that names it."""
     if spec.kind in KINDS:
         return kind.load(spec, problems)
-    try:
-        dataset: object = kind.load(spec, problems)
-    except VestigeError:
-        raise
-    except BadFileError as error:
-        raise VestigeError(f"{spec.text!r}: {error}") from error
-    except Exception as error:  # somebody else's code
-        raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} failed ({described(error)})") from error
+    with guarded(f"{spec.text!r}: the plug-in {spec.kind!r}"):
+        try:
+            dataset: object = kind.load(spec, problems)
+        except BadFileError as error:
+            raise VestigeError(f"{spec.text!r}: {error}") from error
     if isinstance(dataset, Dataset):
         return dataset
     raise VestigeError(
