@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from vestige.departures import departures
+from vestige.departures import departures, in_short
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.point_scores import METHODS, METRICS
 from vestige.probes.keypoints.task import KeypointOptions
@@ -35,3 +35,15 @@ def test_metrics_and_methods_are_told_by_what_was_measured():
     assert "auc@0.08" in departures([VectorOptions()], [row], *described([row], METRICS, METHODS))[0]
     with pytest.raises(ValueError, match=r"auc@0\.08"):
         described([row], PCK_METRICS, METHODS)
+
+
+def test_in_short_departures_are_one_line_and_other_notes_stay():
+    rows = [Row("untrained", "auc@0.08", "all", 0.5, None, 9)]
+    departed = departures([VectorOptions()], rows, *described(rows, METRICS, METHODS))
+    assert len(departed) > 1
+    own = ("Left out: 3.", "Few groups.")
+    *rest, short = in_short([own[0], *departed, own[1]])
+    assert tuple(rest) == own
+    assert "metrics, methods" in short
+    assert "auc@0.08" not in short
+    assert in_short(own) == own

@@ -52,6 +52,14 @@ def test_the_table_marks_the_chosen_layer():
     assert sum(line[0] == "*" for line in lines) == 1
 
 
+def test_what_is_made_for_the_chosen_layer_was_not_tried():
+    looks = [Row(f"look-back{k}", "oof_m", "all", 0.1, None, 9, "b", "flat", "net") for k in ("", "-2")]
+    known = results([*layers("ridge")])
+    assert printed(sweep_table(replace(known, sweep=(*known.sweep, *looks)))) == printed(sweep_table(known))
+    alone = [row for row in layers("ridge") if (row.layer, row.readout) == ("b", "flat")]
+    assert sweep_table(results([*alone, *looks])) is None
+
+
 def test_settings_that_were_tried_are_marked_by_method():
     sweep = [
         Row(method, "train_pck@0.1", f"beta={beta}", value, None, 9, layer=layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,14 +187,16 @@ def print_table(table: Table, results: Results) -> None:
 def print_ranking(comparison: Comparison) -> None:
     """A comparison's ranking on standard output, what a reader of it must know on standard error."""
     _out().print(ranking_table(comparison))
-    _print_left_out(comparison)
+    _print_left_out(comparison, comparison.notes)
 
 
 def _print_rest(results: Results) -> None:
+    from vestige.contract.pages import notes_of
+
     swept = sweep_table(results)
     if swept is not None:
         _out().print(swept)
-    _print_left_out(results)
+    _print_left_out(results, notes_of(results))
 
 
 def _out() -> Console:
@@ -202,12 +204,14 @@ def _out() -> Console:
     return Console(emoji=False, width=None if console.is_terminal else 120, markup=False)
 
 
-def _print_left_out(results: Results | Comparison) -> None:
-    """What was left out of the data, and what else a reader of the numbers must know."""
+def _print_left_out(results: Results | Comparison, notes: Iterable[str]) -> None:
+    """What was left out of the data, and what else a reader of these numbers must know; the report has all of it."""
+    from vestige.departures import in_short
+
     for part, data in results.data.items():
         if data["skipped"]:
             console.print(f"left out of {part}: {data['skipped']} (vestige data check tells all)")
             for problem in data["problems"][:_LISTED]:
                 console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
-    for note in results.notes:
+    for note in in_short(notes):
         console.print(note, markup=False, highlight=False)

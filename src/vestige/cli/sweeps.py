@@ -48,6 +48,8 @@ def tried(results: Results) -> tuple[str, list[Tried]]:
     subsets = {row.subset for row in results.sweep if row.metric == selection}  # parts of the test set choose nothing
     found: dict[tuple[str, ...], Tried] = {}
     for row in sorted(results.sweep, key=lambda row: row.method == "untrained"):
+        if row.method.startswith("look-back"):
+            continue  # it is made for the layer that was chosen, and chooses none
         if row.metric in (selection, metric) and row.subset in subsets:
             key = (row.method, row.layer or "", row.readout or "", "" if row.subset == "all" else row.subset)
             one = found.setdefault(key, Tried(*key))
@@ -76,7 +78,7 @@ def sweep_table(results: Results) -> Table | None:
     metric, entries = tried(results)
     if len(entries) == len({one.method for one in entries}):
         return None
-    table = Table(title=f"tried: {metric} ({MARK} chosen on training folds)", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=f"tried: {metric}\nchosen on training folds: {MARK}", title_justify="left", box=SIMPLE_HEAD)
     named = ("method", "layer", "readout", "setting")
     shown = [name for name in named if any(getattr(one, name) for one in entries)]
     for heading in ("", *shown):

@@ -91,7 +91,7 @@ def report_page(runs: Sequence[Run], paging: Paging) -> Page:
         openings, sections = paging(runs)
     common = (data_section(results), provenance_section(results), repeat_section(results))
     several = len(runs) > 1
-    notes = [f"{name}: {note}" if several else note for name, found in results for note in _notes(found)]
+    notes = [f"{name}: {note}" if several else note for name, found in results for note in notes_of(found)]
     names = ", ".join(name for name, _ in results)
     return Page(
         title=f"vestige {tasks[0]}: {names}",
@@ -103,6 +103,7 @@ def report_page(runs: Sequence[Run], paging: Paging) -> Page:
     )
 
 
-def _notes(results: Results) -> tuple[str, ...]:
+def notes_of(results: Results) -> tuple[str, ...]:
+    """What a reader of a run's numbers must know, that alphas were taken at the edge with it."""
     edge = edge_note(results)
     return (*results.notes, edge) if edge else results.notes
