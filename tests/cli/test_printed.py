@@ -6,7 +6,8 @@ from vestige.results import Results, Row
 
 def test_notes_on_these_numbers_are_printed_whole_and_departures_as_one_line(capsys):
     data = {"n": 9, "skipped": 1, "problems": ["a.png: is empty"]}
-    few, paper = "Intervals over 3 groups are too narrow.", "Metrics that the paper does not report: auc@0.08, auc@0.10."
+    few = "Intervals over 3 groups are too narrow."
+    paper = "Metrics that the paper does not report: auc@0.08, auc@0.10."
     found = Results(
         "landmarks",
         {"metric": "m"},
