@@ -76,24 +76,6 @@ Backbone = Annotated[
         "python:MODULE:FUNCTION.",
     ),
 ]
-Layers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--layer",
-        metavar="NAME",
-        help="A layer's name or a glob; repeat for several. even:N: N layers, evenly spaced in depth; all: every one. "
-        f"[default: {EVEN_LAYERS}]",
-    ),
-]
-Readouts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--readout",
-        metavar="R",
-        help="auto, auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several. "
-        "[default: auto, flat but pooled to at most 25,000 numbers]",
-    ),
-]
 Seed = Annotated[int, number(b.SEED, "--seed", "N", "Random seed of the folds and the bootstrap.")]
 Strict = Annotated[bool, typer.Option("--strict/--skip-bad", help="Stop where files are bad, or go on without them.")]
 MarkupFile = Annotated[
