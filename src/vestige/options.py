@@ -48,6 +48,7 @@ class Described:
         parser: of the word that is typed, where its type alone would not do.
         typed_as: its type on the command line, where Python may give more.
         argument: whether it is given by its place.
+        repeats: whether a value that is given twice counts twice.
         last: whether help shows it after what is more often asked for.
     """
 
@@ -61,6 +62,7 @@ class Described:
     parser: Callable[[str], Any] | None = None
     typed_as: type | None = None
     argument: bool = False
+    repeats: bool = False
     last: bool = False
 
 

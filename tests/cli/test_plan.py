@@ -184,6 +184,13 @@ def test_a_prediction_is_planned_and_prints_its_document(vestige, trained, tmp_p
     assert err == ""
 
 
+def test_a_box_is_of_its_image_even_where_both_come_twice(vestige, trained, tmp_path):
+    images = [trained / "photo.png"] * 3
+    boxes = [word for box in ("8,8,56,56", "8,8,56,56", "0,0,64,64") for word in ("--box", box)]
+    out, _ = vestige("predict", trained / "run", *images, *boxes, "-o", tmp_path / "a")
+    assert out.startswith("3 pictures")
+
+
 def test_data_that_are_checked_are_printed_as_json(vestige, tmp_path):
     words = ["data", "check", "synthetic:faces,n=3,seed=1,size=64", "--json", "-o", tmp_path / "sheet.png"]
     found = json.loads(vestige(*words)[0])

@@ -66,7 +66,7 @@ def _value(about: Described, each: Field[Any], given: dict[str, Any]) -> Any:
         return about.switch.off
     value = given[each.name]
     if isinstance(value, list):
-        value = tuple(dict.fromkeys(value))
+        value = tuple(value if about.repeats else dict.fromkeys(value))
     return UNSET if value is None or value == () else value
 
 

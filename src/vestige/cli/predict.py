@@ -47,11 +47,11 @@ class Photographs:
     """
 
     images: tuple[str, ...] = needed(
-        "Photographs, folders of them, or data as kind:PATH.", metavar="IMAGE...", argument=True
+        "Photographs, folders of them, or data as kind:PATH.", metavar="IMAGE...", argument=True, repeats=True
     )
     output: Path = needed("Where pictures and JSON go.", names=("-o", "--output"), metavar="DIR", parser=path_of)
     box: tuple[str, ...] = option(
-        (), "The object's box in pixels: one for all, or one per image.", metavar="X0,Y0,X1,Y1"
+        (), "The object's box in pixels: one for all, or one per image.", metavar="X0,Y0,X1,Y1", repeats=True
     )
     boxes: Path | None = option(
         None,
