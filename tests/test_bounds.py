@@ -10,9 +10,10 @@ import pytest
 
 from vestige import bounds
 from vestige.bounds import Bounds, check_bounds, whole
-from vestige.correspondence.detect.options import DetectOptions
-from vestige.correspondence.options import AlignOptions, ClassifyOptions
-from vestige.correspondence.search.retrieval import DatabaseOptions
+from vestige.correspondence.align.task import AlignOptions
+from vestige.correspondence.classify.task import ClassifyOptions
+from vestige.correspondence.detect.task import DetectOptions
+from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, PatchOptions
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import option
@@ -25,7 +26,8 @@ from vestige.probes.pixels.measure import Pixelwise
 from vestige.probes.segmentation.measure import Segmentation
 
 OPTIONS = [
-    *(AlignOptions(), ClassifyOptions(), DetectOptions(), DatabaseOptions(), ExtractOptions(), DirectionOptions()),
+    *(AlignOptions(), ClassifyOptions(), DetectOptions(), DatabaseOptions(), FieldOptions(), PatchOptions()),
+    *(ExtractOptions(), DirectionOptions()),
     *(KeypointOptions(), LandmarkOptions(), VectorOptions(), Pixelwise(), Segmentation(("a", "b")), Attributes(())),
 ]
 

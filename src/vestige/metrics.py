@@ -49,6 +49,11 @@ _ON_FOLDS = re.compile(r"(?:oof|train|cv)_(.+)")
 """The same metric on training folds, or on training instances of other folds."""
 
 
+def on_folds(name: str) -> bool:
+    """Whether a metric is another one's on training folds, by which choices are made."""
+    return _ON_FOLDS.fullmatch(name) is not None
+
+
 def describe_metrics(names: Iterable[str], table: Mapping[str, Metric]) -> dict[str, Metric]:
     """What each metric of a run is.
 

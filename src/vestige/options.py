@@ -42,7 +42,8 @@ class Described:
         names: with their dashes, or none for those that the field's own name makes.
         metavar: what help calls the value.
         told: the default as help tells it, where the value itself would not do.
-        typed: the default on the command line, where it is another than from Python.
+        typed: the default on the command line, where it is another than from Python; ``MISSING`` where it has to be
+            given there.
         bounds: of its numbers.
         switch: what turns it off.
         parser: of the word that is typed, where its type alone would not do.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vestige.contract import pages
 from vestige.contract.pages import made_from
-from vestige.contract.task import named
 from vestige.report.blocks import Page, Parts
 from vestige.report.generic import generic_parts
 from vestige.run import Run
@@ -15,19 +14,9 @@ from vestige.tasks import task_named, task_names
 
 __all__ = ["made_from", "parts_of", "report_page", "show", "write_figures", "write_report"]
 
-_PAGES: Mapping[str, str] = {
-    "align": "vestige.correspondence.align.page:align_parts",
-    "classify": "vestige.correspondence.classify.page:classify_parts",
-    "detect": "vestige.correspondence.detect.page:detect_parts",
-    "patches": "vestige.correspondence.search.patch_page:patch_parts",
-    "fields": "vestige.correspondence.search.field_page:field_parts",
-}
-
 
 def parts_of(task: str) -> Callable[[Sequence[Run]], Parts]:
     """What makes a task's part of the report: of a task that this vestige does not know, what all tasks have."""
-    if task in _PAGES:
-        return named(_PAGES[task])
     return task_named(task).page if task in task_names() else generic_parts
 
 

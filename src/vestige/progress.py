@@ -14,6 +14,9 @@ Say = Callable[[str], None]
 Count = Callable[[str, int, int], None]
 """Told (what is counted, such as ``pictures``; how many are done; how many there are)."""
 
+Progress = Callable[[int, int], None]
+"""Told (how many of what is counted are done; how many there are)."""
+
 EVERY = 10.0
 """Seconds between two lines about one count."""
 

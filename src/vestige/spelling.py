@@ -18,6 +18,7 @@ _DASHED = {
     "data": "--data",
     "databases": "--database",
     "folder": "-o",
+    "images": "--image",
     "layers": "--layer",
     "moved": "--attribute",
     "names": "--attribute",

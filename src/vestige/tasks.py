@@ -26,6 +26,11 @@ TASKS: Mapping[str, str] = {
     "segmentation": "probes.segmentation.task:SEGMENTATION",
     "attributes": "probes.attributes.task:ATTRIBUTES",
     "directions": "probes.directions.task:DIRECTIONS",
+    "patches": "correspondence.search.task:PATCHES",
+    "fields": "correspondence.search.task:FIELDS",
+    "align": "correspondence.align.task:ALIGN",
+    "classify": "correspondence.classify.task:CLASSIFY",
+    "detect": "correspondence.detect.task:DETECT",
 }
 """vestige's own, by their place in the package."""
 

@@ -10,13 +10,14 @@ from sklearn.calibration import _sigmoid_calibration
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from vestige.contract.session import Session
 from vestige.correspondence.detect import measure as detect
 from vestige.correspondence.detect.classes import ClassFound, read_class_found
+from vestige.correspondence.detect.features import features_of
 from vestige.correspondence.detect.hard_negatives import Detector
-from vestige.correspondence.detect.kinds import kinds_of
 from vestige.correspondence.detect.measure import class_data, detect_keypoints, prior_read
-from vestige.correspondence.detect.options import DetectOptions
-from vestige.correspondence.sides import lay_sides
+from vestige.correspondence.detect.task import DetectOptions
+from vestige.correspondence.matched import match_instances
 from vestige.correspondence.svm import Solution
 from vestige.datasets.folds import part_of
 from vestige.datasets.opening import open_train_test
@@ -60,43 +61,43 @@ def reader():
 
 @pytest.fixture(scope="module")
 def found(data, reader):
-    return detect_keypoints(*data, OPTIONS, reader)
+    return detect_keypoints(*data, OPTIONS, Session(reader))
 
 
 @pytest.fixture(scope="module")
-def sides(data, reader):
-    return lay_sides(*data, prior_read(OPTIONS, reader), OPTIONS.backbone, reader, folds=3, k=25)
+def matched(data, reader):
+    return match_instances(*data, prior_read(OPTIONS, reader), OPTIONS.backbone, reader, folds=3, k=25)
 
 
-def oracle(kind, sides, keypoint, rest, asked, side, prior, setting):
+def oracle(feature, matched, keypoint, rest, asked, side, prior, setting):
     """Where scikit-learn on all rows, Platt's calibration and a Gaussian put a keypoint of some instances.
 
     The SVM is trained on ``rest`` of the training instances; the calibration is that of all folds.
     """
-    instances = getattr(sides, side)
-    grids = getattr(kind, side)(np.arange(len(instances)))
-    train = kind.train(np.arange(len(sides.train)))
-    scale = kind.scale(train, 0)
-    places = kind.cells.places().reshape(-1, 2)
+    instances = getattr(matched, side)
+    grids = getattr(feature, side)(np.arange(len(instances)))
+    train = feature.train(np.arange(len(matched.train)))
+    scale = feature.scale(train, 0)
+    places = feature.cells.places().reshape(-1, 2)
 
     def windows(source, instance):
-        grid = np.pad(source.read([instance])[0] * scale, ((0, 0), (kind.reach,) * 2, (kind.reach,) * 2))
-        k = 2 * kind.reach + 1
-        high, wide = kind.cells.shape
+        grid = np.pad(source.read([instance])[0] * scale, ((0, 0), (feature.reach,) * 2, (feature.reach,) * 2))
+        k = 2 * feature.reach + 1
+        high, wide = feature.cells.shape
         return np.array([grid[:, y : y + k, x : x + k].ravel() for y in range(high) for x in range(wide)])
 
     def examples(instance):
-        distance = np.linalg.norm(places - sides.train.unit[instance, keypoint] * 96, axis=1)
-        offset = np.abs(places - sides.train.unit[instance, keypoint] * 96)
-        if kind.name == "sift":
+        distance = np.linalg.norm(places - matched.train.unit[instance, keypoint] * 96, axis=1)
+        offset = np.abs(places - matched.train.unit[instance, keypoint] * 96)
+        if feature.name == "sift":
             return distance <= max(16, distance.min()), distance >= 32
         near = np.isin(np.arange(len(places)), np.argsort(distance, kind="stable")[:3])
-        return near, (offset >= kind.rule.beyond).any(axis=1)
+        return near, (offset >= feature.rule.beyond).any(axis=1)
 
     def fitted(rows):
         vectors, labels = [], []
         for instance in rows:
-            if sides.train.visible[instance, keypoint]:
+            if matched.train.visible[instance, keypoint]:
                 near, far = examples(instance)
                 all_rows = windows(train, instance)
                 vectors += [all_rows[near], all_rows[far]]
@@ -106,8 +107,8 @@ def oracle(kind, sides, keypoint, rest, asked, side, prior, setting):
 
     scores, labels = [], []
     for fold in (1, 2, 3):
-        model = fitted(np.flatnonzero(sides.folds != fold))
-        for instance in np.flatnonzero((sides.folds == fold) & sides.train.visible[:, keypoint]):
+        model = fitted(np.flatnonzero(matched.folds != fold))
+        for instance in np.flatnonzero((matched.folds == fold) & matched.train.visible[:, keypoint]):
             near, far = examples(instance)
             held_out = model.decision_function(windows(train, instance))
             scores += [held_out[near], held_out[far]]
@@ -124,15 +125,15 @@ def oracle(kind, sides, keypoint, rest, asked, side, prior, setting):
 
 
 @pytest.mark.parametrize("name", ["block2", "sift"])
-def test_places_are_those_of_scikit_learn_on_all_rows(name, found, sides, reader, data):
-    kind = next(kind for kind in kinds_of(sides, OPTIONS, reader) if kind.name == name)
-    ((own, asked, classed),) = class_data(sides).values()
-    assert np.array_equal(own, np.arange(len(sides.train)))
+def test_places_are_those_of_scikit_learn_on_all_rows(name, found, matched, reader, data):
+    feature = next(each for each in features_of(matched, OPTIONS, reader) if each.name == name)
+    ((own, asked, classed),) = class_data(matched).values()
+    assert np.array_equal(own, np.arange(len(matched.train)))
     truth = found.arrays["truth"]
     box = found.arrays["boxes"]
-    keypoint = int(np.argmax(sides.train.visible.sum(axis=0)))
+    keypoint = int(np.argmax(matched.train.visible.sum(axis=0)))
     for method, setting in ((f"detect:{name}", (0.0, 8.0)), (f"detect:{name}+prior", (0.2, 8.0))):
-        expected = oracle(kind, sides, keypoint, own, asked, "test", classed.test_prior, setting)
+        expected = oracle(feature, matched, keypoint, own, asked, "test", classed.test_prior, setting)
         predicted = found.arrays[f"prediction/{method}"][:, keypoint]
         unit = (predicted - box[:, :2]) / (box[:, 2:] - box[:, :2])
         same = np.abs(unit - expected).max(axis=1) < 1e-9
@@ -141,13 +142,13 @@ def test_places_are_those_of_scikit_learn_on_all_rows(name, found, sides, reader
 
 
 def test_what_is_kept_is_not_computed_again(found, data, reader, tmp_path, monkeypatch):
-    first = detect_keypoints(*data, OPTIONS, reader, kept=Kept(tmp_path))
+    first = detect_keypoints(*data, OPTIONS, Session(reader, kept=Kept(tmp_path)))
     monkeypatch.setattr(detect, "detect_class", None)
-    again = detect_keypoints(*data, OPTIONS, reader, kept=Kept(tmp_path))
+    again = detect_keypoints(*data, OPTIONS, Session(reader, kept=Kept(tmp_path)))
     assert first.rows == again.rows == found.rows
-    assert first.kinds == again.kinds == found.kinds
+    assert first.config["kinds"] == again.config["kinds"] == found.config["kinds"]
     with pytest.raises(TypeError):  # other numbers are computed
-        detect_keypoints(*data, replace(OPTIONS, cs=(0.5,)), reader, kept=Kept(tmp_path))
+        detect_keypoints(*data, replace(OPTIONS, cs=(0.5,)), Session(reader, kept=Kept(tmp_path)))
 
 
 def test_a_keypoint_without_a_detector_is_kept_as_one():
@@ -163,34 +164,34 @@ def test_a_keypoint_without_a_detector_is_kept_as_one():
 
 
 def test_mining_came_to_its_end(found):
-    for kind in found.kinds.values():
+    for kind in found.config["kinds"].values():
         assert kind["settled"] == kind["detectors"] > 3
         assert kind["left"] == 0
 
 
-def test_priors_of_training_instances_come_from_other_folds(sides):
-    groups = [example.group for example in sides.train_data]
-    assert sides.folds.tolist() == [part_of(group, 3) for group in groups]
-    for row, neighbours in enumerate(sides.train_neighbours.rows):
+def test_priors_of_training_instances_come_from_other_folds(matched):
+    groups = [example.group for example in matched.train_data]
+    assert matched.folds.tolist() == [part_of(group, 3) for group in groups]
+    for row, neighbours in enumerate(matched.train_neighbours.rows):
         there = neighbours[neighbours >= 0]
-        assert (sides.folds[there] != sides.folds[row]).all()
-        assert len(there) == min(25, (sides.folds != sides.folds[row]).sum())
-    ((_, _, classed),) = class_data(sides).values()
+        assert (matched.folds[there] != matched.folds[row]).all()
+        assert len(there) == min(25, (matched.folds != matched.folds[row]).sum())
+    ((_, _, classed),) = class_data(matched).values()
     for row in range(5):
         for keypoint in classed.keypoints:
-            shown = [n for n in sides.train_neighbours.rows[row] if n >= 0 and sides.train.visible[n, keypoint]]
-            expected = sides.train.unit[shown[0], keypoint] if shown else [np.nan, np.nan]
+            shown = [n for n in matched.train_neighbours.rows[row] if n >= 0 and matched.train.visible[n, keypoint]]
+            expected = matched.train.unit[shown[0], keypoint] if shown else [np.nan, np.nan]
             np.testing.assert_array_equal(classed.train_prior[row, keypoint], expected)
 
 
 def test_what_is_chosen_is_the_best_on_training_folds(found):
     tried = {(row.method, row.subset): row.value for row in found.sweep if row.metric == "train_pck@0.1"}
-    for name, kind in found.kinds.items():
+    for name, kind in found.config["kinds"].items():
         own = {subset: value for (method, subset), value in tried.items() if method == f"detect:{name}"}
         assert set(own) == {"eta=0", *(f"eta={e:g} sigma={s:g}" for e in (0.2, 0.6) for s in (8, 20))}
         chosen = f"eta={kind['eta']:g} sigma={kind['sigma']:g}" if kind["eta"] else "eta=0"
         assert own[chosen] == max(own.values())
-    assert found.chosen == "block2"
+    assert found.config["chosen"] == "block2"
     assert {row.method for row in found.rows} >= {"mean", "nearest-neighbour", "detect:sift+prior-cv"}
 
 
@@ -201,31 +202,31 @@ def test_detectors_find_more_than_the_mean_place(found):
 
 def test_c_is_chosen_on_training_folds(data, reader):
     options = replace(OPTIONS, cs=(1e-7, 1.0), sift_bin=0, rounds=3)
-    found = detect_keypoints(*data, options, reader)
-    assert found.kinds["block2"]["c"] == 1.0
-    assert list(found.kinds) == ["block2"]
+    found = detect_keypoints(*data, options, Session(reader))
+    assert found.config["kinds"]["block2"]["c"] == 1.0
+    assert list(found.config["kinds"]) == ["block2"]
 
 
-def test_the_square_decides_what_a_candidate_sees(sides, reader):
-    (block2,) = kinds_of(sides, replace(OPTIONS, sift_bin=0), reader)
+def test_the_square_decides_what_a_candidate_sees(matched, reader):
+    (block2,) = features_of(matched, replace(OPTIONS, sift_bin=0), reader)
     assert (block2.cells.shape, block2.cells.stride, block2.cells.centre) == ((24, 24), (4, 4), (3.5, 3.5))
     assert block2.rule.beyond == ((19 + 8) / 2, (19 + 8) / 2)  # a field of 19 and a cell more on every side
     assert block2.rule.square
-    (block2,) = kinds_of(sides, replace(OPTIONS, sift_bin=0, negative_distance=20.0, reach=0), reader)
+    (block2,) = features_of(matched, replace(OPTIONS, sift_bin=0, negative_distance=20.0, reach=0), reader)
     assert (block2.rule.beyond, block2.rule.square) == ((20, 20), False)
-    sift = kinds_of(sides, OPTIONS, reader)[1]
+    sift = features_of(matched, OPTIONS, reader)[1]
     assert (sift.cells.shape, sift.cells.centre) == ((12, 12), (4, 4))
     with pytest.raises(VestigeError, match=r"'block10': .*negative_distance"):
-        kinds_of(sides, replace(OPTIONS, layers=("block10",)), reader)
+        features_of(matched, replace(OPTIONS, layers=("block10",)), reader)
     with pytest.raises(VestigeError, match="'classifier' is no grid"):
-        kinds_of(sides, replace(OPTIONS, layers=("classifier",)), reader)
+        features_of(matched, replace(OPTIONS, layers=("classifier",)), reader)
 
 
 def test_keypoints_without_examples_are_told(data, reader):
     train, test = data
     nowhere = [replace(example, visible=example.visible & (np.arange(len(example.visible)) > 0)) for example in train]
     found = detect_keypoints(
-        replace(train, examples=tuple(nowhere)), test, replace(OPTIONS, sift_bin=0, rounds=1), reader
+        replace(train, examples=tuple(nowhere)), test, replace(OPTIONS, sift_bin=0, rounds=1), Session(reader)
     )
     shown = int(found.arrays["visible"][:, 0].sum())
     assert shown > 0
@@ -255,21 +256,23 @@ def test_options_out_of_range_are_told(options, message):
 def test_data_of_which_no_keypoint_can_be_placed_are_refused(data, reader):
     train, test = data
     dark = [[replace(each, visible=np.zeros_like(each.visible)) for each in side] for side in data]
-    for sides in ((train, replace(test, examples=tuple(dark[1]))), (replace(train, examples=tuple(dark[0])), test)):
+    for parts in ((train, replace(test, examples=tuple(dark[1]))), (replace(train, examples=tuple(dark[0])), test)):
         with pytest.raises(VestigeError, match="none of its visible keypoints is visible in a neighbour"):
-            detect_keypoints(*sides, OPTIONS, reader)
+            detect_keypoints(*parts, OPTIONS, Session(reader))
     with pytest.raises(VestigeError, match="no keypoint that test examples show has both positive and negative"):
-        detect_keypoints(train, test, replace(OPTIONS, negative_distance=20.0, closest=10_000, sift_bin=0), reader)
+        detect_keypoints(
+            train, test, replace(OPTIONS, negative_distance=20.0, closest=10_000, sift_bin=0), Session(reader)
+        )
 
 
 def test_mistakes_are_told(data, reader):
     with pytest.raises(VestigeError, match="at least one layer"):
-        detect_keypoints(*data, replace(OPTIONS, layers=()), reader)
+        detect_keypoints(*data, replace(OPTIONS, layers=()), Session(reader))
     with pytest.raises(VestigeError, match="is 2 layers"):
-        detect_keypoints(*data, replace(OPTIONS, neighbour_layer="block[12]"), reader)
+        detect_keypoints(*data, replace(OPTIONS, neighbour_layer="block[12]"), Session(reader))
     other = open_train_test(f"{DATA},n=2,seed=1", "synthetic:faces,n=3,size=96")
     with pytest.raises(VestigeError, match="markup"):
-        detect_keypoints(*other, OPTIONS, reader)
+        detect_keypoints(*other, OPTIONS, Session(reader))
     few = open_train_test(f"{DATA},n=1,seed=1", f"{DATA},n=2,seed=2")
     with pytest.raises(VestigeError, match="too few pictures for 3 folds"):
-        detect_keypoints(*few, OPTIONS, reader)
+        detect_keypoints(*few, OPTIONS, Session(reader))

@@ -8,7 +8,8 @@ from PIL import Image
 
 from vestige.correspondence.search.database import View
 from vestige.correspondence.search.fields import Seed, _field, _rows, mean_fields
-from vestige.correspondence.search.retrieval import DatabaseOptions, open_library, open_pictures
+from vestige.correspondence.search.retrieval import open_library, open_pictures
+from vestige.correspondence.search.task import DatabaseOptions
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 
@@ -127,7 +128,7 @@ def test_seeds_at_points_of_a_picture(folder, tmp_path):
     assert field.shape == (19, 19, 3)
     for points, pictures, message in (
         ([(44, 1)], examples, r"point 44,1 lies outside new\.png of 44 x 60 pixels"),
-        ([(1, 1)], (), "expected one, got 0"),
+        ([(1, 1)], (), r"at: points are of one picture; name it with images \(got 0\)"),
     ):
         with pytest.raises(VestigeError, match=message):
             mean_fields(library, pictures, (3,), at=points)

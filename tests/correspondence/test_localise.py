@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 from vestige.backbones import Backbone, Preprocessing, ReceptiveField, receptive_fields
+from vestige.contract.session import Session
 from vestige.correspondence.classify.localise import REACH, SIDE, Peaks, cells_of_square, localise, peaks_of
 from vestige.correspondence.classify.one_vs_all import Classifier
+from vestige.correspondence.classify.task import ClassifyOptions
 from vestige.correspondence.marks import Marks
-from vestige.correspondence.options import ClassifyOptions
 from vestige.correspondence.sift import sift
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.kept import KEEP_NOTHING, Kept
+from vestige.kept import Kept
 
 
 class Drawn:
@@ -66,11 +67,11 @@ def test_peaks_are_where_the_network_responds_most_when_it_looks_there(backbone,
     }
     fields = receptive_fields(backbone, ["early", "late"])
     assert fields["late"].stride == (4, 4)
-    reader = Reader(_open={"drawn": backbone})
-    options = ClassifyOptions(backbone="drawn", localise=1)
     told = []
-    found = localise(marks, classifiers, fields, reader, options, progress=lambda *t: told.append(t), kept=KEEP_NOTHING)
-    assert told == [(0, 1), (1, 1)]
+    reader = Reader(_open={"drawn": backbone}, progress=lambda *t: told.append(t))
+    options = ClassifyOptions(backbone="drawn", localise=1)
+    found = localise(marks, classifiers, fields, options, Session(reader))
+    assert told == [("pictures", 0, 1), ("pictures", 1, 1)]
     assert found.marks.tolist() == [0, 1]
     pixels = marks.pictures[0].image.read()
     for m, row in enumerate(found.marks):
@@ -110,7 +111,7 @@ def test_a_killed_search_goes_on(backbone, marks, tmp_path):
     options = ClassifyOptions(backbone="drawn", localise=1)
     readers = [Reader(_open={"drawn": backbone}) for _ in range(2)]
     first, second = (
-        localise(marks, classifiers, fields, reader, options, progress=None, kept=Kept(tmp_path)) for reader in readers
+        localise(marks, classifiers, fields, options, Session(reader, kept=Kept(tmp_path))) for reader in readers
     )
     np.testing.assert_array_equal(first.offsets["cell:early"], second.offsets["cell:early"])
     assert len(list(tmp_path.glob("*.npz"))) == 1
@@ -156,6 +157,6 @@ def test_a_picture_whose_squares_leave_the_grid_has_no_peaks(backbone, marks):
     classifiers = {"cell:late": {"x": classifier(7, 2)}}
     reader = Reader(_open={"drawn": backbone})
     options = ClassifyOptions(backbone="drawn", localise=1)
-    found = localise(corner, classifiers, fields, reader, options, progress=None, kept=KEEP_NOTHING)
+    found = localise(corner, classifiers, fields, options, Session(reader))
     assert found.offsets["cell:late"].shape == (0, 2)
     assert found.rows([], seed=0) == ()

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from vestige.backbones import open_backbone, receptive_fields
-from vestige.correspondence.marks import layer_columns, marks_of, nearest_cells, readable, seen, sift_columns
+from vestige.contract.session import Session
+from vestige.correspondence.marks import layer_columns, marks_of, nearest_cells, seen, sift_columns, without_unreadable
 from vestige.correspondence.sift import sift
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -57,7 +58,7 @@ def test_marks_are_the_visible_keypoints_and_pictures_are_there_once(data):
 def test_a_column_is_the_cell_that_is_centred_nearest(data, tmp_path, short_side):
     marks, reader, backbone = marks_of(data), Reader(cache=tmp_path / "cache"), open_backbone(SPEC)
     field = receptive_fields(backbone, ["block2"])["block2"]
-    found = layer_columns(reader, SPEC, "block2", field, marks, short_side)
+    found = layer_columns(Session(reader), SPEC, "block2", field, marks, short_side)
     for row in range(len(marks)):
         pixels, scale = seen(marks.pictures[marks.picture[row]], short_side, backbone.preprocessing.interpolation)
         assert min(pixels.shape[:2]) == (short_side or min(SIZES[marks.picture[row]]))
@@ -77,14 +78,14 @@ def test_nearest_cells_never_leave_the_grid():
 
 def test_sift_stands_at_the_marks_and_is_kept(data, tmp_path):
     marks, kept = marks_of(data).subset(np.array([0, 2, 4])), Kept(tmp_path / "partial")
-    found = sift_columns(marks, [6.0, 12.0], 80, "bilinear", kept=kept, workers=2)
+    found = sift_columns(marks, [6.0, 12.0], 80, "bilinear", Session(kept=kept, workers=2))
     for row in range(3):
         pixels, scale = seen(marks.pictures[marks.picture[row]], 80, "bilinear")
         for radius in (6.0, 12.0):
             np.testing.assert_array_equal(found[radius][row], sift(pixels, marks.places[row] * scale, radius))
     (file,) = (tmp_path / "partial").glob("*.npz")
     before = file.stat().st_mtime_ns
-    again = sift_columns(marks, [6.0, 12.0], 80, "bilinear", kept=kept)
+    again = sift_columns(marks, [6.0, 12.0], 80, "bilinear", Session(kept=kept))
     np.testing.assert_array_equal(again[12.0], found[12.0])
     assert file.stat().st_mtime_ns == before
 
@@ -92,7 +93,7 @@ def test_sift_stands_at_the_marks_and_is_kept(data, tmp_path):
 def test_pictures_that_cannot_be_read_are_left_out(data):
     path = data[3].image.path
     path.write_bytes(path.read_bytes()[:300])
-    kept = readable(data)
+    kept = without_unreadable(data)
     assert [example.id for example in kept] == ["0/0", "0/1", "1/2"]
     assert "cannot be read" in str(kept.skipped[0])
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from vestige.backbones import open_backbone
+from vestige.contract.task import Task
+from vestige.correspondence.align.task import AlignOptions
 from vestige.correspondence.classify.run import read_classify_run
-from vestige.correspondence.detect.options import DetectOptions
-from vestige.correspondence.options import AlignOptions, ClassifyOptions
+from vestige.correspondence.classify.task import ClassifyOptions
+from vestige.correspondence.detect.task import DetectOptions
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.papers.learn_correspondence import experiments as reproduction
@@ -32,11 +34,10 @@ def reader():
 def asked(monkeypatch, tmp_path, reader):
     """``asked(experiment, network)``: the options that its measurement is called with."""
 
-    def refuse(*arguments, **_):
-        raise AskedError(arguments[2])
+    def refuse(_task, _session, _data, options):
+        raise AskedError(options)
 
-    for name in ("align_instances", "classify_keypoints", "detect_keypoints"):
-        monkeypatch.setattr(reproduction, name, refuse)
+    monkeypatch.setattr(Task, "measure", refuse)
 
     def call(experiment, network):
         with pytest.raises(AskedError) as found:

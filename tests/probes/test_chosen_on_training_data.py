@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vestige.correspondence.classify.measure import classify_keypoints
+from vestige.correspondence.classify.task import ClassifyOptions
 from vestige.correspondence.detect.measure import class_data
-from vestige.correspondence.options import ClassifyOptions
-from vestige.correspondence.sides import lay_sides
+from vestige.correspondence.matched import match_instances
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.probes.attributes.measure import attributes_of
@@ -81,16 +81,17 @@ def test_classifiers_of_keypoints(objects):
     found = [classify_keypoints(train, test, options) for test in tests]
     tried = [[row for row in each.sweep if row.metric.startswith("cv_")] for each in found]
     assert tried[0] == tried[1]
-    assert found[0].cs == found[1].cs
+    assert found[0].config["c"] == found[1].config["c"]
 
 
 def test_detectors(objects):
     train, *tests = objects
     reader = Reader()
     (read,) = reader.reads("efficientnet_lite0", ["block2"], ["gap"])
-    laid = [class_data(lay_sides(train, test, read, "efficientnet_lite0", reader, folds=2, k=3)) for test in tests]
-    assert laid[0].keys() == laid[1].keys()
-    for (own, _, data), (other_own, _, other) in zip(*(each.values() for each in laid), strict=True):
+    matched = [match_instances(train, test, read, "efficientnet_lite0", reader, folds=2, k=3) for test in tests]
+    by_class = [class_data(each) for each in matched]
+    assert by_class[0].keys() == by_class[1].keys()
+    for (own, _, data), (other_own, _, other) in zip(*(each.values() for each in by_class), strict=True):
         np.testing.assert_array_equal(own, other_own)
         np.testing.assert_array_equal(data.keypoints, other.keypoints)
         np.testing.assert_array_equal(data.train_prior, other.train_prior)

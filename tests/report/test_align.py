@@ -1,13 +1,12 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from vestige.correspondence.align.methods import METRICS as RUN_METRICS
+from vestige.correspondence.align.methods import flow_methods
 from vestige.correspondence.align.page import difference_table, pck_tables
 from vestige.correspondence.align.run import read_align_run
-from vestige.correspondence.record import METRICS as RUN_METRICS
-from vestige.correspondence.record import flow_methods
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.report.style import LIGHT
@@ -83,7 +82,7 @@ def make_run(folder, classes=("bird", "cat"), shown=3, beside=()):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "near, far"}
-    known = flow_methods(SimpleNamespace(chosen=config["chosen"], betas=config["beta"]))
+    known = flow_methods(config["beta"], config["chosen"])
     metrics, methods = described((*rows, *sweep), RUN_METRICS, known)
     results = Results("align", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods)
     run.write_results(results)

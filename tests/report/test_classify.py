@@ -1,14 +1,13 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vestige.correspondence.classify.charts import confusion, peak_methods, peak_types
+from vestige.correspondence.classify.methods import METRICS as RUN_METRICS
+from vestige.correspondence.classify.methods import classifier_methods
 from vestige.correspondence.classify.page import accuracy_tables, difference_table
 from vestige.correspondence.classify.run import read_classify_run
-from vestige.correspondence.record import METRICS as RUN_METRICS
-from vestige.correspondence.record import naming_methods
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS
@@ -68,7 +67,7 @@ def make_run(folder, classes=("bird",), n=60, sift=True, peaks=True):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "near, far", "readout": "cells"}
-    metrics, methods = described((*rows, *sweep), RUN_METRICS, naming_methods(SimpleNamespace(cs=config["c"])))
+    metrics, methods = described((*rows, *sweep), RUN_METRICS, classifier_methods(list(config["c"])))
     results = Results(
         "classify", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods
     )

@@ -1,13 +1,12 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from vestige.correspondence.detect.methods import METRICS as RUN_METRICS
+from vestige.correspondence.detect.methods import detector_methods
 from vestige.correspondence.detect.page import detect_parts, pck_tables
 from vestige.correspondence.detect.run import read_detect_run
-from vestige.correspondence.record import METRICS as RUN_METRICS
-from vestige.correspondence.record import detector_methods
 from vestige.errors import VestigeError
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.blocks import Gallery
@@ -69,7 +68,7 @@ def make_run(folder, classes=("bird", "cat"), kinds=KINDS, n=20):
     run.write_config(config)
     run.write_examples(arrays)
     backbone = {"spec": "efficientnet_lite0", "layer": "block7", "readout": "cells, 3 x 3"}
-    known = detector_methods(SimpleNamespace(kinds=config["kinds"], chosen=config["chosen"]))
+    known = detector_methods(config["kinds"], config["chosen"])
     metrics, methods = described((*rows, *sweep), RUN_METRICS, known)
     results = Results("detect", config, data, backbone, {}, tuple(rows), tuple(sweep), metrics=metrics, methods=methods)
     run.write_results(results)

@@ -7,8 +7,6 @@ import typer
 from vestige.cli import (
     cache,
     compare,
-    correspond,
-    correspond_patches,
     data,
     demo,
     layers,
@@ -54,7 +52,9 @@ def _options(
 groups: dict[str, typer.Typer] = {
     "": app,
     "probe": typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True),
-    "correspond": correspond.app,
+    "correspond": typer.Typer(
+        help="Measure whether a network's features match the same part in other pictures.", no_args_is_help=True
+    ),
 }
 for group in (demo, layers, compare, trained, predict, portrait, report, cache):
     group.add_to(app)
@@ -65,7 +65,7 @@ for name in task_names():
         add_brought_task(groups, task_named(name))
 for name, commands, example in (
     ("probe", groups["probe"], FACES_RUN),
-    ("correspond", groups["correspond"], correspond_patches.FIELDS),
+    ("correspond", groups["correspond"], task_named("fields").example),
     ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
     ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
 ):

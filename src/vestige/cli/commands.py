@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -19,7 +20,10 @@ _PYTHON_ONLY = ("Dataset",)
 
 
 def command_of(
-    run: Callable[..., None], kinds: Iterable[type], doc: str, without: Collection[str] = ()
+    run: Callable[..., None],
+    kinds: Iterable[type],
+    doc: str,
+    without: Mapping[type, Collection[str]] = MappingProxyType({}),
 ) -> Callable[..., None]:
     """A function for typer whose parameters are the described fields of some dataclasses.
 
@@ -29,21 +33,22 @@ def command_of(
         run: called with one of each.
         kinds: the dataclasses.
         doc: what help says of the command.
-        without: names of fields that are no options of this command.
+        without: by dataclass, names of its fields that are no options of this command.
     """
     kinds = tuple(kinds)
     told = {
         each.name: (each, about, hint)
         for kind in kinds
         for each, about, hint in _described(kind)
-        if each.name not in without
+        if each.name not in without.get(kind, ())
     }
-    ordered = sorted(told.values(), key=lambda one: (one[0].default is not MISSING, one[1].last))
+    ordered = sorted(told.values(), key=lambda one: (_default(*one[:2]) is not MISSING, one[1].last))
     parameters = [parameter for one in ordered for parameter in _parameters(*one)]
 
     def command(**given: Any) -> None:
         values = {each.name: value for each, about, _ in ordered if (value := _value(about, each, given)) is not UNSET}
-        run(*(kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values}) for kind in kinds))
+        own = (values.keys() & {each.name for each in fields(kind)} - {*without.get(kind, ())} for kind in kinds)
+        run(*(kind(**{name: values[name] for name in names}) for kind, names in zip(kinds, own, strict=True)))
 
     command.__doc__ = doc
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -58,6 +63,11 @@ def _described(kind: type) -> Iterator[tuple[Field[Any], Described, Any]]:
     hints = get_type_hints(kind, localns=dict.fromkeys(_PYTHON_ONLY, Any))
     for each, about in told.items():
         yield each, about, typed.get(each.name, hints[each.name])
+
+
+def _default(each: Field[Any], about: Described) -> Any:
+    """A field's default on the command line; ``MISSING`` where it has to be given."""
+    return each.default if about.typed is UNSET else about.typed
 
 
 def _value(about: Described, each: Field[Any], given: dict[str, Any]) -> Any:
@@ -76,7 +86,7 @@ def _parameters(each: Field[Any], about: Described, hint: Any) -> Iterator[inspe
         yield _parameter(_word(about.switch.names), bool, switch, default=True)
     several = get_origin(hint) is tuple
     kind: Any = list[get_args(hint)[0]] if several else hint  # type: ignore[misc]
-    default: Any = _EMPTY if each.default is MISSING else each.default if about.typed is UNSET else about.typed
+    default: Any = _EMPTY if _default(each, about) is MISSING else _default(each, about)
     told = about.told
     if several and default is not _EMPTY:
         told = told or ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in default)

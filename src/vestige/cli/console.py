@@ -71,14 +71,6 @@ class Listener:
             self.progress.remove_task(self._task)
             self._task = None
 
-    def pairs(self, done: int, total: int) -> None:
-        """Pairs of pictures have been aligned."""
-        self.count("pairs", done, total)
-
-    def parts(self, done: int, total: int) -> None:
-        """Parts of a step are done."""
-        self.count("parts", done, total)
-
 
 @contextmanager
 def listening() -> Iterator[Listener]:

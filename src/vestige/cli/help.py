@@ -20,9 +20,6 @@ FACES_RUN = (
 EVALUATION = "vestige evaluate runs/faces synthetic:faces,n=50,seed=9 -o runs/other"
 """Makes a second run of it."""
 
-PHOTOGRAPH = "python -c \"from skimage import data, io; io.imsave('face.png', data.astronaut())\""
-"""Writes a photograph that ships in an installed package."""
-
 
 def examples(*commands: str) -> str:
     """The end of a command's help: commands to copy, one after another, long ones over several lines.

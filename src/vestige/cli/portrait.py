@@ -9,9 +9,10 @@ import typer
 
 from vestige.cli.commands import command_of
 from vestige.cli.console import console, listening, print_json, quietly
-from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
+from vestige.cli.help import FACES_RUN, examples
 from vestige.cli.options import parse_box, path_of
 from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing
+from vestige.contract.task import PHOTOGRAPH
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option
 

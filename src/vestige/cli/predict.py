@@ -11,10 +11,11 @@ import typer
 
 from vestige.cli.commands import command_of
 from vestige.cli.console import console, listening, quietly
-from vestige.cli.help import FACES_RUN, PHOTOGRAPH, examples
+from vestige.cli.help import FACES_RUN, examples
 from vestige.cli.measuring import print_plan
 from vestige.cli.options import parse_box, path_of
 from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing, Source, Trial
+from vestige.contract.task import PHOTOGRAPH
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option

@@ -17,7 +17,7 @@ from vestige.extraction import ExtractOptions
 from vestige.handed_in import fit
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
-from vestige.metrics import Metric
+from vestige.metrics import Metric, on_folds
 from vestige.results import Results, Row, described, frame_of, now
 from vestige.run import Run, run_folder
 from vestige.version import __version__
@@ -113,8 +113,13 @@ class Found:
             created=now(),
             seconds=round(self.seconds, 1),
             vestige=__version__,
-            notes=(*self.notes, *departures(self.options, self.rows, metrics, methods)) if self.options else self.notes,
+            notes=(*self.notes, *self._departures(metrics, methods)) if self.options else self.notes,
         )
+
+    def _departures(self, metrics: Mapping[str, Metric], methods: Mapping[str, Method]) -> tuple[str, ...]:
+        """What is not the paper's, but for what choices were made by on training folds."""
+        measured = (*self.rows, *(row for row in self.sweep if not on_folds(row.metric)))
+        return departures(self.options, measured, metrics, methods)
 
     def record(self, run: Run, command: Sequence[str] = ()) -> Results:
         """Write a started run: what was trained, config, examples, and last of all the results.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from vestige.features.reader import Reader
 from vestige.kept import KEEP_NOTHING, Kept
-from vestige.progress import Lines, Say
+from vestige.progress import Lines, Progress, Say
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,6 @@ class Session:
         lines = Lines()
         return cls(Reader(progress=lines.count), lines.say)
 
-    def counting(self, what: str) -> Callable[[int, int], None]:
-        """Tells of progress, as (done, total), in what is counted."""
+    def counting(self, what: str) -> Progress:
+        """Tells of the progress of what is counted."""
         return partial(self.reader.count, what)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from vestige.report.blocks import Parts
     from vestige.run import Run
 
+PHOTOGRAPH = "python -c \"from skimage import data, io; io.imsave('face.png', data.astronaut())\""
+"""An example's command that writes a photograph, which ships in an installed package."""
+
 Group = Literal["", "probe", "correspond"]
 """The group of commands that a task is in; "" for none."""
 
@@ -40,7 +43,7 @@ class Task:
         loaded_by: a function of a run, that returns what it was trained to do; "" where runs leave nothing to use.
         planned_by: a function of a Reader, the data and the options, that returns a
             :class:`vestige.contract.plan.Plan`; "" where the options say enough by the names that tasks share.
-        example: a command that works anywhere, for its help.
+        example: commands that work anywhere, one a line, for its help.
         without: fields of :class:`vestige.extraction.ExtractOptions` that it has no use for.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.align.landing import Aligner, carried
+from vestige.correspondence.align.aligner import Aligner, transfer_points
 from vestige.correspondence.flow import flow
 from vestige.correspondence.instances import Instances
 from vestige.images import Pixels, crop_resize
@@ -80,4 +80,4 @@ def _warped(aligner: Aligner, row: int, other: int, train: Instances) -> tuple[P
     dense = flow.interpolate(field, cells.stride, cells.centre, cells.size)
     seen = flow.warp(train.pixels(other, cells.size), dense)
     pixels = crop_resize(np.rint(seen).astype(np.uint8), None, (SIDE, SIDE), "bicubic")
-    return pixels, carried(field, cells, train.unit[other, train.visible[other]])
+    return pixels, transfer_points(field, cells, train.unit[other, train.visible[other]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,3 +97,8 @@ def instances_of(dataset: Dataset) -> Instances:
     visible = np.stack([example.visible for example in dataset if example.visible is not None])
     classes = np.array([example.category or UNNAMED for example in dataset])
     return Instances(dataset.examples, boxes, classes, to_unit(points_, boxes), visible, markup.points)
+
+
+def describe_points(classes: NDArray[np.str_], names: Sequence[str]) -> dict[str, Any]:
+    """What results.json says of the classes that were tested and of the markup's keypoints."""
+    return {"classes": sorted(set(classes.tolist())), "keypoints": list(names)}

@@ -7,7 +7,7 @@ at it (section 4 of the paper). Pictures are read at their own size, or resized 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.backbones import ReceptiveField
+from vestige.contract.session import Session
 from vestige.correspondence.instances import UNNAMED
 from vestige.correspondence.sift import CHANNELS, sift
 from vestige.datasets.dataset import Dataset, Problem
@@ -24,16 +25,12 @@ from vestige.example import Example
 from vestige.features.dense import Size, extract_dense, resized
 from vestige.features.extract import keys_of
 from vestige.features.layout import pictures_sha256
-from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.images import Crop, Pixels, crop_resize, picture_size
-from vestige.kept import KEEP_NOTHING, Arrays, Kept
+from vestige.kept import Arrays
 
 Columns = NDArray[np.float32]
 """``(n, C)``: the features at each mark."""
-
-Progress = Callable[[int, int], None]
-"""Told (done, in all)."""
 
 _BLOCK = 32
 """Pictures whose SIFT is computed between two words of progress."""
@@ -83,8 +80,8 @@ class Marks:
         return np.flatnonzero(self.picture == picture)
 
 
-def readable(dataset: Dataset) -> Dataset:
-    """The data set without the examples whose pictures cannot be decoded, which are looked at once each."""
+def without_unreadable(dataset: Dataset) -> Dataset:
+    """The data set without the examples whose pictures cannot be decoded, each of which is read once."""
 
     def problem(example: Example) -> str:
         try:
@@ -141,28 +138,27 @@ def _point(example: Example, k: int) -> tuple[float, float]:
 
 
 def layer_columns(
-    reader: Reader,
+    session: Session,
     spec: str,
     layer: str,
     field: ReceptiveField,
     marks: Marks,
     short_side: int | None,
-    progress: Progress | None = None,
 ) -> Columns:
     """The features of the cells that are centred nearest to the marks, from the cache where they are there.
 
     Args:
-        reader: of features.
+        session: reads features; it is told of cells.
         spec: of the backbone.
         layer: a grid layer.
         field: where its cells are centred.
         marks: whose pictures can be read.
         short_side: of the pictures as the network sees them; None for their own.
-        progress: told of cells.
 
     Raises:
         VestigeError: where the network cannot take a picture's size, or its numbers are not finite.
     """
+    reader = session.reader
     own = [picture_size(example.image) for example in marks.pictures]
     rows = [marks.rows_of(i) for i in range(len(marks.pictures))]
 
@@ -178,7 +174,7 @@ def layer_columns(
         wanted=wanted,
         cache=reader.cache,
         options=reader.options,
-        progress=progress,
+        progress=session.counting("cells"),
     )
     if found.problems:
         raise VestigeError(next(iter(found.problems.values())))
@@ -212,10 +208,7 @@ def sift_columns(
     radii: Sequence[float],
     short_side: int | None,
     interpolation: str,
-    *,
-    kept: Kept = KEEP_NOTHING,
-    progress: Progress | None = None,
-    workers: int = 1,
+    session: Session,
 ) -> Mapping[float, Columns]:
     """The SIFT descriptors at the marks, by radius in pixels of the pictures as they are seen.
 
@@ -224,10 +217,9 @@ def sift_columns(
         radii: of descriptors.
         short_side: of the pictures; None for their own.
         interpolation: by which they are resized.
-        kept: where to keep what is done.
-        progress: told of pictures.
-        workers: threads.
+        session: keeps what is done; it is told of pictures.
     """
+    progress = session.counting("pictures")
     made = {radius: np.zeros((len(marks), CHANNELS), dtype=np.float32) for radius in radii}
     rows = [marks.rows_of(i) for i in range(len(marks.pictures))]
     keys = list(keys_of([Crop(example) for example in marks.pictures]))
@@ -235,12 +227,11 @@ def sift_columns(
         some = range(start, min(start + _BLOCK, len(rows)))
         places = [marks.places[rows[i]].tobytes() for i in some]
         key = repr((pictures_sha256(iter([keys[i] for i in some])), places, [*radii], short_side, interpolation))
-        found = kept.get(key, partial(_sift_of, marks, some, radii, short_side, interpolation, workers))
+        found = session.kept.get(key, partial(_sift_of, marks, some, radii, short_side, interpolation, session.workers))
         for j, i in enumerate(some):
             for radius in radii:
                 made[radius][rows[i]] = found[f"{j} {radius:g}"]
-        if progress is not None:
-            progress(some.stop, len(rows))
+        progress(some.stop, len(rows))
     return made
 
 

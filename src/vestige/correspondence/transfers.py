@@ -10,16 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.align.landing import agreed
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.neighbours import Neighbours
 from vestige.distances import longer_side
 from vestige.geometry import Points, from_unit
 from vestige.intervals import Bootstrap, Floats, mean_known
+from vestige.methods import Method
 from vestige.results import Row
 from vestige.scores import KeypointTruth, interval_notes, keypoint_rows, metric_of, pck_difference
 
 NEAREST, UNALIGNED, MEAN = "nearest-neighbour", "unaligned", "mean"
+
+TRANSFERS: Mapping[str, Method] = {
+    MEAN: Method("Mean place", "grey", "dotted", trained=False),
+    NEAREST: Method("Nearest neighbour", "ochre", "dashed"),
+    UNALIGNED: Method("Median, unaligned", "slate", "dashdot"),
+}
+"""The methods without flow or detectors."""
 
 
 def truth_of(instances: Instances) -> KeypointTruth:
@@ -46,8 +53,31 @@ def copied(train: Instances, neighbours: Neighbours, first: int) -> Points:
     return agreed(points, np.broadcast_to(np.arange(neighbours.rows.shape[1]), neighbours.rows.shape), first)
 
 
+def agreed(points: NDArray[np.floating], order: NDArray[np.intp], first: int) -> Points:
+    """The coordinate-wise median of the first neighbours that show a keypoint.
+
+    Args:
+        points: ``(N, k, K, 2)``, NaN where a neighbour does not show it.
+        order: ``(N, k)``: the neighbours of each instance, those to be asked first.
+        first: of how many to take the median.
+
+    Returns:
+        ``(N, K, 2)``; NaN where no neighbour shows a keypoint.
+    """
+    ordered = np.take_along_axis(points.astype(np.float64), order[:, :, None, None], axis=1)
+    shown = np.isfinite(ordered).all(axis=-1)
+    among = shown & (np.cumsum(shown, axis=1) <= first)
+    chosen = np.where(among[..., None], ordered, np.inf)  # so that they come last when sorted
+    count = among.sum(axis=1)[:, None, :, None]
+    chosen = np.sort(chosen, axis=1)
+    low = np.take_along_axis(chosen, np.maximum(count - 1, 0) // 2, axis=1)
+    high = np.take_along_axis(chosen, np.maximum(count, 1) // 2, axis=1)
+    median: Points = np.where(count > 0, (low + high) / 2, np.nan)[:, 0]
+    return median
+
+
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTransfers:
     """What methods show on test instances.
 
     Attributes:
@@ -65,14 +95,14 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def measured(
+def measure_transfers(
     methods: Mapping[str, Points],
     test: Instances,
     alphas: Sequence[float],
     seed: int,
     pairs: Sequence[tuple[str, str]],
     beside: Mapping[str, Points] = MappingProxyType({}),
-) -> Measured:
+) -> MeasuredTransfers:
     """Measure every method.
 
     Args:
@@ -105,7 +135,9 @@ def measured(
         **{f"error/{name}": mean_known(np.where(truth.visible, found, np.nan)) for name, found in distances.items()},
     }
     differences, notes = _differences(distances, truth, alphas, bootstrap, pairs)
-    return Measured(tuple(rows), tuple(differences), arrays, tuple(others), (*notes, *interval_notes(test.examples)))
+    return MeasuredTransfers(
+        tuple(rows), tuple(differences), arrays, tuple(others), (*notes, *interval_notes(test.examples))
+    )
 
 
 def difference_metrics(alpha: float, other: str) -> tuple[str, str]:

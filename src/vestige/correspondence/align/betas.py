@@ -8,28 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.align.bench import Kind
-from vestige.correspondence.align.landing import Aligner, Progress, agreed
-from vestige.correspondence.options import AlignOptions
-from vestige.correspondence.sides import Sides
-from vestige.correspondence.transfers import truth_of
-from vestige.geometry import from_unit
+from vestige.contract.session import Session
+from vestige.correspondence.align.aligner import Aligner, Transferred
+from vestige.correspondence.align.prepare import GridFeature
+from vestige.correspondence.align.task import AlignOptions
+from vestige.correspondence.matched import MatchedInstances
+from vestige.correspondence.transfers import agreed, truth_of
+from vestige.geometry import Points, from_unit
 from vestige.intervals import mean_known
-from vestige.kept import KEEP_NOTHING, Kept
 from vestige.scores import class_pck
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A kind of feature with its beta.
+    """A feature with its beta.
 
     Attributes:
-        kind: of feature.
+        feature: a layer's, or SIFT's.
         beta: of the deformation term.
         tried: by beta: PCK on training instances at the first alpha; empty where nothing had to be chosen.
     """
 
-    kind: Kind
+    feature: GridFeature
     beta: float
     tried: Mapping[float, float]
 
@@ -40,38 +40,43 @@ class Choice:
 
 
 def choose_beta(
-    kind: Kind,
-    sides: Sides,
+    feature: GridFeature,
+    matched: MatchedInstances,
     options: AlignOptions,
-    *,
-    kept: Kept = KEEP_NOTHING,
-    workers: int = 1,
-    progress: Progress | None = None,
+    session: Session,
 ) -> Choice:
     """Carry keypoints between training instances of different folds at every beta; of equal betas the first.
 
     Args:
-        kind: of feature.
-        sides: made ready.
+        feature: a layer's, or SIFT's.
+        matched: the instances.
         options: what to try, and on how many instances.
-        kept: where to keep what is done.
-        workers: threads.
-        progress: told of every beta.
+        session: keeps what is done; it is told of pairs, anew with every beta.
     """
-    rows = tried_rows(len(sides.train), options)
+    rows = tried_rows(len(matched.train), options)
     tried = {}
     for beta in options.betas:
-        aligner = Aligner(kind.train, kind.train, sides.train_neighbours, sides.train, beta, options.tolerance)
-        landed = aligner.land_all(rows.tolist(), workers, kept, progress)
-        points = agreed(landed.points, np.argsort(landed.deformation, axis=1, kind="stable"), options.first)
-        truth = truth_of(sides.train.subset(rows))
-        distances = truth.distances(from_unit(points, sides.train.boxes[rows]))
+        aligner = Aligner(
+            feature.train, feature.train, matched.train_neighbours, matched.train, beta, options.tolerance
+        )
+        found = aligner.transfer_all(rows.tolist(), session)
+        points = least_deformed(found, options.first)
+        truth = truth_of(matched.train.subset(rows))
+        distances = truth.distances(from_unit(points, matched.train.boxes[rows]))
         rates = [
             class_pck(distances[truth.classes == name], truth.visible[truth.classes == name], options.alphas[0])
             for name in np.unique(truth.classes)
         ]
         tried[beta] = float(mean_known(np.array(rates)))
-    return Choice(kind, max(tried, key=lambda beta: tried[beta]), tried)
+    return Choice(feature, max(tried, key=lambda beta: tried[beta]), tried)
+
+
+def least_deformed(found: Transferred, first: int) -> Points:
+    """The keypoints ``(N, K, 2)`` that the first neighbours agree on, in the order of their deformation energy.
+
+    Of equally deformed neighbours the nearest comes first.
+    """
+    return agreed(found.points, np.argsort(found.deformation, axis=1, kind="stable"), first)
 
 
 def tried_rows(n: int, options: AlignOptions) -> NDArray[np.intp]:
@@ -83,4 +88,4 @@ def tried_rows(n: int, options: AlignOptions) -> NDArray[np.intp]:
 
 def best_layer(choices: Sequence[Choice]) -> Choice:
     """The network's layer that is best on training instances; of equal ones the first."""
-    return max((choice for choice in choices if not choice.kind.sift), key=lambda choice: choice.score)
+    return max((choice for choice in choices if not choice.feature.sift), key=lambda choice: choice.score)

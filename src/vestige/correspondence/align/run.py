@@ -13,8 +13,6 @@ from vestige.report.point_run import read_point_run
 from vestige.results import Row
 from vestige.run import Run
 
-PAPER_BETA = 0.003
-
 _ARRAYS = {
     "ids": "text N",
     "boxes": "number N 4",

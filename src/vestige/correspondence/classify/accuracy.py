@@ -1,4 +1,4 @@
-"""Told keypoints to Rows: accuracy over keypoint instances of a class, and the mean of the classes."""
+"""Predicted keypoints to Rows: accuracy over keypoint instances of a class, and the mean of the classes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vestige.correspondence.classify.methods import ACCURACY
 from vestige.correspondence.marks import Marks
 from vestige.intervals import Bootstrap, Difference, Floats, difference_of, interval, mean_known
 from vestige.results import Row
-
-METRIC = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def accuracy_rows(method: str, right: NDArray[np.bool_], marks: Marks, bootstrap
 
     Args:
         method: its name.
-        right: ``(n,)``: whether each mark was told.
+        right: ``(n,)``: whether each mark was named rightly.
         marks: of the test examples.
         bootstrap: over the examples, as many as the data set has.
     """
@@ -84,4 +83,4 @@ def _each(method: str, names: list[str], shares: _Shares, bootstrap: Bootstrap) 
 
 
 def _row(method: str, subset: str, value: float, resampled: Floats, known: ArrayLike, bootstrap: Bootstrap) -> Row:
-    return Row(method, METRIC, subset, value, interval(resampled, bootstrap.count(known)), int(np.sum(known)))
+    return Row(method, ACCURACY, subset, value, interval(resampled, bootstrap.count(known)), int(np.sum(known)))

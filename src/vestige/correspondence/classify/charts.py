@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.correspondence.classify.run import ClassifyRun
-from vestige.correspondence.options import PAPER_C
+from vestige.correspondence.classify.task import PAPER_C
 from vestige.intervals import Floats
 from vestige.report.style import PAGE_WIDTH, Theme, label_right, panels
 

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.backbones import PreparedBackbone, ReceptiveField, prepared
+from vestige.contract.session import Session
 from vestige.correspondence.classify.one_vs_all import Classifier
-from vestige.correspondence.marks import Marks, Progress, seen
-from vestige.correspondence.options import ClassifyOptions
+from vestige.correspondence.classify.task import ClassifyOptions
+from vestige.correspondence.marks import Marks, seen
 from vestige.correspondence.sift import sift
 from vestige.example import Example
 from vestige.features.extract import exact_arithmetic
-from vestige.features.reader import Reader
 from vestige.geometry import Points
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, interval
-from vestige.kept import Arrays, Kept
+from vestige.kept import Arrays
 from vestige.results import Row
 
 REACH = 10
@@ -98,11 +98,8 @@ def localise(
     marks: Marks,
     classifiers: Classifiers,
     fields: Mapping[str, ReceptiveField],
-    reader: Reader,
     options: ClassifyOptions,
-    *,
-    progress: Progress | None,
-    kept: Kept,
+    session: Session,
 ) -> Peaks:
     """The peaks about the keypoints of some test pictures, drawn at random.
 
@@ -112,11 +109,10 @@ def localise(
         marks: of the test examples.
         classifiers: ``cell:LAYER`` and ``sift:RADIUS``.
         fields: of the layers.
-        reader: for its backbones and device.
         options: how many pictures.
-        progress: told of pictures.
-        kept: where to keep what is done.
+        session: for its backbones and device; it is told of pictures, and keeps what is done.
     """
+    reader, progress = session.reader, session.counting("pictures")
     count = min(options.localise, len(marks.pictures))
     drawn = np.sort(np.random.default_rng(options.seed).permutation(len(marks.pictures))[:count])
     if not count:
@@ -130,14 +126,12 @@ def localise(
     rows: list[NDArray[np.intp]] = []
     offsets: dict[str, list[NDArray[np.int8]]] = {method: [] for method in classifiers}
     for done, picture in enumerate(drawn.tolist()):
-        if progress is not None:
-            progress(done, count)
-        found = kept.get(look.key(picture), partial(look.at, picture))
+        progress(done, count)
+        found = session.kept.get(look.key(picture), partial(look.at, picture))
         rows.append(found["rows"].astype(np.intp))
         for method in classifiers:
             offsets[method].append(found[method])
-    if progress is not None:
-        progress(count, count)
+    progress(count, count)
     sought = np.concatenate(rows)
     return Peaks(sought, marks.example[sought], {method: np.concatenate(each) for method, each in offsets.items()})
 

@@ -6,9 +6,8 @@ the cell that is centred nearest, and SIFT's of several radii.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,34 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.backbones import ReceptiveField
-from vestige.correspondence.classify.accuracy import METRIC, accuracy_difference, accuracy_rows
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.correspondence.classify.accuracy import accuracy_difference, accuracy_rows
 from vestige.correspondence.classify.localise import Peaks, localise
+from vestige.correspondence.classify.methods import ACCURACY, METRICS, classifier_methods
 from vestige.correspondence.classify.one_vs_all import Classifier, cross_validate, fit_path
+from vestige.correspondence.classify.task import CLASSIFY, PAPER_C, ClassifyOptions
+from vestige.correspondence.instances import describe_points
 from vestige.correspondence.marks import (
     Columns,
     Marks,
-    Progress,
     layer_columns,
     marks_of,
-    readable,
     seen,
     sift_columns,
+    without_unreadable,
 )
-from vestige.correspondence.options import PAPER_C, ClassifyOptions
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
-from vestige.extraction import ExtractOptions
 from vestige.features.other_sizes import fields_at_every_size
-from vestige.features.reader import Reader, listened
+from vestige.features.reader import Reader
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.intervals import Bootstrap, Floats, mean_known
-from vestige.kept import KEEP_NOTHING, Kept
 from vestige.results import Row
 from vestige.scores import interval_notes
 from vestige.spelling import spelled
-
-Say = Callable[[str], None]
 
 FOLDS = 5
 
@@ -54,8 +52,8 @@ MAJORITY = "majority"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one kind of feature tells.
+class Classified:
+    """The test keypoints as the classifiers on one feature name them.
 
     Attributes:
         method: ``cell:LAYER`` or ``sift:RADIUS``.
@@ -79,97 +77,67 @@ class Told:
         return self.tried.get(self.c, 0.0)
 
 
-@dataclass(frozen=True)
-class Classification:
-    """What a classification found.
-
-    Attributes:
-        rows: of every method on the test keypoints.
-        sweep: accuracies by C, at the paper's C, and the paired difference of the network and SIFT.
-        arrays: of ``examples.npz``.
-        cs: by method: the chosen C.
-        best: the method of the network that is best by cross-validation, and that of SIFT where there is one.
-        centres: by layer: the (y, x) at which cell (0, 0) was taken to stand, in pixels of the pictures as seen.
-        weights_sha256: of the backbone.
-        options: that it was made with.
-        extraction: how its features were computed.
-        seconds: that it took.
-        train, test: the examples that took part.
-        notes: what a reader of the numbers must know.
-    """
-
-    rows: tuple[Row, ...]
-    sweep: tuple[Row, ...]
-    arrays: Mapping[str, NDArray[Any]]
-    cs: Mapping[str, float]
-    best: tuple[str, ...]
-    centres: Mapping[str, tuple[float, float]]
-    weights_sha256: str
-    options: ClassifyOptions
-    extraction: ExtractOptions
-    seconds: float
-    train: Dataset
-    test: Dataset
-    notes: tuple[str, ...]
+def measure_classification(session: Session, data: tuple[Dataset, Dataset], options: ClassifyOptions) -> Found:
+    """:func:`classify_keypoints`, as the task has it."""
+    return classify_keypoints(*data, options, session)
 
 
 def classify_keypoints(
-    train: Dataset,
-    test: Dataset,
-    options: ClassifyOptions | None = None,
-    reader: Reader | None = None,
-    *,
-    say: Say | None = None,
-    progress: Progress | None = None,
-    kept: Kept = KEEP_NOTHING,
-    workers: int = os.cpu_count() or 1,
-) -> Classification:
-    """Train classifiers of keypoints on every kind of feature, and measure them.
+    train: Dataset, test: Dataset, options: ClassifyOptions = ClassifyOptions(), session: Session | None = None
+) -> Found:
+    """Train classifiers of keypoints on every feature, and measure them.
 
     Args:
         train: examples with keypoints, and categories where there are several.
         test: likewise; nothing is chosen on it.
-        options: see there; None for the defaults.
-        reader: of features; None for the default cache and device.
-        say: told of every step; None: lines on standard error.
-        progress: told (done, in all) of what is counted: cells, pictures.
-        kept: where to keep what is done, for a run that may be killed.
-        workers: threads; the result does not depend on them.
+        options: see there.
+        session: None for the default cache and device, and lines on standard error.
 
     Raises:
         VestigeError: where the data have no keypoints, no test example is of a class that the training data have, or a
             layer's cells have no receptive fields.
     """
     started = time.monotonic()
-    options = options or ClassifyOptions()
-    reader, say = listened(reader, say)
+    session = session or Session.on_stderr()
+    reader = session.reader
     fields = _fields(options, reader)
-    say("reading pictures")
-    train, test = readable(train), readable(test)
+    session.say("reading pictures")
+    train, test = without_unreadable(train), without_unreadable(test)
     if train.markup != test.markup:
         raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; classify data of one markup")
-    sides, notes = _marks(train, test)
-    work = _Work(sides, options, reader, say, progress, kept, workers)
+    train_marks, test_marks, notes = _marks(train, test)
+    work = _Work(train_marks, test_marks, options, session)
     placed = work.placed(fields)
-    told = [work.tell(method, columns) for method, columns in work.kinds(placed)]
-    best = _best(told)
-    peaks = work.localise(placed, told, best)
-    found = _measured(told, best, sides, test, options)
-    arrays = {**_arrays(told, sides[1], test), **peaks.arrays()}
-    return Classification(
-        found.rows,
-        (*found.sweep, *peaks.rows(test, options.seed)),
-        arrays,
-        {each.method: each.c for each in told},
-        tuple(each.method for each in best),
-        {name: field.centre for name, field in placed.items() if field.centre is not None},
-        reader.backbone(options.backbone).weights_sha256,
-        options,
-        reader.options,
-        time.monotonic() - started,
-        train,
-        test,
-        (*found.notes, *notes, *_edges(best, options), *_shifts(fields, placed)),
+    classified = [work.classify(method, columns) for method, columns in work.features(placed)]
+    best = _best(classified)
+    peaks = work.localise(placed, classified, best)
+    scored = _scored(classified, best, train_marks, test_marks, test, options)
+    cs = {each.method: each.c for each in classified}
+    return Found(
+        task=CLASSIFY,
+        options=(options,),
+        config={
+            "metric": ACCURACY,
+            "best": [each.method for each in best],
+            "c": cs,
+            "cell_centres": {name: list(field.centre) for name, field in placed.items() if field.centre is not None},
+            **describe_points(test_marks.classes, test_marks.names),
+        },
+        data={"train": train, "test": test},
+        backbone={
+            "spec": options.backbone,
+            "weights_sha256": reader.backbone(options.backbone).weights_sha256,
+            "layer": ", ".join(placed),
+            "readout": "cells",
+        },
+        rows=scored.rows,
+        arrays={**_arrays(classified, test_marks, test), **peaks.arrays()},
+        metrics=METRICS,
+        methods=classifier_methods(list(cs)),
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=(*scored.sweep, *peaks.rows(test, options.seed)),
+        notes=(*scored.notes, *notes, *_edges(best, options), *_shifts(fields, placed)),
     )
 
 
@@ -197,8 +165,8 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
     return {name: regular[name] for name in regular if name in last.values()}
 
 
-def _marks(train: Dataset, test: Dataset) -> tuple[tuple[Marks, Marks], tuple[str, ...]]:
-    """The marks of both sides: of the test data those of classes that the training data have."""
+def _marks(train: Dataset, test: Dataset) -> tuple[Marks, Marks, tuple[str, ...]]:
+    """The marks of training and test data, of the latter those of classes that the former have, and notes."""
     first, second = marks_of(train), marks_of(test)
     known = np.isin(second.classes, first.classes)
     if not known.any():
@@ -217,20 +185,17 @@ def _marks(train: Dataset, test: Dataset) -> tuple[tuple[Marks, Marks], tuple[st
         notes.append(
             f"{sum(never)} test keypoints are of types that training pictures never show: they count as missed."
         )
-    return (first, second), tuple(notes)
+    return first, second, tuple(notes)
 
 
 @dataclass(frozen=True)
 class _Work:
     """The long part of a classification."""
 
-    sides: tuple[Marks, Marks]
+    train: Marks
+    test: Marks
     options: ClassifyOptions
-    reader: Reader
-    say: Say
-    progress: Progress | None
-    kept: Kept
-    workers: int
+    session: Session
 
     @property
     def short_side(self) -> int | None:
@@ -241,44 +206,37 @@ class _Work:
         """The layers with their cells where the options say that they stand."""
         if self.options.centres == "field":
             return fields
-        self.say(f"where cells of {', '.join(fields)} respond")
-        backbone, pictures = self.reader.backbone(self.options.backbone), self.sides[0].pictures
+        self.session.say(f"where cells of {', '.join(fields)} respond")
+        reader = self.session.reader
+        backbone, pictures = reader.backbone(self.options.backbone), self.train.pictures
         drawn = np.random.default_rng(self.options.seed).permutation(len(pictures))[:PICTURES]
         shown = [seen(pictures[row], self.short_side, backbone.preprocessing.interpolation)[0] for row in drawn]
-        return response_centred(backbone, fields, shown, self.reader.options.torch_device(), self.options.seed)
+        return response_centred(backbone, fields, shown, reader.options.torch_device(), self.options.seed)
 
-    def kinds(self, fields: Mapping[str, ReceptiveField]) -> list[tuple[str, tuple[Columns, Columns]]]:
-        """Every kind of feature at the training and at the test marks."""
-        kinds: list[tuple[str, tuple[Columns, Columns]]] = []
+    def features(self, fields: Mapping[str, ReceptiveField]) -> list[tuple[str, tuple[Columns, Columns]]]:
+        """Every feature at the training and at the test marks."""
+        found: list[tuple[str, tuple[Columns, Columns]]] = []
         for layer, field in fields.items():
-            self.say(f"cells of {layer}")
+            self.session.say(f"cells of {layer}")
             first, second = (
-                layer_columns(self.reader, self.options.backbone, layer, field, marks, self.short_side, self.progress)
-                for marks in self.sides
+                layer_columns(self.session, self.options.backbone, layer, field, marks, self.short_side)
+                for marks in (self.train, self.test)
             )
-            kinds.append((f"cell:{layer}", (first, second)))
+            found.append((f"cell:{layer}", (first, second)))
         if self.options.radii:
-            self.say(f"SIFT of radius {', '.join(f'{radius:g}' for radius in self.options.radii)}")
-            first_sift, second_sift = (self._sift(marks) for marks in self.sides)
-            kinds += [(f"sift:{r:g}", (first_sift[r], second_sift[r])) for r in self.options.radii]
-        return kinds
+            self.session.say(f"SIFT of radius {', '.join(f'{radius:g}' for radius in self.options.radii)}")
+            first_sift, second_sift = (self._sift(marks) for marks in (self.train, self.test))
+            found += [(f"sift:{r:g}", (first_sift[r], second_sift[r])) for r in self.options.radii]
+        return found
 
     def _sift(self, marks: Marks) -> Mapping[float, Columns]:
-        interpolation = self.reader.backbone(self.options.backbone).preprocessing.interpolation
-        return sift_columns(
-            marks,
-            self.options.radii,
-            self.short_side,
-            interpolation,
-            kept=self.kept,
-            progress=self.progress,
-            workers=self.workers,
-        )
+        interpolation = self.session.reader.backbone(self.options.backbone).preprocessing.interpolation
+        return sift_columns(marks, self.options.radii, self.short_side, interpolation, self.session)
 
-    def tell(self, method: str, columns: tuple[Columns, Columns]) -> Told:
-        """Choose C, train on all training marks, and tell the test marks."""
-        self.say(f"{method}: classifiers")
-        train, test = self.sides
+    def classify(self, method: str, columns: tuple[Columns, Columns]) -> Classified:
+        """Choose C, train on all training marks, and name the test marks."""
+        self.session.say(f"{method}: classifiers")
+        train, test = self.train, self.test
         cs = self.options.cs
         tried = dict(zip(cs, self._validated(columns[0]).tolist(), strict=True)) if len(cs) > 1 else {}
         c = max(tried, key=lambda each: tried[each]) if tried else cs[0]
@@ -287,57 +245,63 @@ class _Work:
         for name in np.unique(test.classes).tolist():
             own, asked = train.classes == name, test.classes == name
             cs = (PAPER_C, c, self.options.localise_c or c)
-            at_paper, chosen, classifiers[name] = fit_path(columns[0][own], train.keypoint[own], cs, self.workers)
+            at_paper, chosen, classifiers[name] = fit_path(
+                columns[0][own], train.keypoint[own], cs, self.session.workers
+            )
             predicted[asked], at_paper_c[asked] = (each.predict(columns[1][asked]) for each in (chosen, at_paper))
-        return Told(method, tried, c, classifiers, predicted, at_paper_c)
+        return Classified(method, tried, c, classifiers, predicted, at_paper_c)
 
     def _validated(self, columns: Columns) -> Floats:
         """Accuracy by five-fold cross-validation for every C, the mean of the classes."""
-        train = self.sides[0]
+        train = self.train
         folds = np.array([part_of(group, FOLDS) for group in train.groups.tolist()], dtype=np.intp)
         shares = [
-            cross_validate(columns[own], train.keypoint[own], folds[own], self.options.cs, self.workers)
+            cross_validate(columns[own], train.keypoint[own], folds[own], self.options.cs, self.session.workers)
             for own in (train.classes == name for name in np.unique(train.classes))
         ]
         means: Floats = np.nan_to_num(mean_known(np.stack(shares, axis=-1)))
         return means
 
-    def localise(self, fields: Mapping[str, ReceptiveField], told: Sequence[Told], best: Sequence[Told]) -> Peaks:
+    def localise(
+        self, fields: Mapping[str, ReceptiveField], classified: Sequence[Classified], best: Sequence[Classified]
+    ) -> Peaks:
         """Where the responses of every layer's classifiers, and of the best SIFT's, are highest about test marks."""
-        chosen = [each for each in told if each.method.startswith("cell:") or each in best]
+        chosen = [each for each in classified if each.method.startswith("cell:") or each in best]
         classifiers = {each.method: each.classifiers for each in chosen}
         if self.options.localise:
-            self.say(f"responses at every pixel about the keypoints of {self.options.localise} test pictures")
-        return localise(
-            self.sides[1], classifiers, fields, self.reader, self.options, progress=self.progress, kept=self.kept
-        )
+            self.session.say(f"responses at every pixel about the keypoints of {self.options.localise} test pictures")
+        return localise(self.test, classifiers, fields, self.options, self.session)
 
 
-def _best(told: Sequence[Told]) -> list[Told]:
+def _best(classified: Sequence[Classified]) -> list[Classified]:
     """The best of the network's and of SIFT's by cross-validation; of equal ones the first."""
-    kinds = [[each for each in told if each.method.startswith(kind)] for kind in ("cell:", "sift:")]
+    kinds = [[each for each in classified if each.method.startswith(kind)] for kind in ("cell:", "sift:")]
     return [max(kind, key=lambda each: each.score) for kind in kinds if kind]
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Scored:
     rows: tuple[Row, ...]
     sweep: tuple[Row, ...]
     notes: tuple[str, ...]
 
 
-def _measured(
-    told: Sequence[Told], best: Sequence[Told], sides: tuple[Marks, Marks], data: Dataset, options: ClassifyOptions
-) -> _Measured:
+def _scored(
+    classified: Sequence[Classified],
+    best: Sequence[Classified],
+    train: Marks,
+    test: Marks,
+    data: Dataset,
+    options: ClassifyOptions,
+) -> _Scored:
     """Rows of every method, of every C that was tried, and the paired difference of the best two."""
-    train, test = sides
     bootstrap, n = Bootstrap.of(data, options.seed), len(data)
     rows = list(accuracy_rows(MAJORITY, _majority(train, test) == test.keypoint, test, bootstrap))
     sweep: list[Row] = []
-    for each in told:
+    for each in classified:
         rows += accuracy_rows(each.method, each.predicted == test.keypoint, test, bootstrap)
         sweep += [
-            Row(each.method, f"cv_{METRIC}", f"C={c:g}", value, None, len(train)) for c, value in each.tried.items()
+            Row(each.method, f"cv_{ACCURACY}", f"C={c:g}", value, None, len(train)) for c, value in each.tried.items()
         ]
         (paper, *_) = accuracy_rows(each.method, each.at_paper_c == test.keypoint, test, bootstrap)
         sweep.append(replace(paper, subset=f"C={PAPER_C:g}"))
@@ -347,8 +311,8 @@ def _measured(
         a, b = best
         found = accuracy_difference(a.predicted == test.keypoint, b.predicted == test.keypoint, test, bootstrap)
     if found is not None:
-        sweep.append(Row(a.method, f"{METRIC} - {b.method}", "all", found.mean, found.ci95, n))
-        sweep.append(Row(a.method, f"p of {METRIC} - {b.method}", "all", found.p, None, n))
+        sweep.append(Row(a.method, f"{ACCURACY} - {b.method}", "all", found.mean, found.ci95, n))
+        sweep.append(Row(a.method, f"p of {ACCURACY} - {b.method}", "all", found.p, None, n))
         low, high = found.ci95
         p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
         notes.append(
@@ -356,7 +320,7 @@ def _measured(
             f"{100 * found.mean:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {p}; paired "
             "bootstrap over test examples)."
         )
-    return _Measured(tuple(rows), tuple(sweep), tuple(notes))
+    return _Scored(tuple(rows), tuple(sweep), tuple(notes))
 
 
 def _majority(train: Marks, test: Marks) -> NDArray[np.intp]:
@@ -365,7 +329,7 @@ def _majority(train: Marks, test: Marks) -> NDArray[np.intp]:
     return np.array([most[name] for name in test.classes], dtype=np.intp)
 
 
-def _arrays(told: Sequence[Told], test: Marks, data: Dataset) -> dict[str, NDArray[Any]]:
+def _arrays(classified: Sequence[Classified], test: Marks, data: Dataset) -> dict[str, NDArray[Any]]:
     """Every test mark, and what each method says that it is."""
     return {
         "ids": np.array([example.id for example in data]),
@@ -374,7 +338,7 @@ def _arrays(told: Sequence[Told], test: Marks, data: Dataset) -> dict[str, NDArr
         "classes": test.classes,
         "keypoint": test.keypoint.astype(np.int16),
         "places": test.places,
-        **{f"prediction/{each.method}": each.predicted.astype(np.int16) for each in told},
+        **{f"prediction/{each.method}": each.predicted.astype(np.int16) for each in classified},
     }
 
 
@@ -388,13 +352,13 @@ def _shifts(fields: Mapping[str, ReceptiveField], placed: Mapping[str, Receptive
     return notes
 
 
-def _edges(told: Sequence[Told], options: ClassifyOptions) -> list[str]:
+def _edges(classified: Sequence[Classified], options: ClassifyOptions) -> list[str]:
     """Cs at the end of what was tried."""
     ends = {min(options.cs): "least", max(options.cs): "largest"}
     if len(ends) < 2:
         return []
     return [
         f"{each.method} took C = {each.c:g}, the {ends[each.c]} that was tried: a better one may lie beyond."
-        for each in told
+        for each in classified
         if each.c in ends
     ]

@@ -37,8 +37,8 @@ class Classifier:
 
     def predict(self, columns: Columns) -> NDArray[np.intp]:
         """The type of the highest score: ``(n, d) -> (n,)``."""
-        told: NDArray[np.intp] = self.keypoints[self.scores(columns).argmax(axis=1)]
-        return told
+        predicted: NDArray[np.intp] = self.keypoints[self.scores(columns).argmax(axis=1)]
+        return predicted
 
 
 def fit_path(columns: Columns, keypoint: NDArray[np.intp], cs: Sequence[float], workers: int = 1) -> list[Classifier]:
@@ -76,7 +76,7 @@ def cross_validate(
     cs: Sequence[float],
     workers: int = 1,
 ) -> Floats:
-    """How many of each fold's keypoints are told by classifiers of the other folds, for every C.
+    """How many of each fold's keypoints are named rightly by classifiers of the other folds, for every C.
 
     Args:
         columns: ``(n, d)``.

@@ -1,4 +1,4 @@
-"""The detectors of one class by one kind of feature: trained, calibrated on held-out folds, and used."""
+"""The detectors of one class by one feature: trained, calibrated on held-out folds, and used."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.correspondence.detect.candidates import TOGETHER, Candidates, GridSource, Labels, Subset
-from vestige.correspondence.detect.hard_negatives import Detector, Mining, Progress, mine
-from vestige.correspondence.detect.kinds import Kind
-from vestige.correspondence.detect.options import DetectOptions
+from vestige.correspondence.detect.features import Feature
+from vestige.correspondence.detect.hard_negatives import Detector, Mining, mine
 from vestige.correspondence.detect.prior import Calibration, best_place, calibrate, log_gaussian
+from vestige.correspondence.detect.task import DetectOptions
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.svm import Solution
 from vestige.geometry import Points
 from vestige.intervals import Floats
 from vestige.kept import Arrays
+from vestige.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_class_found(arrays: Arrays) -> ClassFound:
 
 
 def detect_class(
-    kind: Kind,
+    feature: Feature,
     data: ClassData,
     grids: tuple[GridSource, GridSource],
     c: float,
@@ -107,23 +108,23 @@ def detect_class(
     """Detect the keypoints of one class.
 
     Args:
-        kind: of feature.
+        feature: a layer, or dense SIFT.
         data: the instances.
         grids: of the training and of the test instances.
         c: of the SVMs.
         options: see there.
-        progress: told (fits done, fits at most) of every fold.
+        progress: told of fits, anew with every fold.
     """
-    scale = kind.scale(grids[0], options.seed)
+    scale = feature.scale(grids[0], options.seed)
     mining = Mining(c, options.rounds, options.batch)
-    labels = _labels(kind, data, options.size)
-    held_out = _held_out(kind, grids[0], scale, labels, data.folds, mining, options.seed, progress)
+    labels = _labels(feature, data, options.size)
+    held_out = _held_out(feature, grids[0], scale, labels, data.folds, mining, options.seed, progress)
     calibrations = _calibrations(held_out, labels)
     detectors: Sequence[Detector | None] = [None] * labels.points.shape[1]
     tested = np.empty((0, len(labels.places), labels.points.shape[1]), np.float32)
     if len(data.test):
-        detectors = mine(kind.candidates(grids[0], scale), labels, mining, options.seed, progress)
-        tested = _scores(kind.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
+        detectors = mine(feature.candidates(grids[0], scale), labels, mining, options.seed, progress)
+        tested = _scores(feature.candidates(grids[1], scale), detectors, len(data.test), labels.points.shape[1])
     return ClassFound(
         _placed(held_out, calibrations, labels.places, data.train_prior, data.keypoints, options),
         _placed(tested, calibrations, labels.places, data.test_prior, data.keypoints, options),
@@ -131,14 +132,14 @@ def detect_class(
     )
 
 
-def _labels(kind: Kind, data: ClassData, size: int) -> Labels:
+def _labels(feature: Feature, data: ClassData, size: int) -> Labels:
     train, columns = data.train, data.keypoints
     points = train.unit[:, columns] * size
-    return Labels(kind.cells.places().reshape(-1, 2), points, train.visible[:, columns], kind.rule)
+    return Labels(feature.cells.places().reshape(-1, 2), points, train.visible[:, columns], feature.rule)
 
 
 def _held_out(
-    kind: Kind,
+    feature: Feature,
     grids: GridSource,
     scale: float,
     labels: Labels,
@@ -155,8 +156,8 @@ def _held_out(
         if not len(rest):
             continue
         known = Labels(labels.places, labels.points[rest], labels.visible[rest], labels.rule)
-        detectors = mine(kind.candidates(Subset(grids, rest), scale), known, mining, seed, progress)
-        scores[own] = _scores(kind.candidates(Subset(grids, own), scale), detectors, len(own), count)
+        detectors = mine(feature.candidates(Subset(grids, rest), scale), known, mining, seed, progress)
+        scores[own] = _scores(feature.candidates(Subset(grids, own), scale), detectors, len(own), count)
     return scores
 
 

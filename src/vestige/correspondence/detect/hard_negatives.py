@@ -8,7 +8,7 @@ When there is none left to add, the solution is that of all rows (Felzenszwalb e
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -18,11 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.detect.candidates import TOGETHER, Candidates, Labels
 from vestige.correspondence.svm import Solution, fit_svm
+from vestige.progress import Progress
 
 SLACK = 1e-3
 """How far inside the margin a score counts as inside."""
-
-Progress = Callable[[int, int], None]
 
 _Scored = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Rows of candidates and their scores."""
@@ -87,7 +86,7 @@ def mine(
         labels: of the same.
         mining: how.
         seed: of the first negatives, drawn at random.
-        progress: told (fits done, fits at most).
+        progress: told of fits, of as many as there are at most.
         workers: threads; the result does not depend on them.
     """
     keypoints = labels.points.shape[1]

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.correspondence.detect.run import PRIOR, DetectRun, read_detect_run
+from vestige.correspondence.detect.methods import PRIOR
+from vestige.correspondence.detect.run import DetectRun, read_detect_run
 from vestige.distances import longer_side
 from vestige.geometry import to_unit
 from vestige.images import Pixels

@@ -8,19 +8,17 @@ from functools import cached_property
 from typing import Any, TypedDict
 
 from vestige.correspondence.align.run import ReadBy
+from vestige.correspondence.detect.methods import PRIOR
 from vestige.intervals import Difference
 from vestige.report.instance_run import InstanceRun
 from vestige.report.measured_run import check_whole
 from vestige.report.point_run import read_point_run
 from vestige.run import Run
 
-PRIOR, CHOSEN = "+prior", "+prior-cv"
-"""How the methods with a prior end: with the given eta and sigma, and with those of training folds."""
-
 _ARRAYS = {"ids": "text N", "boxes": "number N 4", "classes": "text N"}
 
 
-class _Kind(TypedDict):
+class _Feature(TypedDict):
     c: float
     eta: float
     sigma: float
@@ -34,7 +32,7 @@ class _Kind(TypedDict):
 class _Config(TypedDict):
     alphas: list[float]
     chosen: str
-    kinds: dict[str, _Kind]
+    kinds: dict[str, _Feature]
     neighbours_by: ReadBy
     classes: list[str]
     eta: float

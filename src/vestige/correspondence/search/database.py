@@ -8,7 +8,7 @@ store each, until there are enough cells; so a larger database begins with the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from vestige.backbones import Backbone
 from vestige.backbones.receptive import ReceptiveField
-from vestige.correspondence.search.search import NearestRows, Rows, nearest_rows
+from vestige.correspondence.search.search import NearestRows, Vectors, nearest_rows
+from vestige.correspondence.search.task import MILLION
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -26,16 +27,11 @@ from vestige.extraction import ExtractOptions
 from vestige.features.dense import DenseFeatures, extract_dense
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.images import Pixels, crop_resize
+from vestige.progress import Progress
 from vestige.spelling import spelled
 
 SHARD = 64
 """Pictures in one dense store."""
-
-MILLION = 1_000_000
-"""Patches of a layer at which the paper stops."""
-
-Progress = Callable[[str, int, int], None]
-"""Told (layer, done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def _view(backbone: Backbone, name: str, field: ReceptiveField) -> View:
 
 
 @dataclass(frozen=True)
-class Sight:
+class DenseReader:
     """How pictures are shown to the network.
 
     Attributes:
@@ -134,7 +130,7 @@ class Sight:
         backbone: Backbone,
         examples: Sequence[Example],
         layer: str,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> DenseFeatures:
         """A layer's cells of pictures."""
         return extract_dense(
@@ -241,7 +237,7 @@ class Database:
     def _starts(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum([len(part.features) for part in self.parts])])
 
-    def read(self, start: int, stop: int) -> Rows:
+    def read(self, start: int, stop: int) -> Vectors:
         """The rows ``(stop - start, C)``, from as many stores as it takes."""
         pieces = []
         for part, first in zip(self.parts, self._starts, strict=False):
@@ -257,11 +253,11 @@ class Database:
 
     def nearest(
         self,
-        queries: Rows,
+        queries: Vectors,
         own: NDArray[np.int64],
         k: int,
         options: ExtractOptions | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> NearestRows:
         """The k patches whose features have the largest cosine similarity to each query's; exact.
 
@@ -270,7 +266,7 @@ class Database:
             own: ``(m,)``: the picture of the pool that each query is from, whose cells it may not have; -1 for none.
             k: how many.
             options: its device computes the products.
-            progress: told (rows done, rows in all).
+            progress: told of rows.
 
         Raises:
             VestigeError: where too few patches are left.
@@ -292,7 +288,7 @@ def build(
     backbone: Backbone,
     view: View,
     pictures: Pool,
-    sight: Sight,
+    reader: DenseReader,
     patches: int = MILLION,
     progress: Progress | None = None,
 ) -> Database:
@@ -304,9 +300,9 @@ def build(
         backbone: the network.
         view: of a layer.
         pictures: to take from, in order.
-        sight: how they are shown to the network.
+        reader: shows them to the network.
         patches: how many are wanted.
-        progress: told (layer, patches done, patches wanted).
+        progress: told of patches, of as many as are wanted.
 
     Raises:
         VestigeError: as :func:`vestige.features.dense.extract_dense`.
@@ -316,14 +312,14 @@ def build(
     parts: list[DenseFeatures] = []
     done = 0
     for shard in _shards(pictures.examples):
-        parts.append(sight.cells(backbone, shard, view.layer, _told(progress, view.layer, done, patches)))
+        parts.append(reader.cells(backbone, shard, view.layer, _beyond(progress, done, patches)))
         done += len(parts[-1].features)
         if progress is not None:
-            progress(view.layer, min(done, patches), patches)
+            progress(min(done, patches), patches)
         if done >= patches:
             break
     if progress is not None and done < patches:
-        progress(view.layer, done, done)
+        progress(done, done)
     return Database(
         view,
         tuple(parts),
@@ -339,7 +335,8 @@ def _shards(examples: Sequence[Example]) -> Iterator[Sequence[Example]]:
         yield examples[start : start + SHARD]
 
 
-def _told(progress: Progress | None, layer: str, before: int, wanted: int) -> Callable[[int, int], None] | None:
+def _beyond(progress: Progress | None, before: int, wanted: int) -> Progress | None:
+    """Progress in what comes after so many."""
     if progress is None:
         return None
-    return lambda done, _total: progress(layer, min(before + done, wanted), wanted)
+    return lambda done, _total: progress(min(before + done, wanted), wanted)

@@ -10,7 +10,7 @@ against k cells drawn at random.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige import bounds as b
+from vestige.contract.session import Session
 from vestige.correspondence.search.database import Database, View, seen
 from vestige.correspondence.search.patches import cut
 from vestige.correspondence.search.retrieval import Library, checked_ks
@@ -26,7 +27,9 @@ from vestige.example import Example
 from vestige.features.dense import DenseFeatures
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats
+from vestige.progress import Progress
 from vestige.results import Row
+from vestige.spelling import spelled
 
 METHODS = ("neighbours", "random")
 
@@ -141,8 +144,7 @@ def mean_fields(
     seeds: int = 6,
     at: Sequence[tuple[float, float]] = (),
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    session: Session | None = None,
 ) -> FieldRun:
     """Average the receptive fields of seeds' neighbours.
 
@@ -153,15 +155,15 @@ def mean_fields(
         seeds: how many to draw, where ``at`` is empty.
         at: points (x, y) in pixels of the one picture given.
         seed: of all draws.
-        say: told what is being done.
-        progress: told (done, in all).
+        session: None for lines on standard error.
 
     Raises:
         VestigeError: where a layer's field has no bounds, a point lies outside its picture, or the database has too
             few patches.
     """
     started = time.monotonic()
-    say = say or (lambda _text: None)
+    session = session or Session.on_stderr()
+    check_points(examples, at)
     b.COUNT.check("seeds", seeds)
     b.SEED.check("seed", seed)
     ks, draw = checked_ks(ks), np.random.default_rng(seed)
@@ -175,14 +177,14 @@ def mean_fields(
     pixels = [seen(example, size, library.backbone) for example, size in zip(examples, sizes, strict=True)]
     chosen, searches = [], []
     for database, cells in zip(library.databases, asked, strict=True):
-        say(f"neighbours in {database.view.layer}")
+        session.say(f"neighbours in {database.view.layer}")
         rows = _rows(cells, database.view, points)
-        found = library.ask(database, cells, rows, own, ks[-1], progress)
+        found = library.ask(database, cells, rows, own, ks[-1], session.counting("patches"))
         chance = np.stack([_drawn(database, own[point.picture], ks[-1], draw) for point in points])
         chosen.append(cells.columns[rows])
         searches.append((found, chance))
-    say("their receptive fields")
-    sums = _sums(library, [(found.rows, chance) for found, chance in searches], ks, progress)
+    session.say("their receptive fields")
+    sums = _sums(library, [(found.rows, chance) for found, chance in searches], ks, session.counting("pictures"))
     fields = {}
     for index, database in enumerate(library.databases):
         found = searches[index][0]
@@ -199,6 +201,18 @@ def mean_fields(
     return FieldRun(library, examples, points, ks, seed, fields, time.monotonic() - started)
 
 
+def check_points(examples: Sequence[Example], at: Sequence[tuple[float, float]]) -> None:
+    """Refuse points without the one picture that they are in.
+
+    Raises:
+        VestigeError: where points are given, and another number of pictures.
+    """
+    if at and len(examples) != 1:
+        raise VestigeError(
+            f"{spelled('at')}: points are of one picture; name it with {spelled('images')} (got {len(examples)})"
+        )
+
+
 def _pictures(
     library: Library,
     examples: Sequence[Example],
@@ -208,16 +222,14 @@ def _pictures(
 ) -> tuple[tuple[Example, ...], list[int]]:
     """The pictures of the seeds, each once, and which of them each seed is in; no seeds where points are given."""
     if at:
-        if len(examples) != 1:
-            raise VestigeError(f"points are of one picture: expected one, got {len(examples)}")
         return tuple(examples), []
-    candidates = tuple(examples) or _readable(library)
+    candidates = tuple(examples) or _known_pictures(library)
     every = np.tile(draw.permutation(len(candidates)), -(-count // len(candidates)))[:count].tolist()
     taken = list(dict.fromkeys(every))
     return tuple(candidates[i] for i in taken), [taken.index(i) for i in every]
 
 
-def _readable(library: Library) -> tuple[Example, ...]:
+def _known_pictures(library: Library) -> tuple[Example, ...]:
     """The pictures that every layer's database has."""
     shortest = min(library.databases, key=lambda database: len(database.sizes))
     return tuple(library.pool.examples[i] for i in range(len(shortest.sizes)) if i not in shortest.problems)
@@ -323,7 +335,7 @@ def _sums(
     library: Library,
     wanted: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     ks: Sequence[int],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> list[list[dict[tuple[str, int], _Sums]]]:
     """By layer and seed: the sums of the first k fields, by method and k; each picture is read once.
 
@@ -331,7 +343,7 @@ def _sums(
         library: with the pictures.
         wanted: by layer: rows ``(S, K)`` of the neighbours and of the random cells.
         ks: from few to many.
-        progress: told (pictures done, pictures in all).
+        progress: told of pictures.
     """
     views = [database.view for database in library.databases]
     sums = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.bounds import SEED
+from vestige.contract.session import Session
 from vestige.correspondence.search.database import Database, View, seen
 from vestige.correspondence.search.retrieval import Library, checked_ks
 from vestige.correspondence.search.search import NearestRows
@@ -25,6 +26,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats
+from vestige.progress import Progress
 from vestige.results import Row
 from vestige.spelling import spelled
 
@@ -122,8 +124,7 @@ def replace_patches(
     ks: Sequence[int] = (1, 5),
     *,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    session: Session | None = None,
 ) -> PatchRun:
     """Put pictures together again from the patches of others.
 
@@ -132,23 +133,24 @@ def replace_patches(
         library: to search.
         ks: of how many neighbours to take the mean.
         seed: of the control's draw.
-        say: told what is being done.
-        progress: told (done, in all).
+        session: None for lines on standard error.
 
     Raises:
         VestigeError: where a picture cannot be read or is too small, or the database has too few patches.
     """
     started = time.monotonic()
-    say = say or (lambda _text: None)
+    session = session or Session.on_stderr()
     SEED.check("seed", seed)
     ks, own = checked_ks(ks), library.own(examples)
     cells = [library.cells(examples, layer) for layer in library.layers]
     found = []
     for database, asked in zip(library.databases, cells, strict=True):
-        say(f"neighbours in {database.view.layer}")
-        found.append(library.ask(database, asked, np.arange(len(asked.features)), own, ks[-1], progress))
-    say("the neighbours' patches")
-    sheets = _sheets(library, found, progress)
+        session.say(f"neighbours in {database.view.layer}")
+        found.append(
+            library.ask(database, asked, np.arange(len(asked.features)), own, ks[-1], session.counting("patches"))
+        )
+    session.say("the neighbours' patches")
+    sheets = _sheets(library, found, session.counting("pictures"))
     seen_as = [seen(each, size, library.backbone) for each, size in zip(examples, cells[0].sizes, strict=True)]
     grids = [asked.grids for asked in cells]
     regions = [
@@ -214,9 +216,7 @@ class _Sheet:
     index: NDArray[np.intp]
 
 
-def _sheets(
-    library: Library, found: Sequence[NearestRows], progress: Callable[[int, int], None] | None
-) -> list[_Sheet]:
+def _sheets(library: Library, found: Sequence[NearestRows], progress: Progress) -> list[_Sheet]:
     """Cut the patches of all layers' neighbours out of their pictures, each picture read once."""
     unique = [np.unique(each.rows) for each in found]
     columns = [database.columns[rows] for database, rows in zip(library.databases, unique, strict=True)]

@@ -14,17 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige import bounds as b
-from vestige.backbones import Backbone, ReceptiveField, open_backbone
-from vestige.bounds import check_bounds
+from vestige.backbones import Backbone, ReceptiveField
+from vestige.bounds import COUNT
+from vestige.contract.session import Session
 from vestige.correspondence import marks
-from vestige.correspondence.options import Centres
 from vestige.correspondence.search.database import (
-    MILLION,
     Database,
+    DenseReader,
     Pool,
-    Progress,
-    Sight,
     View,
     build,
     pool,
@@ -32,40 +29,20 @@ from vestige.correspondence.search.database import (
     views,
 )
 from vestige.correspondence.search.search import NearestRows
+from vestige.correspondence.search.task import DatabaseOptions
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions, default_workers
 from vestige.features.dense import DenseFeatures
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.images import ImageFile, Pixels, image_size
-from vestige.options import option
+from vestige.progress import Progress
 from vestige.spelling import spelled
+from vestige.text import count
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class DatabaseOptions:
-    """Which network's layers are searched, and in how much.
-
-    Attributes:
-        backbone: spec of the network.
-        layers: names and globs of grid layers.
-        short_side: pixels of the shorter side of every picture; None for its own size.
-        patches: of each layer, at least, where the data has so many.
-        centres: what a cell's place is, and the middle of its patch: the centre of its receptive ``field``, or of its
-            ``response`` to a few pictures of the database (see `vestige.features.response_centres`).
-    """
-
-    backbone: str = "efficientnet_lite0"
-    layers: tuple[str, ...] = ()
-    short_side: int | None = option(None, bounds=b.SHORT_SIDE)
-    patches: int = option(MILLION, bounds=b.COUNT)
-    centres: Centres = "field"
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -75,7 +52,7 @@ class Library:
     Attributes:
         options: what was asked for.
         backbone: the network.
-        sight: how it is shown pictures.
+        reader: shows it pictures.
         pool: the pictures.
         databases: one for each layer, in the order of depth.
         seconds: it took to open, or to compute what was not stored yet.
@@ -83,7 +60,7 @@ class Library:
 
     options: DatabaseOptions
     backbone: Backbone
-    sight: Sight
+    reader: DenseReader
     pool: Pool
     databases: tuple[Database, ...]
     seconds: float
@@ -104,7 +81,7 @@ class Library:
         rows: NDArray[np.intp],
         own: NDArray[np.int64],
         k: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> NearestRows:
         """The nearest patches of some cells, those of the cells' own pictures passed over.
 
@@ -114,10 +91,10 @@ class Library:
             rows: ``(m,)`` of the cells.
             own: ``(P,)`` as :meth:`own` gives it.
             k: how many.
-            progress: told (patches searched, patches in all).
+            progress: told of patches.
         """
         whose = own[cells.columns[rows, 0]]
-        return database.nearest(cells.features.read(rows), whose, k, self.sight.options, progress)
+        return database.nearest(cells.features.read(rows), whose, k, self.reader.options, progress)
 
     def cells(self, examples: Sequence[Example], layer: str) -> DenseFeatures:
         """A layer's cells of pictures that are asked about.
@@ -125,20 +102,18 @@ class Library:
         Raises:
             VestigeError: where one cannot be read.
         """
-        cells = self.sight.cells(self.backbone, examples, layer)
+        cells = self.reader.cells(self.backbone, examples, layer)
         for picture, problem in sorted(cells.problems.items()):
             raise VestigeError(f"{examples[picture].id}: {problem}")
         return cells
 
-    def each(
-        self, pictures: Iterable[int], work: Callable[[int, Pixels], T], progress: Callable[[int, int], None] | None
-    ) -> Iterator[T]:
+    def each(self, pictures: Iterable[int], work: Callable[[int, Pixels], T], progress: Progress | None) -> Iterator[T]:
         """Do something with pictures of the pool, as the network sees them; in order, in threads.
 
         Args:
             pictures: their places.
             work: told a picture's place and its pixels.
-            progress: told (pictures done, pictures in all).
+            progress: told of pictures.
         """
         sizes = max((database.sizes for database in self.databases), key=len)
         wanted = list(pictures)
@@ -161,56 +136,63 @@ class Library:
 def open_library(
     datasets: Sequence[Dataset],
     options: DatabaseOptions,
-    extraction: ExtractOptions | None = None,
-    *,
-    cache: Path | None = None,
-    say: Callable[[str], None] | None = None,
-    progress: Progress | None = None,
+    session: Session | None = None,
 ) -> Library:
     """Compute, or find in the cache, the databases of every layer.
 
     Args:
         datasets: where the pictures come from, those of the first taken first.
         options: which layers, and how much.
-        extraction: how features are computed; None for the defaults. They are stored as float16 in any case.
-        cache: where stores live; None for the default.
-        say: told what is being done.
-        progress: told (layer, patches done, patches wanted).
+        session: says how features are computed, but that they are stored as float16 in any case; None for the default
+            cache and device, and lines on standard error.
 
     Raises:
         VestigeError: where there is no such layer, no data, or a layer is no grid.
     """
     started = time.monotonic()
-    backbone = open_backbone(options.backbone)
-    sights = views(backbone, options.layers)
-    given = extraction or ExtractOptions()
-    sight = Sight(options.short_side, ExtractOptions(given.device, given.precision, "float16"), cache)
+    session = session or Session.on_stderr()
+    backbone, given = session.reader.backbone(options.backbone), session.reader.options
+    wanted = views(backbone, options.layers)
+    extraction = ExtractOptions(given.device, given.precision, "float16")
+    reader = DenseReader(options.short_side, extraction, session.reader.cache)
     pictures = pool(datasets)
     if options.centres == "response":
-        sights = _placed(backbone, sights, pictures, sight)
+        wanted = _placed(backbone, wanted, pictures, reader)
     databases = []
-    for view in sights:
-        if say is not None:
-            say(f"patches of {view.layer}")
-        databases.append(build(backbone, view, pictures, sight, options.patches, progress))
-    return Library(options, backbone, sight, pictures, tuple(databases), time.monotonic() - started)
+    for view in wanted:
+        session.say(f"patches of {view.layer}")
+        found = build(backbone, view, pictures, reader, options.patches, session.counting("patches"))
+        of = f"{count(found.pictures, 'picture')}, {found.bytes / 1e6:,.0f} MB"
+        session.say(f"{view.layer}: {count(found.patches, 'patch', 'patches')} of {of}")
+        databases.append(found)
+    return Library(options, backbone, reader, pictures, tuple(databases), time.monotonic() - started)
 
 
-def _placed(backbone: Backbone, sights: Sequence[View], pictures: Pool, sight: Sight) -> tuple[View, ...]:
+def _placed(backbone: Backbone, unplaced: Sequence[View], pictures: Pool, reader: DenseReader) -> tuple[View, ...]:
     """The views with patches about where cells respond, by the first pictures that can be read."""
     shown: list[Pixels] = []
     for example in pictures.examples:
         try:
-            pixels, _ = marks.seen(example, sight.short_side, backbone.preprocessing.interpolation)
+            pixels, _ = marks.seen(example, reader.short_side, backbone.preprocessing.interpolation)
         except VestigeError:
             continue
         shown.append(pixels)
         if len(shown) == PICTURES:
             break
-    fields = {view.layer: ReceptiveField(view.stride, view.field, view.centre, False) for view in sights}
-    device = (sight.options or ExtractOptions()).torch_device()
+    fields = {view.layer: ReceptiveField(view.stride, view.field, view.centre, False) for view in unplaced}
+    device = (reader.options or ExtractOptions()).torch_device()
     found = response_centred(backbone, fields, shown, device, seed=0)
-    return tuple(replace(view, response=found[view.layer].centre) for view in sights)
+    return tuple(replace(view, response=found[view.layer].centre) for view in unplaced)
+
+
+def open_databases(given: Iterable[str | Dataset], *, strict: bool = False) -> list[Dataset]:
+    """Data sets by their specs, or taken as they are, each once.
+
+    Raises:
+        VestigeError: where one cannot be opened.
+    """
+    distinct = dict.fromkeys(given)
+    return [open_dataset(each, strict=strict) if isinstance(each, str) else each for each in distinct]
 
 
 def open_pictures(paths: Sequence[Path]) -> tuple[Example, ...]:
@@ -288,7 +270,7 @@ def checked_ks(ks: Sequence[int]) -> tuple[int, ...]:
         VestigeError: where one is below 1, or there is none.
     """
     if not ks:
-        raise VestigeError(f"k is missing: expected {b.COUNT}")
+        raise VestigeError(f"k is missing: expected {COUNT}")
     for k in ks:
-        b.COUNT.check("k", k)
+        COUNT.check("k", k)
     return tuple(sorted(set(ks)))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.errors import VestigeError
+from vestige.progress import Progress
 
-Rows = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 FIRST_BLOCK = 16
 """Rows of the first block. Each next one has as many rows as came before it (up to a limit), so that of rows in any
@@ -43,15 +44,15 @@ class NearestRows:
 
 
 def nearest_rows(
-    queries: Rows,
-    read: Callable[[int, int], Rows],
+    queries: Vectors,
+    read: Callable[[int, int], Vectors],
     n: int,
     k: int,
     *,
     excluded: NDArray[np.int64] | None = None,
     usable: NDArray[np.bool_] | None = None,
     device: torch.device | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NearestRows:
     """The k rows of largest cosine similarity to each query; exact.
 
@@ -65,7 +66,7 @@ def nearest_rows(
         excluded: ``(m, 2)``: each query passes over the rows from the first to before the second number.
         usable: ``(n,)``: False for rows that no query may have; None where all may be had.
         device: of the products.
-        progress: told (rows done, rows in all).
+        progress: told of rows.
 
     Raises:
         VestigeError: where a query is left with fewer than k rows.
@@ -137,12 +138,12 @@ def _check_enough(spans: NDArray[np.int64], usable: NDArray[np.bool_], k: int) -
 class _Best:
     """The best rows so far of every query."""
 
-    def __init__(self, queries: Rows, k: int) -> None:
+    def __init__(self, queries: Vectors, k: int) -> None:
         self.queries = queries
         self.rows = np.full((len(queries), k), -1, dtype=np.int64)
         self.similarity = np.full((len(queries), k), -np.inf)
 
-    def take(self, query: NDArray[np.int64], row: NDArray[np.int64], rows: Rows, start: int) -> None:
+    def take(self, query: NDArray[np.int64], row: NDArray[np.int64], rows: Vectors, start: int) -> None:
         """Consider pairs ``(p,)`` of a query and a row of the block that begins at ``start``."""
         if not len(query):
             return
@@ -156,7 +157,7 @@ class _Best:
         kept = order[rank < k].reshape(len(touched), k)
         self.rows[touched], self.similarity[touched] = candidate[kept], similarity[kept]
 
-    def _score(self, query: NDArray[np.int64], row: NDArray[np.int64], rows: Rows) -> NDArray[np.float64]:
+    def _score(self, query: NDArray[np.int64], row: NDArray[np.int64], rows: Vectors) -> NDArray[np.float64]:
         step = max(1, _SCORED // rows.shape[1])
         pieces = [slice(at, at + step) for at in range(0, len(query), step)]
         scored = [

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vestige.backbones import Backbone, receptive_fields
-from vestige.correspondence.align.measure import align_instances
-from vestige.correspondence.classify.measure import LARGEST_STRIDE, Classification, classify_keypoints
-from vestige.correspondence.detect.measure import Detection, detect_keypoints
-from vestige.correspondence.detect.options import DetectOptions
-from vestige.correspondence.options import CS, PAPER_BETA, PAPER_C, AlignOptions, ClassifyOptions
-from vestige.correspondence.record import kept_in, record_alignment, record_classification, record_detection
-from vestige.correspondence.search.fields import mean_fields
-from vestige.correspondence.search.patches import replace_patches
-from vestige.correspondence.search.record import record_fields, record_patches
-from vestige.correspondence.search.retrieval import DatabaseOptions, Library, open_library
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.correspondence.align.task import PAPER_BETA, AlignOptions
+from vestige.correspondence.classify.measure import LARGEST_STRIDE
+from vestige.correspondence.classify.task import CS, PAPER_C, ClassifyOptions
+from vestige.correspondence.detect.task import DetectOptions
+from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, PatchOptions
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.papers.reproduction import Experiment, Network, Place
+from vestige.kept import Kept
+from vestige.papers.reproduction import Experiment, Network, Place, Specs
+from vestige.progress import Say
 from vestige.run import Run
 from vestige.spelling import spelled
+from vestige.tasks import task_named
 
 PICTURES = 8
 """How many photographs are put together again, at most."""
@@ -32,18 +32,31 @@ LOCALISED = 40
 REACH = 97.5
 """Half the receptive field of the paper's detectors, in pixels of the square (section 5): negatives lie beyond."""
 
-Say = Callable[[str], None]
-Specs = tuple[str, str | None]
-Perform = Callable[[Run, Specs, Network, Reader, Say, Sequence[str]], None]
+
+@dataclass(frozen=True)
+class Measured:
+    """An experiment that measures and records.
+
+    Attributes:
+        measure: with a session, the data's specs and the network.
+    """
+
+    measure: Callable[[Session, Specs, Network], Found]
+
+    def __call__(
+        self, run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]
+    ) -> None:
+        """Measure and record; ``specs`` are those of the training and the test data."""
+        self.measure(Session(reader, say, Kept(run.kept)), specs, network).record(run, command)
 
 
-def align(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def align(session: Session, specs: Specs, network: Network) -> Found:
     """Section 3: flow from each instance to 25 neighbours by fc7, the median of the five least deformed.
 
     Features are divided by their length here, so each kind takes its beta by training folds; the paper's own stands
     beside it.
     """
-    backbone = reader.backbone(network.backbone)
+    backbone = session.reader.backbone(network.backbone)
     options = AlignOptions(
         network.backbone,
         layers_of(backbone, network, ("conv4",)),
@@ -51,62 +64,58 @@ def align(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, co
         beside=(PAPER_BETA,),
         seed=network.seed,
     )
-    found = align_instances(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))
-    record_alignment(run, found, command)
+    return task_named("align").measure(session, open_train_test(*specs), options)
 
 
-def patches(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def patches(session: Session, specs: Specs, network: Network) -> Found:
     """Section 2, Fig. 1: pictures put together from their patches' neighbours, k = 1 and 5."""
-    library, other = _library(specs, network, reader, say), open_dataset(_second(specs))
-    found = replace_patches(tuple(other)[:PICTURES], library, (1, 5), seed=network.seed, say=say)
-    record_patches(run, found, command)
+    database = _database(session, network)
+    data = tuple(open_dataset(_second(specs)))[:PICTURES], [open_dataset(specs[0])]
+    return task_named("patches").measure(session, data, PatchOptions((1, 5), network.seed), database)
 
 
-def fields(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def fields(session: Session, specs: Specs, network: Network) -> Found:
     """Section 2, Fig. 2: mean receptive fields of the 10 and 100 nearest neighbours of seeds out of the database."""
-    library = _library(specs, network, reader, say)
-    found = mean_fields(library, ks=(10, 100), seed=network.seed, say=say)
-    record_fields(run, found, command)
+    options = FieldOptions(ks=(10, 100), seed=network.seed)
+    return task_named("fields").measure(session, ((), [open_dataset(specs[0])]), options, _database(session, network))
 
 
-def classify(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def classify(session: Session, specs: Specs, network: Network) -> Found:
     """Section 4, Table 3: keypoints named at C = 1e-6, and at the C that is best by five-fold cross-validation."""
-    _classify(run, specs, network, reader, say, command, localised=0)
+    return _classify(session, specs, network, localised=0)
 
 
-def classify_cats(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def classify_cats(session: Session, specs: Specs, network: Network) -> Found:
     """Section 4, Figs. 4 and 5: where responses are highest at C = 1e-6, and accuracy against C, on one class."""
-    _classify(run, specs, network, reader, say, command, localised=LOCALISED)
+    return _classify(session, specs, network, localised=LOCALISED)
 
 
-def _classify(
-    run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str], *, localised: int
-) -> None:
-    train, test = open_train_test(*specs)
-    layers = layers_of(reader.backbone(network.backbone), network, ("conv1", "conv2", "conv3", "conv4", "conv5"))
+def _classify(session: Session, specs: Specs, network: Network, *, localised: int) -> Found:
+    layers = layers_of(
+        session.reader.backbone(network.backbone), network, ("conv1", "conv2", "conv3", "conv4", "conv5")
+    )
     at = PAPER_C if localised else None
     options = ClassifyOptions(network.backbone, layers, cs=CS, localise=localised, localise_c=at, seed=network.seed)
-    kept = kept_in(run)
-    found = classify_keypoints(train, test, options, reader, say=say, kept=kept)
-    say(f"all features at C = {PAPER_C:g}")
+    task = task_named("classify")
+    found = task.measure(session, open_train_test(*specs), options)
+    session.say(f"all features at C = {PAPER_C:g}")
     single = replace(options, cs=(PAPER_C,), localise=0)
-    at_paper_c = classify_keypoints(found.train, found.test, single, reader, say=say, kept=kept)
-    record_classification(run, with_paper_c(found, at_paper_c), command)
+    return with_paper_c(found, task.measure(session, (found.data["train"], found.data["test"]), single))
 
 
-def with_paper_c(found: Classification, at_paper_c: Classification) -> Classification:
+def with_paper_c(found: Found, at_paper_c: Found) -> Found:
     """A classification with the rows by class and keypoint at the paper's C in its sweep, ``C=1e-06 CLASS``."""
     rows = tuple(
         replace(row, subset=f"C={PAPER_C:g} {row.subset}")
         for row in at_paper_c.rows
-        if row.method in found.cs and row.subset != "all"
+        if row.method in found.config["c"] and row.subset != "all"
     )
     return replace(found, sweep=(*found.sweep, *rows), seconds=found.seconds + at_paper_c.seconds)
 
 
-def detect(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]) -> None:
+def detect(session: Session, specs: Specs, network: Network) -> Found:
     """Section 5: 3 x 3 cells on boxes of 500 x 500, eta 0.1, sigma 22, the prior's neighbour by pool5."""
-    backbone = reader.backbone(network.backbone)
+    backbone = session.reader.backbone(network.backbone)
     layers = layers_of(backbone, network, ("conv5",)) or last_fine_layer(backbone)
     options = DetectOptions(
         network.backbone,
@@ -115,12 +124,8 @@ def detect(run: Run, specs: Specs, network: Network, reader: Reader, say: Say, c
         neighbour_layer=_known(backbone, "pool5"),
         seed=network.seed,
     )
-    found = detect_keypoints(*open_train_test(*specs), options, reader, say=say, kept=kept_in(run))
-    record_detection(run, _noted(found), command)
-
-
-def _noted(found: Detection) -> Detection:
-    if found.options.negative_distance is None:
+    found = task_named("detect").measure(session, open_train_test(*specs), options)
+    if options.negative_distance is None:
         return found
     note = (
         f"Cells are negative from {REACH:g} pixels of the square on, half the field of the paper’s detectors: this "
@@ -167,12 +172,11 @@ def _known(backbone: Backbone, layer: str) -> str:
     return layer if layer in backbone.paths else ""
 
 
-def _library(specs: Specs, network: Network, reader: Reader, say: Say) -> Library:
-    layers = layers_of(reader.backbone(network.backbone), network, ("conv3", "conv4", "conv5"))
+def _database(session: Session, network: Network) -> DatabaseOptions:
+    layers = layers_of(session.reader.backbone(network.backbone), network, ("conv3", "conv4", "conv5"))
     if not layers:
         raise VestigeError(f"name the grid layers to search, as in {spelled('layers', ('conv3', 'conv4', 'conv5'))}")
-    options = DatabaseOptions(network.backbone, layers)
-    return open_library([open_dataset(specs[0])], options, reader.options, say=say)
+    return DatabaseOptions(network.backbone, layers)
 
 
 def _second(specs: Specs) -> str:
@@ -207,12 +211,12 @@ _CATS = Place(
 )
 _CATS_TEST = Place("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
 
-EXPERIMENTS: tuple[Experiment[Perform], ...] = (
-    Experiment("patches", _PATCHES, _PICTURES, patches),
-    Experiment("fields", _PATCHES, None, fields),
-    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, align),
-    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, classify),
-    Experiment("classify-cats", _CATS, _CATS_TEST, classify_cats),
-    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, detect),
+EXPERIMENTS: tuple[Experiment[Measured], ...] = (
+    Experiment("patches", _PATCHES, _PICTURES, Measured(patches)),
+    Experiment("fields", _PATCHES, None, Measured(fields)),
+    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, Measured(align)),
+    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, Measured(classify)),
+    Experiment("classify-cats", _CATS, _CATS_TEST, Measured(classify_cats)),
+    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, Measured(detect)),
 )
 """The paper's experiments, in its order."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from vestige.correspondence.align.landing import Aligner, agreed, carried
+from vestige.contract.session import Session
+from vestige.correspondence.align.aligner import Aligner, transfer_points
 from vestige.correspondence.flow import flow
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.neighbours import Neighbours
-from vestige.correspondence.transfers import copied, mean_points
+from vestige.correspondence.transfers import agreed, copied, mean_points
+from vestige.features.reader import Reader
 from vestige.kept import Kept
 
 CELLS = Cells((6, 7), (10, 10), (5, 5), (60, 70))
@@ -63,8 +65,8 @@ def test_a_field_carries_keypoints_against_its_displacement():
     field = np.zeros((6, 7, 2), np.int64)
     field[...] = (1, -2)  # source cell (x, y) looks like target cell (x + 1, y - 2): 10 pixels right, 20 up
     target = np.array([[0.5, 0.3], [0.7, 0.5]])
-    landed = carried(field, CELLS, target) * [70, 60]
-    np.testing.assert_allclose(landed, target * [70, 60] - [10, -20], atol=0.5)
+    found = transfer_points(field, CELLS, target) * [70, 60]
+    np.testing.assert_allclose(found, target * [70, 60] - [10, -20], atol=0.5)
 
 
 def test_neighbours_are_aligned_each_with_its_own_field():
@@ -75,7 +77,7 @@ def test_neighbours_are_aligned_each_with_its_own_field():
     others = instances(3, np.array([[True, True, False], [True, True, True], [True, False, True]]))
     neighbours = Neighbours(np.array([[2, 0, -1]]), np.array([[0.9, 0.8, np.nan]]))
     aligner = Aligner(sources, targets, neighbours, others, 1e-3, 1e-4)
-    found = aligner.land([0], workers=2)
+    found = aligner.transfer([0], workers=2)
     assert found.points.shape == (1, 3, 3, 2)
     assert np.isinf(found.deformation[0, 2])
     for j, (row, shift) in enumerate([(2, 20), (0, -20)]):
@@ -98,24 +100,27 @@ def test_a_killed_run_goes_on_and_the_result_is_the_same(tmp_path):
     def aligner(beta=0.01):
         return Aligner(Drawn(grids), Drawn(grids), neighbours, instances(12), beta, 1e-3)
 
-    whole = aligner().land(range(12), workers=1)
+    def session(progress=None):
+        return Session(Reader(progress=progress), kept=Kept(tmp_path), workers=2)
+
+    whole = aligner().transfer(range(12), workers=1)
     told = []
 
-    def stop_after_the_first(done, total):
-        told.append((done, total))
+    def stop_after_the_first(what, done, total):
+        told.append((what, done, total))
         if done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        aligner().land_all(range(12), 2, Kept(tmp_path), stop_after_the_first)
-    assert told == [(0, 36), (24, 36)]
+        aligner().transfer_all(range(12), session(stop_after_the_first))
+    assert told == [("pairs", 0, 36), ("pairs", 24, 36)]
     again = aligner()
-    found = again.land_all(range(12), 2, Kept(tmp_path))
+    found = again.transfer_all(range(12), session())
     assert again.sources.reads == 4  # those of the second block alone
     np.testing.assert_array_equal(found.points, whole.points)
     np.testing.assert_array_equal(found.deformation, whole.deformation)
     other = aligner(beta=0.02)
-    other.land_all(range(12), 2, Kept(tmp_path))
+    other.transfer_all(range(12), session())
     assert other.sources.reads == 12
 
 

@@ -8,7 +8,7 @@ the first five that show it put it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,23 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from vestige.contract.session import Session
 from vestige.correspondence.flow import flow
 from vestige.correspondence.grids import Cells, Grid, Grids
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.neighbours import Neighbours
 from vestige.geometry import Points
-from vestige.kept import KEEP_NOTHING, Arrays, Kept
-
-Progress = Callable[[int, int], None]
-"""Told (pairs done, pairs in all)."""
+from vestige.kept import Arrays
 
 _BLOCK = 8
 """Instances whose neighbours are aligned between two words of progress."""
 
 
 @dataclass(frozen=True)
-class Landings:
-    """Where the keypoints of k neighbours land in each of N instances.
+class Transferred:
+    """Where the flows of k neighbours take their keypoints in each of N instances.
 
     Attributes:
         points: ``(N, k, K, 2)`` in unit coordinates of the instance's box; NaN where a neighbour does not show one.
@@ -64,7 +62,7 @@ class Aligner:
     beta: float
     tolerance: float
 
-    def land(self, rows: Sequence[int], workers: int = 1) -> Landings:
+    def transfer(self, rows: Sequence[int], workers: int = 1) -> Transferred:
         """Align all neighbours of some instances: all pairs at once, in threads.
 
         Args:
@@ -82,40 +80,36 @@ class Aligner:
             other = int(self.neighbours.rows[rows[i], j])
             field = self.field(sources[rows[i]], other)
             seen = self.others.visible[other]
-            points[i, j, seen] = carried(field, self.sources.cells, self.others.unit[other, seen])
+            points[i, j, seen] = transfer_points(field, self.sources.cells, self.others.unit[other, seen])
             deformation[i, j] = flow.deformation(field, self.beta)
 
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:  # else threads wait for threads
             list(pool.map(one, pairs))
-        return Landings(points, deformation)
+        return Transferred(points, deformation)
 
-    def land_all(
-        self, rows: Sequence[int], workers: int = 1, kept: Kept = KEEP_NOTHING, progress: Progress | None = None
-    ) -> Landings:
-        """As :meth:`land`, some instances at a time.
+    def transfer_all(self, rows: Sequence[int], session: Session) -> Transferred:
+        """As :meth:`transfer`, some instances at a time.
 
         Args:
             rows: which instances.
-            workers: threads.
-            kept: where to keep what is done.
-            progress: told about every few instances.
+            session: keeps what is done; it is told of pairs, every few instances.
         """
         found: list[Arrays] = []
-        told = progress or (lambda _done, _total: None)
+        progress = session.counting("pairs")
         pairs = np.concatenate([[0], np.cumsum([len(self.neighbours.of(row)) for row in rows])]).tolist()
-        told(0, pairs[-1])
+        progress(0, pairs[-1])
         for start in range(0, len(rows), _BLOCK):
             some = rows[start : start + _BLOCK]
-            found.append(kept.get(self._made_from(some), partial(self._arrays, some, workers)))
-            told(pairs[start + len(some)], pairs[-1])
-        return Landings(*(np.concatenate([arrays[name] for arrays in found]) for name in ("points", "deformation")))
+            found.append(session.kept.get(self._made_from(some), partial(self._arrays, some, session.workers)))
+            progress(pairs[start + len(some)], pairs[-1])
+        return Transferred(*(np.concatenate([arrays[name] for arrays in found]) for name in ("points", "deformation")))
 
     def _arrays(self, rows: Sequence[int], workers: int) -> Arrays:
-        landed = self.land(rows, workers)
-        return {"points": landed.points, "deformation": landed.deformation}
+        found = self.transfer(rows, workers)
+        return {"points": found.points, "deformation": found.deformation}
 
     def _made_from(self, rows: Sequence[int]) -> str:
-        """A text that changes whenever the landings of some instances would."""
+        """A text that changes whenever what is transferred to some instances would."""
         others = self.neighbours.rows[list(rows)]
         numbers = hashlib.sha256(others.tobytes())
         numbers.update(self.others.unit[others].tobytes() + self.others.visible[others].tobytes())
@@ -127,32 +121,9 @@ class Aligner:
         return flow.align(source, self.targets.read(other), self.beta, tolerance=self.tolerance)[0]
 
 
-def carried(field: flow.Field, cells: Cells, unit: Points) -> Points:
-    """Where keypoints ``(m, 2)`` of a target land by a field ``(H, W, 2)``, in unit coordinates of their boxes."""
+def transfer_points(field: flow.Field, cells: Cells, unit: Points) -> Points:
+    """Where a field ``(H, W, 2)`` takes keypoints ``(m, 2)`` of a target, in unit coordinates of their boxes."""
     height, width = cells.size
     scale = np.array([width, height], dtype=np.float64)
     dense = flow.interpolate(field, cells.stride, cells.centre, cells.size)
     return flow.transfer(dense, unit * scale) / scale
-
-
-def agreed(points: NDArray[np.floating], order: NDArray[np.intp], first: int) -> Points:
-    """The coordinate-wise median of the first neighbours that show a keypoint.
-
-    Args:
-        points: ``(N, k, K, 2)``, NaN where a neighbour does not show it.
-        order: ``(N, k)``: the neighbours of each instance, those to be asked first.
-        first: of how many to take the median.
-
-    Returns:
-        ``(N, K, 2)``; NaN where no neighbour shows a keypoint.
-    """
-    ordered = np.take_along_axis(points.astype(np.float64), order[:, :, None, None], axis=1)
-    shown = np.isfinite(ordered).all(axis=-1)
-    among = shown & (np.cumsum(shown, axis=1) <= first)
-    chosen = np.where(among[..., None], ordered, np.inf)  # so that they come last when sorted
-    count = among.sum(axis=1)[:, None, :, None]
-    chosen = np.sort(chosen, axis=1)
-    low = np.take_along_axis(chosen, np.maximum(count - 1, 0) // 2, axis=1)
-    high = np.take_along_axis(chosen, np.maximum(count, 1) // 2, axis=1)
-    median: Points = np.where(count > 0, (low + high) / 2, np.nan)[:, 0]
-    return median

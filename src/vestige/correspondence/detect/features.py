@@ -1,4 +1,4 @@
-"""The kinds of features that keypoints are detected by: layers of a network and dense SIFT, on squares."""
+"""The features that keypoints are detected by: layers of a network and dense SIFT, on squares."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from vestige.correspondence.detect.candidates import (
     dense_sift,
     unit_scale,
 )
-from vestige.correspondence.detect.options import SIFT, DetectOptions
+from vestige.correspondence.detect.methods import SIFT
+from vestige.correspondence.detect.task import DetectOptions
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.sides import Sides
+from vestige.correspondence.matched import MatchedInstances
 from vestige.correspondence.sift import CHANNELS
 from vestige.errors import VestigeError
 from vestige.features.extract import extract
@@ -40,8 +41,8 @@ Source = Callable[[NDArray[np.intp]], GridSource]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of feature.
+class Feature:
+    """What detectors see: a layer, or dense SIFT.
 
     Attributes:
         name: a layer's, or ``sift``.
@@ -69,7 +70,7 @@ class Kind:
         return unit_scale(self.candidates(grids), np.random.default_rng(seed))
 
 
-def kinds_of(sides: Sides, options: DetectOptions, reader: Reader) -> tuple[Kind, ...]:
+def features_of(matched: MatchedInstances, options: DetectOptions, reader: Reader) -> tuple[Feature, ...]:
     """Every layer that is asked for, and SIFT.
 
     Raises:
@@ -78,12 +79,12 @@ def kinds_of(sides: Sides, options: DetectOptions, reader: Reader) -> tuple[Kind
     """
     backbone = resized(reader.backbone(options.backbone), (options.size, options.size))
     names = backbone.select(options.layers)
-    crops = [sides.train.crops, sides.test.crops]
+    crops = [matched.train.crops, matched.test.crops]
     layers = _layers(backbone, names, options)
-    kinds = _layer_kinds(backbone, layers, crops, options, reader)
+    found = _layer_features(backbone, layers, crops, options, reader)
     if not options.sift_bin:
-        return kinds
-    return (*kinds, _sift_kind(sides, options, backbone.preprocessing.interpolation))
+        return found
+    return (*found, _sift_feature(matched, options, backbone.preprocessing.interpolation))
 
 
 def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) -> dict[str, tuple[Cells, Rule]]:
@@ -120,13 +121,13 @@ def _rule(field: ReceptiveField, options: DetectOptions) -> Rule:
     return Rule(options.closest, 0.0, (wide / 2, high / 2), square=True)
 
 
-def _layer_kinds(
+def _layer_features(
     backbone: Backbone,
     layers: dict[str, tuple[Cells, Rule]],
     crops: Sequence[Sequence[Crop]],
     options: DetectOptions,
     reader: Reader,
-) -> tuple[Kind, ...]:
+) -> tuple[Feature, ...]:
     for name, (_, rule) in layers.items():
         if min(rule.beyond) >= options.size:
             raise VestigeError(
@@ -138,18 +139,18 @@ def _layer_kinds(
     stored = [
         extract(
             backbone,
-            side,
+            part,
             [(name, flat) for name in layers],
             cache=reader.cache,
             options=extraction,
             progress=partial(reader.count, "pictures"),
         )
-        for side in crops
+        for part in crops
     ]
-    kinds = []
+    found = []
     for (name, (cells, rule)), train, test in zip(layers.items(), *stored, strict=True):
-        kinds.append(
-            Kind(
+        found.append(
+            Feature(
                 name,
                 cells,
                 options.reach,
@@ -159,10 +160,10 @@ def _layer_kinds(
                 f"{train.description.key} {test.description.key} {options.reach} {rule}",
             )
         )
-    return tuple(kinds)
+    return tuple(found)
 
 
-def _sift_kind(sides: Sides, options: DetectOptions, interpolation: str) -> Kind:
+def _sift_feature(matched: MatchedInstances, options: DetectOptions, interpolation: str) -> Feature:
     """Dense SIFT with a step of one bin: positive within two bins, negative from four on."""
     cells = dense_cells(options.size, options.sift_bin)
     near, far = 2.0 * options.sift_bin, 4.0 * options.sift_bin
@@ -177,6 +178,6 @@ def _sift_kind(sides: Sides, options: DetectOptions, interpolation: str) -> Kind
 
         return grids
 
-    pictures = pictures_sha256(crop.key() for side in (sides.train, sides.test) for crop in side.crops)
+    pictures = pictures_sha256(crop.key() for part in (matched.train, matched.test) for crop in part.crops)
     key = f"sift {cells} {rule} {interpolation} {pictures}"
-    return Kind(SIFT, cells, 0, rule, source(sides.train), source(sides.test), key)
+    return Feature(SIFT, cells, 0, rule, source(matched.train), source(matched.test), key)

@@ -1,35 +1,38 @@
-"""What a search for patches or fields leaves in its run folder: enough to draw its report again without the data."""
+"""Patches and fields as tasks: the databases opened, the search made, and what it found."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from vestige.arrays import Arrays
-from vestige.correspondence.search.fields import FieldRun
-from vestige.correspondence.search.patches import METHODS, PatchRun
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.contract.task import Task
+from vestige.correspondence.search.fields import FieldRun, check_points, mean_fields
+from vestige.correspondence.search.patches import METHODS, PatchRun, replace_patches
 from vestige.correspondence.search.retrieval import (
     Library,
     describe_database,
     describe_layers,
+    open_library,
     place_notes,
     shortage_note,
 )
-from vestige.departures import departures
+from vestige.correspondence.search.task import FIELDS, PATCHES, DatabaseOptions, FieldOptions, PatchOptions
+from vestige.datasets.dataset import Dataset
 from vestige.example import Example
 from vestige.methods import Method
 from vestige.metrics import Metric
-from vestige.results import Results, described, now
-from vestige.run import Run
-from vestige.version import __version__
+
+Pictures = Sequence[Example]
 
 KEPT = 24
 """Pictures that are kept with what became of them, at even steps of all."""
-
 
 METRICS: Mapping[str, Metric] = {
     "mae@*": Metric("mean absolute error with {} neighbours", lower_is_better=True, paper=False),
@@ -41,51 +44,53 @@ METRICS: Mapping[str, Metric] = {
 """What is measured of pictures put together again, and of mean fields."""
 
 
-def _method(name: str) -> Method:
+def search_method(name: str) -> Method:
+    """What a method is, of neighbours or of a control in a layer."""
     what, _, layer = name.partition(":")
     return Method(f"{what}, {layer}", trained=what == "neighbours")
 
 
-def record_patches(run: Run, found: PatchRun, command: Sequence[str] = ()) -> Results:
-    """Write replaced pictures into a started run: config, examples, and last of all the results.
+def measure_patches(
+    session: Session, data: tuple[Pictures, Sequence[Dataset]], options: PatchOptions, database: DatabaseOptions
+) -> Found:
+    """:func:`vestige.correspondence.search.patches.replace_patches`, as the task has it."""
+    examples, datasets = data
+    library = open_library(datasets, database, session)
+    found = replace_patches(examples, library, options.ks, seed=options.seed, session=session)
+    options = replace(options, ks=found.ks)
+    return _found(PATCHES, found, options, {"metric": f"mae@{found.ks[0]}"}, _patch_arrays(found))
 
-    Args:
-        run: a started run.
-        found: what was made and measured.
-        command: the words of the command line that asked for it, where one did.
-    """
-    config = {"ks": list(found.ks), "seed": found.seed, "metric": f"mae@{found.ks[0]}"}
-    return _record(run, "patches", found, config, _patch_arrays(found), command)
 
-
-def record_fields(run: Run, found: FieldRun, command: Sequence[str] = ()) -> Results:
-    """Write mean receptive fields into a started run, as :func:`record_patches` does.
-
-    Args:
-        run: a started run.
-        found: what was made and measured.
-        command: the words of the command line that asked for it, where one did.
-    """
+def measure_fields(
+    session: Session, data: tuple[Pictures, Sequence[Dataset]], options: FieldOptions, database: DatabaseOptions
+) -> Found:
+    """:func:`vestige.correspondence.search.fields.mean_fields`, as the task has it."""
+    examples, datasets = data
+    check_points(examples, options.at)
+    library = open_library(datasets, database, session)
+    found = mean_fields(
+        library, examples, options.ks, seeds=options.seeds, at=options.at, seed=options.seed, session=session
+    )
     first = next((k for k in found.ks if k > 1), found.ks[0])
     metric = f"middle@{first}" if first > 1 else f"similarity@{first}"
-    config = {"ks": list(found.ks), "seed": found.seed, "seeds": len(found.seeds), "metric": metric}
-    return _record(run, "fields", found, config, _field_arrays(found), command)
+    options = replace(options, ks=found.ks, seeds=len(found.seeds))
+    return _found(FIELDS, found, options, {"metric": metric}, _field_arrays(found))
 
 
-def _record(
-    run: Run, task: str, found: PatchRun | FieldRun, config: dict[str, Any], arrays: Arrays, command: Sequence[str]
-) -> Results:
+def _found(
+    task: Task,
+    found: PatchRun | FieldRun,
+    options: PatchOptions | FieldOptions,
+    config: Mapping[str, Any],
+    arrays: Arrays,
+) -> Found:
     library = found.library
-    rows = found.rows()
-    metrics, methods = described(rows, METRICS, _method)
-    results = Results(
+    return Found(
         task=task,
+        options=(library.options, options),
         config={
-            **asdict(library.options),
             **config,
-            "command": list(command),
             "databases": [dataset.spec for dataset in library.pool.datasets],
-            "extraction": asdict(library.sight.options) if library.sight.options else {},
             "views": describe_layers(library),
         },
         data={"train": describe_database(library), "test": _describe_pictures(found.examples)},
@@ -95,19 +100,14 @@ def _record(
             "layer": ", ".join(library.layers),
             "readout": "cells",
         },
-        ridge={},
-        rows=rows,
-        created=now(),
-        seconds=round(library.seconds + found.seconds, 1),
-        vestige=__version__,
-        notes=(*shortage_note(library), *place_notes(library), *departures([library.options], rows, metrics, methods)),
-        metrics=metrics,
-        methods=methods,
+        rows=found.rows(),
+        arrays=arrays,
+        metrics=METRICS,
+        methods=search_method,
+        extraction=library.reader.options,
+        seconds=library.seconds + found.seconds,
+        notes=(*shortage_note(library), *place_notes(library)),
     )
-    run.write_config(results.to_json()["config"])
-    run.write_examples(arrays)
-    run.write_results(results)
-    return results
 
 
 def _describe_pictures(examples: Sequence[Example]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The bench of an alignment: instances, their grids of features and their nearest neighbours, made ready."""
+"""What an alignment starts from: instances, their grids of features and their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vestige.backbones import Layer
+from vestige.correspondence.align.task import AlignOptions
 from vestige.correspondence.grids import Cells, Grids, SiftGrids, layer_cells, network_grids
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.options import AlignOptions
-from vestige.correspondence.sides import Say, Sides, lay_sides
+from vestige.correspondence.matched import MatchedInstances, match_instances
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
+from vestige.progress import Say
 from vestige.spelling import spelled
 
 FEWEST_CELLS = 12
@@ -23,7 +24,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Kind:
+class GridFeature:
     """One kind of feature on one grid, of all instances.
 
     Attributes:
@@ -45,32 +46,33 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """All that an alignment takes.
+class Prepared:
+    """What an alignment starts from.
 
     Attributes:
-        sides: the instances and their neighbours.
-        kinds: of features: every layer, then SIFT on every different grid.
+        matched: the instances and their neighbours.
+        features: every layer's, then SIFT on every different grid.
         notes: what was given up.
     """
 
-    sides: Sides
-    kinds: tuple[Kind, ...]
+    matched: MatchedInstances
+    features: tuple[GridFeature, ...]
     notes: tuple[str, ...]
 
 
-def lay_bench(train: Dataset, test: Dataset, options: AlignOptions, reader: Reader, say: Say) -> Bench:
-    """Make instances, grids and neighbours ready.
+def prepare(train: Dataset, test: Dataset, options: AlignOptions, reader: Reader, say: Say) -> Prepared:
+    """Find instances, their grids and their neighbours.
 
     Raises:
-        VestigeError: where a layer is no grid, and as :func:`vestige.correspondence.sides.lay_sides`.
+        VestigeError: where a layer is no grid, and as :func:`vestige.correspondence.matched.match_instances`.
     """
     cells, notes = layer_cells(reader.backbone(options.backbone), _layers(options, reader))
     read = _global_read(options, reader)
     say(f"neighbours by {read.layer.name} ({read.readout}) of {options.backbone}")
     folds = FOLDS if len(options.betas) > 1 or len(cells) > 1 else 1  # where nothing is chosen, none are needed
-    sides = lay_sides(train, test, read, options.backbone, reader, folds=folds, k=options.neighbours)
-    return Bench(sides, _kinds(cells, (sides.train, sides.test), options, reader, say), (*notes, *sides.notes))
+    matched = match_instances(train, test, read, options.backbone, reader, folds=folds, k=options.neighbours)
+    features = _features(cells, (matched.train, matched.test), options, reader, say)
+    return Prepared(matched, features, (*notes, *matched.notes))
 
 
 def _layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
@@ -97,21 +99,21 @@ def _global_read(options: AlignOptions, reader: Reader) -> Read:
     return reader.reads(options.backbone, [name], [readout])[0]
 
 
-def _kinds(
-    cells: dict[str, Cells], sides: Sequence[Instances], options: AlignOptions, reader: Reader, say: Say
-) -> tuple[Kind, ...]:
+def _features(
+    cells: dict[str, Cells], parts: Sequence[Instances], options: AlignOptions, reader: Reader, say: Say
+) -> tuple[GridFeature, ...]:
     """Every layer's own features, and SIFT on every different grid of theirs."""
     say(f"cells of {', '.join(cells)}")
-    crops = [side.crops for side in sides]
+    crops = [part.crops for part in parts]
     grids = [network_grids(reader, options.backbone, cells, each) for each in crops]
-    kinds = [Kind(name, False, grids[0][name], grids[1][name]) for name in cells]
+    found = [GridFeature(name, False, grids[0][name], grids[1][name]) for name in cells]
     if not options.sift_radius:
-        return tuple(kinds)
+        return tuple(found)
     interpolation = reader.backbone(options.backbone).preprocessing.interpolation
     seen: list[Cells] = []
     for name, places in cells.items():
         if places not in seen:
             seen.append(places)
             pair = [SiftGrids(places, each, options.sift_radius, interpolation) for each in crops]
-            kinds.append(Kind(name, True, *pair))
-    return tuple(kinds)
+            found.append(GridFeature(name, True, *pair))
+    return tuple(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +15,10 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Sides:
-    """Training and test instances.
+class MatchedInstances:
+    """Training and test instances, each with its nearest neighbours among the training instances of its class.
 
     Attributes:
         train, test: the instances.
@@ -44,8 +41,10 @@ class Sides:
     notes: tuple[str, ...]
 
 
-def lay_sides(train: Dataset, test: Dataset, read: Read, spec: str, reader: Reader, *, folds: int, k: int) -> Sides:
-    """Make training and test instances ready.
+def match_instances(
+    train: Dataset, test: Dataset, read: Read, spec: str, reader: Reader, *, folds: int, k: int
+) -> MatchedInstances:
+    """Find the neighbours of training and test instances.
 
     Args:
         train: examples with keypoints and boxes.
@@ -64,35 +63,36 @@ def lay_sides(train: Dataset, test: Dataset, read: Read, spec: str, reader: Read
     instances_of(train), instances_of(test)  # refuses what has no keypoints before anything is computed
     if train.markup != test.markup:
         raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; take data of one markup")
-    train, known = _readable(train, read, spec, reader)
+    train, known = _without_unreadable(train, read, spec, reader)
     test, left_out = _of_known_classes(train, test)
-    test, asked = _readable(test, read, spec, reader)
-    sides = instances_of(train), instances_of(test)
+    test, asked = _without_unreadable(test, read, spec, reader)
+    own, others = instances_of(test), instances_of(train)
     labels = np.array([part_of(example.group, folds) for example in train], dtype=np.int64)
     if len(np.unique(labels)) < folds:
         raise VestigeError(f"{train.spec}: has too few pictures for {folds} folds; give more training data")
-    own, parts = (np.array([f"{each}" for each in groups]) for groups in (sides[1].groups, labels))
+    groups, parts = (np.array([f"{each}" for each in numbers]) for numbers in (own.groups, labels))
     found = nearest(
-        asked.read(), known.read(), sides[1].classes, sides[0].classes, k, query_groups=own, groups=sides[0].groups
+        asked.read(), known.read(), own.classes, others.classes, k, query_groups=groups, groups=others.groups
     )
-    if not (sides[1].visible[:, None] & sides[0].visible[found.rows] & (found.rows >= 0)[..., None]).any():
+    if not (own.visible[:, None] & others.visible[found.rows] & (found.rows >= 0)[..., None]).any():
         raise VestigeError(
             f"{test.spec}: none of its visible keypoints is visible in a neighbour of its class in {train.spec}; "
             "take data that show the same keypoints"
         )
-    return Sides(
-        *sides,
+    return MatchedInstances(
+        others,
+        own,
         train,
         test,
         found,
-        nearest(known.read(), known.read(), sides[0].classes, sides[0].classes, k, query_groups=parts, groups=parts),
+        nearest(known.read(), known.read(), others.classes, others.classes, k, query_groups=parts, groups=parts),
         labels,
         read,
         left_out,
     )
 
 
-def _readable(dataset: Dataset, read: Read, spec: str, reader: Reader) -> tuple[Dataset, Features]:
+def _without_unreadable(dataset: Dataset, read: Read, spec: str, reader: Reader) -> tuple[Dataset, Features]:
     """The data set without the pictures that cannot be decoded, and the vectors that tell its neighbours."""
     (features,) = reader.features(spec, instances_of(dataset).crops, [read])
     if not features.problems:
@@ -101,7 +101,7 @@ def _readable(dataset: Dataset, read: Read, spec: str, reader: Reader) -> tuple[
     kept = tuple(example for example, valid in zip(dataset, features.valid, strict=True) if valid)
     if not kept:
         raise VestigeError(f"{dataset.spec}: none of its pictures can be read; the first: {problems[0]}")
-    return _readable(dataset.without(kept, problems), read, spec, reader)
+    return _without_unreadable(dataset.without(kept, problems), read, spec, reader)
 
 
 def _of_known_classes(train: Dataset, test: Dataset) -> tuple[Dataset, tuple[str, ...]]:

@@ -1,0 +1,63 @@
+"""Options that several measurements of this wing have, stated once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from vestige import bounds as b
+from vestige.errors import VestigeError
+from vestige.options import UNSET, option
+from vestige.spelling import spelled
+
+Centres = Literal["field", "response"]
+"""Where a cell stands: at the centre of its receptive field, or of its response to pictures."""
+
+
+def grid_layers_option(told: str = "", *, typed: Any = UNSET) -> tuple[str, ...]:
+    """Of which grid layers are read.
+
+    Args:
+        told: which are where none is named.
+        typed: ``MISSING`` where the command line has to name some.
+    """
+    text = "A grid layer's name or a glob; repeat for several."
+    return option((), text, names=("--layer",), metavar="NAME", told=told, typed=typed)
+
+
+def alphas_option(chosen: str) -> tuple[float, ...]:
+    """Of PCK's alphas; ``chosen`` says what the first one chooses."""
+    return option(
+        (0.1, 0.05, 0.025),
+        "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+        f"{chosen} by the first.",
+        names=("--alpha",),
+        bounds=b.PCK_ALPHA,
+        metavar="A",
+    )
+
+
+def neighbour_layer_option(whose: str, told: str) -> str:
+    """Of the layer that finds neighbours."""
+    return option("", f"The layer that finds {whose}.", metavar="NAME", told=told)
+
+
+def neighbour_readout_option(told: str) -> str:
+    """Of that layer's readout."""
+    return option("", "Its readout.", metavar="R", told=told)
+
+
+def centres_option() -> Centres:
+    """Of where cells stand."""
+    text = "Where a cell stands: at the centre of its receptive field, or of its response to pictures."
+    default: Centres = "field"
+    return option(default, text)
+
+
+def check_centres(centres: str) -> None:
+    """Refuse another place of cells.
+
+    Raises:
+        VestigeError: naming those that there are.
+    """
+    if centres not in get_args(Centres):
+        raise VestigeError(f"{spelled('centres', centres)}: expected {' or '.join(get_args(Centres))}")
