@@ -15,6 +15,7 @@ from vestige.correspondence.shared_options import Centres, centres_option, check
 from vestige.datasets.given import strict_option
 from vestige.errors import VestigeError
 from vestige.options import backbone_option, needed, option, seed_option
+from vestige.spelling import spelled
 
 if TYPE_CHECKING:
     from vestige.datasets.dataset import Dataset
@@ -37,7 +38,7 @@ def parse_point(text: str) -> Point:
         x, y = (float(part) for part in text.split(","))
         if math.isfinite(x) and math.isfinite(y):
             return x, y
-    raise VestigeError(f"--at {text}: expected X,Y in pixels of the picture, as in --at 120,85")
+    raise VestigeError(f"{spelled('at', text)}: expected X,Y in pixels of the picture, as in {spelled('at', '120,85')}")
 
 
 def databases_option() -> tuple[str | Dataset, ...]:
@@ -165,7 +166,6 @@ class FieldOptions:
 
 
 _WITHOUT = frozenset({"compile", "store_dtype", "batch"})
-_DATABASE = "--database synthetic:faces,n=100,seed=1 --layer block4 --layer block7"
 
 PATCHES = Task(
     name="patches",
@@ -178,7 +178,13 @@ PATCHES = Task(
     measured_by="vestige.correspondence.search.measure:measure_patches",
     planned_by="vestige.correspondence.search.plan:plan_patches",
     paged_by="vestige.correspondence.search.patch_page:patch_parts",
-    example=f"{PHOTOGRAPH}\nvestige correspond patches face.png {_DATABASE} -k 1 -k 5 -o runs/patches",
+    example="\n".join(
+        (
+            PHOTOGRAPH,
+            "vestige correspond patches face.png --database synthetic:faces,n=100,seed=1 --layer block4 --layer block7 "
+            "-k 1 -k 5 -o runs/patches",
+        )
+    ),
     without=_WITHOUT,
 )
 
@@ -193,6 +199,9 @@ FIELDS = Task(
     measured_by="vestige.correspondence.search.measure:measure_fields",
     planned_by="vestige.correspondence.search.plan:plan_fields",
     paged_by="vestige.correspondence.search.field_page:field_parts",
-    example=f"vestige correspond fields {_DATABASE} -k 10 -k 100 -o runs/fields",
+    example=(
+        "vestige correspond fields --database synthetic:faces,n=100,seed=1 --layer block4 --layer block7 "
+        "-k 10 -k 100 -o runs/fields"
+    ),
     without=_WITHOUT,
 )
