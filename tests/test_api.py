@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ WRONG = {
     "another task's": (("pixels", *FACES), {"look_backs": 1}, "expected one of"),
     "layers": (("landmarks", *FACES), {"layers": "block1"}, "layers: is str 'block1'; expected a list of text"),
     "backbone": (("landmarks", *FACES), {"backbone": {"a": 1}}, "backbone: is dict"),
-    "backbone and data": (("pixels", *FACES), {"backbone": 7}, "backbone: is int 7"),
+    "backbone and data": (("pixels", *FACES), {"backbone": 7}, "backbone: is int; expected a spec"),
     "flag": (("landmarks", *FACES), {"mirror": "yes"}, "mirror: is str 'yes'; expected True or False"),
     "number": (("landmarks", *FACES), {"seed": 1.5}, "seed: is float 1.5; expected a whole number"),
     "true": (("landmarks", *FACES), {"untrained_seeds": True}, "untrained_seeds: is bool True"),
@@ -230,3 +231,27 @@ def test_values_are_made_what_options_hold(value: object, hint: object, fitted: 
     found = fit("name", value, hint)
     assert found == fitted
     assert type(found) is type(fitted)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: vestige.open_dataset(5), "data: is int 5; expected a text"),
+        (lambda: vestige.open_dataset(FACES[0], strict="yes"), "strict: is str 'yes'; expected True or False"),
+        (lambda: vestige.open_dataset(FACES[0], markup="face68"), "markup: is str 'face68'; expected a Markup"),
+        (lambda: vestige.open_train_test(*FACES, strict=0), "strict: is int 0; expected True or False"),
+        (lambda: vestige.open_backbone({}), "backbone: is dict {}; expected a text"),
+        (lambda: vestige.Reader().backbone(None), "backbone: is NoneType; expected a text"),
+        (lambda: vestige.Reader(options="cpu"), "options: is str 'cpu'; expected an ExtractOptions"),
+        (lambda: vestige.Reader(cache=3), "cache: is int 3; expected a path"),
+        (lambda: vestige.Session(reader="cpu"), "reader: is str 'cpu'; expected a Reader"),
+        (lambda: vestige.LandmarkOptions(layers="block7"), "layers: is str 'block7'; expected a list"),
+        (lambda: vestige.LandmarkOptions(mirror="no"), "mirror: is str 'no'; expected True or False"),
+        (lambda: vestige.LandmarkOptions(backbone=7), "backbone: is int 7; expected a text"),
+        (lambda: vestige.ExtractOptions(device=0), "device: is int 0; expected a text"),
+    ],
+)
+def test_every_way_in_refuses_what_it_does_not_take(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(vestige.VestigeError) as caught:
+        call()
+    assert said in str(caught.value)

@@ -42,7 +42,7 @@ _TYPES = {"Dataset": Dataset}
 """What options' modules import for type checking alone."""
 
 
-def measure(task: str, *data: str | Dataset, session: Session | None = None, **options: Any) -> Found:
+def measure(task: str, /, *data: str | Dataset, session: Session | None = None, **options: Any) -> Found:
     """Measure a task on data, and return what was found::
 
         found = vestige.measure("keypoints", "cub:DIR", layers=["block7"], untrained_seeds=0)

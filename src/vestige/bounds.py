@@ -83,22 +83,35 @@ def whole(low: int, high: int) -> Bounds:
 
 
 def check_bounds(options: Any) -> None:
-    """Refuse an options dataclass with a number out of its field's bounds; called by its ``__post_init__``.
+    """Refuse an options dataclass with a number out of its field's bounds, or with what is no text, no list, or neither
+    True nor False, where that is meant; called by its ``__post_init__``.
 
     Raises:
         VestigeError: naming the field and what is expected.
     """
     for each in fields(options):
-        if "bounds" not in each.metadata:
-            continue
-        bounds, value = each.metadata["bounds"], getattr(options, each.name)
+        value = getattr(options, each.name)
         if "off" in each.metadata and value == each.metadata["off"] and not isinstance(value, bool):
             continue
+        _check_kind(each.name, value, each.default)
+        if "bounds" not in each.metadata:
+            continue
+        bounds = each.metadata["bounds"]
         several = isinstance(value, (tuple, list))
         if several and not value and not each.metadata["empty"]:
             raise VestigeError(f"{each.name}: there are none; expected at least one, {bounds}")
         for one in value if several else () if value is None and each.default is None else (value,):
             bounds.check(each.name, one)
+
+
+_KINDS = {bool: (bool, "True or False"), str: (str, "a text"), tuple: ((tuple, list), "a list")}
+
+
+def _check_kind(name: str, value: object, default: object) -> None:
+    """Refuse what is no text, no list, no True or False where the default is one; a text is no list of texts."""
+    kind, words = _KINDS.get(type(default), (object, ""))
+    if not isinstance(value, kind):  # type: ignore[arg-type]
+        raise VestigeError(f"{name}: is {type(value).__name__} {value!r:.{_SHOWN}}; expected {words}")
 
 
 COUNT = whole(1, 10**9)

@@ -101,7 +101,8 @@ def _words(hint: Any) -> str:
     if origin is tuple:
         of = inner[:1] if len(inner) == 2 and inner[1] is Ellipsis else inner
         return f"a list of {' and '.join(_words(one).removeprefix('a ') for one in of)}"
-    return _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
+    name = str(getattr(hint, "__name__", hint))
+    return _WORDS.get(hint, f"{'an' if name[0] in 'AEIO' else 'a'} {name}")
 
 
 def made_of(

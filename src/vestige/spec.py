@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from vestige.errors import VestigeError, choice
+from vestige.handed_in import fit
 
 Precision = Literal["float32", "bfloat16", "float16"]
 """What a network computes in."""
@@ -135,6 +136,7 @@ def parse_data_spec(text: str) -> DataSpec:
     Raises:
         VestigeError: where the kind or the path is missing, or an option is given twice.
     """
+    fit("data", text, str)
     kind, colon, rest = text.partition(":")
     path, *options = _parts(rest)
     if not colon or not kind or not path:
@@ -152,6 +154,7 @@ def parse_backbone_spec(text: str) -> BackboneSpec:
     Raises:
         VestigeError: where the name is missing, or an option is given twice.
     """
+    fit("backbone", text, str)
     network, at, rest = text.partition("@")
     if at:
         weights, *options = _parts(rest)

@@ -14,6 +14,7 @@ from vestige.datasets.kind import Kind
 from vestige.datasets.reading import BadFileError, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
+from vestige.handed_in import fit
 from vestige.images import ImageFile
 from vestige.markup import Markup
 from vestige.plugins import Plugins, guarded, plugins
@@ -81,6 +82,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
         VestigeError: where there is no such kind or folder, an option is wrong, nothing usable is left, the markup
             has another number of points, or (``strict``) anything has to be left out.
     """
+    _check(strict, markup)
     parsed = parse_data_spec(spec)
     kind = _kind_of(parsed)
     parsed.check_options({"fold", "exif", *kind.options, *(kind.splits or ())})
@@ -123,6 +125,7 @@ def open_train_test(
         VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share an example, or a
             picture of different data sets.
     """
+    _check(strict, markup)
     if test is None:
         if isinstance(train, Dataset):
             raise VestigeError(f"{train.spec}: an open data set has no split of its own: give the test data, too")
@@ -148,6 +151,11 @@ def _given(data: str | Dataset, *, strict: bool, markup: Markup | None) -> Datas
             "vestige.Dataset.from_arrays makes one of pictures in memory"
         )
     return data if markup is None else _with_markup(data, markup)
+
+
+def _check(strict: object, markup: object) -> None:
+    fit("strict", strict, bool)
+    fit("markup", markup, Markup | None)
 
 
 def _kind_of(spec: DataSpec) -> Kind:

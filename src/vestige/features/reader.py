@@ -14,6 +14,7 @@ from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract
 from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, parse_readout
 from vestige.features.store import Features
+from vestige.handed_in import fit
 from vestige.images import Crop
 from vestige.progress import Count, Lines, Say
 from vestige.spec import HELD, parse_backbone_spec
@@ -62,6 +63,10 @@ class Reader:
     keep: bool = True
     begun: Callable[[str, Sequence[Read], int], None] | None = None
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        fit("options", self.options, ExtractOptions)
+        self.cache = fit("cache", self.cache, Path | None)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Tell of progress where someone listens."""
