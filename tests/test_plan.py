@@ -1,9 +1,11 @@
 """Plans and forecasts: what will be computed, and how long it will take."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from vestige.contract.forecast import Forecast
-from vestige.contract.plan import Layer, Part, Plan, plan_of
+from vestige.contract.plan import Layer, Part, Plan, plan_by_options, plan_of
 from vestige.datasets.opening import open_train_test
 from vestige.features.reader import Reader
 from vestige.probes.engine.options import VectorOptions
@@ -117,6 +119,18 @@ def test_looks_are_at_every_part_of_every_view(data):
         (LandmarkOptions("rgb:8", ("all",), mirror=False, look_backs=0, untrained_seeds=0),),
     )
     assert ([part.views for part in plain.data], plain.looks) == ([12, 6], 0)
+
+
+def test_cells_are_planned_by_the_layers_that_are_named(data):
+    @dataclass(frozen=True)
+    class Options:
+        backbone: str = "rgb:8"
+        layers: tuple[str, ...] = ("all",)
+
+    plan = plan_by_options("cells", Reader(), ((), list(data)), (Options(),))
+    assert [(layer.readout, layer.numbers) for layer in plan.layers] == [("cells", 192)]
+    assert ([part.role for part in plan.data], plan.bytes, plan.fits) == (["", ""], None, 0)
+    assert plan_by_options("cells", Reader(), data, (Options(layers=()),)).layers == ()
 
 
 def _session(reader):

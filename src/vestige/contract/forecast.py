@@ -49,7 +49,7 @@ class Forecast:
         self._left = dict.fromkeys(plan.networks, round(share * plan.pictures))
         if plan.networks:
             self._left[plan.networks[-1]] += plan.looks
-        self._fits_left = len(plan.networks) * len(plan.layers)
+        self._fits_left = len(plan.networks) * len(plan.layers) if plan.fits else 0
 
     def begin(self, network: str, reads: Sequence[Read], pictures: int) -> None:
         """Pictures begin to go through a network."""
@@ -90,7 +90,8 @@ class Forecast:
         """Tell, given how many pictures are left and the seconds that each takes."""
         seconds = now - self._began + pictures * each + self._seconds_of_fits()
         without = "" if self._fit is not None or not self._fits_left else ", without fits"
-        self.tell(f"all of it will take about {duration(seconds)}{without}")
+        what = "all of it" if self.plan.fits else "reading all pictures"
+        self.tell(f"{what} will take about {duration(seconds)}{without}")
         self.told = True
 
     def _seconds_of_fits(self) -> float:

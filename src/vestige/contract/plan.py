@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vestige.backbones import Backbone
 from vestige.contract.task import Task, named
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -135,7 +137,8 @@ def plan_by_options(name: str, reader: Reader, data: Any, options: Sequence[Any]
     """The plan of a task as its options say; arguments and errors as of :func:`plan_of`."""
     asked = {each.name: getattr(one, each.name) for one in options for each in fields(one)}
     sets = list(_sets(data))
-    roles = _ROLES if len(sets) == len(_ROLES) else ("",) * len(sets)
+    paired = len(sets) == len(_ROLES) == len(data) and isinstance(data[0], Dataset)
+    roles = _ROLES if paired else ("",) * len(sets)
     copies = _copies(asked, sets[0].markup if sets else None)
     parts = tuple(
         Part(role, each.spec, len(each), len(each) * (copies if role != "test" else 1))
@@ -149,7 +152,7 @@ def plan_by_options(name: str, reader: Reader, data: Any, options: Sequence[Any]
         spec,
     )
     if "readouts" not in asked:
-        return Plan(name, parts, networks)
+        return Plan(name, parts, networks, _cells(reader.backbone(spec), asked.get("layers", ())))
     reads = reader.reads(spec, asked["layers"], asked["readouts"])
     return _of_reads(Plan(name, parts, networks), reads, sets, asked, reader)
 
@@ -177,6 +180,12 @@ def _of_reads(
         numbers * np.dtype(dtype).itemsize if reader.keep else 0,
         _stored(plan, layers, sets, reader) if reader.keep else 0,
     )
+
+
+def _cells(backbone: Backbone, layers: Sequence[str]) -> tuple[Layer, ...]:
+    """Layers that are read cell by cell, with their numbers at the network's own size; () where none are named."""
+    described = backbone.layers(backbone.select(layers)) if layers else ()
+    return tuple(Layer(layer.name, "cells", math.prod(layer.shape)) for layer in described)
 
 
 def _sets(data: Any) -> Iterator[Dataset]:
