@@ -146,7 +146,7 @@ def write_predictions(
         pixels = each.picture(each.looked.example.image.read())
         save_image(pixels, folder / name, overwrite=name in before)
         if progress is not None:
-            progress("drawn", number, len(names))
+            progress("pictures", number, len(names))
     write_json(folder / FILE, document, overwrite=overwrite)
     with disk_errors(folder):
         for name in set(before) - set(names):
