@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
 
 from vestige.errors import VestigeError, choice
 
@@ -66,7 +65,7 @@ def _fitted(value: Any, hint: Any) -> Any:
         return value
     if origin is tuple:
         return _fitted_tuple(value, get_args(hint))
-    if isinstance(value, np.generic):
+    if _is_numpys(value, "generic"):
         value = value.item()
     if hint is int or hint is float:
         if isinstance(value, bool) or not isinstance(value, Integral if hint is int else Real):
@@ -83,7 +82,8 @@ def _fitted(value: Any, hint: Any) -> Any:
 
 
 def _fitted_tuple(value: Any, inner: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
+    array = _is_numpys(value, "ndarray")
+    if not (array or isinstance(value, list | tuple)) or (array and value.ndim != 1):
         raise _MisfitError
     several = len(inner) == 2 and inner[1] is Ellipsis
     if not several and len(value) != len(inner):
@@ -148,3 +148,9 @@ def _option(each: Field[Any], value: Any, hint: Any) -> Any:
     """The value of a field; that which switches it off may be of another type."""
     off = each.metadata.get("off", MISSING)
     return off if type(value) is type(off) and value == off else fit(each.name, value, hint)
+
+
+def _is_numpys(value: Any, kind: str) -> bool:
+    """Whether a value is of one of numpy's types; numpy itself, which takes long to import, is not imported for it."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, getattr(numpy, kind))
