@@ -53,8 +53,14 @@ def test_every_task_is_measured_by_its_name(name: str) -> None:
     assert found.results().config["seed"] == 0
 
 
-def test_the_tasks_tried_here_are_those_of_probes() -> None:
-    assert set(TASK_OPTIONS) <= set(TASKS)
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_says_what_it_takes(name: str) -> None:
+    with pytest.raises(vestige.VestigeError, match="is int 5; expected a"):
+        vestige.measure(name, 5)  # type: ignore[arg-type]
+    with pytest.raises(vestige.VestigeError, match=f"layer: is no option of task '{name}'; did you mean layers"):
+        vestige.measure(name, layer="block1")
+    with pytest.raises(vestige.VestigeError, match="backbone: is dict; expected a spec"):
+        vestige.measure(name, backbone={})
 
 
 def test_data_may_be_open_and_given_by_name_and_features_computed_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
