@@ -21,6 +21,10 @@ EVERY = 10.0
 """Seconds between two lines about one count."""
 
 
+def count_nothing(_done: int, _total: int) -> None:
+    """For those who want no progress."""
+
+
 def print_nothing(_text: str) -> None:
     """For those who want no lines."""
 

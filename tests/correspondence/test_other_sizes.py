@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vestige.backbones import Backbone, Preprocessing, open_backbone, receptive_fields
 from vestige.errors import VestigeError
-from vestige.features.other_sizes import fields_at_every_size, resized
+from vestige.features.other_sizes import at_size, fields_at_every_size
 
 
 class Same(nn.Conv2d):
@@ -33,7 +33,7 @@ def network(kind, **options):
 
 def test_cells_that_move_with_the_size_are_refused():
     moving = network(Same)
-    centres = [receptive_fields(resized(moving, (n, n)), ["layer"])["layer"].centre[0] for n in (64, 65)]
+    centres = [receptive_fields(at_size(moving, (n, n)), ["layer"])["layer"].centre[0] for n in (64, 65)]
     assert centres == [7.5, 0.5]
     with pytest.raises(VestigeError, match=r"'layer' pads by the size .* \(7.5 and 0.5 pixels"):
         fields_at_every_size(moving, ["layer"])
@@ -48,7 +48,7 @@ def test_a_mean_image_becomes_its_mean_colour():
     backbone = open_backbone("efficientnet_lite0")
     image = np.stack([np.full((224, 224), each, dtype=np.float32) for each in (10, 20, 30)])
     backbone.preprocessing = replace(backbone.preprocessing, mean_image=image)
-    small = resized(backbone, (96, 96))
+    small = at_size(backbone, (96, 96))
     assert small.preprocessing.mean == (10, 20, 30)
     assert small.preprocessing.size == (96, 96)
     assert small.preprocessing.mean_image is None

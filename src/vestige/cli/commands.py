@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import MISSING, Field, fields
 from functools import partial
-from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -23,7 +22,7 @@ def command_of(
     run: Callable[..., None],
     kinds: Iterable[type],
     doc: str,
-    without: Mapping[type, Collection[str]] = MappingProxyType({}),
+    without: Collection[str] = (),
 ) -> Callable[..., None]:
     """A function for typer whose parameters are the described fields of some dataclasses.
 
@@ -33,22 +32,21 @@ def command_of(
         run: called with one of each.
         kinds: the dataclasses.
         doc: what help says of the command.
-        without: by dataclass, names of its fields that are no options of this command.
+        without: names of fields that are no options of this command.
     """
     kinds = tuple(kinds)
     told = {
         each.name: (each, about, hint)
         for kind in kinds
         for each, about, hint in _described(kind)
-        if each.name not in without.get(kind, ())
+        if each.name not in without
     }
     ordered = sorted(told.values(), key=lambda one: (_default(*one[:2]) is not MISSING, one[1].last))
     parameters = [parameter for one in ordered for parameter in _parameters(*one)]
 
     def command(**given: Any) -> None:
         values = {each.name: value for each, about, _ in ordered if (value := _value(about, each, given)) is not UNSET}
-        own = (values.keys() & {each.name for each in fields(kind)} - {*without.get(kind, ())} for kind in kinds)
-        run(*(kind(**{name: values[name] for name in names}) for kind, names in zip(kinds, own, strict=True)))
+        run(*(kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values}) for kind in kinds))
 
     command.__doc__ = doc
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

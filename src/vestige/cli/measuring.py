@@ -58,7 +58,7 @@ def add_task(app: typer.Typer, task: Task) -> None:
             measure_into(where.output, where.overwrite, measure, printing)
 
     kinds = (task.data, *task.options, ExtractOptions, Where, Printing, Trial)
-    command = command_of(run, kinds, task.question, {ExtractOptions: task.without})
+    command = command_of(run, kinds, task.question, task.without)
     app.command(task.name, epilog=examples(*task.example.splitlines()))(command)
 
 

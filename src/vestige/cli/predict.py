@@ -96,7 +96,7 @@ def add_to(app: typer.Typer) -> None:
     """
     kinds = (Source, Photographs, ExtractOptions, Replacing, Printing, Trial)
     prediction = "vestige predict runs/faces face.png --box 170,50,280,190 -o predictions"
-    command = command_of(predict, kinds, doc, {ExtractOptions: DEVICE_ALONE})
+    command = command_of(predict, kinds, doc, DEVICE_ALONE)
     app.command("predict", epilog=examples(FACES_RUN, PHOTOGRAPH, prediction))(command)
 
 

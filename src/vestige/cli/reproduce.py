@@ -141,7 +141,7 @@ def do_convnets_learn_correspondence(
 
 def _add(name: str, run: Callable[..., None], read: type, doc: str, *shown: str) -> None:
     kinds = (Reproduction, read, ExtractOptions, Printing, DryRun)
-    app.command(name, epilog=examples(*shown))(command_of(run, kinds, doc, {ExtractOptions: DEVICE_ALONE}))
+    app.command(name, epilog=examples(*shown))(command_of(run, kinds, doc, DEVICE_ALONE))
 
 
 _add(

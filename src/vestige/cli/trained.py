@@ -48,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the command."""
     kinds = (Source, OtherData, ExtractOptions, Where, Printing, Trial)
     question = "Measure a trained run on other data: the same results.json, the same rows."
-    command = command_of(evaluate, kinds, question, {ExtractOptions: DEVICE_ALONE})
+    command = command_of(evaluate, kinds, question, DEVICE_ALONE)
     app.command("evaluate", epilog=examples(FACES_RUN, EVALUATION))(command)
 
 

@@ -22,7 +22,7 @@ from vestige.correspondence.sift import CHANNELS, sift
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.dense import Size, extract_dense, resized
+from vestige.features.dense import Size, extract_dense, seen_size
 from vestige.features.extract import keys_of
 from vestige.features.layout import pictures_sha256
 from vestige.geometry import Points
@@ -250,6 +250,6 @@ def _sift_of(
 def seen(example: Example, short_side: int | None, interpolation: str) -> tuple[Pixels, NDArray[np.float64]]:
     """A picture as it is seen, and by what its coordinates ``(x, y)`` are multiplied."""
     pixels = example.image.read()
-    height, width = resized((pixels.shape[0], pixels.shape[1]), short_side)
+    height, width = seen_size((pixels.shape[0], pixels.shape[1]), short_side)
     scale = np.array([width / pixels.shape[1], height / pixels.shape[0]])
     return crop_resize(pixels, None, (height, width), interpolation), scale

@@ -21,7 +21,7 @@ from scipy.linalg.blas import ssyrk
 
 from vestige.intervals import Floats
 
-Rows = NDArray[np.int64]
+RowNumbers = NDArray[np.int64]
 
 MOST_STEPS = 100
 
@@ -48,7 +48,7 @@ class Solution:
     objective: float
     settled: bool
 
-    def scores(self, vectors: NDArray[np.float32], rows: Rows | None = None) -> Floats:
+    def scores(self, vectors: NDArray[np.float32], rows: RowNumbers | None = None) -> Floats:
         """``(n, d) -> (n,)``, or of some rows: above 0 on the positive side, 1 and -1 at the margins."""
         scores: Floats = _Some.of(vectors, rows).products(self.weights) + self.intercept
         return scores
@@ -59,7 +59,7 @@ def fit_svm(
     positive: NDArray[np.bool_],
     c: float,
     start: Solution | None = None,
-    rows: Rows | None = None,
+    rows: RowNumbers | None = None,
 ) -> Solution:
     """Fit an SVM.
 
@@ -92,16 +92,16 @@ class _Some:
     """Some of the vectors ``(m, d)``, read a few at a time."""
 
     vectors: NDArray[np.float32]
-    rows: Rows
+    rows: RowNumbers
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float32], rows: Rows | None) -> _Some:
+    def of(cls, vectors: NDArray[np.float32], rows: RowNumbers | None) -> _Some:
         return cls(vectors, np.arange(len(vectors)) if rows is None else rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, which: slice | Rows) -> NDArray[np.float32]:
+    def read(self, which: slice | RowNumbers) -> NDArray[np.float32]:
         """Those at some places of the rows."""
         return self.vectors[self.rows[which]]
 

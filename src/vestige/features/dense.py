@@ -24,12 +24,13 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.claims import Claims
-from vestige.features.extract import Progress, exact_arithmetic, keys_of, made, not_finite, untold
+from vestige.features.extract import exact_arithmetic, keys_of, made, not_finite
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter
 from vestige.images import Crop, Pixels, crop_resize, picture_size
+from vestige.progress import Progress, count_nothing
 
 Size = tuple[int, int]
 """Height and width."""
@@ -186,7 +187,7 @@ def _planned(
     for i, example in enumerate(examples):
         try:
             width, height = picture_size(example.image)
-            size = resized((height, width), short_side)
+            size = seen_size((height, width), short_side)
             grids[i] = shapes.grid(layer, size, example)
         except VestigeError as error:
             problems[i] = str(error)
@@ -202,7 +203,7 @@ def _planned(
     return _Plan(sizes, grids, cells, problems)
 
 
-def resized(size: Size, short_side: int | None) -> Size:
+def seen_size(size: Size, short_side: int | None) -> Size:
     """A picture's size with its shorter side so many pixels long; as it is where None."""
     if short_side is None:
         return size
@@ -269,7 +270,7 @@ def _fill(
     wanted = [i for i, _ in groupby(i for _, rows in chunks for i, _ in _by_picture(columns, rows))]
     done = before = about.n - sum(len(rows) for _, rows in chunks)
     started = time.monotonic()
-    progress = progress or untold
+    progress = progress or count_nothing
     progress(done, about.n)
     try:
         with closing(_pictures(examples, plan, wanted, backbone, options.workers)) as pictures:

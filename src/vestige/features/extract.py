@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,11 +27,8 @@ from vestige.features.scaled import scaled
 from vestige.features.store import Features, cache_root
 from vestige.features.writer import StoreWriter
 from vestige.images import Crop
+from vestige.progress import Progress, count_nothing
 from vestige.spec import StoreDtype
-
-Progress = Callable[[int, int], None]
-"""Told (rows done, rows in all), once before the first batch and after every batch. Rows of an earlier, killed run
-count as done from the start: throughput is what is added since the first call."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,8 @@ def extract(
         reads: (layer, readout), of any number of layers.
         cache: the directory of the stores; None for :func:`vestige.features.store.cache_root`.
         options: how; None for the defaults.
-        progress: told about every batch.
+        progress: told of rows, before the first batch and after every one; those of an earlier, killed run count as
+            done from the start: throughput is what is added since the first call.
         keep: store the features; where False they are computed anew and held in memory, to the same bytes, and the
             cache is not touched.
 
@@ -155,7 +153,7 @@ class _Pass:
         self.device = device
         self.reads = {read.description.key: read for read in wanted if read.description.key in writers}
         self.writers = writers
-        self.progress = progress or untold
+        self.progress = progress or count_nothing
         # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
         self.backbone = prepared(
             backbone,
@@ -234,10 +232,6 @@ def exact_arithmetic() -> AbstractContextManager[None]:
 def not_finite(layer: str) -> str:
     """The problem of a picture for which a layer puts out infinities or NaN."""
     return f"layer {layer} puts out numbers that are not finite"
-
-
-def untold(_done: int, _total: int) -> None:
-    """Where no one wants to be told."""
 
 
 def _lacks(writer: StoreWriter | HeldWriter, batch: range) -> bool:

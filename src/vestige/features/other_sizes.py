@@ -10,7 +10,7 @@ from vestige.errors import VestigeError
 from vestige.features.dense import Size
 
 
-def resized(backbone: Backbone, size: Size) -> Backbone:
+def at_size(backbone: Backbone, size: Size) -> Backbone:
     """The same network for pictures of (height, width) pixels. A mean image becomes its mean colour."""
     before = backbone.preprocessing
     mean = before.mean
@@ -41,7 +41,7 @@ def fields_at_every_size(backbone: Backbone, names: Sequence[str]) -> dict[str, 
     fields = receptive_fields(backbone, names)
     height, width = backbone.preprocessing.size
     try:
-        larger = receptive_fields(resized(backbone, (height + 1, width + 1)), names)
+        larger = receptive_fields(at_size(backbone, (height + 1, width + 1)), names)
     except (RuntimeError, ValueError, AssertionError, VestigeError):  # it takes no other size, and says so when asked
         return fields
     for name, field in fields.items():

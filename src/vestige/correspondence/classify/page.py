@@ -219,7 +219,7 @@ def _peaks_at(run: ClassifyRun) -> str:
 
 
 def _peak_cells(run: ClassifyRun, method: str) -> tuple[Cell, ...]:
-    share, distance = (run.told_of_peaks(method, metric) for metric in ("peaks_inside", "peak_distance"))
+    share, distance = (run.peak_row(method, metric) for metric in ("peaks_inside", "peak_distance"))
     inside = NONE if share is None else Cell(percent(share.value), percent_range(share.ci95) if share.ci95 else "")
     away = NONE if distance is None else Cell(f"{distance.value:.1f}", value_range(distance.ci95, 1))
     return Cell(run.label(method)), Cell(f"{len(run.peaks[method]):,}"), inside, away

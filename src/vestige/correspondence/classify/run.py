@@ -83,7 +83,7 @@ class ClassifyRun(MeasuredRun):
                 found.setdefault(row.method, {})[float(row.subset.removeprefix("C="))] = row.value
         return found
 
-    def told_of_peaks(self, method: str, metric: str) -> Row | None:
+    def peak_row(self, method: str, metric: str) -> Row | None:
         """``peaks_inside`` or ``peak_distance`` of a method; None where it has no such peaks."""
         rows = (row for row in self.results.sweep if (row.method, row.metric) == (method, metric))
         return next(rows, None)

@@ -116,7 +116,7 @@ def detect_class(
         progress: told of fits, anew with every fold.
     """
     scale = feature.scale(grids[0], options.seed)
-    mining = Mining(c, options.rounds, options.batch)
+    mining = Mining(c, options.rounds, options.negatives)
     labels = _labels(feature, data, options.size)
     held_out = _held_out(feature, grids[0], scale, labels, data.folds, mining, options.seed, progress)
     calibrations = _calibrations(held_out, labels)

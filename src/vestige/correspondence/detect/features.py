@@ -30,7 +30,7 @@ from vestige.correspondence.sift import CHANNELS
 from vestige.errors import VestigeError
 from vestige.features.extract import extract
 from vestige.features.layout import pictures_sha256
-from vestige.features.other_sizes import resized
+from vestige.features.other_sizes import at_size
 from vestige.features.reader import Reader
 from vestige.features.readout import parse_readout
 from vestige.images import Crop
@@ -77,7 +77,7 @@ def features_of(matched: MatchedInstances, options: DetectOptions, reader: Reade
         VestigeError: where a layer is no grid with a stride, the network takes no square of that size, or every
             candidate's field holds every keypoint.
     """
-    backbone = resized(reader.backbone(options.backbone), (options.size, options.size))
+    backbone = at_size(reader.backbone(options.backbone), (options.size, options.size))
     names = backbone.select(options.layers)
     crops = [matched.train.crops, matched.test.crops]
     layers = _layers(backbone, names, options)

@@ -39,7 +39,7 @@ class DetectOptions:
             two bins from the keypoint, negative from four on.
         cs: C of the SVMs; of several, training folds choose for each feature.
         rounds: of hard-negative mining.
-        batch: negatives that a detector begins with; a round adds as many, or as many as the detector has.
+        negatives: that a detector begins with; a round adds as many, or as many as the detector has.
         folds: of the training data, for calibration and choices.
         eta, sigma: of the prior; sigma in pixels of the square.
         etas, sigmas: of which training folds choose for the prior by cross-validation.
@@ -76,8 +76,11 @@ class DetectOptions:
         metavar="C",
     )
     rounds: int = option(20, "Rounds of hard-negative mining, at most.", bounds=b.ROUNDS)
-    batch: int = option(
-        5000, "Negatives a detector begins with; a round adds as many, or as many as it has.", bounds=b.COUNT
+    negatives: int = option(
+        5000,
+        "Negatives a detector begins with; a round adds as many, or as many as it has.",
+        names=("--batch",),
+        bounds=b.COUNT,
     )
     folds: int = option(3, bounds=b.FOLDS)
     eta: float = option(0.1, "Weight of the prior.", bounds=b.ETA)

@@ -34,7 +34,7 @@ REACH = 97.5
 
 
 @dataclass(frozen=True)
-class Measured:
+class Recorded:
     """An experiment that measures and records.
 
     Attributes:
@@ -211,12 +211,12 @@ _CATS = Place(
 )
 _CATS_TEST = Place("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
 
-EXPERIMENTS: tuple[Experiment[Measured], ...] = (
-    Experiment("patches", _PATCHES, _PICTURES, Measured(patches)),
-    Experiment("fields", _PATCHES, None, Measured(fields)),
-    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, Measured(align)),
-    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, Measured(classify)),
-    Experiment("classify-cats", _CATS, _CATS_TEST, Measured(classify_cats)),
-    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, Measured(detect)),
+EXPERIMENTS: tuple[Experiment[Recorded], ...] = (
+    Experiment("patches", _PATCHES, _PICTURES, Recorded(patches)),
+    Experiment("fields", _PATCHES, None, Recorded(fields)),
+    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(align)),
+    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(classify)),
+    Experiment("classify-cats", _CATS, _CATS_TEST, Recorded(classify_cats)),
+    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(detect)),
 )
 """The paper's experiments, in its order."""
