@@ -37,17 +37,26 @@ class Kept:
             made_from: a text that changes whenever the arrays would.
             make: makes them.
         """
-        if self.folder is None:
-            return make()
-        path = self.folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.npz"
-        found = _read(path)
+        found = self.find(made_from)
         if found is not None:
             return found
         made = dict(make())
+        if self.folder is None:
+            return made
         content = io.BytesIO()
         np.savez(content, **made)  # type: ignore[arg-type]  # the stubs take the names for options
-        write_bytes(path, content.getvalue() + _digest(content.getvalue()), overwrite=True)
+        write_bytes(
+            self._path(self.folder, made_from), content.getvalue() + _digest(content.getvalue()), overwrite=True
+        )
         return made
+
+    def find(self, made_from: str) -> Arrays | None:
+        """The arrays made from something, where they are kept."""
+        return None if self.folder is None else _read(self._path(self.folder, made_from))
+
+    @staticmethod
+    def _path(folder: Path, made_from: str) -> Path:
+        return folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.npz"
 
     def clear(self) -> None:
         """Remove what was kept: the run is finished."""

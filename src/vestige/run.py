@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ from numpy.typing import NDArray
 from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
 from vestige.files import disk_errors, write_arrays, write_json
+from vestige.kept import Kept
 from vestige.manifest import check_digest, start_manifest, update_manifest
 from vestige.results import Results, mend, read_results
 from vestige.run_folders import building, check_run_folder, own_files
+
+PARTS = "parts"
+"""Where a run has the finished parts of its measurement, if the one that replaces it may use them."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,13 @@ class Run:
         check_digest(self.examples_path)
         return read_npz(self.examples_path, what="a run's examples", mend=mend())
 
+    def write_parts(self, kept: Kept) -> None:
+        """Write what is kept of a measurement into ``parts/``, where the run that replaces this one finds it."""
+        if kept.folder is not None and kept.folder.is_dir():
+            with disk_errors(self.folder, "the run"):
+                shutil.copytree(kept.folder, self.folder / PARTS, dirs_exist_ok=True)
+            update_manifest(self.folder, *(path for path in (self.folder / PARTS).iterdir()))
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.json``."""
         path = self.folder / "config.json"
@@ -110,6 +122,9 @@ def run_folder(folder: Path, *, overwrite: bool = False, command: Sequence[str] 
     It is ``finished`` where the same command measured it and was killed: only its figures and its page are missing.
     """
     with building(folder, overwrite=overwrite, command=command) as place:
+        if (folder / PARTS).is_dir():
+            with disk_errors(folder, "the run"):
+                shutil.copytree(folder / PARTS, place.kept, dirs_exist_ok=True)
         yield Run(place.new, place.kept)
 
 

@@ -42,11 +42,11 @@ from vestige.spelling import spelled
 _WORKSHOP = ".vestige"
 _INSTALLING = "installing"
 _SUBFOLDERS = ("probe", "figures")
-_DOCUMENTS = ("results.json", "comparison.json")
+_DOCUMENT = "results.json"
 _OLD_NAMES = (
-    *("config.json", "results.json", "examples.npz", "report.html", "comparison.json", "comparison.npz"),
+    *("config.json", "results.json", "examples.npz", "report.html"),
     *("figures/*.png", "probe/*.json", "probe/*.safetensors", "probe/*/*.json", "probe/*/*.safetensors"),
-    *("measured/*.json", "partial/*.npz"),
+    "partial/*.npz",
 )
 """What vestige wrote into a run before it kept a list of it."""
 _NOT_ASKED = ("--overwrite", "--quiet", "--json", "--skip-bad")
@@ -147,8 +147,8 @@ def check_run_folder(folder: Path, *, overwrite: bool = False, command: Sequence
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder holds a run, or a comparison, that came to its end; it may be without its page."""
-    return any((folder / name).is_file() for name in _DOCUMENTS)
+    """Whether a folder holds a run that came to its end; it may be without its page."""
+    return (folder / _DOCUMENT).is_file()
 
 
 def is_own(folder: Path) -> bool:
@@ -157,7 +157,7 @@ def is_own(folder: Path) -> bool:
     Raises:
         VestigeError: where the list is damaged.
     """
-    return read_manifest(folder) is not None or any(_is_old_document(folder / name) for name in _DOCUMENTS)
+    return read_manifest(folder) is not None or _is_old_document(folder / _DOCUMENT)
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -191,7 +191,7 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _is_old_document(path: Path) -> bool:
-    """Whether a file begins as ``results.json`` and ``comparison.json`` do, whole or damaged."""
+    """Whether a file begins as ``results.json`` does, whole or damaged."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -216,10 +216,9 @@ class _Document:
 
 def _is_of(folder: Path, command: Sequence[str]) -> bool:
     """Whether a folder holds a finished run of a command."""
-    for name in _DOCUMENTS:
-        with suppress(VestigeError):
-            found = read_json(folder / name, _Document, what="results").config.command
-            return bool(command) and _asked(found) == _asked(command)
+    with suppress(VestigeError):
+        found = read_json(folder / _DOCUMENT, _Document, what="results").config.command
+        return bool(command) and _asked(found) == _asked(command)
     return False
 
 
@@ -445,7 +444,7 @@ def _exchange(one: Path, other: Path) -> bool:
 def _discard(old: Path, live: Path) -> None:
     """Remove a run that is out of its place; what is the user's alone is moved to the live one."""
     own = own_files(old)
-    for name in sorted(files_in(old), key=lambda name: name in (MANIFEST, *_DOCUMENTS)):  # what tells whose, last
+    for name in sorted(files_in(old), key=lambda name: name in (MANIFEST, _DOCUMENT)):  # what tells whose, last
         path, there = old / name, live / name
         listed = name in own
         stamp = own.get(name)

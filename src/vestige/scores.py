@@ -8,6 +8,7 @@ images: the share of an image's visible keypoints, and the mean of the images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from vestige.intervals import (
     Difference,
     Floats,
     Grouped,
+    Interval,
     difference_of,
     interval,
     mean_known,
@@ -32,6 +34,44 @@ from vestige.results import Row
 
 FEW_GROUPS = 20
 """Below so many groups of test examples a reader is told that intervals are too short (docs/intervals.md)."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of one method.
+
+    Attributes:
+        value: over all test examples.
+        resampled: ``(B,)``: the same over every resample of them; NaN where a resample has none.
+        n: how many test examples it is over.
+        groups: how many groups these are in.
+        spread: of the mean over seeds, as :func:`vestige.intervals.seed_spread` gives it.
+    """
+
+    value: float
+    resampled: Floats
+    n: int
+    groups: int
+    spread: float = 0.0
+
+    @property
+    def ci95(self) -> Interval | None:
+        """Its interval; None where there is none."""
+        return widened(interval(self.resampled, self.groups), self.value, self.spread)
+
+    def difference(self, other: Score) -> Difference | None:
+        """By how much it is above another, resample by resample; None where there is no interval."""
+        spread = math.hypot(self.spread, other.spread)
+        groups = min(self.groups, other.groups)
+        return difference_of(self.value - other.value, self.resampled - other.resampled, groups, spread)
+
+
+def share_score(shares: Floats, bootstrap: Bootstrap) -> Score:
+    """The score of a metric that is a mean over examples, from each one's share ``(N,)``; NaN where it has none."""
+    known = np.isfinite(shares)
+    value = float(shares[known].mean()) if known.any() else np.nan
+    return Score(value, bootstrap.means(shares), int(known.sum()), bootstrap.count(known))
+
 
 Values = Mapping[tuple[str, str], Floats]
 """(metric, subset) -> each test example's share ``(N,)``, of which the metric is the mean; NaN where it has none."""
@@ -172,6 +212,20 @@ def pck_difference(a: Floats, b: Floats, truth: KeypointTruth, alpha: float, boo
     first, second = (_mean_of_classes(_by_class(each, truth, bootstrap), truth) for each in hits)
     resampled = mean_known(first.resampled) - mean_known(second.resampled)
     return difference_of(first.value - second.value, resampled, bootstrap.count(first.known)) if first.n else None
+
+
+def pck_score(distances: Floats, truth: KeypointTruth, alpha: float, bootstrap: Bootstrap) -> Score:
+    """PCK over keypoint types, the mean of the classes, as a score.
+
+    Args:
+        distances: ``(N, K)`` in longer sides.
+        truth: of the same examples.
+        alpha: the limit, in longer sides.
+        bootstrap: over the examples.
+    """
+    hits = (distances <= alpha).astype(np.float64)[None]
+    rates = _mean_of_classes(_by_class(hits, truth, bootstrap), truth)
+    return Score(rates.value, mean_known(rates.resampled), rates.n, bootstrap.count(rates.known))
 
 
 def _over_types(method: str, metric: str, hits: Floats, truth: KeypointTruth, bootstrap: Bootstrap) -> Iterator[Row]:

@@ -25,6 +25,7 @@ TASKS: Mapping[str, str] = {
     "pixels": "probes.pixels.task:PIXELS",
     "segmentation": "probes.segmentation.task:SEGMENTATION",
     "attributes": "probes.attributes.task:ATTRIBUTES",
+    "compare": "probes.compare.task:COMPARE",
     "directions": "probes.directions.task:DIRECTIONS",
     "patches": "correspondence.search.task:PATCHES",
     "fields": "correspondence.search.task:FIELDS",

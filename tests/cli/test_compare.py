@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from vestige.probes.compare.comparison import read_comparison
-from vestige.probes.compare.measure import DEFAULT_NAME
+from vestige.probes.compare.run import read_comparison
+from vestige.run import Run
 
 DATA = ["synthetic:faces,n=40,seed=1,size=96", "--test", "synthetic:faces,n=16,seed=2,size=96"]
 WHAT = [
@@ -22,6 +22,9 @@ WHAT = [
 ]
 
 
+DEFAULT_NAME = "flat ≤ 25k"
+
+
 @pytest.fixture(scope="module")
 def folder(vestige, tmp_path_factory):
     output = tmp_path_factory.mktemp("compare") / "run"
@@ -31,50 +34,90 @@ def folder(vestige, tmp_path_factory):
 
 
 def test_every_combination_is_measured_once(folder):
-    comparison = read_comparison(folder)
-    assert set(comparison.config["layers"]["efficientnet_lite0"]) == {"block4", "head"}
-    found = {(entry.backbone, entry.layer, entry.readout) for entry in comparison.entries}
-    assert found == {
+    comparison = read_comparison(Run(folder))
+    results = comparison.results
+    assert set(results.config["layers"]["efficientnet_lite0"]) == {"block4", "head"}
+    found = [(entry.backbone, entry.layer, entry.readout) for entry in comparison.entries]
+    assert sorted(found) == sorted(
         (backbone, layer, readout)
         for backbone in ("efficientnet_lite0", "efficientnet_lite0@random:0")
         for layer in ("block4", "head")
         for readout in (DEFAULT_NAME, "gap")
-    }
-    assert {baseline.method for baseline in comparison.baselines} == {"mean", "rgb"}
+    )
+    assert results.measured == ("mean", "rgb", "efficientnet_lite0", "efficientnet_lite0@random:0")
+    arrays = comparison.arrays
+    names = zip(*(arrays[name].tolist() for name in ("method", "layer", "readout")), strict=True)
+    errors = dict(zip(names, arrays["errors"], strict=True))
     for entry in comparison.entries:
         assert entry.ci95[0] <= entry.value <= entry.ci95[1]
-        assert entry.value == pytest.approx(entry.errors.mean())
+        assert entry.value == pytest.approx(errors[entry.backbone, entry.layer, entry.readout].mean())
         assert entry.ms_per_image > 0
     sizes = {(entry.layer, entry.readout): entry.bytes_per_image for entry in comparison.entries}
     assert sizes["block4", DEFAULT_NAME] == 40 * 25 * 25 * 4
     assert sizes["head", "gap"] == 1280 * 4
-    assert any("grid:25 of block4; grid:4 of head" in note for note in comparison.notes)
+    assert any("grid:25 of block4; grid:4 of head" in note for note in results.notes)
     depths = {entry.layer: entry.depth for entry in comparison.entries}
     assert (depths["block4"], depths["head"]) == (5 / 17, 1.0)
 
 
+def test_a_networks_row_is_the_layer_that_folds_choose(folder):
+    comparison = read_comparison(Run(folder))
+    for backbone in comparison.backbones:
+        best = min((e for e in comparison.entries if e.backbone == backbone), key=lambda entry: entry.selection)
+        row = comparison.results.row(backbone, comparison.metric)
+        assert (row.layer, row.readout, row.value, row.ci95) == (best.layer, best.readout, best.value, best.ci95)
+    methods = comparison.results.methods
+    trained, twin = methods["efficientnet_lite0"], methods["efficientnet_lite0@random:0"]
+    assert (trained.trained, trained.dash, twin.trained, twin.dash) == (True, "solid", False, "dashed")
+    assert trained.colour == twin.colour
+
+
 def test_pooling_throws_the_where_away(folder):
-    values = {(e.backbone, e.layer, e.readout): e.value for e in read_comparison(folder).entries}
+    values = {(e.backbone, e.layer, e.readout): e.value for e in read_comparison(Run(folder)).entries}
     assert values["efficientnet_lite0", "block4", DEFAULT_NAME] < values["efficientnet_lite0", "block4", "gap"]
 
 
-def test_there_is_a_report_with_figures(folder):
-    assert "<html" in (folder / "report.html").read_text()
-    assert list((folder / "figures").glob("*.png"))
+def test_its_folder_is_a_runs_and_its_page_can_be_made_again(vestige, folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"results.json", "examples.npz", "config.json", "figures", "report.html"} <= names
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        "depth-by-readout.png",
+        "depth-by-backbone.png",
+        "cost.png",
+    }
+    page = (folder / "report.html").read_bytes()
+    vestige("report", folder)
+    assert (folder / "report.html").read_bytes() == page
 
 
 def test_a_finished_comparison_is_refused_and_a_broken_one_goes_on(vestige, folder):
     _, said = vestige("compare", *DATA, *WHAT, "-o", folder, status=2)
     assert "--overwrite" in said
-    before = read_comparison(folder)
-    measured = sorted((folder / "measured").iterdir())
-    assert len(measured) == 8
-    kept = {path: path.stat().st_mtime_ns for path in measured[1:]}
-    measured[0].write_text(measured[0].read_text()[:40])  # as a full disk would have left it
+    before = Run(folder).results()
+    parts = sorted((folder / "parts").iterdir())
+    assert len(parts) == 8
+    kept = {path: path.stat().st_mtime_ns for path in parts[1:]}
+    parts[0].write_bytes(parts[0].read_bytes()[:40])  # as a full disk would have left it
     vestige("compare", *DATA, *WHAT, "-o", folder, "--overwrite")
-    assert {path: path.stat().st_mtime_ns for path in measured[1:]} == kept
-    after = read_comparison(folder)
-    assert [entry.value for entry in after.entries] == [entry.value for entry in before.entries]
+    assert {path: path.stat().st_mtime_ns for path in parts[1:]} == kept
+    after = Run(folder).results()
+    assert after.rows == before.rows
+    assert [row for row in after.sweep if row.metric != "ms_per_image"] == [
+        row for row in before.sweep if row.metric != "ms_per_image"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--task", "landmark"], "did you mean landmarks?"),
+        (["--task", "directions"], "--task directions"),
+        (["--task", "pixels", "--normaliser", "box"], "--normaliser box"),
+    ],
+)
+def test_what_a_task_does_not_have_is_refused_before_anything_is_read(vestige, tmp_path, given, words):
+    _, said = vestige("compare", *DATA, *WHAT, *given, "-o", tmp_path / "x", status=2)
+    assert words in said
 
 
 def test_a_readout_that_fits_nowhere_is_told(vestige, tmp_path):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from vestige.cli.sweeps import ranking_table, sweep_table, tried
-from vestige.probes.compare.comparison import Baseline, Comparison, Entry
+from vestige.cli.sweeps import sweep_table, tried
+from vestige.metrics import Metric
+from vestige.probes.compare.table import ranking_tables
 from vestige.results import Results, Row
 
 BACKBONE = {"spec": "net", "layer": "b", "readout": "flat"}
@@ -82,16 +83,24 @@ def test_nothing_is_printed_where_there_was_nothing_to_choose():
     assert sweep_table(results(row for row in rows if row.layer == "a" and row.subset == "all")) is None
 
 
-def test_a_comparison_is_ranked_by_its_test_value_with_the_folds_choice_marked():
+@pytest.mark.parametrize("lower_is_better", [True, False])
+def test_a_comparison_is_ranked_by_its_test_value_with_the_folds_choice_marked(lower_is_better):
     def entry(backbone, layer, folds, test):
-        return Entry(backbone, layer, "gap", 0.0, test, (test, test), np.array([test]), 1.25, 4096, folds)
+        row = Row(backbone, "m", "all", test, (test, test), 1, layer, "gap", backbone)
+        told = {"oof_m": folds, "depth": 0.0, "ms_per_image": 1.25, "bytes_per_image": 4096.0}
+        return [row, *(replace(row, metric=metric, value=value, ci95=None) for metric, value in told.items())]
 
-    entries = (entry("x", "l1", 0.2, 0.5), entry("x", "l2", 0.3, 0.1), entry("y", "l1", 0.1, 0.3))
-    mean = Baseline("mean", 0.9, None, np.array([0.9]))
-    lines = printed(ranking_table(Comparison("landmarks", "m", "", np.array(["i"]), entries, (mean,))))
-    assert lines[-4:] == [
+    sweep = (*entry("x", "l1", 0.2, 0.5), *entry("x", "l2", 0.3, 0.1), *entry("y", "l1", 0.1, 0.3))
+    mean = Row("mean", "m", "all", 0.9, None, 1)
+    config = {"task": "landmarks", "metric": "m", "skipped": []}
+    known = {"m": Metric("m", lower_is_better=lower_is_better)}
+    found = Results("compare", config, {"test": {"n": 1}}, {}, {}, (mean,), sweep, metrics=known)
+    (table,) = ranking_tables(found)
+    marks = {("x", "l1"): lower_is_better, ("x", "l2"): not lower_is_better, ("y", "l1"): True}
+    ranked = [
         ["x", "l2", "gap", "0.3000", "0.1000", "0.1000-0.1000", "1.2", "4.1"],
-        ["*", "y", "l1", "gap", "0.1000", "0.3000", "0.3000-0.3000", "1.2", "4.1"],
-        ["*", "x", "l1", "gap", "0.2000", "0.5000", "0.5000-0.5000", "1.2", "4.1"],
-        ["mean", "0.9000"],
+        ["y", "l1", "gap", "0.1000", "0.3000", "0.3000-0.3000", "1.2", "4.1"],
+        ["x", "l1", "gap", "0.2000", "0.5000", "0.5000-0.5000", "1.2", "4.1"],
     ]
+    expected = [["*", *line] if marks[line[0], line[1]] else line for line in ranked]
+    assert printed(table)[-4:] == [*(expected if lower_is_better else expected[::-1]), ["mean", "0.9000"]]

@@ -6,7 +6,7 @@ import pytest
 
 from vestige.datasets.opening import open_train_test
 from vestige.probes.attributes.measure import attributes_of
-from vestige.probes.compare.measure import CompareOptions
+from vestige.probes.compare.task import CompareOptions
 from vestige.probes.directions.measure import probe_directions
 from vestige.probes.directions.task import DirectionOptions
 from vestige.probes.engine.options import VectorOptions
@@ -35,7 +35,7 @@ PROBES = {
 
 def test_six_layers_at_even_steps_and_one_untrained_network():
     options = [kind() for kind, _ in PROBES.values()]
-    assert {each.layers for each in (*options, CompareOptions(()))} == {("even:6",)}
+    assert {each.layers for each in (*options, CompareOptions())} == {("even:6",)}
     assert {each.untrained_seeds for each in options if hasattr(each, "untrained_seeds")} == {1}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from vestige.distances import eye_distance, mean_over_visible, point_errors
 from vestige.intervals import Bootstrap
 from vestige.markup import shipped_markup
 from vestige.pages import write_figures, write_report
-from vestige.probes.compare.comparison import Baseline, Comparison, Entry, Skipped
+from vestige.probes.compare.names import COSTS, methods_of
 from vestige.probes.engine.point_scores import METHODS as KNOWN
 from vestige.probes.engine.point_scores import METRICS
 from vestige.results import Results, Row, described
@@ -212,48 +213,81 @@ def make_landmark_run(
     return run
 
 
-def make_comparison(n: int = 60, *, selection: bool = True, **changes: Any) -> Comparison:
+NETWORKS = {
+    "efficientnet_lite0": (0.078, 18, 13.0, 1.6),
+    "efficientnet_lite0@random:0": (0.126, 18, 13.0, 0.2),
+    "timm:resnet18": (0.085, 10, 24.0, 1.2),
+}
+"""Backbones with their least error, their layers, their milliseconds and how much their errors bend with depth."""
+
+
+def make_comparison(folder: Path, *, n: int = 60, networks: tuple[str, ...] = tuple(NETWORKS), **changes: Any) -> Run:
     """Two networks with an untrained twin, read in two ways, on ``n`` faces: pooling loses the *where*."""
     generator = np.random.default_rng(0)
     difficulty = generator.gamma(4.0, 0.25, n)
-    networks = {
-        "efficientnet_lite0": (0.078, 18, 13.0, 1.6),
-        "efficientnet_lite0@random:0": (0.126, 18, 13.0, 0.2),
-        "timm:resnet18": (0.085, 10, 24.0, 1.2),
-    }
-    entries = []
-    for spec, (best, n_layers, ms, bend) in networks.items():
+    bootstrap, metric = Bootstrap.draw(range(n), resamples=200), "nme_inter_ocular"
+    errors = {(name, "", ""): level * difficulty for name, level in (("mean", 0.249), ("rgb", 0.147))}
+    told: dict[tuple[str, str, str], dict[str, float]] = {key: {} for key in errors}
+    for spec in networks:
+        best, n_layers, ms, bend = NETWORKS[spec]
         for k in range(n_layers):
             depth = k / (n_layers - 1)
             for readout, factor in (("flat", 1.0), ("gap", 2.6 - 0.5 * depth)):
                 level = best * (1 + bend * (depth - 0.6) ** 2) * factor
-                errors = level * difficulty * generator.lognormal(0, 0.15, n)
-                ci95 = Bootstrap.draw(range(n), resamples=200).interval_of_mean(errors)
-                cost = (ms * (0.2 + 0.8 * depth), int(4 * (21952 if readout == "flat" else 64 * (k + 1))))
-                chosen = level if selection else None
-                entries.append(Entry(spec, f"layer{k}", readout, depth, errors.mean(), ci95, errors, *cost, chosen))
-    baselines = tuple(
-        Baseline(method, float(np.mean(level * difficulty)), None, level * difficulty)
-        for method, level in (("mean", 0.249), ("rgb", 0.147))
+                key = (spec, f"layer{k}", readout)
+                errors[key] = level * difficulty * generator.lognormal(0, 0.15, n)
+                told[key] = {
+                    f"oof_{metric}": level,
+                    "depth": depth,
+                    "ms_per_image": ms * (0.2 + 0.8 * depth),
+                    "bytes_per_image": 4.0 * (21952 if readout == "flat" else 64 * (k + 1)),
+                }
+    rows, sweep = [], []
+    for (name, layer, readout), own in errors.items():
+        row = Row(name, metric, "all", float(own.mean()), bootstrap.interval_of_mean(own), n)
+        if not layer:
+            rows.append(row)
+            continue
+        row = replace(row, layer=layer, readout=readout, backbone=name)
+        others = told[name, layer, readout].items()
+        sweep += [row, *(replace(row, metric=other, value=value, ci95=None) for other, value in others)]
+    run = start_run(folder)
+    names = np.array([*errors])
+    run.write_examples(
+        {
+            "ids": np.array([f"face_{k}" for k in range(n)]),
+            "groups": np.array([f"face_{k}" for k in range(n)]),
+            "method": names[:, 0],
+            "layer": names[:, 1],
+            "readout": names[:, 2],
+            "errors": np.stack([*errors.values()]),
+            "resampled": np.stack([bootstrap.means(own) for own in errors.values()]),
+            "of_groups": np.full(len(errors), n),
+        }
     )
+    methods = methods_of(networks, KNOWN)
+    metrics, described_methods = described((*rows, *sweep), {**METRICS, **COSTS}, methods)
+    skipped = {"backbone": "timm:resnet18", "layer": "fc", "readout": "flat", "reason": "a vector has no grid"}
+    command = ["vestige", "compare", "300w:data/helen/trainset", "-o", "matrix"]
     fields: dict[str, Any] = {
-        "task": "landmarks",
-        "metric": "nme_inter_ocular",
-        "unit": "the inter-ocular distance",
-        "ids": np.array([f"face_{k}" for k in range(n)]),
-        "entries": tuple(entries),
-        "baselines": baselines,
-        "skipped": (Skipped("timm:resnet18", "fc", "flat", "a vector has no grid"),),
+        "task": "compare",
+        "config": {"task": "landmarks", "metric": metric, "skipped": [skipped], "command": command},
         "data": {
             "train": {"spec": "300w:data/helen/trainset", "fingerprint": "sha256:1", "n": 870, "skipped": 0},
             "test": {"spec": "300w:data/helen/testset", "fingerprint": "sha256:2", "n": n, "skipped": 0},
         },
-        "config": {"command": ["vestige", "compare", "landmarks", "300w:data/helen/trainset", "-o", "matrix"]},
+        "backbone": {"spec": "efficientnet_lite0", "layer": "layer10", "readout": "flat", "dim": 21952},
+        "ridge": {},
+        "rows": tuple(rows),
+        "sweep": tuple(sweep),
         "created": "2026-01-02T03:04:05",
         "seconds": 812.0,
         "vestige": "0.1.0",
+        "metrics": metrics,
+        "methods": described_methods,
     }
-    return Comparison(**{**fields, **changes})
+    run.write_results(Results(**{**fields, **changes}))
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -276,6 +310,10 @@ def landmark_run(tmp_path: Path) -> Callable[..., Run]:
 
 
 @pytest.fixture
-def comparison() -> Callable[..., Comparison]:
-    """Makes comparisons."""
-    return make_comparison
+def comparison(tmp_path: Path) -> Callable[..., Run]:
+    """Makes comparisons in folders of the test's own, by name."""
+
+    def make(name: str = "matrix", **options: Any) -> Run:
+        return make_comparison(tmp_path / name, **options)
+
+    return make

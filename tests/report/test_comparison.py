@@ -1,112 +1,95 @@
-"""Comparisons: kept whole on disk, ranked by paired differences, shown on one page."""
+"""Comparisons: read back from their runs, ranked by paired differences, shown on one page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
 from vestige.intervals import Bootstrap, paired_difference
-from vestige.probes.compare.charts import draw_cost, draw_depth, front, panel_names, short
-from vestige.probes.compare.comparison import Baseline, Comparison, Entry, rank, read_comparison, save_comparison
-from vestige.probes.compare.measure import _Measured
-from vestige.probes.compare.page import detail, headline, write_comparison, write_comparison_figures
+from vestige.methods import PROBES
+from vestige.metrics import Metric
+from vestige.pages import report_page, show, write_report
+from vestige.probes.compare.charts import draw_cost, draw_depth, front, panel_names, value_label
+from vestige.probes.compare.names import default_name, methods_of, network_of, short
+from vestige.probes.compare.page import detail, headline
+from vestige.probes.compare.run import Comparison, Entry, read_comparison
+from vestige.report.blocks import Table
 from vestige.report.style import LIGHT, themed
+from vestige.results import Results
+from vestige.run import Run
 
-Make = Callable[..., Comparison]
+Make = Callable[..., Run]
 
-
-def entry(name: str, errors: list[float], **changes: object) -> Entry:
-    values = np.array(errors)
-    made = Entry(name, "layer", "flat", 0.5, float(np.nanmean(values)), None, values, 10.0, 400)
-    return replace(made, **changes)  # type: ignore[arg-type]
+ERROR = Metric("error", "the face box", lower_is_better=True)
 
 
-def small(*entries: Entry, **changes: object) -> Comparison:
-    ids = np.array([str(k) for k in range(len(entries[0].errors))])
-    return Comparison("landmarks", "nme_box", "the face box", ids, entries, **changes)  # type: ignore[arg-type]
+def small(values: dict[tuple[str, str, str], list[float]], metric: Metric = ERROR, **folds: float) -> Comparison:
+    """Entries by (backbone, layer, readout) with each example's error; folds: the score of layers on training folds."""
+    entries = tuple(
+        Entry(*key, 0.5, float(np.mean(own)), None, len(own), folds.get(key[1], float(np.mean(own))), 10.0, 400.0)
+        for key, own in values.items()
+    )
+    n = len(next(iter(values.values())))
+    bootstrap = Bootstrap.draw(range(n))
+    names = np.array([*values])
+    arrays = {
+        **{name: names[:, k] for k, name in enumerate(("method", "layer", "readout"))},
+        "resampled": np.stack([bootstrap.means(own) for own in values.values()]),
+        "of_groups": np.full(len(values), n),
+    }
+    methods = methods_of(list(dict.fromkeys(names[:, 0].tolist())), PROBES)
+    config = {"task": "landmarks", "metric": "m", "skipped": []}
+    data: dict[str, Any] = {"test": {"n": n}}
+    results = Results("compare", config, data, {}, {}, (), metrics={"m": metric}, methods=methods)
+    return Comparison("small", results, entries, (), arrays)
 
 
-def test_comes_back_from_disk_as_it_was(comparison: Make, tmp_path: Path) -> None:
-    made = comparison(notes=("mind",))
-    save_comparison(made, tmp_path / "matrix")
-    read = read_comparison(tmp_path / "matrix")
-    for one, other in zip((*made.entries, *made.baselines), (*read.entries, *read.baselines), strict=True):
-        assert {k: v for k, v in vars(one).items() if k != "errors"} == {
-            k: v for k, v in vars(other).items() if k != "errors"
-        }
-        np.testing.assert_array_equal(one.errors, other.errors)
-    np.testing.assert_array_equal(made.ids, read.ids)
-    for name in ("task", "metric", "unit", "skipped", "lower_is_better", "created", "seconds", "vestige", "notes"):
-        assert getattr(made, name) == getattr(read, name)
-    assert read.config == {"command": ["vestige", "compare", "landmarks", "300w:data/helen/trainset", "-o", "matrix"]}
+def test_is_read_as_it_was_measured(comparison: Make) -> None:
+    read = read_comparison(comparison())
+    assert (read.task, read.metric, read.main.unit) == ("landmarks", "nme_inter_ocular", "the inter-ocular distance")
+    assert read.backbones == ("efficientnet_lite0", "efficientnet_lite0@random:0", "timm:resnet18")
+    assert read.readouts == ("flat", "gap")
+    assert len(read.entries) == 2 * (18 + 18 + 10)
+    assert [row.method for row in read.baselines] == ["mean", "rgb"]
+    rows = {(row.method, row.layer, row.readout, row.metric): row.value for row in read.results.sweep}
+    for one in read.entries:
+        key = (one.backbone, one.layer, one.readout)
+        assert (one.value, one.selection) == (rows[(*key, "nme_inter_ocular")], rows[(*key, "oof_nme_inter_ocular")])
+        assert (one.depth, one.ms_per_image) == (rows[(*key, "depth")], rows[(*key, "ms_per_image")])
 
 
-def test_without_baselines(tmp_path: Path) -> None:
-    save_comparison(small(entry("a", [0.1, float("nan")])), tmp_path)
-    read = read_comparison(tmp_path)
-    assert read.baselines == ()
-    assert np.isnan(read.entries[0].errors[1])
-
-
-def test_refuses_what_does_not_fit_together() -> None:
-    one = entry("a", [0.1, 0.2])
-    with pytest.raises(ValueError, match="two entries"):
-        small(one, one)
-    with pytest.raises(ValueError, match="b layer flat has errors of shape"):
-        small(one, entry("b", [0.1]))
-    with pytest.raises(ValueError, match=r"rgb .* has errors of shape"):
-        small(one, baselines=(Baseline("rgb", 0.1, None, np.zeros(3)),))
-    with pytest.raises(ValueError, match="at least one entry"):
-        Comparison("landmarks", "nme_box", "", np.array(["a"]), ())
-
-
-def test_damaged_files(comparison: Make, tmp_path: Path) -> None:
-    folder = tmp_path / "matrix"
-    with pytest.raises(VestigeError, match="cannot be read as a comparison"):
-        write_comparison(folder, tmp_path / "x.html")
-    save_comparison(comparison(), folder)
-    document = json.loads((folder / "comparison.json").read_text())
+def test_damaged_files(comparison: Make) -> None:
+    run = comparison()
+    document = json.loads(run.results_path.read_text())
+    lacking = [row for row in document["sweep"] if row["metric"] != "depth"]
     for change, words in (
-        ({"schema": 9}, "schema 1"),
-        ({"entries": document["entries"][:-1]}, "is damaged"),
-        ({"entries": [{**document["entries"][0], "surprise": 1}, *document["entries"][1:]]}, "surprise"),
-        ({"entries": ["one"]}, r"\$\.entries\[0\]"),
-        ({"skipped": [{"backbone": 1}]}, r"\$\.skipped\[0\]"),
+        ({"schema": 9}, "schema 2"),
+        ({"sweep": []}, "no layer"),
+        ({"sweep": lacking}, "holds no depth of efficientnet_lite0 layer0 flat"),
+        ({"metrics": {}}, "no layer"),
+        ({"sweep": ["one"]}, r"\$\.sweep\[0\]"),
+        ({"config": {**document["config"], "skipped": [{"backbone": 1}]}}, r"skipped\[0\]"),
         ({"notes": 3}, r"\$\.notes"),
-        ({"config": json.loads("[" * 20 + "]" * 20)}, r"\$\.config"),
     ):
-        (folder / "comparison.json").write_text(json.dumps({**document, **change}))
+        run.results_path.write_text(json.dumps({**document, **change}))
         with pytest.raises(VestigeError, match=words):
-            read_comparison(folder)
-    (folder / "comparison.json").write_text(json.dumps(document))
-    with np.load(folder / "comparison.npz") as archive:
+            read_comparison(run)
+    run.results_path.write_text(json.dumps(document))
+    with np.load(run.examples_path) as archive:
         arrays = dict(archive)
-    for change in ({"errors": arrays["errors"][:, 1:]}, {"ids": np.arange(3)}, {"groups": arrays["groups"][:1]}):
-        np.savez(folder / "comparison.npz", **{**arrays, **change})
-        with pytest.raises(VestigeError, match=rf"comparison\.npz: array '{next(iter(change))}'"):
-            read_comparison(folder)
-    (folder / "comparison.npz").write_bytes(b"PK no archive")
-    with pytest.raises(VestigeError, match="cannot be read as the errors of a comparison"):
-        read_comparison(folder)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"backbone": 1}', "[" * 100_000])
-def test_a_kept_measurement_that_is_not_what_was_written_is_measured_again(tmp_path: Path, text: str) -> None:
-    measured, path = _Measured(tmp_path, "key", 2), tmp_path / "one.json"
-    measured.save(path, entry("a", [0.1, float("nan")], ci95=(0.0, 1.0)))
-    found = measured.load(path)
-    assert found is not None
-    np.testing.assert_array_equal(found.errors, [0.1, np.nan])
-    assert found.ci95 == (0.0, 1.0)
-    assert _Measured(tmp_path, "key", 3).load(path) is None
-    path.write_text(text)
-    assert measured.load(path) is None
+    for change in ({"errors": arrays["errors"][:, 1:]}, {"of_groups": arrays["of_groups"][1:]}, {"ids": np.arange(3)}):
+        run.write_examples({**arrays, **change})
+        with pytest.raises(VestigeError, match=rf"examples\.npz: array '{next(iter(change))}'"):
+            read_comparison(run)
+    run.write_examples({**arrays, "layer": np.full_like(arrays["layer"], "x")})
+    with pytest.raises(VestigeError, match=r"examples\.npz.*nothing of efficientnet_lite0"):
+        read_comparison(run)
 
 
 def test_ranking_is_by_value_with_paired_differences() -> None:
@@ -114,27 +97,29 @@ def test_ranking_is_by_value_with_paired_differences() -> None:
     faces = generator.gamma(4, 0.02, 200)
     noise = generator.normal(0, 0.01, (3, 200))
     noise -= noise.mean(axis=1, keepdims=True)
-    names = (("best", 0.0), ("near", 0.001), ("far", 0.02))
-    best, near, far = (entry(name, list(faces + shift + own)) for (name, shift), own in zip(names, noise, strict=True))
-    ranked = rank([far, near, best], range(200))
-    assert [one.entry.backbone for one in ranked] == ["best", "near", "far"]
-    assert [one.tied for one in ranked] == [True, True, False]
-    expected = paired_difference(far.errors, best.errors, Bootstrap.draw(range(200)))
-    assert ranked[2].to_best == expected
-    assert [one.entry.backbone for one in rank([far, near, best], range(200), lower_is_better=False)] == [
-        "far",
-        "near",
-        "best",
+    shifts = {"far": 0.02, "near": 0.001, "best": 0.0}
+    errors = {name: faces + shift + own for (name, shift), own in zip(shifts.items(), noise, strict=True)}
+    made = small({(name, "layer", "flat"): list(own) for name, own in errors.items()})
+    ranked = made.rank(made.entries)
+    assert [(one.place, one.entry.backbone, one.tied) for one in ranked] == [
+        (1, "best", True),
+        (2, "near", True),
+        (3, "far", False),
     ]
+    expected = paired_difference(errors["far"], errors["best"], Bootstrap.draw(range(200)))
+    assert ranked[2].to_best is not None
+    assert expected is not None
+    assert (ranked[2].to_best.mean, *ranked[2].to_best.ci95) == pytest.approx((expected.mean, *expected.ci95))
+    assert ranked[2].to_best.p == pytest.approx(expected.p)
+    turned = small({(name, "layer", "flat"): list(own) for name, own in errors.items()}, Metric("score"))
+    assert [one.entry.backbone for one in turned.rank(turned.entries)] == ["far", "near", "best"]
 
 
-def test_layers_are_picked_on_training_folds() -> None:
-    tempting = entry("a", [0.1, 0.1], layer="tempting", selection=0.3)
-    honest = entry("a", [0.2, 0.2], layer="honest", selection=0.2)
-    assert [one.layer for one in small(tempting, honest).picked()] == ["honest"]
-    unknown = [replace(one, selection=None) for one in (tempting, honest)]
-    assert [one.layer for one in small(*unknown).picked()] == ["tempting"]
-    assert [one.layer for one in small(*unknown, lower_is_better=False).picked()] == ["honest"]
+@pytest.mark.parametrize(("lower_is_better", "picked"), [(True, "honest"), (False, "tempting")])
+def test_layers_are_picked_on_training_folds(lower_is_better: bool, picked: str) -> None:
+    values = {("a", "tempting", "flat"): [0.1, 0.1], ("a", "honest", "flat"): [0.2, 0.2]}
+    made = small(values, Metric("m", lower_is_better=lower_is_better), tempting=0.3, honest=0.2)
+    assert [one.layer for one in made.picked()] == [picked]
 
 
 def test_names() -> None:
@@ -143,19 +128,35 @@ def test_names() -> None:
     assert short("timm:resnet18@random:3") == "resnet18, untrained (3)"
     assert short("hf:facebook/dinov2-small") == "dinov2-small"
     assert short("caffe:caffenet@weights/places205.caffemodel") == "caffenet (places205)"
-    one = entry("caffe:caffenet@random:2", [0.1])
-    assert (one.network, one.trained) == ("caffe:caffenet", False)
-    assert entry("caffe:caffenet@x.npz", [0.1]).trained
+    assert network_of("caffe:caffenet@random:2") == "caffe:caffenet"
+    assert [default_name(readout) for readout in ("auto", "auto:4096", "auto:2000", "gap", "grid:3")] == [
+        "flat ≤ 25k",
+        "flat ≤ 4096",
+        "flat ≤ 2k",
+        "gap",
+        "grid:3",
+    ]
+
+
+def test_an_untrained_network_is_dashed_in_the_colour_of_its_twin() -> None:
+    methods = methods_of(["a", "timm:b", "a@random:0", "timm:b@x.npz"], PROBES)
+    assert list(methods) == ["mean", "rgb", "a", "timm:b", "a@random:0", "timm:b@x.npz"]
+    looks = {name: (method.dash, method.trained) for name, method in methods.items()}
+    assert looks["a"] == looks["timm:b"] == looks["timm:b@x.npz"] == ("solid", True)
+    assert looks["a@random:0"] == ("dashed", False)
+    assert methods["a@random:0"].colour == methods["a"].colour != methods["timm:b"].colour
 
 
 def test_front_holds_what_nothing_cheaper_beats() -> None:
-    entries = [entry(name, [value]) for name, value in (("a", 0.3), ("b", 0.1), ("c", 0.2), ("d", 0.05))]
-    assert front(small(*entries), entries, [1.0, 2.0, 3.0, 4.0]) == (0, 1, 3)
-    assert front(small(*entries), entries, [1.0, 1.0, 1.0, 1.0]) == (3,)
+    values = {(name, "layer", "flat"): [v] for name, v in (("a", 0.3), ("b", 0.1), ("c", 0.2), ("d", 0.05))}
+    made = small(values)
+    assert front(made, made.entries, [1.0, 2.0, 3.0, 4.0]) == (0, 1, 3)
+    assert front(made, made.entries, [1.0, 1.0, 1.0, 1.0]) == (3,)
+    assert front(small(values, Metric("score")), made.entries, [1.0, 2.0, 3.0, 4.0]) == (0,)
 
 
 def test_depth_charts_draw_every_entry_once(comparison: Make) -> None:
-    made = comparison()
+    made = read_comparison(comparison())
     for by in ("readout", "backbone"):
         with themed(LIGHT):
             axes = draw_depth(made, by, LIGHT).axes  # type: ignore[arg-type]
@@ -172,8 +173,16 @@ def test_depth_charts_draw_every_entry_once(comparison: Make) -> None:
         assert len({ax.get_ylim() for ax in axes}) == 1
 
 
+def test_scores_below_nought_are_within_the_axes() -> None:
+    made = small({("a", "one", "flat"): [-0.4, -0.2], ("a", "two", "flat"): [0.1, 0.1]}, Metric("R²"))
+    with themed(LIGHT):
+        (ax,) = draw_depth(made, "readout", LIGHT).axes
+        assert ax.get_ylim()[0] < -0.3
+        assert draw_cost(made, LIGHT).axes[0].get_ylabel() == value_label(made) == "R²"
+
+
 def test_cost_chart(comparison: Make) -> None:
-    made = comparison()
+    made = read_comparison(comparison())
     with themed(LIGHT):
         ms, size = draw_cost(made, LIGHT).axes
     assert ms.get_xscale() == "linear"
@@ -183,9 +192,9 @@ def test_cost_chart(comparison: Make) -> None:
 
 
 def test_page(comparison: Make, tmp_path: Path) -> None:
-    made = comparison()
-    save_comparison(made, tmp_path)
-    write_comparison(tmp_path, tmp_path / "report.html")
+    run = comparison()
+    made = read_comparison(run)
+    write_report([run], tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     best = made.picked()[0]
     assert headline(made) in html
@@ -195,32 +204,49 @@ def test_page(comparison: Make, tmp_path: Path) -> None:
     assert "a vector has no grid" in html
     assert f"All {len(made.entries)} combinations" in html
     assert html.count("87.8\u202fkB") >= 20
-    assert "vestige compare landmarks" in html
+    assert "vestige compare 300w:data/helen/trainset" in html
     assert "://" not in html
-    write_comparison(tmp_path, tmp_path / "again.html")
+    write_report([run], tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "report.html").read_bytes()
 
 
+def test_two_comparisons_side_by_side(comparison: Make) -> None:
+    runs = [comparison(name, n=n) for name, n in (("one", 20), ("two", 30))]
+    page = report_page(runs)
+    assert [opening.name for opening in page.openings] == ["one", "two"]
+    tables = [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
+    assert [table.caption.partition(":")[0] for table in tables[:4]] == ["one", "one", "two", "two"]
+
+
 def test_pooling_that_costs_nothing_is_not_said_to_cost() -> None:
-    flat, gap = entry("a", [0.1, 0.3]), entry("a", [0.11, 0.31], readout="gap")
-    noisy = replace(gap, errors=np.array([0.3, 0.12]), value=0.21)
-    assert "averaging over" in detail(small(flat, gap))
-    assert "averaging over" not in detail(small(flat, noisy))
-    assert "Not told from the best over 2 test pictures: layer of a, read as gap." in detail(small(flat, noisy))
+    flat, gap = ("a", "layer", "flat"), ("a", "layer", "gap")
+    assert "averaging over" in detail(small({flat: [0.1, 0.3], gap: [0.11, 0.31]}))
+    noisy = detail(small({flat: [0.1, 0.3], gap: [0.3, 0.12]}))
+    assert "averaging over" not in noisy
+    assert "Not told from the best over 2 test pictures: layer of a, read as gap." in noisy
 
 
-def test_scores_where_more_is_better() -> None:
-    made = small(entry("a", [0.5, 0.7]), entry("b", [0.6, 0.9]), lower_is_better=False)
-    made = replace(made, metric="pck@0.1", unit="")
-    assert headline(made) == "Best is layer of b, read as flat: pck@0.1 0.750."
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (
+            Metric("error", "the face box", lower_is_better=True),
+            "layer of a, read as flat: an error of 60.0\u202f% of the face box.",
+        ),
+        (Metric("PCK at 0.1", shown="percent"), "layer of b, read as flat: PCK at 0.1 75.0\u202f%."),
+        (Metric("R²"), "layer of b, read as flat: R² 0.750."),
+        (Metric("PSNR", "dB"), "layer of b, read as flat: PSNR 0.750 dB."),
+    ],
+)
+def test_the_best_by_any_metric(metric: Metric, said: str) -> None:
+    made = small({("a", "layer", "flat"): [0.5, 0.7], ("b", "layer", "flat"): [0.6, 0.9]}, metric)
+    assert headline(made) == f"Best is {said}"
 
 
-def test_figures(comparison: Make, tmp_path: Path) -> None:
-    made = comparison()
-    made = replace(made, entries=tuple(one for one in made.entries if one.backbone == "timm:resnet18"))
-    save_comparison(made, tmp_path)
-    write_comparison_figures(tmp_path, tmp_path / "figures")
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+def test_figures(comparison: Make) -> None:
+    run = comparison(networks=("timm:resnet18",))
+    show(run)
+    assert {path.name for path in run.figures_folder.iterdir()} == {
         "depth-by-readout.png",
         "depth-by-backbone.png",
         "cost.png",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vestige.probes.compare.charts import short
+from vestige.probes.compare.names import short
 from vestige.text import network_name, read_from
 
 

@@ -6,7 +6,6 @@ import typer
 
 from vestige.cli import (
     cache,
-    compare,
     data,
     demo,
     layers,
@@ -56,7 +55,7 @@ groups: dict[str, typer.Typer] = {
         help="Measure whether a network's features match the same part in other pictures.", no_args_is_help=True
     ),
 }
-for group in (demo, layers, compare, trained, predict, portrait, report, cache):
+for group in (demo, layers, trained, predict, portrait, report, cache):
     group.add_to(app)
 for name in task_names():
     if name in TASKS:

@@ -17,11 +17,10 @@ from rich.text import Text
 
 from vestige.cli.parts import Printing
 from vestige.cli.stopping import command_line as command_line
-from vestige.cli.sweeps import ranking_table, sweep_table
+from vestige.cli.sweeps import sweep_table
 from vestige.progress import Lines
 
 if TYPE_CHECKING:
-    from vestige.probes.compare.comparison import Comparison
     from vestige.results import Results
 
 console = Console(emoji=False, stderr=True, markup=False)
@@ -132,7 +131,8 @@ def print_results(results: Results, metric: str) -> None:
             table.add_row(*cells)
         out.print(table)
         title = ""
-    _print_rest(results)
+    swept = sweep_table(results)
+    print_tables([] if swept is None else [swept], results)
 
 
 def _columns(results: Results, metric: str) -> list[list[str]]:
@@ -170,24 +170,12 @@ def _width(column: list[str]) -> int:
     return 3 + max(len(line) for cell in column for line in cell.split("\n"))
 
 
-def print_table(table: Table, results: Results) -> None:
-    """A table of results, and what was tried, on standard output; what was left out of the data on standard error."""
-    _out().print(table)
-    _print_rest(results)
-
-
-def print_ranking(comparison: Comparison) -> None:
-    """A comparison's ranking on standard output, what a reader of it must know on standard error."""
-    _out().print(ranking_table(comparison))
-    _print_left_out(comparison, comparison.notes)
-
-
-def _print_rest(results: Results) -> None:
+def print_tables(tables: Iterable[Table], results: Results) -> None:
+    """Tables of results on standard output; what was left out of the data on standard error."""
     from vestige.contract.pages import notes_of
 
-    swept = sweep_table(results)
-    if swept is not None:
-        _out().print(swept)
+    for table in tables:
+        _out().print(table)
     _print_left_out(results, notes_of(results))
 
 
@@ -196,7 +184,7 @@ def _out() -> Console:
     return Console(emoji=False, width=None if console.is_terminal else 120, markup=False)
 
 
-def _print_left_out(results: Results | Comparison, notes: Iterable[str]) -> None:
+def _print_left_out(results: Results, notes: Iterable[str]) -> None:
     """What was left out of the data, and what else a reader of these numbers must know; the report has all of it."""
     from vestige.departures import in_short
 

@@ -18,10 +18,9 @@ from vestige.cli.console import (
     print_json,
     print_report,
     print_results,
-    print_table,
+    print_tables,
     quietly,
 )
-from vestige.cli.direction_table import direction_table
 from vestige.cli.help import examples
 from vestige.cli.parts import Printing, Trial, Where
 from vestige.contract.task import Task
@@ -116,11 +115,13 @@ def print_plan(plan: Plan, printing: Printing) -> None:
 
 
 def print_found(results: Results, printing: Printing) -> None:
-    """Print what was found: the document, the table of methods, or that of directions."""
+    """Print what was found: the document, the task's own tables, or that of methods and that of what was tried."""
+    from vestige.tasks import task_named, task_names
+
     if printing.json:
         print_json(results.to_json())
-    elif results.task == "directions":
-        print_table(direction_table(results), results)
+    elif results.task in task_names() and (task := task_named(results.task)).tables_by:
+        print_tables(task.tables(results), results)
     else:
         print_results(results, str(results.config["metric"]))
 

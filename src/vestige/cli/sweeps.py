@@ -11,7 +11,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from vestige.probes.compare.comparison import Comparison
     from vestige.results import Results
 
 ON_FOLDS = ("oof_", "cv_", "train_")
@@ -96,26 +95,3 @@ def _number(values: list[float]) -> str:
     """The mean of values, and over how many seeds it is where there are several."""
     seeds = f" (mean of {len(values)})" if len(values) > 1 else ""
     return f"{sum(values) / len(values):.4f}{seeds}" if values else ""
-
-
-def ranking_table(comparison: Comparison) -> Table:
-    """Everything that was compared, the best first, with its cost; the layers that training folds chose are marked."""
-    title = f"{comparison.task}: {comparison.metric}, test n = {len(comparison.ids)} ({MARK} chosen on training folds)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    picked = comparison.picked()
-    for heading in ("", "backbone", "layer", "readout"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("folds", "test", "95 % CI", "ms", "kB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in sorted(comparison.entries, key=lambda entry: comparison.better(entry.value)):
-        folds = "" if one.selection is None else f"{one.selection:.4f}"
-        cost = (f"{one.ms_per_image:.1f}", f"{one.bytes_per_image / 1000:.1f}")
-        mark = MARK if one in picked else ""
-        table.add_row(mark, one.backbone, one.layer, one.readout, folds, f"{one.value:.4f}", _range(one.ci95), *cost)
-    for baseline in comparison.baselines:
-        table.add_row("", baseline.method, "", "", "", f"{baseline.value:.4f}", _range(baseline.ci95), "", "")
-    return table
-
-
-def _range(ci95: tuple[float, float] | None) -> str:
-    return "" if ci95 is None else f"{ci95[0]:.4f}-{ci95[1]:.4f}"

@@ -15,6 +15,7 @@ from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.extraction import ExtractOptions
 from vestige.handed_in import fit
+from vestige.kept import KEEP_NOTHING, Kept
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
 from vestige.metrics import Metric, on_folds
@@ -73,6 +74,7 @@ class Found:
         notes: what a reader of the numbers must know.
         ridge: what the fits chose.
         fitted: what was trained; None where nothing is left to use.
+        kept: finished parts that stay with the run, for the one that replaces it.
     """
 
     task: Task
@@ -90,6 +92,7 @@ class Found:
     notes: tuple[str, ...] = ()
     ridge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     fitted: Fitted | None = None
+    kept: Kept = KEEP_NOTHING
 
     def results(self, command: Sequence[str] = ()) -> Results:
         """The document that the run's folder holds.
@@ -132,6 +135,7 @@ class Found:
         if self.fitted is not None:
             self.fitted.save(run.probe_folder)
             update_manifest(run.folder, *(run.probe_folder / name for name in files_in(run.probe_folder)))
+        run.write_parts(self.kept)
         run.write_config(results.to_json()["config"])
         run.write_examples(self.arrays)
         run.write_results(results)

@@ -11,12 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vestige.contract.bench import Bench
     from vestige.contract.found import Evaluation, Found
     from vestige.contract.session import Session
     from vestige.datasets.dataset import Dataset
     from vestige.example import Example
     from vestige.features.reader import Reader
     from vestige.report.blocks import Parts
+    from vestige.results import Results
     from vestige.run import Run
 
 PHOTOGRAPH = "python -c \"from skimage import data, io; io.imsave('face.png', data.astronaut())\""
@@ -41,6 +45,10 @@ class Task:
         measured_by: a function of a Session, the data and the options, that returns a :class:`Found`.
         paged_by: a function of runs, that returns a page's openings and sections.
         loaded_by: a function of a run, that returns what it was trained to do; "" where runs leave nothing to use.
+        bench_by: a function of the same as ``measured_by``, that returns a :class:`vestige.contract.bench.Bench`, on
+            which ``vestige compare`` compares networks and layers; "" where there is nothing to compare.
+        tables_by: a function of results, that returns the tables that are printed at the end; "" for that of methods
+            and that of what was tried.
         planned_by: a function of a Reader, the data and the options, that returns a
             :class:`vestige.contract.plan.Plan`; "" where the options say enough by the names that tasks share.
         example: commands that work anywhere, one a line, for its help.
@@ -54,6 +62,8 @@ class Task:
     measured_by: str
     paged_by: str
     loaded_by: str = ""
+    bench_by: str = ""
+    tables_by: str = ""
     planned_by: str = ""
     group: Group = "probe"
     example: str = ""
@@ -81,6 +91,16 @@ class Task:
         """
         parts: Parts = named(self.paged_by)(runs)
         return parts
+
+    def bench(self, session: Session, data: Any, *options: Any) -> Bench:
+        """The data made ready, to compare layers on; arguments and errors as of :meth:`measure`."""
+        bench: Bench = named(self.bench_by)(session, data, *options)
+        return bench
+
+    def tables(self, results: Results) -> Sequence[Table]:
+        """What is printed of a finished run."""
+        tables: Sequence[Table] = named(self.tables_by)(results)
+        return tables
 
     def load(self, run: Run) -> Trained:
         """What a finished run was trained to do.

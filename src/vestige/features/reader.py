@@ -114,7 +114,7 @@ class Reader:
         described = backbone.layers(backbone.select(layers))
         reads = []
         for text in readouts or (DEFAULT,):
-            largest = _largest(text)
+            largest = largest_of(text)
             found, refusals = [], []
             for layer in described:
                 readout = default_readout(layer, largest) if largest else parse_readout(text)
@@ -151,7 +151,7 @@ def listened(reader: Reader | None, say: Say | None) -> tuple[Reader, Say]:
     return reader or Reader(progress=lines.count), say or lines.say
 
 
-def _largest(text: str) -> int:
+def largest_of(text: str) -> int:
     """How many numbers ``auto`` or ``auto:N`` allows; 0 for another readout."""
     name, colon, number = text.strip().partition(":")
     if name != DEFAULT:

@@ -24,7 +24,7 @@ from vestige.features.reader import Reader
 from vestige.manifest import update_manifest
 from vestige.pages import report_page, write_report
 from vestige.probes.attributes.measure import attributes_of
-from vestige.probes.compare.comparison import read_comparison, save_comparison
+from vestige.probes.compare.run import read_comparison
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.predict_run import describe_run
 from vestige.probes.engine.vector_probe import probe_vectors
@@ -50,6 +50,7 @@ READERS: dict[str, Callable[[Run], Any]] = {
     "segmentation": read_segmentation_run,
     "classify": read_classify_run,
     "detect": read_detect_run,
+    "compare": read_comparison,
 }
 
 NETWORK = {"backbone": "rgb:4", "untrained_seeds": 0, "rgb_size": 4}
@@ -143,18 +144,6 @@ def as_written(folder: Path, path: Path, rng: random.Random) -> None:
             update_manifest(folder / "run", path)
 
 
-def comparison(folder: Path) -> None:
-    """What ``compare`` leaves."""
-    save_comparison(beside("report/conftest.py").make_comparison(6), folder)
-
-
-def read_comparisons(folder: Path, _path: Path, _rng: random.Random) -> None:
-    """A comparison, its ranking and its best entry."""
-    found = read_comparison(folder)
-    assert all(np.isfinite([entry.value, entry.depth]).all() for entry in found.entries)
-    found.best()
-
-
 _TRAINED = ("landmarks", "keypoints", "pixels", "attributes")
 _DRAWN: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("landmarks", "conftest", "make_landmark_run", {"n": 6, "n_pictures": 2}),
@@ -165,6 +154,7 @@ _DRAWN: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("fields", "test_patches", "field_run", {}),
     ("classify", "test_classify", "make_run", {}),
     ("detect", "test_detect", "make_run", {"n": 6}),
+    ("compare", "conftest", "make_comparison", {"n": 6}),
 )
 
 KINDS = [
@@ -173,5 +163,4 @@ KINDS = [
         Kind(f"run of {task}", partial(drawn, module, function, **options), read_run, 30, whole=as_written)
         for task, module, function, options in _DRAWN
     ),
-    Kind("comparison", comparison, read_comparisons, 40),
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vestige import bounds as b
 from vestige.bounds import FACE_MARGIN, check_bounds
+from vestige.contract.bench import Bench
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.contract.task import Task, Trained
@@ -28,7 +29,7 @@ from vestige.probes.attributes.task import ATTRIBUTES, LEAST, AttributeOptions
 from vestige.probes.engine.codec import Codec, Encoded, Numbers, Score, Scores
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
 from vestige.probes.engine.views import Views, example_views
 from vestige.run import Run
 
@@ -276,6 +277,14 @@ def measure_attributes(
     train, test = data
     codec, notes = attributes_of(train, **asdict(options))
     return probe_vectors(codec, train, test, probing, session, made_with=(options,), notes=notes)
+
+
+def bench_attributes(
+    session: Session, data: tuple[Dataset, Dataset], options: AttributeOptions, probing: VectorOptions
+) -> Bench:
+    """Pictures and their attributes made ready to compare layers on."""
+    codec, notes = attributes_of(data[0], **asdict(options))
+    return bench_vectors(codec, *data, probing, session, notes)
 
 
 def load_attributes(run: Run) -> Trained:

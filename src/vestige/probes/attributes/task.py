@@ -71,6 +71,7 @@ ATTRIBUTES = Task(
     measured_by="vestige.probes.attributes.measure:measure_attributes",
     paged_by="vestige.probes.attributes.page:attribute_parts",
     loaded_by="vestige.probes.attributes.measure:load_attributes",
+    bench_by="vestige.probes.attributes.measure:bench_attributes",
     example=(
         "vestige probe attributes synthetic:faces,n=400,seed=1 --test synthetic:faces,n=150,seed=2 "
         "--attribute glasses --attribute beard --attribute yaw --layer block7 --layer block10 -o runs/attributes"

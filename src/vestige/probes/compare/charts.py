@@ -4,48 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from vestige.methods import PROBES
-from vestige.probes.compare.comparison import Comparison, Entry
+from vestige.probes.compare.names import MARKERS
+from vestige.probes.compare.run import Comparison, Entry
 from vestige.report.style import Theme, decimal_axis, key_above, label_right, panels
-from vestige.spec import parse_backbone_spec
-from vestige.text import network_name, size
+from vestige.text import size
 
 By = Literal["readout", "backbone"]
 """What the panels of a depth chart are; the lines in them are the other."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-UNTRAINED = (0, (4, 1.6))
 
 LOGARITHMIC = 20
 """The ratio of the largest to the least cost from which its axis is logarithmic."""
 
 
-def short(backbone: str) -> str:
-    """A backbone's name as a label: without its kind, its weights in a word; pixels are called that."""
-    if (words := network_name(backbone)) != backbone:
-        return words
-    spec = parse_backbone_spec(backbone)
-    name = spec.name.rpartition("/")[2]
-    if spec.seed is not None:
-        return f"{name}, untrained" + (f" ({spec.seed})" if spec.seed else "")
-    return f"{name} ({PurePath(spec.weights).stem})" if spec.weights else name
-
-
 def value_label(comparison: Comparison) -> str:
     """What the axis of values says."""
-    return f"error / {comparison.unit}" if comparison.unit else comparison.metric
+    main = comparison.main
+    if main.lower_is_better and main.unit:
+        return f"{main.label} / {main.unit}"
+    return f"{main.label} ({main.unit})" if main.unit else main.label
 
 
 def panel_names(comparison: Comparison, by: By) -> tuple[str, ...]:
     """The readouts or the backbones, in the order in which they were measured."""
-    return tuple(dict.fromkeys(getattr(entry, by) for entry in comparison.entries))
+    return comparison.readouts if by == "readout" else comparison.backbones
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class _Line:
     name: str
     colour: str
     marker: str
-    dashes: tuple[int, tuple[float, ...]] | str
+    dashes: Any
 
 
 def draw_depth(comparison: Comparison, by: By, theme: Theme) -> Figure:
@@ -66,12 +53,12 @@ def draw_depth(comparison: Comparison, by: By, theme: Theme) -> Figure:
         ax.set_xlim(-0.03, 1.03)
         entries = [entry for entry in comparison.entries if getattr(entry, by) == name]
         ends.append(_draw_lines(ax, comparison, entries, lines, "backbone" if by == "readout" else "readout", theme))
-        ax.set_title(f"read as {name}" if by == "readout" else short(name), pad=12)
+        ax.set_title(f"read as {name}" if by == "readout" else comparison.label(name), pad=12)
         ax.set_xlabel("relative depth")
         ax.set_ylabel("" if position % 2 else value_label(comparison))
         ax.tick_params(labelleft=True, labelbottom=True)
         ax.grid(axis="y")
-    axes[0].set_ylim(bottom=0)
+    _from_nought(comparison, axes)
     for ax, labels in zip(axes, ends, strict=True):
         label_right(ax, labels)
         decimal_axis(ax.yaxis)
@@ -80,22 +67,17 @@ def draw_depth(comparison: Comparison, by: By, theme: Theme) -> Figure:
 
 
 def _lines(comparison: Comparison, of: By, theme: Theme) -> dict[str, _Line]:
-    """How each line looks: an untrained network is dashed in its trained twin's colour."""
-    looks = {}
+    """How each line looks."""
     if of == "readout":
-        for k, name in enumerate(panel_names(comparison, "readout")):
-            looks[name] = _Line(name, theme.accents[k % len(theme.accents)], MARKERS[k % len(MARKERS)], "-")
-        return looks
-    networks = list(dict.fromkeys(entry.network for entry in comparison.entries))
-    for entry in comparison.entries:
-        k = networks.index(entry.network)
-        looks[entry.backbone] = _Line(
-            short(entry.backbone),
-            theme.accents[k % len(theme.accents)],
-            MARKERS[k % len(MARKERS)],
-            "-" if entry.trained else UNTRAINED,
-        )
-    return looks
+        return {
+            name: _Line(name, theme.accents[k % len(theme.accents)], MARKERS[k % len(MARKERS)], "-")
+            for k, name in enumerate(comparison.readouts)
+        }
+    methods = {name: comparison.method(name) for name in comparison.backbones}
+    return {
+        name: _Line(method.label, theme.colour(method.colour), method.marker, comparison.dashes(name))
+        for name, method in methods.items()
+    }
 
 
 def _draw_lines(
@@ -123,10 +105,17 @@ def _draw_lines(
                 ax.plot([entry.depth], [entry.value], "o", markersize=10, fillstyle="none", markeredgecolor=theme.ink)
         ends.append((x[-1], y[-1], line.name, line.colour))
     for baseline in comparison.baselines:
-        colour = theme.colour(PROBES[baseline.method].colour if baseline.method in PROBES else "")
+        colour = comparison.colour(baseline.method, theme)
         ax.axhline(baseline.value, color=colour, linewidth=1.1, linestyle=(0, (1, 1.6)), zorder=0)
         ends.append((ax.get_xlim()[1], baseline.value, baseline.method, colour))
     return ends
+
+
+def _from_nought(comparison: Comparison, axes: Sequence[Axes]) -> None:
+    """Begin the axis of values at nought, where none is below."""
+    values = [*(entry.value for entry in comparison.entries), *(row.value for row in comparison.baselines)]
+    if min(values) >= 0:
+        axes[0].set_ylim(bottom=0)
 
 
 def draw_cost(comparison: Comparison, theme: Theme) -> Figure:
@@ -134,7 +123,7 @@ def draw_cost(comparison: Comparison, theme: Theme) -> Figure:
     figure, axes = panels(2, 3.9, share_x=False, columns=2)
     entries = comparison.picked()
     looks = _lines(comparison, "backbone", theme)
-    costs = ([e.ms_per_image for e in entries], [float(e.bytes_per_image) for e in entries])
+    costs = ([e.ms_per_image for e in entries], [e.bytes_per_image for e in entries])
     for ax, cost, name in zip(axes, costs, ("milliseconds an image", "feature bytes an image"), strict=True):
         for entry, x in zip(entries, cost, strict=True):
             look = looks[entry.backbone]
@@ -151,7 +140,7 @@ def draw_cost(comparison: Comparison, theme: Theme) -> Figure:
         ax.tick_params(labelleft=True)
         _name_front(ax, comparison, entries, cost, theme)
     axes[0].set_ylabel(value_label(comparison))
-    axes[0].set_ylim(bottom=0)
+    _from_nought(comparison, axes)
     decimal_axis(axes[0].yaxis)
     for ax, written in zip(axes, ("{:.3g}".format, size), strict=True):
         if ax.get_xscale() == "log":
@@ -182,7 +171,7 @@ def _name_front(
     for rank, k in enumerate(reversed(kept)):  # the best below its dot, then above and below in turn
         entry = entries[k]
         ax.annotate(
-            f"{short(entry.backbone)}\n{entry.layer}, {entry.readout}",
+            f"{comparison.label(entry.backbone)}\n{entry.layer}, {entry.readout}",
             (cost[k], entry.value),
             (0, 9 if rank % 2 else -9),
             textcoords="offset points",

@@ -2,168 +2,99 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.backbones import Backbone
 from vestige.backbones.prepare import prepared
-from vestige.datasets.dataset import Dataset, describe_data
-from vestige.documents import document_type, entries_of, read_json
+from vestige.contract.bench import Bench, Tested
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
-from vestige.features.reader import DEFAULT, Read, Reader, listened
-from vestige.files import disk_errors, write_json
-from vestige.probes.compare.comparison import Baseline, Comparison, Entry, Skipped
+from vestige.features.reader import DEFAULT, Read, Reader
+from vestige.kept import Arrays
+from vestige.probes.compare.names import COSTS, default_name, methods_of
 from vestige.probes.compare.network_layers import layers_by_network
-from vestige.probes.engine.point_bench import Bench, lay_bench, readable
-from vestige.probes.landmarks.measure import settle
-from vestige.probes.landmarks.task import LandmarkOptions
-from vestige.progress import Say
-from vestige.results import now
-from vestige.scores import interval_notes
-from vestige.spec import EVEN_LAYERS
+from vestige.probes.compare.task import COMPARE, CompareOptions, compared_task
+from vestige.probes.engine.linear import Source
+from vestige.results import Row
+from vestige.scores import Score, interval_notes
 from vestige.text import count
-from vestige.version import __version__
 
-DEFAULT_NAME = "flat ≤ 25k"
-"""What a comparison calls every layer's default readout: flat, pooled to at most 25,000 numbers."""
-
-_MEASURED = "measured"
 _TIMED_PICTURES = 16
 _TIMED_PASSES = 5
 
 
-@dataclass(frozen=True)
-class CompareOptions:
-    """What is compared.
-
-    Attributes:
-        backbones: their specs; ``NAME@random:SEED`` is a network's untrained twin.
-        layers: as :func:`vestige.probes.compare.network_layers.layers_by_network` takes them.
-        readouts: of every layer; ``auto`` is a layer's default.
-        probe: how the probe is trained (its backbone, layers and readouts are not used).
-    """
-
-    backbones: tuple[str, ...]
-    layers: tuple[str, ...] = (EVEN_LAYERS,)
-    readouts: tuple[str, ...] = ("auto", "gap")
-    probe: LandmarkOptions = field(default_factory=LandmarkOptions)
-
-
-def compare_landmarks(
-    train: Dataset,
-    test: Dataset,
-    options: CompareOptions,
-    reader: Reader,
-    folder: Path,
-    say: Say | None = None,
-) -> Comparison:
+def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options: CompareOptions) -> Found:
     """Fit and measure every combination on the same crops, folds and test examples.
 
-    Every combination is written into ``folder/measured`` as it is done; started again, those are read.
+    Every combination is kept as it is done; started again, those are read.
 
     Raises:
-        VestigeError: where a backbone has none of the layers, or the data have no points.
+        VestigeError: where a backbone has none of the layers, or the data lack what the task reads.
     """
     started = time.monotonic()
-    reader, say = listened(reader, say)
+    reader = session.reader
     layers = layers_by_network(options.layers, {spec: reader.backbone(spec) for spec in options.backbones})
-    say("reading pictures")
-    rgb = f"rgb:{options.probe.rgb_size}"
-    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    setup, notes, _ = settle(train, options.probe)
-    bench = lay_bench(train, test, setup, reader, mirror=options.probe.mirror, shared=options.probe.alpha_shared)
-    bench_key = f"{train.fingerprint} {test.fingerprint} {options.probe!r} {reader.options!r}"
-    asked = {backbone: _reads(reader, backbone, names, options.readouts) for backbone, names in layers.items()}
-    measured = _Measured(folder / _MEASURED, bench_key, len(test))
-    say("baselines: mean and RGB")
-    baselines = _baselines(bench, rgb, reader)
-    entries: list[Entry] = []
-    skipped: list[Skipped] = []
-    for backbone, (reads, refused) in asked.items():
-        skipped += refused
-        say(f"{backbone}: {count(len(reads), 'layer')} and readouts")
-        entries += _measure_backbone(bench, backbone, reads, measured)
-        notes += filter(None, [_default_note(backbone, reads)])
-    metric = bench.test_truth.metric
-    return Comparison(
-        task="landmarks",
-        metric=metric,
-        unit=_UNITS[setup.normaliser],
-        ids=np.array([example.id for example in test]),
-        groups=np.array([example.group for example in test]),
-        entries=tuple(entries),
-        baselines=baselines,
-        skipped=tuple(skipped),
-        data={"train": describe_data(train), "test": describe_data(test)},
-        config={**asdict(options), "layers": layers, "extraction": asdict(reader.options)},
-        created=now(),
-        seconds=round(time.monotonic() - started, 1),
-        vestige=__version__,
-        notes=(*notes, *interval_notes(test)),
+    probing = options.probing()
+    readouts = options.readouts or _readouts(probing)
+    asked = {backbone: _reads(reader, backbone, names, readouts) for backbone, names in layers.items()}
+    bench = compared_task(options.task).bench(session, data, *probing)
+    session.say("baselines: mean and RGB")
+    baselines = _baselines(bench, reader)
+    entries: list[_Entry] = []
+    notes = list(bench.notes)
+    made_from = f"{bench.train.fingerprint} {bench.test.fingerprint} {probing!r} {reader.options!r}"
+    for backbone, (reads, _) in asked.items():
+        session.say(f"{backbone}: {count(len(reads), 'layer')} and readouts")
+        entries += _measure_backbone(bench, session, made_from, backbone, reads)
+        notes += _default_notes(backbone, reads)
+    chosen = _chosen(bench, entries)
+    best = _best(bench, list(chosen.values()))
+    return Found(
+        task=COMPARE,
+        options=(options,),
+        config={
+            **bench.config,
+            **{name: value for each in probing for name, value in asdict(each).items() if name in _RESOLVED},
+            "metric": bench.metric,
+            "layers": layers,
+            "readouts": readouts,
+            "probe": {name: value for each in probing for name, value in asdict(each).items()},
+            "skipped": [one for _, refused in asked.values() for one in refused],
+        },
+        data={"train": bench.train, "test": bench.test},
+        backbone=best.source(reader).to_json(best.read.size),
+        rows=(
+            *(_row(name, bench.metric, tested.score) for name, tested in baselines.items()),
+            *(entry.row(bench.metric) for entry in chosen.values()),
+        ),
+        arrays=_arrays(bench, baselines, entries),
+        metrics={**bench.metrics, **COSTS},
+        methods=methods_of(options.backbones, bench.methods),
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=tuple(row for entry in entries for row in entry.sweep(bench.metric)),
+        notes=(*notes, *interval_notes(bench.test)),
+        kept=session.kept,
     )
 
 
-_UNITS = {
-    "inter-ocular": "the inter-ocular distance",
-    "inter-pupil": "the inter-pupil distance",
-    "eye-corners": "the distance of the outer eye corners",
-    "box": "the box's size",
-    "longer-side": "the box's longer side",
-}
+_RESOLVED = ("mirror", "box_margin", "normaliser")
 
 
-def keep_measured(folder: Path, other: Path) -> None:
-    """Copy the finished entries of a comparison's folder to another, where it has some."""
-    with disk_errors(other):
-        if (folder / _MEASURED).is_dir():
-            shutil.copytree(folder / _MEASURED, other / _MEASURED, dirs_exist_ok=True)
-
-
-_Kept = document_type(Entry, errors=tuple[float | None, ...])
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """Finished entries on disk, known by all that they depend on, each with the errors of ``n`` test examples."""
-
-    folder: Path
-    bench: str
-    n: int
-
-    def path(self, fingerprint: str, read: Read) -> Path:
-        text = f"{self.bench} {fingerprint} {read.layer.name} {read.readout}"
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
-
-    def load(self, path: Path) -> Entry | None:
-        """The entry, or None where it is not there or not what was written."""
-        try:
-            kept = entries_of(read_json(path, _Kept, what="a measured layer"))
-        except VestigeError:
-            return None
-        errors = np.array([np.nan if error is None else error for error in kept["errors"]], dtype=np.float64)
-        return Entry(**kept | {"errors": errors}) if len(errors) == self.n else None
-
-    def save(self, path: Path, entry: Entry) -> None:
-        errors = [float(e) if np.isfinite(e) else None for e in entry.errors]
-        write_json(path, {**asdict(entry), "errors": errors}, overwrite=True)
-
-
-def _baselines(bench: Bench, rgb: str, reader: Reader) -> tuple[Baseline, ...]:
-    (fitted,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)
-    (rgb_errors,) = bench.test_errors([fitted])
-    mean_errors = bench.errors_of(bench.mean().predict(None, len(bench.test_views)))
-    return tuple(
-        Baseline(name, float(np.nanmean(errors)), bench.bootstrap.interval_of_mean(errors), errors)
-        for name, errors in (("mean", mean_errors), ("rgb", rgb_errors))
-    )
+def _readouts(probing: Sequence[Any]) -> tuple[str, ...]:
+    """Those of the task, and averaging over the picture."""
+    own = next(each.readouts for each in probing if hasattr(each, "readouts"))
+    return (*(own or (DEFAULT,)), "gap")
 
 
 @dataclass(frozen=True)
@@ -176,7 +107,7 @@ class _Asked:
 
 def _reads(
     reader: Reader, backbone: str, layers: Sequence[str], readouts: Sequence[str]
-) -> tuple[list[_Asked], list[Skipped]]:
+) -> tuple[list[_Asked], list[dict[str, str]]]:
     """What can be read of a backbone, each thing once, and what cannot."""
     reads: dict[tuple[str, str], _Asked] = {}
     skipped = []
@@ -184,64 +115,142 @@ def _reads(
         try:
             found = reader.reads(backbone, layers, [readout])
         except VestigeError as error:
-            skipped.append(Skipped(backbone, ", ".join(layers), readout, str(error)))
+            where = {"backbone": backbone, "layer": ", ".join(layers), "readout": readout}
+            skipped.append({**where, "reason": str(error)})
             continue
-        name = DEFAULT_NAME if readout == DEFAULT else readout
         for read in found:
-            reads.setdefault((read.layer.name, str(read.readout)), _Asked(name, read))
+            reads.setdefault((read.layer.name, str(read.readout)), _Asked(default_name(readout), read))
     if not reads:
-        raise VestigeError(f"{backbone}: {skipped[0].reason}")
+        raise VestigeError(f"{backbone}: {skipped[0]['reason']}")
     return list(reads.values()), skipped
 
 
-def _default_note(backbone: str, asked: Sequence[_Asked]) -> str:
+def _default_notes(backbone: str, asked: Sequence[_Asked]) -> Iterator[str]:
     """How a backbone's layers are read where each one's default was asked for."""
-    layers: dict[str, list[str]] = {}
+    layers: dict[str, dict[str, list[str]]] = {}
     for each in asked:
-        if each.name == DEFAULT_NAME:
-            layers.setdefault(str(each.read.readout), []).append(each.read.layer.name)
-    told = "; ".join(f"{readout} of {', '.join(names)}" for readout, names in layers.items())
-    return f"{backbone}, {DEFAULT_NAME}: {told}." if told else ""
+        if each.name != str(each.read.readout):
+            layers.setdefault(each.name, {}).setdefault(str(each.read.readout), []).append(each.read.layer.name)
+    for name, readouts in layers.items():
+        told = "; ".join(f"{readout} of {', '.join(names)}" for readout, names in readouts.items())
+        yield f"{backbone}, {name}: {told}."
 
 
-def _measure_backbone(bench: Bench, backbone: str, asked: Sequence[_Asked], measured: _Measured) -> Iterator[Entry]:
-    """The entries of a backbone: those on disk are read, the others extracted together and fitted one by one."""
-    fingerprint = bench.reader.backbone(backbone).fingerprint
-    paths = [measured.path(fingerprint, each.read) for each in asked]
-    known = [measured.load(path) for path in paths]
-    missing = [each.read for each, entry in zip(asked, known, strict=True) if entry is None]
-    if missing:
-        for views in (bench.targets.views, bench.test_views):
-            bench.reader.features(backbone, views.crops(), missing)
-    cost = _milliseconds(bench, backbone, list(dict.fromkeys(read.layer.name for read in missing)))
-    for each, path, entry in zip(asked, paths, known, strict=True):
-        if entry is not None:
-            yield replace(entry, readout=each.name)
-            continue
-        read = each.read
-        (candidate,) = bench.fit(backbone, [read])
-        (errors,) = bench.test_errors([candidate])
-        made = Entry(
-            backbone,
-            read.layer.name,
-            each.name,
-            read.depth,
-            float(np.nanmean(errors)),
-            bench.bootstrap.interval_of_mean(errors),
-            errors,
-            cost[read.layer.name],
-            read.size * (2 if bench.reader.options.store_dtype == "float16" else 4),
-            candidate.oof_error,
-        )
-        measured.save(path, made)
-        yield made
+@dataclass(frozen=True)
+class _Entry:
+    """One backbone, layer and readout, measured; ``ms`` of the forward pass, ``bytes`` of the stored feature."""
+
+    backbone: str
+    readout: str
+    read: Read
+    tested: Tested
+    ms: float
+    bytes: int
+
+    def row(self, metric: str) -> Row:
+        """The metric over all test examples."""
+        row = _row(self.backbone, metric, self.tested.score)
+        return replace(row, layer=self.read.layer.name, readout=self.readout, backbone=self.backbone)
+
+    def sweep(self, metric: str) -> Iterator[Row]:
+        """The metric, the same on training folds, and the costs."""
+        tested = self.row(metric)
+        yield tested
+        told = {
+            f"oof_{metric}": self.tested.out_of_fold,
+            "depth": self.read.depth,
+            "ms_per_image": self.ms,
+            "bytes_per_image": float(self.bytes),
+            "numbers_per_image": float(self.read.size),
+        }
+        for name, value in told.items():
+            if value is not None:
+                yield replace(tested, metric=name, value=value, ci95=None)
+
+    def source(self, reader: Reader) -> Source:
+        """What was read."""
+        weights = reader.backbone(self.backbone).weights_sha256
+        return Source(self.backbone, weights, self.read.layer.name, str(self.read.readout))
 
 
-def _milliseconds(bench: Bench, backbone: str, layers: Sequence[str]) -> dict[str, float]:
+def _row(method: str, metric: str, score: Score) -> Row:
+    return Row(method, metric, "all", score.value, score.ci95, score.n)
+
+
+def _baselines(bench: Bench, reader: Reader) -> dict[str, Tested]:
+    (pixels,) = reader.reads(bench.rgb, ["all"])
+    return {"mean": bench.layers.tested_mean(), "rgb": bench.layers.tested(bench.rgb, pixels, normalise=False)}
+
+
+def _measure_backbone(
+    bench: Bench, session: Session, made_from: str, backbone: str, asked: Sequence[_Asked]
+) -> Iterator[_Entry]:
+    """The entries of a backbone: those kept are read, the others extracted together and fitted one by one."""
+    reader, kept = session.reader, session.kept
+    fingerprint = reader.backbone(backbone).fingerprint
+    keys = [f"{made_from} {fingerprint} {each.read.layer.name} {each.read.readout}" for each in asked]
+    missing = [each.read for each, key in zip(asked, keys, strict=True) if kept.find(key) is None]
+    for crops in bench.layers.crops if missing else ():
+        reader.features(backbone, crops, missing)
+    cost = _milliseconds(reader, backbone, list(dict.fromkeys(read.layer.name for read in missing)))
+    for each, key in zip(asked, keys, strict=True):
+
+        def measure(read: Read = each.read) -> Arrays:
+            return _to_arrays(bench.layers.tested(backbone, read), cost[read.layer.name])
+
+        found = kept.get(key, measure)
+        size = each.read.size * (2 if reader.options.store_dtype == "float16" else 4)
+        yield _Entry(backbone, each.name, each.read, _from_arrays(found), float(found["ms"]), size)
+
+
+def _to_arrays(tested: Tested, ms: float) -> Arrays:
+    score = tested.score
+    numbers = {"value": score.value, "n": score.n, "groups": score.groups, "out_of_fold": tested.out_of_fold, "ms": ms}
+    return {
+        **{name: np.array(value) for name, value in numbers.items() if value is not None},
+        "resampled": score.resampled,
+        "errors": tested.errors,
+    }
+
+
+def _from_arrays(found: Arrays) -> Tested:
+    score = Score(float(found["value"]), found["resampled"], int(found["n"]), int(found["groups"]))
+    return Tested(score, found["errors"], float(found["out_of_fold"]) if "out_of_fold" in found else None)
+
+
+def _chosen(bench: Bench, entries: Sequence[_Entry]) -> dict[str, _Entry]:
+    """The layer and readout of every backbone that training folds choose."""
+    backbones = dict.fromkeys(entry.backbone for entry in entries)
+    return {spec: _best(bench, [entry for entry in entries if entry.backbone == spec]) for spec in backbones}
+
+
+def _best(bench: Bench, entries: Sequence[_Entry]) -> _Entry:
+    """The entry that is best on training folds: the test examples have no say in it."""
+    return max(entries, key=lambda entry: bench.sign * (entry.tested.out_of_fold or 0.0))
+
+
+def _arrays(bench: Bench, baselines: Mapping[str, Tested], entries: Sequence[_Entry]) -> dict[str, NDArray[Any]]:
+    """``ids`` and ``groups`` ``(N,)``; of E entries, the baselines first: what they are ``(E,)``, their ``errors``
+    ``(E, N)``, and the metric ``resampled`` ``(E, B)`` over ``of_groups`` ``(E,)`` groups of test examples."""
+    tested = [*baselines.values(), *(entry.tested for entry in entries)]
+    none = [""] * len(baselines)
+    return {
+        "ids": np.array([example.id for example in bench.test]),
+        "groups": np.array([example.group for example in bench.test]),
+        "method": np.array([*baselines, *(entry.backbone for entry in entries)]),
+        "layer": np.array([*none, *(entry.read.layer.name for entry in entries)]),
+        "readout": np.array([*none, *(entry.readout for entry in entries)]),
+        "errors": np.stack([each.errors for each in tested]),
+        "resampled": np.stack([each.score.resampled for each in tested]),
+        "of_groups": np.array([each.score.groups for each in tested]),
+    }
+
+
+def _milliseconds(reader: Reader, backbone: str, layers: Sequence[str]) -> dict[str, float]:
     """Milliseconds per picture of the forward pass up to each layer: the median of some passes over one batch."""
     if not layers:
         return {}
-    opened, options = bench.reader.backbone(backbone), bench.reader.options
+    opened, options = reader.backbone(backbone), reader.options
     device = options.torch_device()
     ready = prepared(opened, device, dtype=getattr(torch, options.precision), compile=options.compile, keep=layers)
     height, width = opened.preprocessing.size

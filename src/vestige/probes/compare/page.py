@@ -4,73 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from vestige.probes.compare.charts import By, draw_cost, draw_depth, panel_names, short
-from vestige.probes.compare.comparison import Comparison, Entry, Ranked, rank, read_comparison
-from vestige.report.blocks import (
-    Block,
-    Cell,
-    Chart,
-    Facts,
-    KeyNumber,
-    Listing,
-    Opening,
-    Page,
-    Prose,
-    RowGroup,
-    Section,
-    Table,
-)
-from vestige.report.page import save_figures, save_page
-from vestige.report.provenance import data_table, options_listing
+from vestige.metrics import Metric
+from vestige.probes.compare.charts import By, draw_cost, draw_depth
+from vestige.probes.compare.names import short
+from vestige.probes.compare.run import Comparison, Entry, Ranked, read_comparison
+from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Listing, Opening, Parts, RowGroup, Section, Table
 from vestige.results import resampled
-from vestige.text import (
-    count,
-    duration,
-    listed,
-    network_name,
-    p_value,
-    percent,
-    percent_range,
-    signed,
-    size,
-    value_range,
-)
+from vestige.run import Run
+from vestige.text import count, listed, network_name, p_value, percent, percent_range, signed, size, value_range
 
 
-def write_comparison(folder: Path, path: Path) -> None:
-    """Write one self-contained HTML page on the comparison in a folder.
+def comparison_parts(runs: Sequence[Run]) -> Parts:
+    """What the report opens with, and its sections.
 
     Raises:
-        VestigeError: where the folder holds none, or the page cannot be written.
+        VestigeError: where a run's files lack what they are drawn from.
     """
-    save_page(comparison_page(read_comparison(folder), folder.resolve().name), path)
-
-
-def write_comparison_figures(folder: Path, figures: Path) -> None:
-    """Save the figures of that page as PNG.
-
-    Raises:
-        VestigeError: where the folder holds no comparison, or a figure cannot be written.
-    """
-    save_figures(comparison_page(read_comparison(folder), folder.resolve().name), figures)
-
-
-def comparison_page(comparison: Comparison, name: str) -> Page:
-    """The page on a comparison, not yet written."""
-    return Page(
-        title=f"vestige compare: {name}",
-        kicker=f"vestige · compare · {comparison.task}",
-        openings=(Opening(name, headline(comparison), detail(comparison), _numbers(comparison)),),
-        sections=(_depth(comparison), _ranking(comparison), _cost(comparison), *_provenance(comparison)),
-        notes=comparison.notes,
-        footer=f"Made by vestige {comparison.vestige} from comparison.json and comparison.npz alone.",
+    read = [read_comparison(run) for run in runs]
+    several = len(read) > 1
+    ends = [(run, f"-{run.name}" if several else "") for run in read]
+    starts = [(run, f"{run.name}: " if several else "") for run in read]
+    sections = (
+        Section("Where along the network", "depth", tuple(b for run, end in ends for b in _depth(run, end))),
+        Section("Ranking", "ranking", tuple(b for run, start in starts for b in _ranking(run, start))),
+        Section("Cost", "cost", tuple(_cost(run, end) for run, end in ends)),
     )
+    return tuple(Opening(run.name, headline(run), detail(run), _numbers(run)) for run in read), sections
 
 
 def _said(comparison: Comparison, value: float) -> str:
-    return percent(value) if comparison.unit else signed(value)
+    """A value as a reader meets it: shares, and errors in parts of a length, as percentages."""
+    return percent(value) if _as_percent(comparison.main) else signed(value)
+
+
+def _as_percent(metric: Metric) -> bool:
+    return metric.shown == "percent" or bool(metric.lower_is_better and metric.unit)
 
 
 def _named(entry: Entry) -> str:
@@ -82,8 +51,9 @@ def _named(entry: Entry) -> str:
 def headline(comparison: Comparison) -> str:
     """One sentence on the best of the chosen layers."""
     best = comparison.picked()[0]
-    found = f"an error of {percent(best.value)} of {comparison.unit}" if comparison.unit else ""
-    return f"Best is {_named(best)}: {found or f'{comparison.metric} {signed(best.value)}'}."
+    main, said = comparison.main, _said(comparison, best.value)
+    found = f"an {main.label} of {said} of {main.unit}" if main.lower_is_better and main.unit else ""
+    return f"Best is {_named(best)}: {found or f'{main.label} {said} {main.unit}'.rstrip()}."
 
 
 def detail(comparison: Comparison) -> str:
@@ -95,15 +65,15 @@ def detail(comparison: Comparison) -> str:
     if others:
         each = [f"{_said(comparison, e.value)} as {e.readout}" for e in others]
         said.append(f"The same network gives {listed(each)}, each at its own layer{_pooled_away(comparison, others)}.")
-    twins = [e for e in picked if e.network == best.network and not e.trained and best.trained]
+    twins = [e for e in picked if e.network == best.network and not comparison.trained(e) and comparison.trained(best)]
     if twins:
         said.append(f"With random weights it comes to {_said(comparison, twins[0].value)}, read as {twins[0].readout}.")
     if comparison.baselines:
         each = [f"{baseline.method} {_said(comparison, baseline.value)}" for baseline in comparison.baselines]
         said.append(f"Without any network: {listed(each)}.")
-    tied = [ranked.entry for ranked in _ranked(comparison, picked) if ranked.tied and ranked.entry is not best]
+    tied = [ranked.entry for ranked in comparison.rank(picked) if ranked.tied and ranked.entry is not best]
     if tied:
-        said.append(f"Not told from the best over {count(len(comparison.ids), 'test picture')}: {_others(tied)}.")
+        said.append(f"Not told from the best over {count(best.n, 'test picture')}: {_others(tied)}.")
     return " ".join(said)
 
 
@@ -112,7 +82,7 @@ def _pooled_away(comparison: Comparison, others: Sequence[Entry]) -> str:
     pooled = [entry for entry in others if entry.readout == "gap"]
     if not pooled:
         return ""
-    *_, ranked = _ranked(comparison, (comparison.picked()[0], pooled[0]))
+    *_, ranked = comparison.rank((comparison.picked()[0], pooled[0]))
     return "" if ranked.tied else ": averaging over the picture throws away part of what tells where things are"
 
 
@@ -125,7 +95,7 @@ def _numbers(comparison: Comparison) -> tuple[KeyNumber, ...]:
     picked = comparison.picked()[:5]
     return tuple(
         KeyNumber(
-            f"{short(entry.backbone)} {entry.layer}, {entry.readout}",
+            f"{comparison.label(entry.backbone)} {entry.layer}, {entry.readout}",
             _said(comparison, entry.value),
             _interval(comparison, entry),
             "strong" if place == 0 else "",
@@ -137,72 +107,59 @@ def _numbers(comparison: Comparison) -> tuple[KeyNumber, ...]:
 def _interval(comparison: Comparison, entry: Entry) -> str:
     if entry.ci95 is None:
         return ""
-    return percent_range(entry.ci95) if comparison.unit else value_range(entry.ci95)
+    return percent_range(entry.ci95) if _as_percent(comparison.main) else value_range(entry.ci95)
 
 
-def _ranked(comparison: Comparison, entries: Sequence[Entry]) -> tuple[Ranked, ...]:
-    groups = comparison.ids if comparison.groups is None else comparison.groups
-    return rank(entries, groups.tolist(), lower_is_better=comparison.lower_is_better)
+def _depth(comparison: Comparison, end: str) -> list[Chart]:
+    captions: dict[By, str] = {"readout": "Every readout its panel, every backbone its line; untrained dashed."}
+    if len(comparison.readouts) > 1:
+        captions["backbone"] = "The same: every backbone its panel, every readout its line."
+    return [_depth_chart(comparison, by, caption, end) for by, caption in captions.items()]
 
 
-def _depth(comparison: Comparison) -> Section:
-    charts = [
-        _depth_chart(comparison, "readout", "Every readout its panel, every backbone its line; untrained dashed.")
-    ]
-    if len(panel_names(comparison, "readout")) > 1:
-        charts.append(
-            _depth_chart(comparison, "backbone", "The same: every backbone its panel, every readout its line.")
-        )
-    return Section("Where along the network", "depth", tuple(charts))
-
-
-def _depth_chart(comparison: Comparison, by: By, caption: str) -> Chart:
+def _depth_chart(comparison: Comparison, by: By, caption: str, end: str) -> Chart:
     lines = "backbone" if by == "readout" else "readout"
     return Chart(
-        name=f"depth-by-{by}",
+        name=f"depth-by-{by}{end}",
         draw=partial(draw_depth, comparison, by),
         alt=f"{comparison.metric} against relative depth, a panel for each {by}, a line for each {lines}",
-        caption=f"{caption} Circled: the layer {_chosen_by(comparison)}.",
+        caption=f"{caption} Circled: the layer chosen on training folds.",
     )
 
 
-def _chosen_by(comparison: Comparison) -> str:
-    known = all(entry.selection is not None for entry in comparison.entries)
-    return "chosen on training folds" if known else "with the best value on the test pictures, which flatters it"
-
-
-def _ranking(comparison: Comparison) -> Section:
+def _ranking(comparison: Comparison, prefix: str) -> list[Block]:
     note = (
-        f"Small figures: 95 % bootstrap interval over {resampled(comparison.data)}. "
+        f"Small figures: 95 % bootstrap interval over {resampled(comparison.results.data)}. "
         "Differences are paired, picture by picture; those "
         "in grey hold nought: they cannot be told from the best. The first place was taken on these test pictures, so "
         "it is a little flattered, the more so the more entries there are."
     )
-    chosen = f"Every backbone and readout at its layer {_chosen_by(comparison)}"
+    chosen = f"{prefix}Every backbone and readout at its layer chosen on training folds"
     blocks: list[Block] = [_rank_table(comparison, comparison.picked(), chosen, note)]
     if len(comparison.entries) > len(comparison.picked()):
-        title = f"All {len(comparison.entries)} combinations"
+        title = f"{prefix}All {len(comparison.entries)} combinations"
         blocks.append(_rank_table(comparison, comparison.entries, title, "", folded=True))
     if comparison.skipped:
         lines = [f"{s.backbone} {s.layer} {s.readout}: {s.reason}" for s in comparison.skipped]
-        blocks.append(Listing(f"Not measured: {len(lines)}", "\n".join(lines), folded=True))
-    return Section("Ranking", "ranking", tuple(blocks))
+        blocks.append(Listing(f"{prefix}Not measured: {len(lines)}", "\n".join(lines), folded=True))
+    return blocks
 
 
 def _rank_table(
     comparison: Comparison, entries: Sequence[Entry], caption: str, note: str, *, folded: bool = False
 ) -> Table:
-    value = "Error" if comparison.unit else comparison.metric
+    label = comparison.main.label
+    value = f"{label[0].upper()}{label[1:]}"
     return Table(
         caption=caption,
         columns=("Backbone", "Layer", "Readout", "Depth", value, "To the best", "p", "ms / image", "Bytes / image"),
-        groups=(RowGroup(tuple(_rank_row(ranked) for ranked in _ranked(comparison, entries))),),
+        groups=(RowGroup(tuple(_rank_row(comparison, ranked) for ranked in comparison.rank(entries))),),
         note=note,
         folded=folded,
     )
 
 
-def _rank_row(ranked: Ranked) -> tuple[Cell, ...]:
+def _rank_row(comparison: Comparison, ranked: Ranked) -> tuple[Cell, ...]:
     entry, difference = ranked.entry, ranked.to_best
     tone = "strong" if ranked.place == 1 else ""
     to_best = (
@@ -213,7 +170,7 @@ def _rank_row(ranked: Ranked) -> tuple[Cell, ...]:
         )
     )
     return (
-        Cell(f"{ranked.place}. {short(entry.backbone)}", tone=tone),
+        Cell(f"{ranked.place}. {comparison.label(entry.backbone)}", tone=tone),
         Cell(entry.layer),
         Cell(entry.readout),
         Cell(f"{entry.depth:.2f}"),
@@ -225,29 +182,11 @@ def _rank_row(ranked: Ranked) -> tuple[Cell, ...]:
     )
 
 
-def _cost(comparison: Comparison) -> Section:
-    chart = Chart(
-        name="cost",
+def _cost(comparison: Comparison, end: str) -> Chart:
+    return Chart(
+        name=f"cost{end}",
         draw=partial(draw_cost, comparison),
         alt=f"{comparison.metric} of every backbone and readout, at its layer, against milliseconds and bytes an image",
         caption="Named and joined: what nothing cheaper beats. Milliseconds are of this machine; compare them within "
         "this page only.",
     )
-    return Section("Cost", "cost", (chart,))
-
-
-def _provenance(comparison: Comparison) -> tuple[Section, ...]:
-    made = f"{comparison.created or 'at an unknown time'} by vestige {comparison.vestige or '(unknown version)'}"
-    backbones = panel_names(comparison, "backbone")
-    facts = (("Made", made), ("Took", duration(comparison.seconds)), ("Backbones", "; ".join(backbones)))
-    blocks: list[Block] = [Facts("", facts)]
-    if comparison.data:
-        blocks.append(data_table([("", comparison.data)]))
-    blocks.append(options_listing(comparison.config))
-    sections = [Section("Provenance", "provenance", tuple(blocks))]
-    command = comparison.config.get("command")
-    if command:
-        text = command if isinstance(command, str) else " ".join(map(str, command))
-        said = Prose("The same command on the same data, weights and versions gives the same errors; times vary.")
-        sections.append(Section("How to repeat this", "repeat", (said, Listing("", text))))
-    return tuple(sections)

@@ -91,6 +91,7 @@ DIRECTIONS = Task(
     options=(DirectionOptions, FaceOptions),
     measured_by="vestige.probes.directions.measure:measure_directions",
     paged_by="vestige.probes.directions.page:direction_parts",
+    tables_by="vestige.probes.directions.table:direction_tables",
     group="",
     example=(
         "vestige directions synthetic:faces,n=600,seed=1 --test synthetic:faces,n=100,seed=2 "

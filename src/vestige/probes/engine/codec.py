@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from vestige.contract.task import Task
 from vestige.example import Example
 from vestige.images import Pixels
-from vestige.intervals import Bootstrap, Floats, Interval, interval, seed_spread, widened
+from vestige.intervals import Bootstrap, Floats, seed_spread
 from vestige.methods import PROBES, Method
 from vestige.metrics import Metric
 from vestige.probes.engine.evaluation import spread_rows
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.views import Views
 from vestige.results import Row
+from vestige.scores import Score as Score
+from vestige.scores import share_score as share_score
 
 Numbers = NDArray[np.float32]
 Truth = TypeVar("Truth")
@@ -42,25 +44,6 @@ class Encoded:
     def of(self, rows: NDArray[Any]) -> Encoded:
         """Those of some views."""
         return Encoded(self.values[rows], None if self.known is None else self.known[rows])
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number of one method.
-
-    Attributes:
-        value: over all test examples.
-        resampled: ``(B,)``: the same over every resample of them; NaN where a resample has none.
-        n: how many test examples it is over.
-        groups: how many groups these are in.
-        spread: of the mean over seeds, as :func:`vestige.intervals.seed_spread` gives it.
-    """
-
-    value: float
-    resampled: Floats
-    n: int
-    groups: int
-    spread: float = 0.0
 
 
 Scores = Mapping[tuple[str, str], Score]
@@ -193,13 +176,6 @@ class Codec(ABC, Generic[Truth]):
         """What the task is made of, to be opened again with."""
 
 
-def share_score(shares: Floats, bootstrap: Bootstrap) -> Score:
-    """The score of a metric that is a mean over examples, from each one's share ``(N,)``; NaN where it has none."""
-    known = np.isfinite(shares)
-    value = float(shares[known].mean()) if known.any() else np.nan
-    return Score(value, bootstrap.means(shares), int(known.sum()), bootstrap.count(known))
-
-
 def mean_scores(several: Sequence[Scores]) -> Scores:
     """The mean over seeds of each number, resample by resample."""
     return {
@@ -233,11 +209,7 @@ def _difference(a: Score, b: Score) -> Score:
 def rows_of_scores(method: str, scores: Scores) -> tuple[Row, ...]:
     """One Row per metric and subset; those that no test example has a say in are left out."""
     return tuple(
-        Row(method, metric, subset, score.value, _interval(score), score.n)
+        Row(method, metric, subset, score.value, score.ci95, score.n)
         for (metric, subset), score in scores.items()
         if score.n and np.isfinite(score.value)
     )
-
-
-def _interval(score: Score) -> Interval | None:
-    return widened(interval(score.resampled, score.groups), score.value, score.spread)

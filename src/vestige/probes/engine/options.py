@@ -91,6 +91,11 @@ class ProbeOptions:
     )
     seed: int = seed_option("the folds and the bootstrap")
 
+    @property
+    def rgb(self) -> str:
+        """The spec of the RGB baseline's network, which is the picture itself."""
+        return f"rgb:{self.rgb_size}"
+
     def __post_init__(self) -> None:
         check_bounds(self)
 

@@ -9,11 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.bench import Tested
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
+from vestige.images import Crop
 from vestige.intervals import Bootstrap, Floats
 from vestige.probes.engine.evaluation import check_points
 from vestige.probes.engine.fit import FOLDS, Fit
@@ -22,6 +24,7 @@ from vestige.probes.engine.point_methods import Setup
 from vestige.probes.engine.point_scores import Truth, measure, truth_of
 from vestige.probes.engine.points import Targets, fit_points
 from vestige.probes.engine.views import Views, example_views, fold_labels
+from vestige.scores import share_score
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,29 @@ class Bench:
         """The mean error of the training views by out-of-fold predictions ``(V, K, 2)`` in pixels."""
         return float(np.nanmean(measure(points, self.train_truth)[self.train_truth.metric, "all"]))
 
+    @property
+    def crops(self) -> Sequence[Sequence[Crop]]:
+        """Those of training views, and of test views where there are any."""
+        return [views.crops() for views in (self.targets.views, *([self.test_views] if self.test else []))]
+
+    def mean_points(self) -> Points:
+        """The test examples' points ``(N, K, 2)`` in pixels by :meth:`mean`."""
+        return self._to_points(self.mean().predict(None, len(self.test_views)))
+
+    def tested_mean(self) -> Tested:
+        """The training views' mean shape on the test examples."""
+        return self._tested(self.mean_points())
+
+    def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
+        """A layer on the test examples."""
+        (candidate,) = self.fit(spec, [read], normalise=normalise)
+        (points,) = self.test_points([candidate])
+        return self._tested(points, candidate.oof_error)
+
+    def _tested(self, points: Points, out_of_fold: float | None = None) -> Tested:
+        errors = self._errors(points)
+        return Tested(share_score(errors, self.bootstrap), errors, out_of_fold)
+
     def test_points(self, candidates: Sequence[Candidate]) -> list[Points]:
         """The test examples' points ``(N, K, 2)`` in pixels by each candidate; they are of one backbone."""
         reads = [candidate.read for candidate in candidates]
@@ -109,10 +135,6 @@ class Bench:
     def test_errors(self, candidates: Sequence[Candidate]) -> list[Floats]:
         """Each test example's error ``(N,)`` by each candidate; they are of one backbone."""
         return [self._errors(points) for points in self.test_points(candidates)]
-
-    def errors_of(self, unit: NDArray[np.float64]) -> Floats:
-        """Each test example's error ``(N,)`` of predictions ``(N, 2K)`` in unit coordinates."""
-        return self._errors(self._to_points(unit))
 
     def _to_points(self, unit: NDArray[np.float64]) -> Points:
         return self.test_views.from_unit(unit.reshape(len(self.test_views), -1, 2))

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.contract.bench import Bench, Tested
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
+from vestige.images import Crop
 from vestige.intervals import Bootstrap
 from vestige.probes.engine.codec import Codec, Encoded, rows_of_scores
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
@@ -55,18 +57,14 @@ def probe_vectors(
         VestigeError: where there are fewer groups than folds, or the data lack what the codec reads.
     """
     started = time.monotonic()
-    codec.check(train)
-    codec.check(test)
     session = session or Session.on_stderr()
     reader, say = session.reader, session.say
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
-    say("reading pictures")
-    rgb = f"rgb:{options.rgb_size}"
-    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    bench = lay_vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
+    train, test, bench = _lay(codec, train, test, options, session)
 
     say("baselines: mean and RGB")
+    rgb = options.rgb
     pixels, _ = bench.baseline(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)
     methods = [VectorMethod("mean", bench.mean()), pixels]
     sweep: list[Row] = []
@@ -102,6 +100,36 @@ def probe_vectors(
         ridge=describe_fits([best.fit]),
         fitted=SavedVectors(codec.task.name, codec.to_json(), options.seed, tuple(methods)),
     )
+
+
+def bench_vectors(
+    codec: Codec[Any],
+    train: Dataset,
+    test: Dataset,
+    options: VectorOptions,
+    session: Session,
+    notes: Sequence[str] = (),
+) -> Bench:
+    """The data of a vector made ready to compare layers on; arguments and errors as of :func:`probe_vectors`."""
+    train, test, layers = _lay(codec, train, test, options, session)
+    made_of = {"made_of": codec.to_json()}
+    told = (*notes, *codec.notes(test))
+    return Bench(
+        train, test, codec.metric, codec.metrics, codec.known_methods, options.rgb, layers, made_of, tuple(told)
+    )
+
+
+def _lay(
+    codec: Codec[Any], train: Dataset, test: Dataset, options: VectorOptions, session: Session
+) -> tuple[Dataset, Dataset, VectorBench]:
+    """The data that can be read, and the bench of them."""
+    codec.check(train)
+    codec.check(test)
+    reader = session.reader
+    session.say("reading pictures")
+    train, test = readable(train, options.rgb, reader), readable(test, options.rgb, reader)
+    bench = lay_vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
+    return train, test, bench
 
 
 @dataclass(frozen=True)
@@ -157,6 +185,32 @@ class VectorBench:
         self, spec: str, reads: Sequence[Read], method: str, seed: int | None = None, *, normalise: bool = True
     ) -> Iterator[tuple[Fitted, tuple[Row, ...]]]:
         """Fit every layer of a backbone, all of them extracted in one pass; with its Rows for the sweep."""
+        for found, predicted in self._fits(spec, reads, normalise=normalise):
+            yield found, self._rows(found, method, seed, predicted)
+
+    @property
+    def crops(self) -> Sequence[Sequence[Crop]]:
+        """Those of training and test views."""
+        return self.train_views.crops(), self.test_views.crops()
+
+    def tested_mean(self) -> Tested:
+        """The training views' mean on the test examples."""
+        return self._tested(self.mean().predict(None, len(self.test_views)).astype(np.float32))
+
+    def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
+        """A layer on the test examples."""
+        ((found, predicted),) = self._fits(spec, [read], normalise=normalise)
+        return self._tested(predicted, found.out_of_fold)
+
+    def _tested(self, predicted: NDArray[np.float32], out_of_fold: float | None = None) -> Tested:
+        scores = self.codec.scores(predicted, self.truth, self.bootstrap, brief=True)
+        errors = self.codec.errors(predicted, self.truth)
+        return Tested(scores[self.codec.metric, "all"], errors.astype(np.float64), out_of_fold)
+
+    def _fits(
+        self, spec: str, reads: Sequence[Read], *, normalise: bool
+    ) -> Iterator[tuple[Fitted, NDArray[np.float32]]]:
+        """Every layer of a backbone, fitted, and what it predicts of the test examples ``(N, t)``."""
         weights = self.reader.backbone(spec).weights_sha256
         train = self.reader.features(spec, self.train_views.crops(), reads)
         test = self.reader.features(spec, self.test_views.crops(), reads)
@@ -167,7 +221,7 @@ class VectorBench:
             found = Fitted(read, source, fit, self.codec.out_of_fold(fit.oof, self.encoded), everything)
             predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
             self.reader.count("fits", done, len(reads))
-            yield found, self._rows(found, method, seed, predicted)
+            yield found, predicted
 
     def baseline(
         self, spec: str, reads: Sequence[Read], method: str, seed: int | None = None, *, normalise: bool = True

@@ -7,18 +7,24 @@ the examples of its class alone, and on each keypoint where it is visible.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from vestige.contract.bench import Bench as TaskBench
+from vestige.contract.bench import Tested
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
+from vestige.distances import mean_over_visible
 from vestige.errors import VestigeError
+from vestige.example import Example
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
-from vestige.intervals import Bootstrap, mean_known
+from vestige.images import Crop
+from vestige.intervals import Bootstrap, Floats, mean_known
 from vestige.probes.engine.evaluation import check_points
 from vestige.probes.engine.fit import describe_fits
 from vestige.probes.engine.linear import Source
@@ -27,13 +33,13 @@ from vestige.probes.engine.point_bench import Bench, Candidate, lay_bench, reada
 from vestige.probes.engine.point_methods import PointMethod, look_back_name
 from vestige.probes.engine.point_scores import METHODS
 from vestige.probes.engine.points import PointModel, fit_look_back
-from vestige.probes.keypoints.classes import PointClass, class_examples, find_classes
+from vestige.probes.keypoints.classes import PointClass, class_examples, class_of, find_classes
 from vestige.probes.keypoints.evaluate import TestSet, evaluate_keypoints, lay_test
 from vestige.probes.keypoints.probes import ClassProbe, KeypointProbes, KeypointSetup
 from vestige.probes.keypoints.task import KEYPOINTS, KeypointOptions
 from vestige.progress import Say
 from vestige.results import Row, same_but
-from vestige.scores import PCK_METRICS, class_pck, keypoint_rows, metric_of
+from vestige.scores import PCK_METRICS, class_pck, keypoint_rows, metric_of, pck_score
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
@@ -69,13 +75,8 @@ def probe_keypoints(
     started = time.monotonic()
     session = session or Session.on_stderr()
     reader, say = session.reader, session.say
-    say("reading pictures")
-    rgb = f"rgb:{options.rgb_size}"
-    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    setup, classes, notes = settle_keypoints(train, options)
-    laid = lay_test(test, setup, classes)
-    benches = _lay_benches(train, test, setup, classes, reader, options)
-    sweep = _Sweep(benches, laid, setup)
+    train, test, sweep, notes = _lay(train, test, options, session)
+    benches, setup, rgb = sweep.benches, sweep.setup, options.rgb
 
     say("baselines: mean and RGB")
     rgb_fitted = _fit(benches, rgb, reader.reads(rgb, ["all"]), normalise=False)
@@ -115,12 +116,7 @@ def probe_keypoints(
     return Found(
         task=KEYPOINTS,
         options=(options,),
-        config={
-            "markup": setup.markup.to_json(),
-            "normaliser": setup.of_points(setup.markup).normaliser,
-            "metric": metric_of(options.alphas[0]),
-            "classes": {own.points.name: list(own.points.columns) for own in probes.classes},
-        },
+        config={**sweep.config, "metric": metric_of(options.alphas[0])},
         data={"train": train, "test": test},
         backbone=chosen[0].source.to_json(chosen[0].read.size),
         rows=evaluation.rows,
@@ -134,6 +130,27 @@ def probe_keypoints(
         ridge=describe_fits([candidate.fit for candidate in chosen]),
         fitted=probes,
     )
+
+
+def bench_keypoints(session: Session, data: tuple[Dataset, Dataset], options: KeypointOptions) -> TaskBench:
+    """The objects made ready to compare layers on; there is no look-back."""
+    train, test, sweep, notes = _lay(*data, replace(options, look_backs=0), session)
+    notes = (*notes, *sweep.laid.left_out)
+    metric = metric_of(options.alphas[0])
+    return TaskBench(train, test, metric, PCK_METRICS, METHODS, options.rgb, sweep, sweep.config, notes)
+
+
+def _lay(
+    train: Dataset, test: Dataset, options: KeypointOptions, session: Session
+) -> tuple[Dataset, Dataset, _Sweep, tuple[str, ...]]:
+    """The objects that can be read, the benches of their classes, and what had to be given up."""
+    reader = session.reader
+    session.say("reading pictures")
+    train, test = readable(train, options.rgb, reader), readable(test, options.rgb, reader)
+    setup, classes, notes = settle_keypoints(train, options)
+    laid = lay_test(test, setup, classes)
+    benches = _lay_benches(train, test, setup, classes, reader, options)
+    return train, test, _Sweep(benches, test, laid, setup), notes
 
 
 def settle_keypoints(
@@ -208,11 +225,53 @@ def _oof_points(fitted: Fitted, index: int) -> Mapping[PointClass, Points]:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """Measures candidates of all classes: on training folds, to choose by, and on test examples, to report."""
+    """Measures candidates of all classes: on training folds, to choose by, and on test examples, to report.
+
+    Attributes:
+        benches: of all classes.
+        test: all test examples.
+        laid: those of known classes, ready to be measured on.
+        setup: how all are seen and measured.
+    """
 
     benches: Benches
+    test: Sequence[Example]
     laid: TestSet
     setup: KeypointSetup
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a run says of it that is not in its options."""
+        return {
+            "markup": self.setup.markup.to_json(),
+            "normaliser": self.setup.of_points(self.setup.markup).normaliser,
+            "classes": {points.name: list(points.columns) for points in self.benches},
+        }
+
+    @property
+    def crops(self) -> Sequence[Sequence[Crop]]:
+        """Those of every class's training and test views."""
+        return [crops for bench in self.benches.values() for crops in bench.crops]
+
+    def tested_mean(self) -> Tested:
+        """The mean shape of every class on its test examples."""
+        (points,) = self._placed(lambda _, bench: [bench.mean_points()], 1)
+        return self._tested(points)
+
+    def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
+        """A layer on the test examples, every class by its own regressors."""
+        fitted = _fit(self.benches, spec, [read], normalise=normalise)
+        (points,) = self._test_points(fitted)
+        return self._tested(points, self.out_of_fold(_oof_points(fitted, 0)))
+
+    def _tested(self, points: Points, out_of_fold: float | None = None) -> Tested:
+        truth = self.laid.truth
+        distances = truth.distances(points)
+        bootstrap = Bootstrap.of(self.laid.examples, self.setup.seed)
+        errors: Floats = np.full(len(self.test), np.nan)
+        known = {points.name for points in self.benches}
+        errors[[class_of(example) in known for example in self.test]] = mean_over_visible(distances, truth.visible)
+        return Tested(pck_score(distances, truth, self.setup.alphas[0], bootstrap), errors, out_of_fold)
 
     def out_of_fold(self, predicted: Mapping[PointClass, Points]) -> float:
         """The mean over classes of PCK at the first alpha on the training views, by out-of-fold predictions."""
@@ -263,12 +322,16 @@ class _Sweep:
     def _test_points(self, fitted: Fitted) -> list[Points]:
         """The test examples' points ``(N, K, 2)`` by each candidate, NaN where a class has none."""
         count = len(next(iter(fitted.values())))
+        return self._placed(lambda points, bench: bench.test_points(fitted[points]), count)
+
+    def _placed(self, predict: Callable[[PointClass, Bench], Sequence[Points]], count: int) -> list[Points]:
+        """What is predicted for every class, ``count`` times over, in its place among the points of all."""
         found = [np.full(self.laid.truth.points.shape, np.nan) for _ in range(count)]
         for points, bench in self.benches.items():
             rows = np.flatnonzero(self.laid.truth.classes == points.name)
             if not len(rows):
                 continue  # trained, for the layer is chosen on training data alone, but not measured
             here = np.ix_(rows, points.indices)
-            for into, predicted in zip(found, bench.test_points(fitted[points]), strict=True):
+            for into, predicted in zip(found, predict(points, bench), strict=True):
                 into[here] = predicted
         return found

@@ -43,6 +43,7 @@ KEYPOINTS = Task(
     paged_by="vestige.probes.keypoints.page:keypoint_parts",
     planned_by="vestige.probes.keypoints.classes:plan_keypoints",
     loaded_by="vestige.probes.keypoints.trained:load_trained_keypoints",
+    bench_by="vestige.probes.keypoints.measure:bench_keypoints",
     example=(
         "vestige probe keypoints synthetic:objects,n=400,seed=1 --test synthetic:objects,n=150,seed=2 "
         "--layer block7 --layer block10 -o runs/objects"

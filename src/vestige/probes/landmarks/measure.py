@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vestige.contract.bench import Bench as TaskBench
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
@@ -55,11 +56,8 @@ def probe_landmarks(
     reader, say = session.reader, session.say
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
-    say("reading pictures")
-    rgb = f"rgb:{options.rgb_size}"
-    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    setup, notes, look_backs = settle(train, options)
-    bench = lay_bench(train, test, setup, reader, mirror=options.mirror, shared=options.alpha_shared)
+    train, test, bench, notes = _lay(train, test, options, session)
+    setup, rgb = bench.setup, options.rgb
 
     say("baselines: mean and RGB")
     (rgb_fit,) = bench.fit(rgb, reader.reads(rgb, ["all"]), normalise=False)
@@ -78,7 +76,7 @@ def probe_landmarks(
     sweep += _sweep_rows("ridge", bench, candidates, None)
     best = best_of(candidates)
     looks, predicted = [], best.oof_points
-    for turn in range(look_backs):
+    for turn in range(options.look_backs if setup.markup.parts else 0):
         say(f"look-back {turn + 1} at {best.source.layer}")
         look, predicted = fit_look_back(
             reader, best.source, bench.targets, predicted, setup.markup.parts, options.margin_quantile
@@ -108,8 +106,27 @@ def probe_landmarks(
     )
 
 
-def settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str], int]:
-    """The set-up that the data allow, what had to be given up for want of a markup, and how many look-backs.
+def bench_landmarks(session: Session, data: tuple[Dataset, Dataset], options: LandmarkOptions) -> TaskBench:
+    """The faces made ready to compare layers on; there is no look-back."""
+    train, test, bench, notes = _lay(*data, replace(options, look_backs=0), session)
+    setup = bench.setup
+    config = {"markup": setup.markup.to_json(), "normaliser": setup.normaliser}
+    return TaskBench(train, test, setup.metric, METRICS, METHODS, options.rgb, bench, config, notes)
+
+
+def _lay(
+    train: Dataset, test: Dataset, options: LandmarkOptions, session: Session
+) -> tuple[Dataset, Dataset, Bench, tuple[str, ...]]:
+    """The faces that can be read, the bench of them, and what had to be given up for want of a markup."""
+    session.say("reading pictures")
+    train, test = (readable(each, options.rgb, session.reader) for each in (train, test))
+    setup, notes = settle(train, options)
+    bench = lay_bench(train, test, setup, session.reader, mirror=options.mirror, shared=options.alpha_shared)
+    return train, test, bench, tuple(notes)
+
+
+def settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str]]:
+    """The set-up that the data allow, and what had to be given up for want of a markup.
 
     Raises:
         VestigeError: where the data have no points.
@@ -123,12 +140,10 @@ def settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str], 
         notes.append(f"Markup {markup.name!r} has no eyes: errors are divided by the square root of the box's area.")
     if options.mirror and markup.mirror is None:
         notes.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
-    look_backs = options.look_backs
-    if look_backs and not markup.parts:
+    if options.look_backs and not markup.parts:
         notes.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
-        look_backs = 0
     setup = Setup("landmarks", markup, options.box_margin, normaliser, options.seed)
-    return setup, notes, look_backs
+    return setup, notes
 
 
 def _sweep_rows(method: str, bench: Bench, candidates: Sequence[Candidate], seed: int | None) -> list[Row]:

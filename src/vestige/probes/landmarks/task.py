@@ -49,6 +49,7 @@ LANDMARKS = Task(
     measured_by="vestige.probes.landmarks.measure:measure_landmarks",
     paged_by="vestige.probes.landmarks.page:landmark_parts",
     loaded_by="vestige.probes.engine.trained_points:load_trained_points",
+    bench_by="vestige.probes.landmarks.measure:bench_landmarks",
     example=(
         "vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "
         "--layer block7 --layer block10 -o runs/faces"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from vestige import bounds as b
+from vestige.contract.bench import Bench
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.contract.task import Task, Trained
@@ -25,7 +26,7 @@ from vestige.options import option
 from vestige.probes.engine.codec import Codec, Encoded, Numbers, Scores, share_score
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
 from vestige.probes.engine.views import Views, example_views, whole_views
 from vestige.probes.pixels.task import PIXELS, PixelOptions
 from vestige.run import Run
@@ -156,9 +157,19 @@ def measure_pixels(
     session: Session, data: tuple[Dataset, Dataset], options: PixelOptions, probing: VectorOptions
 ) -> Found:
     """The colour probe, as the task has it."""
+    return probe_vectors(_pixelwise(options), *data, probing, session, made_with=(options,))
+
+
+def bench_pixels(
+    session: Session, data: tuple[Dataset, Dataset], options: PixelOptions, probing: VectorOptions
+) -> Bench:
+    """Pictures and their colours made ready to compare layers on."""
+    return bench_vectors(_pixelwise(options), *data, probing, session)
+
+
+def _pixelwise(options: PixelOptions) -> Pixelwise:
     margin = options.box_margin if options.crops else 0.0
-    codec = Pixelwise(options.size, options.mirror, options.crops, margin)
-    return probe_vectors(codec, *data, probing, session, made_with=(options,))
+    return Pixelwise(options.size, options.mirror, options.crops, margin)
 
 
 def load_pixels(run: Run) -> Trained:

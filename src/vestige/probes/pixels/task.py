@@ -49,6 +49,7 @@ PIXELS = Task(
     measured_by="vestige.probes.pixels.measure:measure_pixels",
     paged_by="vestige.probes.pixels.page:pixel_parts",
     loaded_by="vestige.probes.pixels.measure:load_pixels",
+    bench_by="vestige.probes.pixels.measure:bench_pixels",
     example=(
         "vestige probe pixels synthetic:faces,n=300,seed=1 --test synthetic:faces,n=100,seed=2 "
         "--layer block4 --layer block10 -o runs/pixels"

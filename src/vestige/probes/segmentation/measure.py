@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vestige import bounds as b
+from vestige.contract.bench import Bench
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.contract.task import Task, Trained
@@ -29,7 +30,7 @@ from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
 from vestige.probes.engine.views import Views, whole_views
 from vestige.probes.segmentation.augmentation import augmented_views
 from vestige.probes.segmentation.class_areas import Labels, LabelTable, first_views, majority, view_fractions
@@ -312,6 +313,13 @@ def measure_segmentation(
     """The segmentation probe on the training data's own classes, as the task has it."""
     train, test = data
     return probe_vectors(segmentation_of(train, **asdict(options)), train, test, probing, session, made_with=(options,))
+
+
+def bench_segmentation(
+    session: Session, data: tuple[Dataset, Dataset], options: SegmentationOptions, probing: VectorOptions
+) -> Bench:
+    """Pictures and their classes made ready to compare layers on."""
+    return bench_vectors(segmentation_of(data[0], **asdict(options)), *data, probing, session)
 
 
 def load_segmentation(run: Run) -> Trained:

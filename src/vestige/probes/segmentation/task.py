@@ -54,6 +54,7 @@ SEGMENTATION = Task(
     measured_by="vestige.probes.segmentation.measure:measure_segmentation",
     paged_by="vestige.probes.segmentation.page:segmentation_parts",
     loaded_by="vestige.probes.segmentation.measure:load_segmentation",
+    bench_by="vestige.probes.segmentation.measure:bench_segmentation",
     example=(
         "vestige probe segmentation synthetic:objects,n=300,seed=1 "
         "--test synthetic:objects,n=100,seed=2 --layer block7 --layer block10 --augment 4 -o runs/segmentation"

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from vestige.results import Results, Row
 
 
+def direction_tables(results: Results) -> list[Table]:
+    """What moved."""
+    return [direction_table(results)]
+
+
 def direction_table(results: Results) -> Table:
     """How each attribute's own reading and the others change along its direction."""
     read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
