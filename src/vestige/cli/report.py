@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vestige.cli import options as o
 from vestige.cli.help import EVALUATION, FACES_RUN, examples
 
 
@@ -24,7 +23,7 @@ def report(
             "-o", "--output", metavar="FILE", help="The page. [default: RUN/report.html; report.html for several]"
         ),
     ] = None,
-    overwrite: o.Replace = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
 ) -> None:
     """Write report.html again from run folders alone; several runs side by side."""
     from vestige.files import refuse_existing
