@@ -162,7 +162,7 @@ def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Te
     return {prefix + name: tensor for name, tensor in state.items()}
 
 
-@pytest.mark.parametrize("output", [(None, 1), {"aux": None, "out": 1}, {"aux": 2, "out": 1}, [1, 2], {"a": 1}])
+@pytest.mark.parametrize("output", [(None, 1), {"aux": None, "out": 1}, {"aux": 2, "out": 1}, [1, None], {"a": 1}])
 def test_an_outputs_tensor_is_found_behind_what_is_none(output) -> None:
     tensors = {1: torch.ones(1), 2: torch.zeros(1)}
     made = (
