@@ -71,9 +71,9 @@ def _options(command):
 def _spelled_names():
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "spelled":
-                if isinstance(node.args[0], ast.Constant):  # else it is a name that a caller was given
-                    yield node.args[0].value
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if called == "spelled" and isinstance(node.args[0], ast.Constant):  # else a name that a caller was given
+                yield node.args[0].value
 
 
 def test_every_option_that_is_named_is_one_of_a_command():

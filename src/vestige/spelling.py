@@ -13,6 +13,7 @@ from typing import Any
 _on_command_line = False
 
 _DASHED = {
+    "backbones": "--backbone",
     "categories": "--class",
     "category": "--class",
     "data": "--data",
@@ -24,6 +25,7 @@ _DASHED = {
     "names": "--attribute",
     "readouts": "--readout",
     "runs": "--run",
+    "settings": "--set",
     "untrained_seeds": "--untrained",
     "whole": "--whole-picture",
 }
