@@ -62,6 +62,7 @@ def test_fits_are_foretold_from_the_first(watched):
     forecast, clock, told = watched
     forecast.begin("rgb:46", [Read(400)], 100)
     forecast.count("pictures", 100, 100)
+    forecast.begin("rgb:46", [Read(400)], 20)  # the test pictures, before what is fitted on the others
     clock.now = 1.0
     forecast.count("fits", 1, 1)
     forecast.begin("net@random:0", [Read(400), Read(800)], 100)

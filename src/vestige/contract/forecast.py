@@ -35,7 +35,6 @@ class Forecast:
     told: bool = False
     _left: dict[str, int] = field(default_factory=dict, repr=False)
     _network: str = ""
-    _rows: int = 0
     _numbers: tuple[int, ...] = ()
     _first: tuple[int, float] | None = None
     _warm: tuple[int, float] | None = None
@@ -53,7 +52,7 @@ class Forecast:
 
     def begin(self, network: str, reads: Sequence[Read], pictures: int) -> None:
         """Pictures begin to go through a network."""
-        self._network, self._rows, self._numbers = network, pictures, tuple(read.size for read in reads)
+        self._network, self._numbers = network, tuple(read.size for read in reads)
         self._first = self._warm = None
         self._last = self.clock()
         if network in self._left:
@@ -104,6 +103,7 @@ class Forecast:
         return seconds * (self._fits_left + parts) * mean / cost
 
     def _cost(self, numbers: int) -> float:
-        """Of a fit of as many rows as are read now: its kernel or moments are made and solved."""
-        least = max(min(self._rows, numbers), 1)
-        return float(least * max(self._rows, 1) * max(numbers, 1) + _SOLVE * least**3)
+        """Of a fit of all that is trained on: its kernel or moments are made and solved."""
+        rows = max(self.plan.fitted, 1)  # test pictures may be what was read last
+        least = max(min(rows, numbers), 1)
+        return float(least * rows * max(numbers, 1) + _SOLVE * least**3)
