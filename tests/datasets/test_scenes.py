@@ -175,6 +175,9 @@ def test_ade20k_in_both_forms(tmp_path, write_picture):
         np.testing.assert_array_equal(raster(example, name), square(2, 4, 12, 20))
     with pytest.raises(VestigeError, match="names=FILE"):
         open_dataset(f"ade20k:{full}")
+    (short / "objectInfo150.txt").write_text("1\t0.1\twall\n2\t0.1\t, plant\n")
+    with pytest.raises(VestigeError, match=r"objectInfo150.txt, line 2: .*expected a name"):
+        open_dataset(f"ade20k:{short}")
     (short / "objectInfo150.txt").write_text("1\t0.1\twall\n")
     with pytest.raises(VestigeError, match="class 2, which has no name"):
         open_dataset(f"ade20k:{short}", strict=True)

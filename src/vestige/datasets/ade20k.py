@@ -142,7 +142,7 @@ def _info_names(file: Path) -> dict[int, str]:
     for line, text in lines_of(file):
         words = re.split(r"\t+|\s{2,}", text)
         if words[0].isdecimal() and len(words) >= 2:
-            found[int(words[0])] = words[-1].split(",")[0].strip()
+            found[int(words[0])] = _first_name(file, words[-1], line)
         elif found:
             raise BadFileError(file, f"{text[:60]!r}; expected a number and, at the end, a name", line)
     if not found:
@@ -157,7 +157,16 @@ def _full_names(spec: DataSpec) -> dict[int, str]:
             f"{spec.text!r}: has no annotations folder, so it is the full set: give the names of its classes, one a "
             "line from number 1 on, with names=FILE"
         )
-    return {line: text.split(",")[0].strip() for line, text in lines_of(user_path(given))}
+    file = user_path(given)
+    return {line: _first_name(file, text, line) for line, text in lines_of(file)}
+
+
+def _first_name(file: Path, text: str, line: int) -> str:
+    """The first of a class's names, which stand between commas."""
+    name = text.split(",")[0].strip()
+    if not name:
+        raise BadFileError(file, f"{text[:60]!r}; expected a name before the first comma", line)
+    return name
 
 
 KIND = Kind(load_ade20k, ("names",), splits=("train", "val"))

@@ -48,9 +48,9 @@ def load_coco_objects(spec: DataSpec, problems: Problems) -> Dataset:
         with problems.caught():
             where = f"annotation {key}"
             category = names.get(id_of(entry, "category_id") or "")
-            if not isinstance(category, str):
+            if not isinstance(category, str) or not category.strip():
                 said = short(entry.get("category_id"))
-                raise BadFileError(file, f'{where}: category_id {said} is not among "categories"')
+                raise BadFileError(file, f'{where}: category_id {said} is not among "categories", or has no name there')
             checked = pictures.of(where, entry)
             region = _region(file, where, entry.get("segmentation"), checked)
             objects[str(id_of(entry, "image_id"))].append(NamedMask(category, region))

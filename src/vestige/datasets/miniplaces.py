@@ -30,7 +30,7 @@ def load_miniplaces(spec: DataSpec, problems: Problems) -> Dataset:
     """
     folder = folder_of(spec.text, spec.path)
     try:
-        scenes = {number: name[3:] if name[:1] == "/" else name for name, number in _table(folder / "categories.txt")}
+        scenes = {number: _scene(name) for name, number in _table(folder / "categories.txt")}
         names = {number: name for name, number in _table(folder / "object_categories.txt")}
         parts = [part for part in ("train", "val") if part in spec.options] or ["train", "val"]
         listed = [(part, line, *row) for part in parts for line, row in _rows(folder / f"{part}.txt")]
@@ -41,6 +41,11 @@ def load_miniplaces(spec: DataSpec, problems: Problems) -> Dataset:
         with problems.caught():
             examples.append(_example(spec, folder, folder / f"{part}.txt", line, name, number, scenes, names))
     return Dataset(spec.text, tuple(examples))
+
+
+def _scene(name: str) -> str:
+    """``abbey`` of ``/a/abbey``."""
+    return name[3:] if name[:1] == "/" and len(name) > len("/a/") else name
 
 
 def _table(file: Path) -> list[tuple[str, int]]:
