@@ -17,7 +17,7 @@ from vestige.markup import Markup
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
-_LONGEST = 1000  # characters of a message, which may quote a file
+_LONGEST = 1000  # characters of a message, which may quote a file, and of a name, which may be any line of one
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        message = self.message if len(self.message) <= _LONGEST else f"{self.message[:_LONGEST]}..."
+        file, message = (
+            text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..." for text in (self.file, self.message)
+        )
+        where = file if self.line is None else f"{file}, line {self.line}"
         return f"{where}: {message}".encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
 
     @property
