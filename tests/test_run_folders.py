@@ -200,6 +200,25 @@ def test_without_exchange_the_new_files_are_moved_in_and_a_killed_process_is_fin
         assert [path.name for path in root.iterdir()] == ["mine"]
 
 
+def test_yours_may_be_saved_again_between_a_kill_and_the_next_run(tmp_path):
+    """Another file of the same content has the name then, and what the killed process left holds the earlier one."""
+    for at in range(1, 1000, EVERY):
+        root = tmp_path / str(at)
+        root.mkdir()
+        folder = root / "mine"
+        measure(folder, 1.0)
+        put_yours(folder)
+        status = in_a_child(lambda folder=folder: measure(folder, 2.0, overwrite=True), at, root)
+        if status == 0:
+            break
+        for name in YOURS:
+            (folder / name).unlink()
+        put_yours(folder)
+        measure(folder, 2.0, overwrite=True)
+        assert yours_are_there(folder)
+        assert [path.name for path in root.iterdir()] == ["mine"]
+
+
 def test_what_is_measured_is_not_measured_again_for_its_page(tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(KeyError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import filecmp
 import os
 import shutil
 import sys
@@ -311,7 +312,11 @@ class Place:
         yours = self._yours(list(files_in(self.new)))
         self.new.chmod(self.folder.stat().st_mode & 0o7777)
         if self.swap.exists():
-            raise VestigeError(f"{self.swap}: holds files that vestige did not write; move them away")
+            some = ", ".join(list(files_in(self.swap))[:3])
+            raise VestigeError(
+                f"{self.swap}: holds files of yours ({some}) that were in {self.folder} when a run was killed, and are "
+                "others there now; move them away"
+            )
         self.new.rename(self.swap)
         if not (self._can_be_moved() and self._link(yours) and _exchange(self.swap, self.folder)):
             for name in yours:
@@ -448,7 +453,7 @@ def _discard(old: Path, live: Path) -> None:
         path, there = old / name, live / name
         listed = name in own
         stamp = own.get(name)
-        if (os.path.lexists(there) and (listed or os.path.samestat(path.lstat(), there.lstat()))) or (
+        if (os.path.lexists(there) and (listed or _are_same(path, there))) or (
             listed and (name == MANIFEST or (stamp is not None and is_unchanged(path, stamp)))
         ):
             path.unlink()
@@ -459,6 +464,14 @@ def _discard(old: Path, live: Path) -> None:
     for where, _, _ in os.walk(old, topdown=False):
         with suppress(OSError):
             Path(where).rmdir()
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, or of files with the same content."""
+    if os.path.samestat(one.lstat(), other.lstat()):
+        return True
+    plain = all(path.is_file() and not path.is_symlink() for path in (one, other))
+    return plain and filecmp.cmp(one, other, shallow=False)
 
 
 def _same(file: Path, copy: Path) -> None:
