@@ -14,12 +14,16 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
+from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
 from vestige.progress import Count, Say
 from vestige.results import damaged
 from vestige.run import Run
 from vestige.spelling import spelled
 from vestige.tasks import task_named
+
+_LOOK = "rgb:46"
+"""The network that every run's baseline reads, by which it is known which pictures can be decoded."""
 
 
 def check_trained(run: Run) -> Task:
@@ -96,7 +100,9 @@ def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
     trained = run.results()
     if trained.data.get("train", {}).get("fingerprint") == test.fingerprint:
         raise VestigeError(f"{test.spec}: is what {run.folder} was trained on; evaluate on other pictures")
-    evaluation = task.load(run).evaluate(test, reader)
+    loaded = task.load(run)
+    test = readable(test, _LOOK, reader)
+    evaluation = loaded.evaluate(test, reader)
     return Found(
         task=task,
         options=(),

@@ -65,11 +65,16 @@ def test_predictions_are_those_of_the_evaluation(run):
 
 def test_the_good_ones_are_done_where_one_is_bad(run, faces, tmp_path):
     (tmp_path / "cut.png").write_bytes((tmp_path / "a" / "me.png").read_bytes()[:-2000])
-    bad = [replace(faces[0], id=name, image=ImageFile(tmp_path / name)) for name in ("cut.png", "missing.png")]
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:3000])  # its header is whole
+    bad = [
+        replace(faces[0], id=name, image=ImageFile(tmp_path / name)) for name in ("cut.png", "missing.png", "cut.jpg")
+    ]
     far = replace(faces[1], box=np.array([0, 0, 1e9, 1e9]))
-    found = predict_run(run, [bad[0], faces[0], bad[1], far, replace(faces[1], box=None), faces[1]])
+    found = predict_run(run, [bad[0], faces[0], bad[1], bad[2], far, replace(faces[1], box=None), faces[1]])
     assert [each.looked.example for each in found.predictions] == [faces[0], faces[1]]
     assert sorted(Path(each.image).name for each in found.failures) == [
+        "cut.jpg",
         "cut.png",
         "me.png",
         "me.png",

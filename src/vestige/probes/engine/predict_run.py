@@ -13,7 +13,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.geometry import check_box
-from vestige.images import ImageFile, picture_size
+from vestige.images import ImageFile
 from vestige.probes.engine.linear import check_weights
 from vestige.probes.engine.predict import Prediction, VectorPrediction
 from vestige.progress import Say
@@ -143,12 +143,13 @@ def _name(example: Example) -> str:
 
 
 def _usable(examples: Sequence[Example], lacking: str, failures: list[Failure]) -> Iterator[Example]:
-    """The examples whose box lies in their picture, or that need none; the others become failures."""
+    """The examples that can be decoded, and whose box lies in their picture or is not needed; the others become
+    failures."""
     for example in examples:
         try:
-            size = picture_size(example.image)
+            height, width = example.image.read().shape[:2]  # a damaged picture's features would be a row of zeros
             if example.box is not None:
-                check_box(example.box, size)
+                check_box(example.box, (width, height))
             elif lacking:
                 raise VestigeError(lacking)
         except VestigeError as error:
