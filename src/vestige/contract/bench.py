@@ -36,7 +36,7 @@ class Layers(Protocol):
 
     @property
     def crops(self) -> Sequence[Sequence[Crop]]:
-        """What a network is shown, to train on and to test on: features of them can be had before they are needed."""
+        """What a network is shown, to train and to test on: their features may be computed before they are needed."""
         ...
 
     def tested_mean(self) -> Tested:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from vestige.datasets.scenes import scene_of_folder
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import user_path, what_is
+from vestige.images import ImageFile
 from vestige.picture_files import PictureError, read_stored
 from vestige.regions import class_objects
 from vestige.spec import DataSpec
@@ -62,9 +62,8 @@ class SegmentationFile:
         return numbers
 
     def digest(self) -> str:
-        """sha256 of the file."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """That of any picture file."""
+        return ImageFile(self.path, self.exif).digest()
 
 
 def load_ade20k(spec: DataSpec, problems: Problems) -> Dataset:
@@ -113,7 +112,10 @@ def _example(spec: DataSpec, path: Path, name: str, segmentation: Path, scene: s
     checked = checked_picture(path, spec)
     checked_picture(segmentation, spec)
     file = SegmentationFile(segmentation, spec.exif)
-    numbers = file.read()
+    try:
+        numbers = file.read()
+    except VestigeError as error:
+        raise BadFileError(segmentation, str(error).removeprefix(f"{segmentation}: ")) from error
     if numbers.shape != (checked.size[1], checked.size[0]):
         raise BadFileError(
             segmentation,

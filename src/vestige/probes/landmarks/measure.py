@@ -117,7 +117,7 @@ def bench_landmarks(session: Session, data: tuple[Dataset, Dataset], options: La
 def _lay(
     train: Dataset, test: Dataset, options: LandmarkOptions, session: Session
 ) -> tuple[Dataset, Dataset, Bench, tuple[str, ...]]:
-    """The faces that can be read, the bench of them, and what had to be given up for want of a markup."""
+    """The faces that can be read, the bench of them, and what had to be given up because the markup lacks it."""
     session.say("reading pictures")
     train, test = (readable(each, options.rgb, session.reader) for each in (train, test))
     setup, notes = settle(train, options)
@@ -126,7 +126,7 @@ def _lay(
 
 
 def settle(train: Dataset, options: LandmarkOptions) -> tuple[Setup, list[str]]:
-    """The set-up that the data allow, and what had to be given up for want of a markup.
+    """The set-up that the data allow, and what had to be given up because the markup lacks it.
 
     Raises:
         VestigeError: where the data have no points.
