@@ -370,3 +370,28 @@ def test_a_network_that_lacks_its_kind_is_recognised(spec: str, near: str, monke
     with pytest.raises(VestigeError) as said:
         open_backbone(spec)
     assert f"did you mean {near}?" in str(said.value)
+
+
+def test_libraries_name_the_categories_of_their_own_heads(torchvision: ModuleType, timm: ModuleType) -> None:
+    theirs = torchvision.models.get_model_weights("squeezenet1_1").DEFAULT.meta["categories"]
+    backbone = open_backbone("torchvision:squeezenet1_1@random:0")
+    assert backbone.categories == tuple(theirs)
+    assert backbone.scores(backbone.blank(batch=2)).shape == (2, 1000)
+    assert open_backbone("torchvision:squeezenet1_1@random:0,classes=365").categories == ()
+    names = open_backbone("timm:resnet18@random:0").categories
+    assert names == tuple(timm.data.ImageNetInfo("imagenet-1k").label_descriptions())
+
+
+def test_a_hugging_face_classifier_has_scores_and_names(transformers: ModuleType, tmp_path: Path) -> None:
+    folder = _hf_directory("vit", transformers, tmp_path)
+    bare = open_backbone(f"hf:{folder}@random:0")
+    with pytest.raises(VestigeError, match=r"puts out no vector of scores.*hf:NAME,classifier"):
+        bare.scores(bare.blank())
+    config = json.loads((folder / "config.json").read_text())
+    assert open_backbone(f"hf:{folder}@random:0,classifier").categories == ()
+    config |= {"id2label": {"1": "dog", "0": "cat", "2": "cow"}, "label2id": {"cat": 0, "dog": 1, "cow": 2}}
+    (folder / "config.json").write_text(json.dumps(config))
+    backbone = open_backbone(f"hf:{folder}@random:0,classifier")
+    assert backbone.categories == ("cat", "dog", "cow")
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(backbone.scores(x), backbone.module(x).logits)

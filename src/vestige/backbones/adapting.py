@@ -60,7 +60,13 @@ def _version(package: str) -> str:
 
 
 def adapt(
-    spec: BackboneSpec, module: nn.Module, preprocessing: Preprocessing, *, prefix: int = 0, registers: int = 0
+    spec: BackboneSpec,
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    *,
+    prefix: int = 0,
+    registers: int = 0,
+    categories: Iterable[str] = (),
 ) -> Backbone:
     """A Backbone of any network, its layers listed by module path in the order in which they run.
 
@@ -70,6 +76,7 @@ def adapt(
         preprocessing: of the network.
         prefix: 1 where the first token is a class token, else 0.
         registers: tokens between that and the patches.
+        categories: the names of what it tells apart, in the order of its scores.
 
     Raises:
         VestigeError: where the network does not run on its own input size, or none of its modules can be read.
@@ -95,6 +102,7 @@ def adapt(
         channels_last_layers=turned,
         prefix_tokens=prefix,
         register_tokens=registers,
+        categories=categories,
     )
 
 

@@ -17,11 +17,15 @@ from torch import Tensor, nn
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.watching import module_of, read_outputs, run_order
 from vestige.errors import VestigeError, near_names
-from vestige.spec import EVEN_LAYERS
+from vestige.spec import EVEN_LAYERS, HELD
 
 Kind = Literal["vector", "grid", "tokens"]
 
+WHOLE = ""
+"""The path of the network itself, whose output is its scores."""
+
 _EVEN = "even:"
+_CLASSIFIER = "expected a classifier (of Hugging Face's networks hf:NAME,classifier)"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Backbone:
         register_tokens: how many further tokens the network puts between those and the patches; dropped by
             :meth:`run`.
         structure: what tells the network from others of the same weights, where its ``repr`` does not.
+        categories: the names of what it tells apart, in the order of its scores; none where they are not known.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Backbone:
         prefix_tokens: int = 0,
         register_tokens: int = 0,
         structure: str = "",
+        categories: Iterable[str] = (),
     ) -> None:
         self.spec = spec
         self.module = module.eval().requires_grad_(False)
@@ -86,9 +92,17 @@ class Backbone:
         self.prefix_tokens = prefix_tokens
         self.register_tokens = register_tokens
         self.structure = structure
+        self.categories = tuple(categories)
 
     @classmethod
-    def from_module(cls, module: nn.Module, preprocessing: Preprocessing, *, name: str = "network") -> Backbone:
+    def from_module(
+        cls,
+        module: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        name: str = "network",
+        categories: Sequence[str] = (),
+    ) -> Backbone:
         """A network that a program holds::
 
             network = vestige.Backbone.from_module(module, vestige.Preprocessing((64, 64), (127.5,) * 3, (127.5,) * 3))
@@ -101,13 +115,14 @@ class Backbone:
             module: takes ``(N, 3, h, w)``; its layers are listed by module path.
             preprocessing: what its input is.
             name: for people to read.
+            categories: the names of what it tells apart, in the order of its scores.
 
         Raises:
             VestigeError: where it is no network, or does not run on its input's size.
         """
         from vestige.backbones.held_network import held_backbone
 
-        return held_backbone(module, preprocessing, name)
+        return held_backbone(module, preprocessing, name, categories)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -169,6 +184,8 @@ class Backbone:
 
     def _unreadable(self, name: str, why: str) -> VestigeError:
         """What is wrong with a layer whose output is none: ``why``, or that it is several tensors, with their names."""
+        if name == WHOLE:
+            return VestigeError(f"{self.spec}: puts out no vector of scores; {_CLASSIFIER}")
         path = self.path(name)
         several = [each for each in self._readable if each != path and module_of(self.module, each)[0] == path]
         why = f"puts out several tensors; choose from {', '.join(several)}" if several else why
@@ -215,6 +232,44 @@ class Backbone:
             if name not in outputs:
                 raise VestigeError(f"{self.spec}: layer {name!r} takes no part in the forward pass")
         return {name: self.canonical(name, outputs[name]) for name in names}
+
+    def scores(self, x: Tensor) -> Tensor:
+        """What the whole network puts out: a score for each of its categories, before or after a softmax.
+
+        Args:
+            x: ``(N, 3, h, w)``, preprocessed.
+
+        Returns:
+            ``(N, n)``. A copy that :func:`prepared` made keeps :data:`WHOLE` exact where ``keep`` names it.
+
+        Raises:
+            VestigeError: where the network puts out no vector, or its categories are of another number.
+        """
+        scores = self.run(x, (WHOLE,))[WHOLE]
+        if scores.ndim != 2:
+            raise self._unreadable(WHOLE, "")
+        if self.categories and scores.shape[1] != len(self.categories):
+            raise VestigeError(
+                f"{self.spec}: puts out {scores.shape[1]} scores, and its categories are {len(self.categories)}; "
+                "expected one name for each, in the order of the scores"
+            )
+        return scores
+
+    def named_categories(self) -> tuple[str, ...]:
+        """The names of its categories, for what cannot do without.
+
+        Raises:
+            VestigeError: where they are not known, with how to give them.
+        """
+        if not self.categories:
+            raise VestigeError(
+                f"{self.spec}: the names of its categories are not known; give them as "
+                f"{self.spec},categories=FILE, one a line in the order of its scores"
+                if not self.spec.startswith(f"{HELD}:")
+                else f"{self.spec}: the names of its categories are not known; give them as "
+                "vestige.Backbone.from_module(module, preprocessing, categories=[...])"
+            )
+        return self.categories
 
     def canonical(self, name: str, tensor: Tensor | None) -> Tensor:
         """A layer's output as a ``(N, C)``, ``(N, C, h, w)`` or ``(N, T, C)`` tensor, without register tokens.

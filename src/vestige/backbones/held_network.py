@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from types import CodeType
 from typing import Any
 
@@ -20,7 +21,9 @@ from vestige.spec import HELD, parse_backbone_spec
 _DIGITS = 16  # of the digest that stands in a spec
 
 
-def held_backbone(module: nn.Module, preprocessing: Preprocessing, name: str = "network") -> Backbone:
+def held_backbone(
+    module: nn.Module, preprocessing: Preprocessing, name: str = "network", categories: Sequence[str] = ()
+) -> Backbone:
     """A copy of a network as a Backbone, whose spec is ``module:NAME,sha256=DIGEST``.
 
     Raises:
@@ -36,7 +39,9 @@ def held_backbone(module: nn.Module, preprocessing: Preprocessing, name: str = "
     structure = describe_structure(module)
     parts = (hash_state(module.state_dict()), structure, preprocessing.fingerprint())
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGITS]
-    return _adapted(f"{HELD}:{name},sha256={digest}", module, preprocessing, structure)
+    backbone = _adapted(f"{HELD}:{name},sha256={digest}", module, preprocessing, structure)
+    backbone.categories = tuple(categories)
+    return backbone
 
 
 def untrained_twin(backbone: Backbone, spec: str) -> Backbone:
@@ -57,7 +62,9 @@ def untrained_twin(backbone: Backbone, spec: str) -> Backbone:
                     f"{backbone.spec}: parameter {named!r} has no random weights: {type(part).__name__} has no "
                     "reset_parameters(); give it one, or compare with no untrained network (untrained_seeds=0)"
                 )
-    return _adapted(spec, module, backbone.preprocessing, backbone.structure)
+    twin = _adapted(spec, module, backbone.preprocessing, backbone.structure)
+    twin.categories = backbone.categories
+    return twin
 
 
 def describe_structure(module: nn.Module) -> str:

@@ -23,12 +23,13 @@ def open_huggingface(spec: BackboneSpec) -> Backbone:
     """``hf:NAME_OR_DIRECTORY`` with its weights, ``@PATH`` or ``@random:SEED``.
 
     The network comes from ``config.json``, its preprocessing from ``preprocessor_config.json``; of a network of images
-    and texts the vision tower is taken. No code from a repository is run.
+    and texts the vision tower is taken. With ``,classifier`` it has its head, whose categories ``config.json`` names.
+    No code from a repository is run.
 
     Raises:
         VestigeError: where transformers is missing, or a configuration is missing or of no vision network.
     """
-    check_options(spec.text, spec.options, ())
+    check_options(spec.text, spec.options, ("classifier",))
     transformers = import_library("transformers", spec)
     processing = import_library("transformers.image_processing_base", spec)
     try:
@@ -40,7 +41,8 @@ def open_huggingface(spec: BackboneSpec) -> Backbone:
             f"yours as in hf:DIRECTORY@random:0 ({_first_line(error)})"
         ) from error
     try:
-        auto = transformers.AutoModel
+        classifier = "classifier" in spec.options
+        auto = transformers.AutoModelForImageClassification if classifier else transformers.AutoModel
     except RuntimeError as error:  # transformers imports torchvision late
         raise misfit(spec, error) from error
     if spec.weights is not None:
@@ -53,7 +55,15 @@ def open_huggingface(spec: BackboneSpec) -> Backbone:
         )
     module = _vision(module)
     prefix, registers = token_counts(module)
-    return adapt(spec, module, _preprocessing(described, spec), prefix=prefix, registers=registers)
+    names = _categories(config) if classifier else ()
+    preprocessing = _preprocessing(described, spec)
+    return adapt(spec, module, preprocessing, prefix=prefix, registers=registers, categories=names)
+
+
+def _categories(config: Any) -> tuple[str, ...]:
+    """The names in a configuration; none where they only number the categories, as transformers' own default does."""
+    names = tuple(str(name) for _, name in sorted((int(key), name) for key, name in config.id2label.items()))
+    return () if all(name == f"LABEL_{number}" for number, name in enumerate(names)) else names
 
 
 def _from_file(auto: Any, config: Any, path: Path) -> nn.Module:

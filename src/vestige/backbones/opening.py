@@ -9,6 +9,7 @@ from functools import cache
 from vestige.backbones.adapting import import_library
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe import open_caffe
+from vestige.backbones.categories import with_categories
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
 from vestige.backbones.huggingface import open_huggingface
 from vestige.backbones.own_network import open_own_network
@@ -65,7 +66,7 @@ def open_backbone(spec: str) -> Backbone:
             f"{spec!r}: no such backbone; {hint}expected efficientnet_lite0, or a name after one of {kinds} as in "
             "torchvision:resnet50"
         )
-    return opener(parsed)
+    return with_categories(parsed, opener)
 
 
 def _families() -> list[str]:

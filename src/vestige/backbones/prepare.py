@@ -36,6 +36,7 @@ class PreparedBackbone(Backbone):
             prefix_tokens=original.prefix_tokens,
             register_tokens=original.register_tokens,
             structure=original.structure,
+            categories=original.categories,
         )
         self.keep = tuple(keep)
         self.folded = folded

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import nn
 
 from vestige.backbones.adapting import adapt, build, byte_scale, import_library, whole_number
 from vestige.backbones.backbone import Backbone
+from vestige.backbones.categories import library_categories
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.errors import VestigeError, near_names
 from vestige.spec import BackboneSpec, check_options
@@ -37,7 +39,17 @@ def open_timm(spec: BackboneSpec) -> Backbone:
     )
     config = timm.data.resolve_data_config({}, model=module)
     prefix, registers = _tokens(module)
-    return adapt(spec, module, _preprocessing(config), prefix=prefix, registers=registers)
+    names = library_categories(spec, _categories(timm.data, module))
+    return adapt(spec, module, _preprocessing(config), prefix=prefix, registers=registers, categories=names)
+
+
+def _categories(data: Any, module: nn.Module) -> Sequence[str]:
+    """A network's own names, or those of the part of ImageNet that its configuration or the size of its head tells."""
+    named = getattr(module, "pretrained_cfg", {}).get("label_names")
+    if named:
+        return tuple(named)
+    subset = data.infer_imagenet_subset(module) if getattr(module, "num_classes", 0) else None
+    return tuple(data.ImageNetInfo(subset).label_descriptions()) if subset else ()
 
 
 def _tokens(module: nn.Module) -> tuple[int, int]:

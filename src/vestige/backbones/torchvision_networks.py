@@ -6,6 +6,7 @@ from typing import Any
 
 from vestige.backbones.adapting import adapt, build, byte_scale, import_library, token_counts, whole_number
 from vestige.backbones.backbone import Backbone
+from vestige.backbones.categories import library_categories
 from vestige.backbones.preprocessing import Preprocessing
 from vestige.errors import VestigeError, near_names
 from vestige.spec import BackboneSpec, check_options
@@ -38,7 +39,9 @@ def open_torchvision(spec: BackboneSpec) -> Backbone:
         lambda: models.get_model(spec.name, weights=defaults),
     )
     prefix, registers = token_counts(module)
-    return adapt(spec, module, _preprocessing(defaults.transforms()), prefix=prefix, registers=registers)
+    names = library_categories(spec, defaults.meta.get("categories", ()))
+    preprocessing = _preprocessing(defaults.transforms())
+    return adapt(spec, module, preprocessing, prefix=prefix, registers=registers, categories=names)
 
 
 def _preprocessing(transforms: Any) -> Preprocessing:

@@ -26,6 +26,7 @@ def at_size(backbone: Backbone, size: Size) -> Backbone:
         prefix_tokens=backbone.prefix_tokens,
         register_tokens=backbone.register_tokens,
         structure=backbone.structure,
+        categories=backbone.categories,
     )
 
 
