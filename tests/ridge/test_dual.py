@@ -51,7 +51,7 @@ def test_doubtful_targets_get_the_scores_of_float64(
     doubtful = np.random.default_rng(0).random(40) < 0.5
     weaker = ALPHAS[:, None] < ALPHAS[-1]
     monkeypatch.setattr(form, "rivals", lambda *_: doubtful & weaker)
-    settled, _ = form.settle(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
+    settled, _ = form.rescore(ALPHAS, quick, choose(quick, True), np.zeros(40, bool))
     np.testing.assert_allclose(settled[:, doubtful], exact[:, doubtful], rtol=1e-9)
     np.testing.assert_array_equal(settled[:, ~doubtful], quick[:, ~doubtful])
 
@@ -66,7 +66,7 @@ def test_targets_that_nothing_foretells_get_the_strongest_alpha_without_another_
     alphas = 10.0 ** np.arange(12, 15)
     scores = form.score(alphas)
     monkeypatch.setattr(form, "_scored", None)
-    settled, _ = form.settle(alphas, scores, np.zeros(5, int), np.zeros(5, bool))
+    settled, _ = form.rescore(alphas, scores, np.zeros(5, int), np.zeros(5, bool))
     np.testing.assert_array_equal(choose(settled, True), 2)
     np.testing.assert_allclose(settled, scores, rtol=1e-6)
 

@@ -13,20 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vestige.ridge import checks
+from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import Moments
-from vestige.ridge.plan import MEMORY
-from vestige.ridge.primal import Kept, PrimalForm, tied
+from vestige.ridge.plan import MEMORY, Form
+from vestige.ridge.primal import Factors, PrimalForm
 from vestige.ridge.rows import Chunk
-from vestige.ridge.solution import Form
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MomentsShape:
     """What the moments of all blocks have in common: d, K, the products' dtype, and where they are."""
 
     n_features: int
@@ -42,9 +41,9 @@ class Kind:
 class TargetBlocks:
     """The blocks of a fit, and their moments."""
 
-    def __init__(self, rows: Iterable[Chunk], kind: Kind, n_targets: int, size: int) -> None:
+    def __init__(self, rows: Iterable[Chunk], shape: MomentsShape, n_targets: int, size: int) -> None:
         """``rows`` is a re-iterable of chunks with all targets; a block has at most ``size`` targets."""
-        self.rows, self.kind, self.n_targets = rows, kind, n_targets
+        self.rows, self.shape, self.n_targets = rows, shape, n_targets
         self.columns = [slice(a, min(a + size, n_targets)) for a in range(0, n_targets, size)]
         self._n_rows: int | None = None  # in the first pass
         self._x: Moments | None = None  # the sums over X
@@ -52,9 +51,9 @@ class TargetBlocks:
 
     def moments(self, cols: slice) -> Moments:
         """The moments of one block: one pass over the rows."""
-        k, n_targets = self.kind, cols.stop - cols.start
+        s, n_targets = self.shape, cols.stop - cols.start
         if self._x is None:
-            m = Moments(k.n_features, n_targets, k.n_folds, k.dtype, k.device)
+            m = Moments(s.n_features, n_targets, s.n_folds, s.dtype, s.device)
         else:
             m = self._x.for_targets(n_targets)
         for X, Y, fold, weight, mask in self.rows:
@@ -77,12 +76,12 @@ class TargetBlocks:
         self._masked |= seen is not None
         checks.finite(y if seen is None else y.masked_fill(~seen.to(y.device), 0.0), "Y", row)
 
-    def form(self, cols: slice, fit_intercept: bool, kept: Kept | None, shared: bool = False) -> PrimalForm:
-        """The block's form. ``kept`` is for all blocks, but where masks make their factors differ."""
+    def form(self, cols: slice, fit_intercept: bool, factors: Factors | None, shared: bool = False) -> PrimalForm:
+        """The block's form. ``factors`` is for all blocks, but where masks make their factors differ."""
         moments = self.moments(cols)
-        if kept is not None and self._masked:
-            kept = {} if self.kind.holds_factors(len(moments.xx)) else None
-        return PrimalForm(moments, fit_intercept, kept, shared)
+        if factors is not None and self._masked:
+            factors = {} if self.shape.holds_factors(len(moments.xx)) else None
+        return PrimalForm(moments, fit_intercept, factors, shared)
 
     def only(self, cols: slice) -> Iterable[Chunk]:
         """The rows as a re-iterable of chunks with the block's targets."""
@@ -107,8 +106,8 @@ class SharedAlpha:
 
     name: Form = "primal"
 
-    def __init__(self, blocks: TargetBlocks, fit_intercept: bool, kept: Kept | None) -> None:
-        self.blocks, self.fit_intercept, self.kept = blocks, fit_intercept, kept
+    def __init__(self, blocks: TargetBlocks, fit_intercept: bool, factors: Factors | None) -> None:
+        self.blocks, self.fit_intercept, self.factors = blocks, fit_intercept, factors
         self._noise: dict[float, Floats] = {}
         self._held: tuple[slice, PrimalForm] | None = None
 
@@ -118,7 +117,7 @@ class SharedAlpha:
         for cols in sorted(self.blocks.columns, key=lambda block: block != there):
             if self._held is None or self._held[0] != cols:
                 self._held = None  # before the next block's moments are gathered
-                self._held = cols, self.blocks.form(cols, self.fit_intercept, self.kept, shared=True)
+                self._held = cols, self.blocks.form(cols, self.fit_intercept, self.factors, shared=True)
             yield self._held
 
     def scale(self) -> float:
@@ -133,7 +132,7 @@ class SharedAlpha:
         for cols, form in self._forms():
             scores[:, cols] = form.score(alphas)
             noise[:, cols] = form.noise(alphas)
-            del form  # lest its moments live on beside the next block's
+            del form  # frees its moments before the next block's are gathered
         self._noise |= dict(zip(alphas.tolist(), noise, strict=True))
         return scores
 
@@ -141,12 +140,12 @@ class SharedAlpha:
         """Targets (t,) without a usable fold; all of them, if rounding may have decided the alpha."""
         blind = np.isnan(scores).any(axis=0) & (len(alphas) > 1)
         noise = np.stack([self._noise[a] for a in alphas.tolist()])
-        return np.asarray(blind | tied(alphas, scores[:, ~blind], noise[:, ~blind], int(best[0])))
+        return np.asarray(blind | grid.tied(alphas, scores[:, ~blind], noise[:, ~blind], int(best[0])))
 
     def forget(self) -> None:
         """Let go of the factors that are held."""
-        if self.kept is not None:
-            self.kept.clear()
+        if self.factors is not None:
+            self.factors.clear()
 
     def solve(self, alpha: Floats, coef: npt.NDArray[np.float64]) -> Floats:
         """Coefficients at alpha (t,) from all rows into ``coef`` (t, d); returns the intercepts (t,)."""

@@ -21,9 +21,9 @@ from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone, each, eigh, gram, matmul, to_numpy
 from vestige.ridge.checks import RidgeError
 from vestige.ridge.moments import column_blocks
-from vestige.ridge.quadratic import Stretch, shrinkage, stretches
+from vestige.ridge.plan import Form
 from vestige.ridge.rows import Rows
-from vestige.ridge.solution import Form
+from vestige.ridge.spectrum import Stretch, shrinkage, stretches
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ class DualForm:
         """``dtype`` is that of the products over features. Float32 loses alphas that are small beside the largest
         eigenvalue.
 
-        ``scoring`` is that of the products which score alphas; all else is float64. `settle` mends float32's scores
+        ``scoring`` is that of the products which score alphas; all else is float64. `rescore` mends float32's scores
         where they matter. ``keep`` holds the folds' factors, about n^2 (K - 1 + 1 / K) numbers for each group.
         """
         self.rows, self.dtype, self.fit_intercept, self.keep = rows, dtype, fit_intercept, keep
@@ -71,7 +71,7 @@ class DualForm:
         self._noise: dict[float, Floats] = {}
         self.device = rows.Y.device
         self.K, self.shift = self._gram()
-        self._kept: dict[tuple[int, int], DualFactor | None] = {}
+        self._factors: dict[tuple[int, int], DualFactor | None] = {}
         for columns, known in self._group_rows:
             if not float(rows.w[known].sum()) > 0:
                 raise RidgeError(f"target {columns[0]} has no row with a weight above zero; drop the target")
@@ -132,16 +132,16 @@ class DualForm:
 
     def factor(self, g: int, k: int) -> DualFactor | None:
         """The factor of fold k for group g; None if no other fold has rows for it."""
-        if (g, k) not in self._kept:
+        if (g, k) not in self._factors:
             found = self._factor(g, k)
             if not self.keep:
                 return found
-            self._kept[g, k] = found
-        return self._kept[g, k]
+            self._factors[g, k] = found
+        return self._factors[g, k]
 
     def forget(self) -> None:
         """Let go of the factors that are held: the solution from all rows needs none."""
-        self._kept.clear()
+        self._factors.clear()
 
     def _factor(self, g: int, k: int) -> DualFactor | None:
         inside = torch.from_numpy(self.rows.labels == k).to(self.device)
@@ -201,7 +201,7 @@ class DualForm:
     def _validate(self, f: DualFactor, shrink: Tensor, parts: list[Stretch], cols: Any) -> tuple[Floats, Floats]:
         """Validation MSE (A, c) of one fold, whose rows V all know the targets, and its possible rounding error.
 
-        Within a stretch of the spectrum the alphas' functions are combinations of a few (`quadratic`): P multiplies
+        Within a stretch of the spectrum the alphas' functions are combinations of a few (`spectrum`): P multiplies
         Z shrunk by those, and the products are combined.
         """
         Z, q = self._projected(f, cols)
@@ -235,12 +235,12 @@ class DualForm:
         """The alphas (A, t), the chosen one among them, whose scores are the lowest to within rounding."""
         return grid.rivals(scores, np.stack([self._noise[a] for a in alphas.tolist()]), best)
 
-    def settle(
+    def rescore(
         self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64], uncertain: Bools
     ) -> tuple[Floats, Bools]:
         """Scores (A, t) in which those of targets with rivals are of float64; ``uncertain`` (t,) as it is.
 
-        Where the strongest alpha is a rival, nothing foretells the target better than its mean does: scores at ever
+        Where the strongest alpha is a rival, nothing predicts the target better than its mean does: scores at ever
         stronger alphas come ever closer to the mean's. The strongest is then taken, without another look.
         """
         every = np.arange(scores.shape[1])

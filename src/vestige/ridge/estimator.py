@@ -11,9 +11,8 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from vestige.ridge.checks import RidgeError, fold_labels
-from vestige.ridge.fitting import Alphas, fit, fit_rows
+from vestige.ridge.fitting import Alphas, RidgeSolution, fit, fit_rows
 from vestige.ridge.moments import Moments
-from vestige.ridge.solution import RidgeSolution
 
 
 class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -1,9 +1,9 @@
-"""The ways in: from moments, from rows in memory, from chunks."""
+"""Fits: from moments, from rows in memory, from chunks; and the solution that each gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -13,21 +13,83 @@ import numpy.typing as npt
 import torch
 
 from vestige.ridge import checks, grid
-from vestige.ridge.blocks import Kind, SharedAlpha, TargetBlocks
+from vestige.ridge.blocks import MomentsShape, SharedAlpha, TargetBlocks
 from vestige.ridge.checks import ArrayLike, RidgeError
-from vestige.ridge.differences import compare
 from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
-from vestige.ridge.plan import MEMORY, Size, choose_form, target_block
-from vestige.ridge.primal import Kept, PrimalForm
-from vestige.ridge.recheck import recheck as recheck_scores
+from vestige.ridge.plan import MEMORY, Form, Size, choose_form, target_block
+from vestige.ridge.primal import Factors, PrimalForm
 from vestige.ridge.rows import Chunk, Rows, chunks_of, in_memory, join, rechunked
-from vestige.ridge.solution import Form, RidgeSolution, beside
+from vestige.ridge.ties import rescore
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class RidgeSolution:
+    """Ridge of t targets on d features, each with the alpha that cross-validation chose.
+
+    Attributes:
+        coef: (t, d) coefficients, float32 or float64; a memory map if a path was asked for.
+        intercept: (t,) float64; zeros without an intercept.
+        alpha: (t,) the chosen alpha of every target, eq. 2's lambda.
+        alphas: (A,) all alphas that were tried; ascending if the grid was automatic.
+        scores: (A, t) mean over folds of the (weighted) validation mean squared error. NaN for a target without a
+            usable fold, and at alphas to which the automatic grid was widened for other targets.
+        at_boundary: share of the targets whose alpha is the smallest or largest that was tried.
+        form: "primal" (d x d) or "dual" (n x n).
+        uncertain: (t,) True where rounding may have decided the alpha: scores tie within the error of the
+            moments, or the residual is small beside it. Refit with rows, or in float64, to settle them.
+        oof: (n, t) out-of-fold predictions of all rows at the chosen alphas, if asked for.
+    """
+
+    coef: npt.NDArray[Any]
+    intercept: npt.NDArray[np.float64]
+    alpha: npt.NDArray[np.float64]
+    alphas: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    at_boundary: float
+    form: Form
+    uncertain: npt.NDArray[np.bool_]
+    oof: npt.NDArray[Any] | None = None
+
+    def predict(self, X: ArrayLike) -> npt.NDArray[Any]:
+        """Predictions (n, t) for rows ``X`` (n, d), in the dtype of ``coef``; read in blocks of rows."""
+        if len(X.shape) != 2 or X.shape[1] != self.coef.shape[1]:
+            raise RidgeError(f"X has shape {tuple(X.shape)}; expected (rows, {self.coef.shape[1]}), as in the fit")
+        out = np.empty((X.shape[0], len(self.coef)), self.coef.dtype)
+        for start in range(0, X.shape[0], ROWS):
+            rows = np.asarray(X[start : start + ROWS]).astype(self.coef.dtype, copy=False)
+            np.matmul(rows, self.coef.T, out=out[start : start + ROWS])
+            out[start : start + ROWS] += self.intercept
+        return out
+
+
+def beside(parts: list[RidgeSolution], coef: npt.NDArray[Any], oof: npt.NDArray[Any] | None) -> RidgeSolution:
+    """The solution of all targets from those of blocks of them, whose ``coef`` and ``oof`` are parts of the given."""
+    if len(parts) == 1:
+        return replace(parts[0], coef=coef, oof=oof)
+    same = all(np.array_equal(part.alphas, parts[0].alphas) for part in parts)
+    alphas = parts[0].alphas if same else np.unique(np.concatenate([part.alphas for part in parts]))
+    columns = []
+    for part in parts:
+        scores = np.full((len(alphas), len(part.alpha)), np.nan)
+        scores[slice(None) if same else np.searchsorted(alphas, part.alphas)] = part.scores
+        columns.append(scores)
+    return RidgeSolution(
+        coef=coef,
+        intercept=np.concatenate([part.intercept for part in parts]),
+        alpha=np.concatenate([part.alpha for part in parts]),
+        alphas=alphas,
+        scores=np.concatenate(columns, axis=1),
+        at_boundary=sum(part.at_boundary * len(part.alpha) for part in parts) / len(coef),
+        form=parts[0].form,
+        uncertain=np.concatenate([part.uncertain for part in parts]),
+        oof=oof,
+    )
 
 
 class _Form(Protocol):
@@ -65,11 +127,11 @@ def fit(
     Raises:
         RidgeError: fewer than two folds hold rows, a target has no row, or alphas that are not numbers >= 0.
     """
-    kind = Kind(moments.n_features, moments.n_folds, moments.dtype, moments.device)
-    form = PrimalForm(moments, fit_intercept, _kept(kind, alphas, groups=len(moments.xx)), not per_target)
-    settle = partial(_settle, form, None if rows is None else _Rechunked(rows))
+    shape = MomentsShape(moments.n_features, moments.n_folds, moments.dtype, moments.device)
+    form = PrimalForm(moments, fit_intercept, _factors(shape, alphas, groups=len(moments.xx)), not per_target)
+    rescored = partial(rescore, form, None if rows is None else _Rechunked(rows))
     coef = _coefficients((moments.n_targets, moments.n_features), moments.dtype, coef_path)
-    return _finish(form, alphas, per_target, coef, settle=settle)
+    return _finish(form, alphas, per_target, coef, rescore=rescored)
 
 
 def fit_rows(
@@ -121,14 +183,16 @@ def fit_rows(
     n_alphas = len(grid.FIRST) if alphas is None else len(checks.regularisation(alphas))
     if form == "auto":
         form = choose_form(Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups)))
-    kind = checks.product_dtype(dtype, X)
+    coef_dtype = checks.product_dtype(dtype, X)
     if form == "dual":
-        products = torch.float64 if dtype is None else kind
-        return _fit_dual(data, kind, products, alphas, per_target, fit_intercept, return_oof, coef_path)
+        products = torch.float64 if dtype is None else coef_dtype
+        return _fit_dual(data, coef_dtype, products, alphas, per_target, fit_intercept, return_oof, coef_path)
     size = Size(n, d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), n_alphas, len(data.groups))
-    out = np.empty(tuple(data.Y.shape), _numpy_dtype(kind)) if return_oof else None
-    blocks = TargetBlocks(_Chunks(data), Kind(d, size.folds, kind, device), size.t, target_block(size, memory))
-    coef = _coefficients((size.t, d), kind, coef_path)
+    out = np.empty(tuple(data.Y.shape), _numpy_dtype(coef_dtype)) if return_oof else None
+    blocks = TargetBlocks(
+        _Chunks(data), MomentsShape(d, size.folds, coef_dtype, device), size.t, target_block(size, memory)
+    )
+    coef = _coefficients((size.t, d), coef_dtype, coef_path)
     return _fit_blocks(blocks, alphas, per_target, fit_intercept, recheck, coef, data, out)
 
 
@@ -176,8 +240,8 @@ def _fit_dual(
         return out
 
     coef = _coefficients((data.Y.shape[1], data.X.shape[1]), dtype, coef_path)
-    settle = dual.settle if scoring == torch.float32 else None
-    return _finish(dual, alphas, per_target, coef, predict if return_oof else None, settle)
+    rescored = dual.rescore if scoring == torch.float32 else None
+    return _finish(dual, alphas, per_target, coef, predict if return_oof else None, rescored)
 
 
 def _fit_blocks(
@@ -201,21 +265,21 @@ def _fit_blocks(
         form.oof(alpha, data.X, data.labels, out[:, cols])
         return out[:, cols]
 
-    kept = _kept(blocks.kind, alphas, len(blocks.columns))
+    factors = _factors(blocks.shape, alphas, len(blocks.columns))
     if not per_target and len(blocks.columns) > 1:
-        shared = SharedAlpha(blocks, fit_intercept, kept)
+        shared = SharedAlpha(blocks, fit_intercept, factors)
         every = slice(0, blocks.n_targets)
         return _finish(shared, alphas, False, coef, None if out is None else partial(predict, shared, every))
     found = []
     scale = None
     for cols in blocks.columns:
-        form = blocks.form(cols, fit_intercept, kept, not per_target)
+        form = blocks.form(cols, fit_intercept, factors, not per_target)
         scale = form.scale() if scale is None else scale
-        settle = partial(_settle, form, blocks.only(cols) if recheck else None)
+        rescored = partial(rescore, form, blocks.only(cols) if recheck else None)
         oof = None if out is None else partial(predict, form, cols)
         more = cols is not blocks.columns[-1]
-        found.append(_finish(form, alphas, per_target, coef[cols], oof, settle, scale, keep=more))
-        del form, settle, oof  # lest their moments live on beside the next block's
+        found.append(_finish(form, alphas, per_target, coef[cols], oof, rescored, scale, keep=more))
+        del form, rescored, oof  # frees their moments before the next block's are gathered
     return beside(found, coef, out)
 
 
@@ -263,10 +327,14 @@ def fit_chunks(
     if not held:
         raise RidgeError("there are no rows to fit: chunks is empty")
     if primal:
-        kind = Kind(d, max(2, n_folds or _count_folds(chunks)), checks.product_dtype(dtype, held[0][0]), device)
+        shape = MomentsShape(
+            d, max(2, n_folds or _count_folds(chunks)), checks.product_dtype(dtype, held[0][0]), device
+        )
         held.clear()
-        blocks = TargetBlocks(_Rechunked(chunks), kind, t, target_block(Size(n, d, t, kind.n_folds, n_alphas), memory))
-        coef = _coefficients((t, d), kind.dtype, coef_path)
+        blocks = TargetBlocks(
+            _Rechunked(chunks), shape, t, target_block(Size(n, d, t, shape.n_folds, n_alphas), memory)
+        )
+        coef = _coefficients((t, d), shape.dtype, coef_path)
         return _fit_blocks(blocks, alphas, per_target, fit_intercept, True, coef)
     X, Y, fold, w, mask = join(held)
     return fit_rows(
@@ -282,11 +350,11 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype == torch.float32 else np.float64)
 
 
-def _kept(kind: Kind, alphas: Alphas, n_blocks: int = 1, groups: int = 1) -> Kept | None:
+def _factors(shape: MomentsShape, alphas: Alphas, n_blocks: int = 1, groups: int = 1) -> Factors | None:
     """Where the folds' factors are held, if they fit and will be used again: by a wider grid, by other blocks of
     targets, or by targets in doubt, of which float64 leaves hardly any."""
-    again = alphas is None or n_blocks > 1 or kind.dtype == torch.float32
-    return {} if again and kind.holds_factors(groups) else None
+    again = alphas is None or n_blocks > 1 or shape.dtype == torch.float32
+    return {} if again and shape.holds_factors(groups) else None
 
 
 def _finish(
@@ -295,11 +363,11 @@ def _finish(
     per_target: bool,
     coef: npt.NDArray[Any],
     predict: Callable[[Floats], npt.NDArray[Any]] | None = None,
-    settle: Callable[[Floats, Floats, Places, Bools], tuple[Floats, Bools]] | None = None,
+    rescore: Callable[[Floats, Floats, Places, Bools], tuple[Floats, Bools]] | None = None,
     scale: float | None = None,
     keep: bool = False,
 ) -> RidgeSolution:
-    """Search, choose, solve; ``settle`` gives better scores where it matters, ``predict`` out-of-fold predictions.
+    """Search, choose, solve; ``rescore`` gives better scores where it matters, ``predict`` out-of-fold predictions.
 
     ``scale`` is that of an automatic grid; None for the form's own. ``keep`` leaves the folds' factors to another form.
     """
@@ -310,8 +378,8 @@ def _finish(
         scores = form.score(tried)
     best = grid.choose(scores, per_target, tried)
     uncertain = form.uncertain(tried, scores, best)
-    if settle is not None and per_target:
-        scores, uncertain = settle(tried, scores, best, uncertain)
+    if rescore is not None and per_target:
+        scores, uncertain = rescore(tried, scores, best, uncertain)
         best = grid.choose(scores, per_target, tried)
     alpha = tried[best]
     oof = None if predict is None else predict(alpha)
@@ -321,32 +389,6 @@ def _finish(
     boundary = grid.at_boundary(tried, scores, best)
     scores[np.isinf(scores)] = np.nan
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)
-
-
-def _settle(
-    form: PrimalForm,
-    rows: Iterable[Chunk] | None,
-    tried: Floats,
-    scores: Floats,
-    best: Places,
-    uncertain: Bools,
-) -> tuple[Floats, Bools]:
-    """Better scores (A, t) for the uncertain targets, and those (t,) which remain so: targets that no fold can judge,
-    and those with a rival that rounding cannot tell apart, or, with ``rows``, that lies below what the moments resolve.
-    """
-    if not uncertain.any():
-        return scores, uncertain
-    blind = np.isnan(scores).any(axis=0)
-    doubtful = form.rivals(tried, scores, best) & uncertain & ~blind
-    scores, rivals, best = compare(form, tried, scores, best, doubtful)
-    if rows is None:
-        return scores, uncertain & (blind | rivals.any(axis=0))
-    settled = recheck_scores(form, tried, scores, rivals, rows)
-    every = np.arange(len(best))
-    # what was told apart keeps its distance from the best, whose score is another now
-    settled += np.where(doubtful & ~rivals, (settled[best, every] - scores[best, every]), 0.0)
-    lost = rivals & (tried[:, None] + form.smallest() < form.resolution())
-    return settled, uncertain & (blind | lost.any(axis=0))
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,13 @@ def rivals(scores: Floats, noise: Floats, best: npt.NDArray[np.int64]) -> Bools:
     return np.asarray(scores - noise <= (scores + noise)[best, np.arange(scores.shape[1])])
 
 
+def tied(alphas: Floats, scores: Floats, noise: Floats, best: int) -> bool:
+    """Whether the sum over targets of scores (A, t) is the lowest at another alpha too, to within the errors' sum."""
+    total, error = scores.sum(1), noise.sum(1)
+    rivals = (total - error < (total + error)[best]) & (alphas != alphas[best])
+    return bool(rivals.any())
+
+
 def at_boundary(alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> float:
     """Share of the targets whose alpha is the smallest or largest tried; 0 if only one was.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vestige.ridge.grid import FIRST
-from vestige.ridge.solution import Form
+
+Form = Literal["primal", "dual"]
+"""d x d, or n x n."""
 
 MEMORY = 4 * 2**30
 """Bytes that the engine may use, beyond the data and the solution, before it prefers the slower way."""
 LEAST_TARGETS = 1024
 """Targets of a block (`target_block`) that are worked on however little memory there is."""
-_FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`quadratic`)
+_FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`spectrum`)
 _DUAL_FUNCTIONS = 16.0  # the same in the float64 of the dual form
 _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
 

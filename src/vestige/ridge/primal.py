@@ -21,10 +21,9 @@ from vestige.ridge import grid
 from vestige.ridge._linalg import blas_alone, each, eigh, matmul, symmetric, to_numpy
 from vestige.ridge.checks import RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
-from vestige.ridge.quadratic import Stretch, quadratic_forms, shrinkage, stretches
+from vestige.ridge.plan import Form
 from vestige.ridge.rows import take
-from vestige.ridge.solution import Form
-from vestige.ridge.solving import Solver, corrected
+from vestige.ridge.spectrum import Solver, Stretch, corrected, quadratic_forms, shrinkage, stretches
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -47,7 +46,7 @@ class FoldFactor:
     p: Tensor
 
 
-Kept = dict[tuple[int, int], FoldFactor]
+Factors = dict[tuple[int, int], FoldFactor]
 """The factors of each group and fold."""
 
 
@@ -57,16 +56,16 @@ class PrimalForm:
     name: Form = "primal"
 
     def __init__(
-        self, moments: Moments, fit_intercept: bool = True, kept: Kept | None = None, shared: bool = False
+        self, moments: Moments, fit_intercept: bool = True, factors: Factors | None = None, shared: bool = False
     ) -> None:
         """``shared``: one alpha for all targets.
 
-        ``kept`` holds the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`, and for
-        other targets' moments of the same rows; None to hold none.
+        ``factors`` takes the folds' factors, 2 K d^2 numbers for each group, for later calls of `score` and `oof`, and
+        for other targets' moments of the same rows; None to hold none.
         """
         self.m, self.fit_intercept, self.shared = moments, fit_intercept, shared
         self.eps = torch.finfo(moments.dtype).eps
-        self._kept = kept
+        self._factors = factors
         total = moments.weight.sum(1)
         empty = np.flatnonzero(to_numpy(total)[moments.group] <= 0)
         if len(empty):
@@ -122,25 +121,25 @@ class PrimalForm:
 
     def factor(self, g: int, k: int) -> FoldFactor:
         """The factor of fold k for group g."""
-        if self._kept is not None and (g, k) in self._kept:
-            return self._kept[g, k]
+        if self._factors is not None and (g, k) in self._factors:
+            return self._factors[g, k]
         p = self._centre_x(g, self.others(k))
         S, Qt = eigh(self._scatter(g, self.others(k), p).to(self.m.dtype))
         S.clamp_(min=0)
         H = symmetric(matmul(Qt, self.m.scatter(g, k, p).to(self.m.dtype)), Qt.T)
         found = FoldFactor(g, k, S, Qt, H, p)
-        if self._kept is not None:
-            self._kept[g, k] = found
+        if self._factors is not None:
+            self._factors[g, k] = found
         return found
 
     def held(self, g: int, k: int) -> FoldFactor | None:
         """The factor of fold k for group g, if it is held."""
-        return None if self._kept is None else self._kept.get((g, k))
+        return None if self._factors is None else self._factors.get((g, k))
 
     def forget(self) -> None:
         """Let go of the factors that are held: the solution from all rows needs none."""
-        if self._kept is not None:
-            self._kept.clear()
+        if self._factors is not None:
+            self._factors.clear()
 
     def projected(self, f: FoldFactor, cols: Columns) -> tuple[Tensor, Tensor]:
         """ZT = CT Q (c, d), the training covariance in the fold's eigenbasis, and the training mean q (c,) of y."""
@@ -223,7 +222,7 @@ class PrimalForm:
         """
         blind = np.isnan(scores).any(axis=0) & (len(alphas) > 1)
         if (best == best[0]).all() and self.shared:
-            return np.asarray(blind | tied(alphas, scores[:, ~blind], self.noise(alphas)[:, ~blind], int(best[0])))
+            return np.asarray(blind | grid.tied(alphas, scores[:, ~blind], self.noise(alphas)[:, ~blind], int(best[0])))
         others = alphas[:, None] != alphas[best]
         return np.asarray(blind | (self.rivals(alphas, scores, best) & others & (scores > 0)).any(axis=0))
 
@@ -298,10 +297,3 @@ class PrimalForm:
                 [cols, *_] = column_blocks(targets[places], len(places))
                 q = self._centre_y(folds, cols)
                 yield places, p, q, solver.solve(self.m.covariance(folds, cols, p, q)[0])
-
-
-def tied(alphas: Floats, scores: Floats, noise: Floats, best: int) -> bool:
-    """Whether the sum over targets of scores (A, t) is the lowest at another alpha too, to within the errors' sum."""
-    total, error = scores.sum(1), noise.sum(1)
-    rivals = (total - error < (total + error)[best]) & (alphas != alphas[best])
-    return bool(rivals.any())

@@ -9,8 +9,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from vestige.ridge import Moments, fit
-from vestige.ridge.differences import compare
 from vestige.ridge.primal import PrimalForm
+from vestige.ridge.ties import compare
 
 ALPHAS = np.logspace(-3, 2, 11)
 
@@ -39,7 +39,7 @@ def explicit_scores(X: Any, Y: Any, folds: Any) -> Any:
 @pytest.mark.parametrize("noise", [1e-3, 1.0])
 def test_differences_are_right_where_scores_are_not(noise: float, fall: float) -> None:
     X, Y, folds = problem(noise, fall)
-    form = PrimalForm(Moments(30, 40, 4, "float32").update(X, Y, folds), kept={})
+    form = PrimalForm(Moments(30, 40, 4, "float32").update(X, Y, folds), factors={})
     scores = form.score(ALPHAS)
     want = explicit_scores(X, Y, folds)
     best, every = scores.argmin(0), np.arange(40)
