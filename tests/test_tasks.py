@@ -20,7 +20,7 @@ def test_a_task_is_whole(name):
     for place in (task.measured_by, task.paged_by, *([task.loaded_by] if task.loaded_by else [])):
         assert callable(named(place))
     words = shlex.split(task.example.splitlines()[-1])
-    assert words[: 3 if task.group else 2] == ["vestige", *([task.group] if task.group else []), name]
+    assert words[: 3 if task.group else 2] == ["vestige", *([task.group] if task.group else []), task.command]
 
 
 @pytest.mark.parametrize("name", TASKS)

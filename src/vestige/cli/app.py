@@ -54,6 +54,9 @@ groups: dict[str, typer.Typer] = {
     "correspond": typer.Typer(
         help="Measure whether a network's features match the same part in other pictures.", no_args_is_help=True
     ),
+    "units": typer.Typer(
+        help="Measure what single units of a network detect, and where they look.", no_args_is_help=True
+    ),
 }
 for group in (demo, layers, trained, predict, portrait, report, cache):
     group.add_to(app)
@@ -65,7 +68,13 @@ for name in task_names():
 for name, commands, example in (
     ("probe", groups["probe"], FACES_RUN),
     ("correspond", groups["correspond"], task_named("fields").example),
+    (
+        "units",
+        groups["units"],
+        next((task_named(each).example for each in TASKS if task_named(each).group == "units"), ""),
+    ),
     ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
     ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
 ):
-    app.add_typer(commands, name=name, cls=Group, epilog=examples(example))
+    if commands.registered_commands:
+        app.add_typer(commands, name=name, cls=Group, epilog=examples(example))

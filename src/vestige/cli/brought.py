@@ -23,7 +23,7 @@ def add_brought_task(groups: Mapping[str, typer.Typer], task: Task) -> None:
         _warn(task, f"is in group {task.group!r}; expected one of {', '.join(map(repr, groups))}")
         return
     taken = {each.name or getattr(each.callback, "__name__", "") for each in groups[task.group].registered_commands}
-    if task.name in taken | (groups.keys() if not task.group else set()):
+    if task.command in taken | (groups.keys() if not task.group else set()):
         _warn(task, "has the name of another command")
         return
     try:

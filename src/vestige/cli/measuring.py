@@ -58,7 +58,7 @@ def add_task(app: typer.Typer, task: Task) -> None:
 
     kinds = (task.data, *task.options, ExtractOptions, Where, Printing, Trial)
     command = command_of(run, kinds, task.question, task.without)
-    app.command(task.name, epilog=examples(*task.example.splitlines()))(command)
+    app.command(task.command, epilog=examples(*task.example.splitlines()))(command)
 
 
 def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> Reader:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PHOTOGRAPH = "python -c \"from skimage import data, io; io.imsave('face.png', data.astronaut())\""
 """An example's command that writes a photograph, which ships in an installed package."""
 
-Group = Literal["", "probe", "correspond"]
+Group = Literal["", "probe", "correspond", "units"]
 """The group of commands that a task is in; "" for none."""
 
 
@@ -37,9 +37,10 @@ class Task:
     What takes time to import is named as ``module:function`` and imported when it is called.
 
     Attributes:
-        name: in results.json, and on the command line.
+        name: in results.json and in Python, unique among all tasks.
         question: that it answers, in a sentence or two: the first words of its help.
         group: of commands that it is in.
+        word: its command in the group; "" for its name.
         data: a dataclass of options (:mod:`vestige.options`), whose ``open()`` gives what ``measure`` takes.
         options: the dataclasses of all other options.
         measured_by: a function of a Session, the data and the options, that returns a :class:`Found`.
@@ -66,8 +67,14 @@ class Task:
     tables_by: str = ""
     planned_by: str = ""
     group: Group = "probe"
+    word: str = ""
     example: str = ""
     without: frozenset[str] = frozenset()
+
+    @property
+    def command(self) -> str:
+        """What it is called on the command line, in its group."""
+        return self.word or self.name
 
     def measure(self, session: Session, data: Any, *options: Any) -> Found:
         """Measure.

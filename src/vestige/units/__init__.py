@@ -1,0 +1,1 @@
+"""Which single units of a network detect objects, and where they look."""
