@@ -22,7 +22,7 @@ from numba import njit
 from skimage import color, data, transform
 
 from vestige.correspondence.flow import flow
-from vestige.correspondence.flow.distance_transform import new_scratch, transform_into
+from vestige.correspondence.flow.propagation import new_scratch, transform_into
 
 BOX = 496
 RADIUS = 20

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vestige.correspondence.classify.accuracy import accuracy_difference, accuracy_rows
+from vestige.correspondence.classify.measure import accuracy_difference, accuracy_rows
 from vestige.correspondence.marks import Marks
 from vestige.intervals import Bootstrap, interval
 

@@ -10,7 +10,7 @@ from vestige.correspondence.align.aligner import Aligner, transfer_points
 from vestige.correspondence.flow import flow
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.neighbours import Neighbours
+from vestige.correspondence.matched import Neighbours
 from vestige.correspondence.transfers import agreed, copied, mean_points
 from vestige.features.reader import Reader
 from vestige.kept import Kept

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vestige.correspondence.flow.distance_transform import squared_distance_transform
+from vestige.correspondence.flow.propagation import squared_distance_transform
 from vestige.errors import VestigeError
 
 

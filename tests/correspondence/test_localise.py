@@ -9,9 +9,9 @@ from torch import nn
 
 from vestige.backbones import Backbone, Preprocessing, ReceptiveField, receptive_fields
 from vestige.contract.session import Session
-from vestige.correspondence.classify.localise import REACH, SIDE, Peaks, cells_of_square, localise, peaks_of
+from vestige.correspondence.classify.localise import SIDE, Peaks, cells_of_square, localise, peaks_of
 from vestige.correspondence.classify.one_vs_all import Classifier
-from vestige.correspondence.classify.task import ClassifyOptions
+from vestige.correspondence.classify.task import REACH, ClassifyOptions
 from vestige.correspondence.marks import Marks
 from vestige.correspondence.sift import sift
 from vestige.example import Example

@@ -1,6 +1,6 @@
 import numpy as np
 
-from vestige.correspondence.neighbours import nearest
+from vestige.correspondence.matched import nearest
 
 
 def drawn(seed, n):

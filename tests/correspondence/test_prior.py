@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import _sigmoid_calibration
 
-from vestige.correspondence.detect.prior import best_place, calibrate, log_gaussian
+from vestige.correspondence.detect.classes import best_place, calibrate, log_gaussian
 
 
 def scored(n=3000, seed=0, apart=1.5, share=0.05):

@@ -6,7 +6,7 @@ import pytest
 from vestige.backbones import open_backbone
 from vestige.contract.task import Task
 from vestige.correspondence.align.task import AlignOptions
-from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.classify.page import read_classify_run
 from vestige.correspondence.classify.task import ClassifyOptions
 from vestige.correspondence.detect.task import DetectOptions
 from vestige.errors import VestigeError

@@ -3,10 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from vestige.correspondence.align.methods import METRICS as RUN_METRICS
-from vestige.correspondence.align.methods import flow_methods
-from vestige.correspondence.align.page import difference_table, pck_tables
-from vestige.correspondence.align.run import read_align_run
+from vestige.correspondence.align.measure import METRICS as RUN_METRICS
+from vestige.correspondence.align.measure import flow_methods
+from vestige.correspondence.align.page import difference_table, pck_tables, read_align_run
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.report.style import LIGHT

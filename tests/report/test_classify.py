@@ -3,11 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from vestige.correspondence.classify.charts import confusion, peak_methods, peak_types
-from vestige.correspondence.classify.methods import METRICS as RUN_METRICS
-from vestige.correspondence.classify.methods import classifier_methods
-from vestige.correspondence.classify.page import accuracy_tables, difference_table
-from vestige.correspondence.classify.run import read_classify_run
+from vestige.correspondence.classify.measure import METRICS as RUN_METRICS
+from vestige.correspondence.classify.measure import classifier_methods
+from vestige.correspondence.classify.page import (
+    accuracy_tables,
+    confusion,
+    difference_table,
+    peak_methods,
+    peak_types,
+    read_classify_run,
+)
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS

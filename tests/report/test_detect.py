@@ -3,10 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from vestige.correspondence.detect.methods import METRICS as RUN_METRICS
-from vestige.correspondence.detect.methods import detector_methods
-from vestige.correspondence.detect.page import detect_parts, pck_tables
-from vestige.correspondence.detect.run import read_detect_run
+from vestige.correspondence.detect.measure import METRICS as RUN_METRICS
+from vestige.correspondence.detect.measure import detector_methods
+from vestige.correspondence.detect.page import detect_parts, pck_tables, read_detect_run
 from vestige.errors import VestigeError
 from vestige.papers.learn_correspondence.exhibits import EXHIBITS
 from vestige.report.blocks import Gallery

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.neighbours import Neighbours
+from vestige.correspondence.matched import Neighbours
 from vestige.distances import longer_side
 from vestige.geometry import Points, from_unit
 from vestige.intervals import Bootstrap, Floats, mean_known

@@ -33,3 +33,10 @@ def worst(errors: Floats, picture_rows: NDArray[np.intp], n: int = 6) -> NDArray
     shown = errors[picture_rows]
     order = np.argsort(-np.where(np.isnan(shown), -np.inf, shown), kind="stable")
     return order[: min(n, int(np.sum(np.isfinite(shown))))]
+
+
+def even_steps(error: Floats, n: int) -> NDArray[np.intp]:
+    """The rows ``(n,)`` at evenly spaced ranks of the error, from small to large."""
+    order = np.argsort(error, kind="stable")[: int(np.isfinite(error).sum())]  # NaN comes last
+    count = min(n, len(order))
+    return order[((np.arange(count) + 0.5) * len(order) / max(count, 1)).astype(np.intp)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,13 @@ from vestige.errors import VestigeError
 from vestige.geometry import Box
 from vestige.report.point_run import PointRun
 from vestige.results import Row
+
+
+class ReadBy(TypedDict):
+    """The representation that neighbours are found by."""
+
+    layer: str
+    readout: str
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -126,6 +128,24 @@ def themed(theme: Theme) -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def keypoint_mark(place: int, count: int, size: float) -> dict[str, Any]:
+    """How matplotlib plots one of ``count`` keypoints on a photograph: in a colour and shape that tell it apart."""
+    return {
+        "linestyle": "none",
+        "marker": ("o", "s", "D", "^")[place % 4],
+        "markersize": size,
+        "markerfacecolor": colorsys.hsv_to_rgb(place / count, 0.75 if place % 2 else 0.95, 1.0),
+        "markeredgecolor": "#101010",
+        "markeredgewidth": 0.65,
+    }
+
+
+def write_on_photograph(ax: Axes, x: float, y: float, text: str, size: float) -> None:
+    """White words with a dark rim, their lower left corner at (x, y) of the axes' data."""
+    words = ax.text(x, y, text, color="#ffffff", fontsize=size, va="bottom", ha="left")
+    words.set_path_effects([patheffects.withStroke(linewidth=2.2, foreground="#101010")])
 
 
 def panels(

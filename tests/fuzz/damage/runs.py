@@ -15,9 +15,9 @@ import numpy as np
 from damage.beside import beside
 from damage.guard import Kind
 from vestige.contract.session import Session
-from vestige.correspondence.align.run import read_align_run
-from vestige.correspondence.classify.run import read_classify_run
-from vestige.correspondence.detect.run import read_detect_run
+from vestige.correspondence.align.page import read_align_run
+from vestige.correspondence.classify.page import read_classify_run
+from vestige.correspondence.detect.page import read_detect_run
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader

@@ -21,7 +21,7 @@ from vestige.contract.session import Session
 from vestige.correspondence.flow import flow
 from vestige.correspondence.grids import Cells, Grid, Grids
 from vestige.correspondence.instances import Instances
-from vestige.correspondence.neighbours import Neighbours
+from vestige.correspondence.matched import Neighbours
 from vestige.geometry import Points
 from vestige.kept import Arrays
 

@@ -7,27 +7,80 @@ keypoints from them. Features of a network and of SIFT are computed at the same 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vestige.backbones import Layer
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.correspondence.align.aligner import Aligner, Transferred
-from vestige.correspondence.align.betas import Choice, best_layer, choose_beta, least_deformed
-from vestige.correspondence.align.methods import METRICS, SIFT, flow_methods
-from vestige.correspondence.align.prepare import GridFeature, Prepared, prepare
+from vestige.correspondence.align.gallery import gallery
 from vestige.correspondence.align.task import ALIGN, AlignOptions
-from vestige.correspondence.gallery import gallery
-from vestige.correspondence.instances import describe_points
-from vestige.correspondence.matched import MatchedInstances
-from vestige.correspondence.transfers import MEAN, NEAREST, UNALIGNED, copied, mean_points, measure_transfers
+from vestige.correspondence.grids import Cells, Grids, SiftGrids, layer_cells, network_grids
+from vestige.correspondence.instances import Instances, describe_points
+from vestige.correspondence.matched import MatchedInstances, match_instances
+from vestige.correspondence.transfers import (
+    MEAN,
+    NEAREST,
+    TRANSFERS,
+    UNALIGNED,
+    agreed,
+    copied,
+    mean_points,
+    measure_transfers,
+    truth_of,
+)
 from vestige.datasets.dataset import Dataset
-from vestige.geometry import Points
+from vestige.errors import VestigeError
+from vestige.features.reader import Read, Reader
+from vestige.geometry import Points, from_unit
+from vestige.intervals import mean_known
+from vestige.methods import ACCENTS, Method
+from vestige.metrics import Metric
+from vestige.progress import Say
 from vestige.results import Row
-from vestige.scores import metric_of
+from vestige.scores import PCK_METRICS, class_pck, metric_of
+from vestige.spelling import spelled
 from vestige.text import count
+
+SIFT = "flow:sift"
+"""SIFT's flow on the chosen layer's grid."""
+
+METRICS: Mapping[str, Metric] = PCK_METRICS
+
+_OTHERS = ACCENTS[2:]  # the first two are the chosen layer's and SIFT's
+
+FEWEST_CELLS = 12
+"""Along each side of the grid of the layer that is taken where none is named (the paper's conv4 has 13)."""
+
+FOLDS = 5
+"""Of the training data: where betas are tried, an instance's neighbours are in other folds."""
+
+
+def flow_methods(betas: Mapping[str, float], chosen: str) -> Callable[[str], Method]:
+    """What the methods of an alignment are.
+
+    Args:
+        betas: by flow.
+        chosen: the network's flow that is best on training instances.
+    """
+    flows = [name for name in betas if name not in (chosen, SIFT)]
+
+    def known(name: str) -> Method:
+        if name in TRANSFERS:
+            return TRANSFERS[name]
+        if name == SIFT:
+            return Method("SIFT flow", "orange", trained=False)
+        colour = "blue" if name == chosen else _OTHERS[flows.index(name) % len(_OTHERS)]
+        at = name.removeprefix(f"{SIFT}-")
+        if at != name:
+            return Method(f"SIFT flow at {at}", colour, trained=False)
+        return Method(f"{name.removeprefix('flow:')} flow", colour)
+
+    return known
 
 
 def measure_alignment(session: Session, data: tuple[Dataset, Dataset], options: AlignOptions) -> Found:
@@ -218,3 +271,171 @@ def _edges(flows: Mapping[str, Choice], options: AlignOptions) -> list[str]:
         for method, choice in flows.items()
         if choice.beta in ends
     ]
+
+
+@dataclass(frozen=True)
+class GridFeature:
+    """One kind of feature on one grid, of all instances.
+
+    Attributes:
+        layer: at whose places it is computed.
+        sift: whether it is SIFT; else it is the layer's own.
+        train: of the training instances.
+        test: of the test instances.
+    """
+
+    layer: str
+    sift: bool
+    train: Grids
+    test: Grids
+
+    @property
+    def cells(self) -> Cells:
+        """Where its cells stand."""
+        return self.test.cells
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an alignment starts from.
+
+    Attributes:
+        matched: the instances and their neighbours.
+        features: every layer's, then SIFT on every different grid.
+        notes: what was given up.
+    """
+
+    matched: MatchedInstances
+    features: tuple[GridFeature, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(train: Dataset, test: Dataset, options: AlignOptions, reader: Reader, say: Say) -> Prepared:
+    """Find instances, their grids and their neighbours.
+
+    Raises:
+        VestigeError: where a layer is no grid, and as :func:`vestige.correspondence.matched.match_instances`.
+    """
+    cells, notes = layer_cells(reader.backbone(options.backbone), _layers(options, reader))
+    read = _global_read(options, reader)
+    say(f"neighbours by {read.layer.name} ({read.readout}) of {options.backbone}")
+    folds = FOLDS if len(options.betas) > 1 or len(cells) > 1 else 1  # where nothing is chosen, none are needed
+    matched = match_instances(train, test, read, options.backbone, reader, folds=folds, k=options.neighbours)
+    features = _features(cells, (matched.train, matched.test), options, reader, say)
+    return Prepared(matched, features, (*notes, *matched.notes))
+
+
+def _layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
+    """The layers that are asked for, or the deepest one with enough cells."""
+    backbone = reader.backbone(options.backbone)
+    if options.layers:
+        return backbone.layers(backbone.select(options.layers))
+    fine = [layer for layer in backbone.layers() if layer.kind == "grid" and min(layer.shape[1:]) >= FEWEST_CELLS]
+    if not fine:
+        raise VestigeError(
+            f"{options.backbone} has no grid layer of {FEWEST_CELLS} x {FEWEST_CELLS} cells: name one with "
+            f"{spelled('layers')}; vestige layers {options.backbone} lists them"
+        )
+    return (fine[-1],)
+
+
+def _global_read(options: AlignOptions, reader: Reader) -> Read:
+    backbone = reader.backbone(options.backbone)
+    name = options.neighbour_layer or list(backbone.paths)[-1]
+    reads = reader.reads(options.backbone, [name])
+    if len(reads) > 1:
+        raise VestigeError(f"{spelled('neighbour_layer', name)}: is {len(reads)} layers; name one")
+    readout = options.neighbour_readout or ("vector" if reads[0].layer.kind == "vector" else "gap")
+    return reader.reads(options.backbone, [name], [readout])[0]
+
+
+def _features(
+    cells: dict[str, Cells], parts: Sequence[Instances], options: AlignOptions, reader: Reader, say: Say
+) -> tuple[GridFeature, ...]:
+    """Every layer's own features, and SIFT on every different grid of theirs."""
+    say(f"cells of {', '.join(cells)}")
+    crops = [part.crops for part in parts]
+    grids = [network_grids(reader, options.backbone, cells, each) for each in crops]
+    found = [GridFeature(name, False, grids[0][name], grids[1][name]) for name in cells]
+    if not options.sift_radius:
+        return tuple(found)
+    interpolation = reader.backbone(options.backbone).preprocessing.interpolation
+    seen: list[Cells] = []
+    for name, places in cells.items():
+        if places not in seen:
+            seen.append(places)
+            pair = [SiftGrids(places, each, options.sift_radius, interpolation) for each in crops]
+            found.append(GridFeature(name, True, *pair))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A feature with its beta.
+
+    Attributes:
+        feature: a layer's, or SIFT's.
+        beta: of the deformation term.
+        tried: by beta: PCK on training instances at the first alpha; empty where nothing had to be chosen.
+    """
+
+    feature: GridFeature
+    beta: float
+    tried: Mapping[float, float]
+
+    @property
+    def score(self) -> float:
+        """PCK on training instances at the chosen beta; 0 where nothing was tried."""
+        return self.tried.get(self.beta, 0.0)
+
+
+def choose_beta(
+    feature: GridFeature,
+    matched: MatchedInstances,
+    options: AlignOptions,
+    session: Session,
+) -> Choice:
+    """Carry keypoints between training instances of different folds at every beta; of equal betas the first.
+
+    Args:
+        feature: a layer's, or SIFT's.
+        matched: the instances.
+        options: what to try, and on how many instances.
+        session: keeps what is done; it is told of pairs, anew with every beta.
+    """
+    rows = tried_rows(len(matched.train), options)
+    tried = {}
+    for beta in options.betas:
+        aligner = Aligner(
+            feature.train, feature.train, matched.train_neighbours, matched.train, beta, options.tolerance
+        )
+        found = aligner.transfer_all(rows.tolist(), session)
+        points = least_deformed(found, options.first)
+        truth = truth_of(matched.train.subset(rows))
+        distances = truth.distances(from_unit(points, matched.train.boxes[rows]))
+        rates = [
+            class_pck(distances[truth.classes == name], truth.visible[truth.classes == name], options.alphas[0])
+            for name in np.unique(truth.classes)
+        ]
+        tried[beta] = float(mean_known(np.array(rates)))
+    return Choice(feature, max(tried, key=lambda beta: tried[beta]), tried)
+
+
+def least_deformed(found: Transferred, first: int) -> Points:
+    """The keypoints ``(N, K, 2)`` that the first neighbours agree on, in the order of their deformation energy.
+
+    Of equally deformed neighbours the nearest comes first.
+    """
+    return agreed(found.points, np.argsort(found.deformation, axis=1, kind="stable"), first)
+
+
+def tried_rows(n: int, options: AlignOptions) -> NDArray[np.intp]:
+    """The training instances that are tried: drawn at random, in order."""
+    drawn = np.random.default_rng(options.seed).permutation(n)[: options.queries]
+    rows: NDArray[np.intp] = np.sort(drawn)
+    return rows
+
+
+def best_layer(choices: Sequence[Choice]) -> Choice:
+    """The network's layer that is best on training instances; of equal ones the first."""
+    return max((choice for choice in choices if not choice.feature.sift), key=lambda choice: choice.score)

@@ -2,25 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TypedDict
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from vestige.correspondence.align.pictures import sheets
-from vestige.correspondence.align.run import AlignRun, read_align_run
 from vestige.distances import longer_side
+from vestige.geometry import Points, to_unit
+from vestige.images import Pixels
 from vestige.published import PublishedTable, paper
-from vestige.report.blocks import NONE, Block, Cell, Chart, Opening, RowGroup, Section, Table
+from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.cells import percent_cell, published_by_class, published_cell
 from vestige.report.differences import difference_cells
+from vestige.report.instance_run import InstanceRun, ReadBy
 from vestige.report.key_numbers import key_numbers
+from vestige.report.measured_run import check_whole
 from vestige.report.pck import PckPanel, draw_pck_curves
-from vestige.report.style import Theme, decimal_axis, label_right, panels
+from vestige.report.point_run import read_point_run
+from vestige.report.style import (
+    LIGHT,
+    Theme,
+    decimal_axis,
+    figure_pixels,
+    keypoint_mark,
+    label_right,
+    panels,
+    themed,
+    write_on_photograph,
+)
 from vestige.results import Row, resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent
 
+_ARRAYS = {
+    "ids": "text N",
+    "boxes": "number N 4",
+    "classes": "text N",
+    "picture_rows": "row:N M",
+    "pictures": "number M S S 3",
+    "neighbour_rows": "index M J",
+    "neighbour_pictures": "number M J S S 3",
+    "neighbour_points": "number M J K 2",
+    "warped/*": "number M J S S 3",
+    "landed/*": "number M J K 2",
+}
+
 PAPER = "do-convnets-learn-correspondence"
+
+GAP = 5
+"""Pixels between panels."""
+
+HEAD = 22
+"""Pixels of the strip above, with the columns' names."""
+
+
+class _Config(TypedDict):
+    alphas: list[float]
+    chosen: str
+    beta: dict[str, float]
+    neighbours: int
+    first: int
+    neighbours_by: ReadBy
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class AlignRun(InstanceRun):
+    """An alignment with its results and examples."""
+
+    @property
+    def chosen(self) -> str:
+        """The network's flow that is best on training instances."""
+        return str(self.results.config["chosen"])
+
+    @property
+    def layer(self) -> str:
+        """The layer of that flow."""
+        return self.chosen.removeprefix("flow:")
+
+    @property
+    def best(self) -> str:
+        """The same: what pictures and curves are about."""
+        return self.chosen
+
+    @cached_property
+    def main_methods(self) -> tuple[str, ...]:
+        """The chosen flow, SIFT's on its grid, and what does without flow."""
+        return tuple(
+            m for m in (self.chosen, "flow:sift", "unaligned", "nearest-neighbour", "mean") if m in self.methods
+        )
+
+    @cached_property
+    def tried(self) -> Mapping[str, Mapping[float, float]]:
+        """By flow: PCK on training instances by beta."""
+        found: dict[str, dict[float, float]] = {}
+        for row in self.results.sweep:
+            if row.metric == f"train_{self.metric}" and row.subset.startswith("beta="):
+                found.setdefault(row.method, {})[float(row.subset.removeprefix("beta="))] = row.value
+        return found
+
+    def at_beta(self, method: str, beta: float, metric: str, subset: str = "all") -> Row | None:
+        """A flow's row at a beta that it was measured at beside its own; None where it was not."""
+        return self.swept(method, metric, f"beta={beta:g}" if subset == "all" else f"beta={beta:g} {subset}")
+
+    def beta(self, method: str) -> str:
+        """``beta 0.003``; empty for what is no flow."""
+        beta = self.results.config["beta"].get(method)
+        return "" if beta is None else f"beta {beta:g}"
+
+
+def read_align_run(run: Run) -> AlignRun:
+    """Read an alignment's folder.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read, arrays = read_point_run(run), run.examples()
+    check_whole(run, read.results, arrays, _Config, _ARRAYS)
+    return AlignRun(read.name, read.results, read.examples, read.parts, arrays)
 
 
 def align_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
@@ -69,7 +173,8 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
     groups = [RowGroup(rows, heading="Measured here")]
     groups += _given_betas(run, metrics)
     strict = paper(PAPER).table("keypoint-transfer-alpha")
-    groups += [published] if (published := _published_means(strict, metrics)) is not None else []
+    means = _published_means(strict, metrics)
+    groups += [means] if means is not None else []
     tables = [
         Table(
             caption=f"{run.name}: PCK over keypoint types, mean of {over}, in percent",
@@ -83,7 +188,9 @@ def pck_tables(run: AlignRun) -> tuple[Table, ...]:
     ]
     if len(classes) > 1:
         tables.append(_table_of(run, f"{run.name}: {run.metric} by class, percent", "Class", classes))
-    tables += [table] if (table := published_by_class(run, classes)) is not None else []
+    tables += (
+        [table] if (table := published_by_class(PAPER, "keypoint-transfer", run.metric, classes)) is not None else []
+    )
     points = [name for name in run.subsets if name not in (*classes, "all")]
     if points:
         tables.append(_table_of(run, f"{run.name}: {run.metric} by keypoint, percent", "Keypoint", points))
@@ -96,7 +203,7 @@ def _given_betas(run: AlignRun, metrics: Sequence[str]) -> list[RowGroup]:
     groups = []
     for beta in run.results.config.get("beside", ()):
         rows = tuple(
-            (Cell(run.label(method)), *(_cell(run.at_beta(method, beta, metric)) for metric in metrics))
+            (Cell(run.label(method)), *(percent_cell(run.at_beta(method, beta, metric)) for metric in metrics))
             for method in flows
         )
         groups.append(RowGroup(rows, heading=f"Measured here, beta {beta:g}"))
@@ -118,43 +225,15 @@ def _published_means(table: PublishedTable, metrics: Sequence[str]) -> RowGroup 
     rows = tuple(
         (
             Cell(row.label, f"{table.classes} classes"),
-            *(_published(row.values[columns[metric]]) if metric in columns else NONE for metric in metrics),
+            *(published_cell(row.values[columns[metric]]) if metric in columns else NONE for metric in metrics),
         )
         for row in table.rows
     )
     return RowGroup(rows, heading="Published, on other pictures")
 
 
-def published_by_class(run: AlignRun, classes: Sequence[str]) -> Table | None:
-    """What the paper's Table 2 says of the run's classes; None where it has none of them, or of another alpha."""
-    source = paper(PAPER)
-    table = source.table("keypoint-transfer")
-    columns = {column.match: k for k, column in enumerate(table.columns)}
-    known = [name for name in classes if name in columns]
-    if run.metric != table.metric or not known:
-        return None
-    rows = tuple((Cell(name), *(_published(row.values[columns[name]]) for row in table.rows)) for name in known)
-    return Table(
-        caption=f"Published: {table.number} of {source.short}, {run.metric} in percent, by class",
-        columns=("Class", *(row.label for row in table.rows)),
-        groups=(RowGroup(rows),),
-        note="Measured by others on PASCAL VOC 2011; it was not measured here.",
-    )
-
-
-def _published(value: float | None) -> Cell:
-    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
-
-
 def _measured(run: AlignRun, method: str, metric: str, subset: str = "all") -> Cell:
-    return _cell(run.find(method, metric, subset), "strong" if method == run.chosen else "")
-
-
-def _cell(row: Row | None, tone: str = "") -> Cell:
-    if row is None:
-        return NONE
-    interval = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", interval, tone)
+    return percent_cell(run.find(method, metric, subset), "strong" if method == run.chosen else "")
 
 
 def difference_table(run: AlignRun, *, named: bool) -> Table | None:
@@ -241,3 +320,101 @@ def _span(betas: Sequence[float]) -> tuple[float, float]:
 
 def _pck_panel(run: AlignRun) -> PckPanel:
     return PckPanel(run, run.methods, longer_side(run.boxes), run.class_names, run.results.config["alphas"])
+
+
+def sheets(run: AlignRun) -> tuple[Gallery, ...]:
+    """One sheet for every kept instance."""
+    methods = [name.removeprefix("warped/") for name in run.arrays if name.startswith("warped/")]
+    rows = run.examples.picture_rows
+    tiles = tuple(_sheet(run, k, methods) for k in range(len(rows)))
+    if not tiles:
+        return ()
+    shown = "; ".join(f"{run.label(method)}, its prediction on the left" for method in methods)
+    caption = (
+        "Left: the test instance, its box squashed to a square. Right: its nearest training instances, first as they "
+        f"are, then as the flow lays them on it ({shown}), each with its keypoints, a colour and a shape each. "
+        "White lines lead from a prediction to where the keypoint is. Taken at even steps of the error, from small to "
+        "large; nobody chose them."
+    )
+    return (Gallery("warped-neighbours", tiles, caption, columns=1),)
+
+
+def _sheet(run: AlignRun, k: int, methods: Sequence[str]) -> Tile:
+    arrays = run.arrays
+    row = int(run.examples.picture_rows[k])
+    near = np.flatnonzero(arrays["neighbour_rows"][k] >= 0).tolist()
+    truth = to_unit(run.examples.truth[row], run.boxes[row])
+    seen = run.examples.visible[row]
+    picture = arrays["pictures"][k]
+    sheet = _Sheet(len(methods) + 1, len(near) + 1, picture.shape[0])
+    sheet.put(0, 0, picture, np.where(seen[:, None], truth, np.nan), "ground truth")
+    for j in near:
+        sheet.put(0, j + 1, arrays["neighbour_pictures"][k, j], arrays["neighbour_points"][k, j])
+    for i, method in enumerate(methods, start=1):
+        predicted = np.where(seen[:, None], to_unit(run.examples.predictions[method][row], run.boxes[row]), np.nan)
+        sheet.put(i, 0, picture, predicted, run.label(method))
+        sheet.join(i, 0, truth, predicted)
+        for j in near:
+            sheet.put(i, j + 1, arrays[f"warped/{method}"][k, j], arrays[f"landed/{method}"][k, j])
+    heads = ["test instance", *(f"neighbour {j + 1}" for j in near)]
+    name = str(run.examples.ids[row])
+    off = ", ".join(f"{run.label(method)} {run.examples.errors[method][row]:.3f}" for method in methods)
+    alt = f"{name}, its nearest neighbours, and these warped by " + " and by ".join(map(run.label, methods))
+    return Tile(sheet.drawn(heads), f"{name}: mean distance in longer sides of the box, {off}", alt)
+
+
+class _Sheet:
+    """Pictures side by side, with keypoints in colours and shapes of their own.
+
+    Args:
+        rows, columns: of pictures.
+        side: of each in pixels.
+    """
+
+    def __init__(self, rows: int, columns: int, side: int) -> None:
+        self._step = side + GAP
+        self._side = side
+        height, width = HEAD + rows * self._step - GAP, columns * self._step - GAP
+        self._pixels = np.full((height, width, 3), 255, dtype=np.uint8)
+        self._points: list[Points] = []
+        self._lines: list[Points] = []
+        self._words: list[tuple[float, float, str]] = []
+
+    def put(self, row: int, column: int, picture: Pixels, points: Points, words: str = "") -> None:
+        """One picture; points ``(K, 2)`` in unit coordinates, NaN where there is none; words at its lower edge."""
+        left, top = self._corner(row, column)
+        self._pixels[top : top + self._side, left : left + self._side] = picture
+        self._points.append(points * self._side + (left, top))
+        if words:
+            self._words.append((left + 0.03 * self._side, top + 0.965 * self._side, words))
+
+    def join(self, row: int, column: int, first: Points, second: Points) -> None:
+        """Lines between points ``(K, 2)`` of one picture."""
+        segments = np.stack([first, second], axis=1) * self._side + self._corner(row, column)
+        self._lines += list(segments[np.isfinite(segments).all(axis=(1, 2))])
+
+    def drawn(self, heads: Sequence[str]) -> Pixels:
+        """The sheet as pixels, with the columns' names above."""
+        height, width = self._pixels.shape[:2]
+        with themed(LIGHT):
+            figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+            ax = figure.add_axes((0, 0, 1, 1))
+            ax.imshow(self._pixels, extent=(0, width, height, 0), interpolation="none")
+            ax.axis("off")
+            ax.add_collection(LineCollection(self._lines, colors="#ffffff", linewidths=1.1, alpha=0.9))
+            self._mark(ax)
+            for x, y, text in self._words:
+                write_on_photograph(ax, x, y, text, 9.5)
+            for column, text in enumerate(heads):
+                ax.text(column * self._step, HEAD / 2, text, fontsize=9.5, va="center", ha="left")
+            return figure_pixels(figure)
+
+    def _mark(self, ax: Axes) -> None:
+        """Every keypoint that is somewhere on the sheet in a colour and shape of its own."""
+        points = np.stack(self._points)
+        places = np.flatnonzero(np.isfinite(points).all(axis=-1).any(axis=0)).tolist()
+        for place, k in enumerate(places):
+            ax.plot(points[:, k, 0], points[:, k, 1], **keypoint_mark(place, len(places), 5.2))
+
+    def _corner(self, row: int, column: int) -> tuple[int, int]:
+        return column * self._step, HEAD + row * self._step

@@ -22,7 +22,7 @@ from torch import Tensor
 from vestige.backbones import PreparedBackbone, ReceptiveField, prepared
 from vestige.contract.session import Session
 from vestige.correspondence.classify.one_vs_all import Classifier
-from vestige.correspondence.classify.task import ClassifyOptions
+from vestige.correspondence.classify.task import REACH, ClassifyOptions
 from vestige.correspondence.marks import Marks, seen
 from vestige.correspondence.sift import sift
 from vestige.example import Example
@@ -32,9 +32,6 @@ from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, interval
 from vestige.kept import Arrays
 from vestige.results import Row
-
-REACH = 10
-"""Pixels on every side of a keypoint: squares of 21 x 21, as the paper's."""
 
 SIDE = 2 * REACH + 1
 

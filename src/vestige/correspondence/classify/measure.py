@@ -7,19 +7,17 @@ the cell that is centred nearest, and SIFT's of several radii.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vestige.backbones import ReceptiveField
 from vestige.contract.found import Found
 from vestige.contract.session import Session
-from vestige.correspondence.classify.accuracy import accuracy_difference, accuracy_rows
 from vestige.correspondence.classify.localise import Peaks, localise
-from vestige.correspondence.classify.methods import ACCURACY, METRICS, classifier_methods
 from vestige.correspondence.classify.one_vs_all import Classifier, cross_validate, fit_path
 from vestige.correspondence.classify.task import CLASSIFY, PAPER_C, ClassifyOptions
 from vestige.correspondence.instances import describe_points
@@ -38,10 +36,21 @@ from vestige.errors import VestigeError
 from vestige.features.other_sizes import fields_at_every_size
 from vestige.features.reader import Reader
 from vestige.features.response_centres import PICTURES, response_centred, shift_note
-from vestige.intervals import Bootstrap, Floats, mean_known
+from vestige.intervals import Bootstrap, Difference, Floats, difference_of, interval, mean_known
+from vestige.methods import ACCENTS, Method
+from vestige.metrics import Metric
 from vestige.results import Row
 from vestige.scores import interval_notes
 from vestige.spelling import spelled
+
+ACCURACY = "accuracy"
+"""The metric that reports are about."""
+
+METRICS: Mapping[str, Metric] = {
+    ACCURACY: Metric("accuracy", shown="percent"),
+    "peaks_inside": Metric("peaks inside the field", shown="percent", paper=False),
+    "peak_distance": Metric("mean distance of peaks", "pixels", lower_is_better=True, paper=False),
+}
 
 FOLDS = 5
 
@@ -49,6 +58,24 @@ LARGEST_STRIDE = 16
 """Of the layers that are taken where none is named (the paper's conv5 has it)."""
 
 MAJORITY = "majority"
+
+
+def classifier_methods(trained: Sequence[str]) -> Callable[[str], Method]:
+    """What the methods of a classification are: later layers and larger radii take later colours.
+
+    Args:
+        trained: the names of those with classifiers, in order.
+    """
+
+    def known(name: str) -> Method:
+        kind, _, what = name.partition(":")
+        own = [each for each in trained if each.startswith(f"{kind}:")]
+        colour = ACCENTS[own.index(name) % len(ACCENTS)] if name in own else "grey"
+        if kind == "cell":
+            return Method(what, colour)
+        return Method(f"SIFT, radius {what} px" if kind == "sift" else "Most frequent keypoint", colour, trained=False)
+
+    return known
 
 
 @dataclass(frozen=True)
@@ -362,3 +389,75 @@ def _edges(classified: Sequence[Classified], options: ClassifyOptions) -> list[s
         for each in classified
         if each.c in ends
     ]
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """The accuracies of some subsets: ``values (S,)``, bootstrapped ``resampled (B, S)``, over ``known (N, S)``."""
+
+    values: Floats
+    resampled: Floats
+    known: NDArray[np.bool_]
+
+    @property
+    def mean(self) -> float:
+        """Over subsets."""
+        return float(mean_known(self.values))
+
+
+def accuracy_rows(method: str, right: NDArray[np.bool_], marks: Marks, bootstrap: Bootstrap) -> tuple[Row, ...]:
+    """The accuracy over all classes (the mean of theirs) and of each; of a single class of every keypoint, too.
+
+    Args:
+        method: its name.
+        right: ``(n,)``: whether each mark was named rightly.
+        marks: of the test examples.
+        bootstrap: over the examples, as many as the data set has.
+    """
+    names = sorted(set(marks.classes.tolist()))
+    shares = _shares(right, marks, {name: marks.classes == name for name in names}, bootstrap)
+    rows = [_row(method, "all", shares.mean, mean_known(shares.resampled), shares.known.any(axis=1), bootstrap)]
+    rows += _each(method, names, shares, bootstrap)
+    if len(names) == 1:
+        types = np.unique(marks.keypoint).tolist()
+        by_type = _shares(right, marks, {str(k): marks.keypoint == k for k in types}, bootstrap)
+        own = [
+            marks.names[k] if marks.names[k] not in ("all", names[0]) else f"{names[0]}/{marks.names[k]}" for k in types
+        ]
+        rows += _each(method, own, by_type, bootstrap)
+    return tuple(rows)
+
+
+def accuracy_difference(
+    a: NDArray[np.bool_], b: NDArray[np.bool_], marks: Marks, bootstrap: Bootstrap
+) -> Difference | None:
+    """The paired difference ``a - b`` of two methods' accuracies, the mean of the classes: on the same resamples.
+
+    Returns:
+        None where there are fewer than two groups of examples.
+    """
+    subsets = {name: marks.classes == name for name in np.unique(marks.classes).tolist()}
+    first, second = (_shares(right, marks, subsets, bootstrap) for right in (a, b))
+    resampled = mean_known(first.resampled) - mean_known(second.resampled)
+    return difference_of(first.mean - second.mean, resampled, bootstrap.count(first.known.any(axis=1)))
+
+
+def _shares(
+    right: NDArray[np.bool_], marks: Marks, subsets: Mapping[str, NDArray[np.bool_]], bootstrap: Bootstrap
+) -> _Shares:
+    n = bootstrap.weights.shape[1]
+    hits, counts = (
+        np.stack([np.bincount(marks.example[own], values[own], n) for own in subsets.values()], axis=1)
+        for values in (right.astype(np.float64), np.ones(len(marks)))
+    )
+    values = hits.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
+    return _Shares(values, bootstrap.ratios(hits, counts), counts > 0)
+
+
+def _each(method: str, names: list[str], shares: _Shares, bootstrap: Bootstrap) -> Iterator[Row]:
+    for i, name in enumerate(names):
+        yield _row(method, name, float(shares.values[i]), shares.resampled[:, i], shares.known[:, i], bootstrap)
+
+
+def _row(method: str, subset: str, value: float, resampled: Floats, known: ArrayLike, bootstrap: Bootstrap) -> Row:
+    return Row(method, ACCURACY, subset, value, interval(resampled, bootstrap.count(known)), int(np.sum(known)))

@@ -2,25 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, TypedDict
 
-from vestige.correspondence.classify.charts import (
-    confused,
-    draw_confusions,
-    draw_cs,
-    draw_peaks,
-    peak_types,
-)
-from vestige.correspondence.classify.run import ClassifyRun, read_classify_run
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from vestige.arrays import Arrays, check_arrays
+from vestige.correspondence.classify.task import PAPER_C, REACH
+from vestige.intervals import Difference, Floats
 from vestige.published import paper
 from vestige.report.blocks import NONE, Block, Cell, Chart, Opening, RowGroup, Section, Table
+from vestige.report.cells import percent_cell, published_cell
 from vestige.report.differences import difference_cells
 from vestige.report.key_numbers import key_numbers
+from vestige.report.measured_run import MeasuredRun, check_whole
+from vestige.report.style import PAGE_WIDTH, Theme, label_right, panels
+from vestige.results import Row, mend
 from vestige.run import Run
 from vestige.text import count, percent, percent_range, value_range
 
+_ARRAYS = {
+    "keypoint": "index M",
+    "example": "index M",
+    "classes": "text _",
+    "prediction/*": "number M",
+    "peak_marks?": "row:M P",
+    "peak/*": "index P 2",
+}
+
 PAPER = "do-convnets-learn-correspondence"
+
+SHOWN_TYPES = 3
+
+SHOWN_METHODS = 6
+
+MOST_CONFUSED = 24
+"""Keypoint types up to which confusions can be read."""
+
+
+class _Config(TypedDict):
+    best: Annotated[list[str], Meta(min_length=1, max_length=2)]
+    c: dict[str, float]
+    classes: list[str]
+    keypoints: list[str]
+
+
+@dataclass(frozen=True)
+class ClassifyRun(MeasuredRun):
+    """A classification with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Arrays
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The network's methods."""
+        return tuple(method for method in self.methods if method.startswith("cell:"))
+
+    @property
+    def sifts(self) -> tuple[str, ...]:
+        """SIFT's methods."""
+        return tuple(method for method in self.methods if method.startswith("sift:"))
+
+    @property
+    def best_layer(self) -> str:
+        """The network's method that is best by cross-validation."""
+        return str(self.results.config["best"][0])
+
+    @property
+    def best_sift(self) -> str | None:
+        """SIFT's; None where there is none."""
+        best = self.results.config["best"]
+        return str(best[1]) if len(best) > 1 else None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.results.config["classes"])
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """The names of the markup's points."""
+        return tuple(self.results.config["keypoints"])
+
+    @property
+    def tried(self) -> Mapping[str, Mapping[float, float]]:
+        """By method: accuracy by cross-validation by C."""
+        found: dict[str, dict[float, float]] = {}
+        for row in self.results.sweep:
+            if row.metric == "cv_accuracy" and row.subset.startswith("C="):
+                found.setdefault(row.method, {})[float(row.subset.removeprefix("C="))] = row.value
+        return found
+
+    def peak_row(self, method: str, metric: str) -> Row | None:
+        """``peaks_inside`` or ``peak_distance`` of a method; None where it has no such peaks."""
+        rows = (row for row in self.results.sweep if (row.method, row.metric) == (method, metric))
+        return next(rows, None)
+
+    @property
+    def peaks(self) -> Mapping[str, NDArray[np.int8]]:
+        """By method ``(m, 2)``: the offsets of the highest responses; empty where none were sought."""
+        return {name.removeprefix("peak/"): array for name, array in self.arrays.items() if name.startswith("peak/")}
+
+    @property
+    def difference_from_sift(self) -> Difference | None:
+        """The paired difference of the network's best and SIFT's best; None where there is no SIFT."""
+        return None if self.best_sift is None else self.swept_difference(self.best_layer, self.best_sift)
+
+
+def read_classify_run(run: Run) -> ClassifyRun:
+    """Read a classification's folder.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read = ClassifyRun(run.name, run.results(), run.examples())
+    check_whole(run, read.results, read.arrays, _Config, _ARRAYS)
+    check_arrays(run.examples_path, read.arrays, {f"prediction/{read.best_layer}": "index _"}, mend=mend())
+    return read
 
 
 def classify_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
@@ -91,10 +200,9 @@ def _cells(run: ClassifyRun, method: str) -> tuple[Cell, ...]:
     row, paper_c = run.results.row(method, run.metric), run.swept(method, run.metric, "C=1e-06")
     tried, c = run.tried.get(method, {}), run.results.config["c"].get(method)
     strong = "strong" if method in run.results.config["best"] else ""
-    low_high = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
     return (
         Cell(run.label(method)),
-        Cell(f"{100 * row.value:.1f}", low_high, strong),
+        percent_cell(row, strong),
         Cell(f"{100 * tried[c]:.1f}") if c in tried else NONE,
         NONE if c is None else Cell(f"{c:g}"),
         NONE if paper_c is None else Cell(f"{100 * paper_c.value:.1f}"),
@@ -108,7 +216,9 @@ def published_table(run: ClassifyRun) -> Table:
     columns = {column.match: k for k, column in enumerate(table.columns)}
     known = [name for name in run.classes if name in columns][:8]
     shown = [*known, "all"]
-    rows = tuple((Cell(row.label), *(_published(row.values[columns[name]]) for name in shown)) for row in table.rows)
+    rows = tuple(
+        (Cell(row.label), *(published_cell(row.values[columns[name]], 0) for name in shown)) for row in table.rows
+    )
     return Table(
         caption=f"Published: {table.number} of {source.short}, accuracy in percent",
         columns=("Feature", *("mean of twenty classes" if name == "all" else name for name in shown)),
@@ -117,17 +227,13 @@ def published_table(run: ClassifyRun) -> Table:
     )
 
 
-def _published(value: float | None) -> Cell:
-    return NONE if value is None else Cell(f"{value:.0f}", tone="published")
-
-
 def _by_subset(run: ClassifyRun, what: str, subsets: Sequence[str]) -> Table:
     methods = [*run.layers, *run.sifts] if what == "class" else list(run.results.config["best"])
     rows = []
     for subset in subsets:
         found = [run.find(method, subset=subset) for method in methods]
         best = max((row.value for row in found if row), default=0.0)
-        cells = [NONE if row is None else _share(row.value, row.ci95, strong=row.value == best) for row in found]
+        cells = [percent_cell(row, "strong" if row and row.value == best else "", interval_digits=0) for row in found]
         rows.append((Cell(subset), *cells))
     return Table(
         caption=f"{run.name}: accuracy by {what}, percent",
@@ -135,11 +241,6 @@ def _by_subset(run: ClassifyRun, what: str, subsets: Sequence[str]) -> Table:
         groups=(RowGroup(tuple(rows)),),
         note="The best of each row stands out.",
     )
-
-
-def _share(value: float, interval: tuple[float, float] | None, *, strong: bool) -> Cell:
-    small = "" if interval is None else f"{100 * interval[0]:.0f}–{100 * interval[1]:.0f}"
-    return Cell(f"{100 * value:.1f}", small, "strong" if strong else "")
 
 
 def difference_table(run: ClassifyRun) -> Table | None:
@@ -223,3 +324,116 @@ def _peak_cells(run: ClassifyRun, method: str) -> tuple[Cell, ...]:
     inside = NONE if share is None else Cell(percent(share.value), percent_range(share.ci95) if share.ci95 else "")
     away = NONE if distance is None else Cell(f"{distance.value:.1f}", value_range(distance.ci95, 1))
     return Cell(run.label(method)), Cell(f"{len(run.peaks[method]):,}"), inside, away
+
+
+def draw_cs(run: ClassifyRun, theme: Theme) -> Figure:
+    """Accuracy by cross-validation against C: the network's layers left, SIFT's radii right."""
+    kinds = [kind for kind in (run.layers, run.sifts) if kind]
+    figure, axes = panels(len(kinds), 3.9)
+    for methods, ax in zip(kinds, axes, strict=True):
+        cs = sorted({c for method in methods for c in run.tried[method]})
+        ax.set_xscale("log")
+        ax.set_xlim(cs[0] / 2, cs[-1] * 2)
+        ax.set_ylim(0, 100 * max(max(max(tried.values()) for tried in run.tried.values()) * 1.08, 0.01))
+        ends = []
+        for method in methods:
+            tried, colour = run.tried[method], run.colour(method, theme)
+            ax.plot(cs, [100 * tried[c] for c in cs], color=colour, marker="o", markersize=3)
+            best = run.results.config["c"][method]
+            ax.plot([best], [100 * tried[best]], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
+            ends.append((cs[-1], 100 * tried[cs[-1]], run.label(method).removeprefix("SIFT, radius "), colour))
+        ax.axvline(PAPER_C, color=theme.muted, linewidth=0.8, linestyle=(0, (2, 2)))
+        label_right(ax, ends, gap=0.065)
+        ax.set_xlabel("C")
+        ax.set_title("the network’s layers" if methods == run.layers else "SIFT, by radius")
+        ax.grid(axis="y")
+        ax.minorticks_off()
+    axes[0].set_ylabel("accuracy by cross-validation, %")
+    return figure
+
+
+def confused(run: ClassifyRun) -> bool:
+    """Whether confusions can be drawn: of a single class with not too many keypoints."""
+    return len(run.classes) == 1 and 1 < len(np.unique(run.arrays["keypoint"])) <= MOST_CONFUSED
+
+
+def confusion(run: ClassifyRun, method: str) -> tuple[Floats, list[str]]:
+    """The shares ``(t, t)`` of what each keypoint is taken for, and the keypoints' names; rows add up to 1."""
+    truth, told = run.arrays["keypoint"].astype(int), run.arrays[f"prediction/{method}"].astype(int)
+    types = np.unique(truth)
+    known = np.isin(told, types)
+    counts = np.zeros((len(types), len(types)))
+    np.add.at(counts, (np.searchsorted(types, truth[known]), np.searchsorted(types, told[known])), 1)
+    total = np.bincount(np.searchsorted(types, truth), minlength=len(types))
+    return counts / total[:, None], [run.keypoints[k] for k in types]
+
+
+def draw_confusions(run: ClassifyRun, theme: Theme) -> Figure:
+    """What the keypoints of a class are taken for, by the best layer and by the best SIFT."""
+    methods = list(run.results.config["best"])
+    figure, axes = panels(len(methods), 4.9)
+    for method, ax in zip(methods, axes, strict=True):
+        shares, names = confusion(run, method)
+        ax.imshow(shares, cmap=_map(theme), vmin=0, vmax=1)
+        for i, j in zip(*np.nonzero(shares >= 0.1), strict=True):
+            ink = theme.paper if shares[i, j] > 0.5 else theme.ink
+            ax.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=6.5, color=ink)
+        ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+        ax.set_yticks(range(len(names)), names, fontsize=8)
+        ax.tick_params(length=0)
+        ax.set_title(run.label(method))
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+    return figure
+
+
+def peak_types(run: ClassifyRun, count: int = SHOWN_TYPES) -> NDArray[np.intp]:
+    """The ``count`` keypoints about which most peaks were sought, the most frequent first; () where none were."""
+    if not run.peaks:
+        return np.empty(0, np.intp)
+    found = run.arrays["keypoint"][run.arrays["peak_marks"].astype(np.intp)]
+    types, counts = np.unique(found, return_counts=True)
+    return types[np.argsort(-counts, kind="stable")][:count].astype(np.intp)
+
+
+def peak_methods(run: ClassifyRun) -> Sequence[str]:
+    """The layers, the last where there are too many, and SIFT."""
+    layers = [method for method in run.peaks if method.startswith("cell:")]
+    others = [method for method in run.peaks if method not in layers]
+    return [*layers[-(SHOWN_METHODS - len(others)) :], *others]
+
+
+def draw_peaks(run: ClassifyRun, types: Sequence[int], theme: Theme) -> Figure:
+    """A histogram for every keypoint (rows) and feature (columns)."""
+    methods = peak_methods(run)
+    marks = run.arrays["keypoint"][run.arrays["peak_marks"].astype(np.intp)]
+    side = min(2.0, PAGE_WIDTH / len(methods))
+    figure = Figure(figsize=(side * len(methods) + 0.4, side * len(types) + 0.3), layout="constrained")
+    grid = figure.subplots(len(types), len(methods), squeeze=False)
+    for i, keypoint in enumerate(types):
+        for j, method in enumerate(methods):
+            offsets = run.peaks[method][marks == keypoint]
+            _peak_panel(grid[i, j], offsets, theme)
+            if i == 0:
+                grid[i, j].set_title(run.label(method), fontsize=9)
+            if j == 0:
+                grid[i, j].set_ylabel(run.keypoints[keypoint], fontsize=9)
+    return figure
+
+
+def _peak_panel(ax: Axes, offsets: NDArray[np.int8], theme: Theme) -> None:
+    inside = offsets[(np.abs(offsets) < REACH).all(axis=1)].astype(int)  # the others are on the border
+    counts = np.zeros((2 * REACH + 1, 2 * REACH + 1))
+    np.add.at(counts, (inside[:, 1] + REACH, inside[:, 0] + REACH), 1)
+    edge = REACH + 0.5
+    ax.imshow(counts, extent=(-edge, edge, edge, -edge), cmap=_map(theme), vmin=0, vmax=max(counts.max(), 1))
+    ax.plot([0], [0], "+", color=theme.colour("orange"), markersize=9, markeredgewidth=1.4)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=theme.muted, linewidth=0.6)
+    ax.set_xlabel(f"{len(inside)} of {len(offsets)}", fontsize=7.5, color=theme.muted)
+
+
+def _map(theme: Theme) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("shares", [theme.paper, theme.accents[0]])

@@ -20,6 +20,9 @@ PAPER_C = 1e-6
 RADII = (10.0, 20.0, 40.0, 80.0, 160.0)
 """The paper's, of SIFT."""
 
+REACH = 10
+"""Pixels on every side of a keypoint: squares of 21 x 21, as the paper's."""
+
 
 @dataclass(frozen=True)
 class ClassifyOptions:

@@ -21,8 +21,7 @@ from vestige.correspondence.detect.candidates import (
     dense_sift,
     unit_scale,
 )
-from vestige.correspondence.detect.methods import SIFT
-from vestige.correspondence.detect.task import DetectOptions
+from vestige.correspondence.detect.task import SIFT, DetectOptions
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.matched import MatchedInstances

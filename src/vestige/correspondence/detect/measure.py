@@ -8,7 +8,7 @@ has the keypoint, with the paper's eta and sigma and with those that training fo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -22,20 +22,21 @@ from vestige.correspondence.detect.candidates import GridSource
 from vestige.correspondence.detect.classes import ClassData, ClassFound, Placed, detect_class, read_class_found
 from vestige.correspondence.detect.features import Feature, features_of
 from vestige.correspondence.detect.hard_negatives import Detector
-from vestige.correspondence.detect.methods import CHOSEN, METRICS, PRIOR, SIFT, detector_methods
-from vestige.correspondence.detect.task import DETECT, DetectOptions
-from vestige.correspondence.gallery import even_steps
+from vestige.correspondence.detect.task import CHOSEN, DETECT, PRIOR, SIFT, DetectOptions
 from vestige.correspondence.instances import Instances, describe_points
 from vestige.correspondence.matched import MatchedInstances, match_instances
-from vestige.correspondence.transfers import MEAN, NEAREST, copied, mean_points, measure_transfers, truth_of
+from vestige.correspondence.transfers import MEAN, NEAREST, TRANSFERS, copied, mean_points, measure_transfers, truth_of
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points, from_unit
 from vestige.intervals import mean_known
 from vestige.kept import Arrays
+from vestige.methods import ACCENTS, Dash, Method
+from vestige.metrics import Metric
+from vestige.report.choosing import even_steps
 from vestige.results import Row
-from vestige.scores import class_pck, metric_of
+from vestige.scores import PCK_METRICS, class_pck, metric_of
 from vestige.spelling import spelled
 
 NEIGHBOURS = 25
@@ -49,6 +50,38 @@ SIDE = 256
 
 Setting = tuple[float, float]
 """(eta, sigma)."""
+
+METRICS: Mapping[str, Metric] = PCK_METRICS
+
+_OTHERS = ACCENTS[2:]  # the first two are the chosen layer's and SIFT's
+_PRIORS: Mapping[str, tuple[str, Dash]] = {
+    CHOSEN: (" + prior, tuned", "dashdot"),
+    PRIOR: (" + prior", "solid"),
+    "": ("", "dashed"),
+}
+
+
+def detector_methods(features: Collection[str], chosen: str) -> Callable[[str], Method]:
+    """What the methods of a detection are: a colour for each feature, a dash for each kind of prior.
+
+    Args:
+        features: their names.
+        chosen: the layer that is best on training folds.
+    """
+    others = [name for name in features if name not in (SIFT, chosen)]
+
+    def known(name: str) -> Method:
+        if name in TRANSFERS:
+            return TRANSFERS[name]
+        end = next(end for end in _PRIORS if name.endswith(end))
+        said, dash = _PRIORS[end]
+        feature = name.removesuffix(end).removeprefix("detect:")
+        if feature == SIFT:
+            return Method(f"SIFT{said}", "orange", dash, trained=False)
+        colour = "blue" if feature == chosen else _OTHERS[others.index(feature) % len(_OTHERS)]
+        return Method(f"{feature}{said}", colour, dash)
+
+    return known
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,119 @@
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypedDict
 
-import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.correspondence.detect.methods import PRIOR
-from vestige.correspondence.detect.run import DetectRun, read_detect_run
+from vestige.correspondence.detect.task import PRIOR
 from vestige.distances import longer_side
 from vestige.geometry import to_unit
 from vestige.images import Pixels
-from vestige.published import paper
+from vestige.intervals import Difference
 from vestige.report.blocks import NONE, Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.cells import percent_cell, published_by_class
 from vestige.report.differences import difference_cells
+from vestige.report.instance_run import InstanceRun, ReadBy
 from vestige.report.key_numbers import key_numbers
+from vestige.report.measured_run import check_whole
 from vestige.report.pck import PckPanel, draw_pck_curves
-from vestige.report.style import LIGHT, figure_pixels, themed
-from vestige.results import Row, resampled
+from vestige.report.point_run import read_point_run
+from vestige.report.style import LIGHT, figure_pixels, keypoint_mark, themed, write_on_photograph
+from vestige.results import resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent
+
+_ARRAYS = {"ids": "text N", "boxes": "number N 4", "classes": "text N"}
 
 PAPER = "do-convnets-learn-correspondence"
 
 PANEL = 300
 """Pixels of a panel's side."""
 
-_MARKERS = ("o", "s", "D", "^")
+
+class _Feature(TypedDict):
+    c: float
+    eta: float
+    sigma: float
+    settled: int
+    detectors: int
+    positives: int
+    negatives: int
+    left: int
+
+
+class _Config(TypedDict):
+    alphas: list[float]
+    chosen: str
+    kinds: dict[str, _Feature]
+    neighbours_by: ReadBy
+    classes: list[str]
+    eta: float
+    sigma: float
+    size: int
+    reach: int
+
+
+@dataclass(frozen=True)
+class DetectRun(InstanceRun):
+    """A detection with its results and examples."""
+
+    @property
+    def layer(self) -> str:
+        """The layer that is best on training folds."""
+        return str(self.results.config["chosen"])
+
+    @property
+    def best(self) -> str:
+        """That layer's detectors with the prior: what pictures and headlines are about."""
+        return f"detect:{self.layer}{PRIOR}"
+
+    @property
+    def kinds(self) -> Mapping[str, Mapping[str, Any]]:
+        """By kind of feature: C, eta and sigma of training folds, and how the mining ended."""
+        kinds: Mapping[str, Mapping[str, Any]] = self.results.config["kinds"]
+        return kinds
+
+    @cached_property
+    def main_methods(self) -> tuple[str, ...]:
+        """The paper's four, and where the nearest neighbour has the keypoint."""
+        own = [f"detect:{kind}{end}" for kind in ("sift", self.layer) for end in ("", PRIOR)]
+        return tuple(method for method in (*own, "nearest-neighbour") if method in self.methods)
+
+    @cached_property
+    def tried(self) -> Mapping[str, Mapping[tuple[float, float], float]]:
+        """By kind of feature: PCK on training folds by (eta, sigma); eta 0 with sigma 0."""
+        found: dict[str, dict[tuple[float, float], float]] = {}
+        for row in self.results.sweep:
+            if row.metric == f"train_{self.metric}" and row.subset.startswith("eta="):
+                words = dict(word.split("=") for word in row.subset.split())
+                setting = float(words["eta"]), float(words.get("sigma", 0))
+                found.setdefault(row.method.removeprefix("detect:"), {})[setting] = row.value
+        return found
+
+    def pairs(self) -> list[tuple[str, str, Difference]]:
+        """The paired differences of methods at the main metric, from the sweep."""
+        start = f"{self.metric} - "
+        named = [(r.method, r.metric.removeprefix(start)) for r in self.results.sweep if r.metric.startswith(start)]
+        found = [(a, b, self.swept_difference(a, b)) for a, b in named]
+        return [(a, b, difference) for a, b, difference in found if difference is not None]
+
+
+def read_detect_run(run: Run) -> DetectRun:
+    """Read a detection's folder.
+
+    Raises:
+        VestigeError: where a file is missing, damaged, or lacks what the report is drawn from.
+    """
+    read, arrays = read_point_run(run), run.examples()
+    check_whole(run, read.results, arrays, _Config, _ARRAYS)
+    return DetectRun(read.name, read.results, read.examples, read.parts, arrays)
 
 
 def detect_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
@@ -88,7 +170,8 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
     ]
     if len(run.classes) > 1:
         tables.append(_table_of(run, f"{run.name}: {run.metric} by class, percent", "Class", run.classes))
-    tables += [table] if (table := published_table(run)) is not None else []
+    published = published_by_class(PAPER, "keypoint-prediction", run.metric, run.classes, "mean of twenty classes")
+    tables += [published] if published is not None else []
     points = [name for name in run.subsets if name not in (*run.classes, "all")]
     if points:
         tables.append(_table_of(run, f"{run.name}: {run.metric} by keypoint, percent", "Keypoint", points))
@@ -111,47 +194,15 @@ def _table_of(run: DetectRun, caption: str, what: str, subsets: Sequence[str]) -
     for subset in subsets:
         found = [run.find(method, run.metric, subset) for method in run.main_methods]
         best = max((row.value for row in found if row), default=0.0)
-        rows.append((Cell(subset), *(_share(row, strong=row is not None and row.value == best) for row in found)))
+        rows.append(
+            (Cell(subset), *(percent_cell(row, "strong" if row and row.value == best else "") for row in found))
+        )
     heads = (what, *map(run.label, run.main_methods))
     return Table(caption, heads, (RowGroup(tuple(rows)),), "The best of each row stands out.")
 
 
-def published_table(run: DetectRun) -> Table | None:
-    """What the paper's Table 4 says of the run's classes; None where it has none of them, or of another alpha."""
-    source = paper(PAPER)
-    table = source.table("keypoint-prediction")
-    columns = {column.match: k for k, column in enumerate(table.columns)}
-    known = [name for name in run.classes if name in columns]
-    if run.metric != table.metric or not known:
-        return None
-    rows = tuple(
-        (
-            Cell("mean of twenty classes" if name == "all" else name),
-            *(_published(row.values[columns[name]]) for row in table.rows),
-        )
-        for name in (*known, "all")
-    )
-    return Table(
-        caption=f"Published: {table.number} of {source.short}, {run.metric} in percent",
-        columns=("Class", *(row.label for row in table.rows)),
-        groups=(RowGroup(rows),),
-        note="Measured by others on PASCAL VOC 2011; it was not measured here.",
-    )
-
-
-def _published(value: float | None) -> Cell:
-    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
-
-
 def _measured(run: DetectRun, method: str, metric: str) -> Cell:
-    return _share(run.find(method, metric), strong=method == run.best)
-
-
-def _share(row: Row | None, *, strong: bool) -> Cell:
-    if row is None:
-        return NONE
-    interval = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", interval, "strong" if strong else "")
+    return percent_cell(run.find(method, metric), "strong" if method == run.best else "")
 
 
 def difference_table(run: DetectRun) -> Table:
@@ -266,17 +317,8 @@ def _panel(ax: Axes, picture: Pixels, unit: NDArray[np.float64], seen: NDArray[n
     ax.axis("off")
     shown = np.flatnonzero(seen)
     for place, k in enumerate(shown):
-        colour = colorsys.hsv_to_rgb(place / len(shown), 0.75 if place % 2 else 0.95, 1.0)
-        ax.plot(
-            *unit[k],
-            marker=_MARKERS[place % len(_MARKERS)],
-            markersize=6.5,
-            markerfacecolor=colour,
-            markeredgecolor="#101010",
-            markeredgewidth=0.7,
-        )
-    words = ax.text(0.03, 0.965, heading, color="#ffffff", fontsize=10.5, va="bottom", ha="left")
-    words.set_path_effects([effects.withStroke(linewidth=2.2, foreground="#101010")])
+        ax.plot(*unit[k], **keypoint_mark(place, len(shown), 6.5))
+    write_on_photograph(ax, 0.03, 0.965, heading, 10.5)
 
 
 def _pck_panel(run: DetectRun) -> PckPanel:

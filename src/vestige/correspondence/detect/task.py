@@ -22,6 +22,12 @@ ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 SIGMAS = (11.0, 22.0, 44.0, 66.0, 100.0)
 """What training folds choose of, for the prior by cross-validation; in pixels of a square of 500."""
 
+SIFT = "sift"
+"""The feature that is no layer's."""
+
+PRIOR, CHOSEN = "+prior", "+prior-cv"
+"""What is added to a method's name: the prior with the given eta and sigma, and with those of training folds."""
+
 
 @dataclass(frozen=True)
 class DetectOptions:

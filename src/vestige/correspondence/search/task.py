@@ -27,6 +27,8 @@ MILLION = 1_000_000
 Point = tuple[float, float]
 """(x, y) in pixels of a picture."""
 
+_WITHOUT = frozenset({"compile", "store_dtype", "batch"})
+
 
 def parse_point(text: str) -> Point:
     """``120,85`` as (x, y).
@@ -165,8 +167,6 @@ class FieldOptions:
         check_bounds(self)
 
 
-_WITHOUT = frozenset({"compile", "store_dtype", "batch"})
-
 PATCHES = Task(
     name="patches",
     question=(
@@ -176,7 +176,7 @@ PATCHES = Task(
     data=PatchData,
     options=(PatchOptions, DatabaseOptions),
     measured_by="vestige.correspondence.search.measure:measure_patches",
-    planned_by="vestige.correspondence.search.plan:plan_patches",
+    planned_by="vestige.correspondence.search.measure:plan_patches",
     paged_by="vestige.correspondence.search.patch_page:patch_parts",
     example="\n".join(
         (
@@ -197,7 +197,7 @@ FIELDS = Task(
     data=FieldData,
     options=(FieldOptions, DatabaseOptions),
     measured_by="vestige.correspondence.search.measure:measure_fields",
-    planned_by="vestige.correspondence.search.plan:plan_fields",
+    planned_by="vestige.correspondence.search.measure:plan_fields",
     paged_by="vestige.correspondence.search.field_page:field_parts",
     example=(
         "vestige correspond fields --database synthetic:faces,n=100,seed=1 --layer block4 --layer block7 "

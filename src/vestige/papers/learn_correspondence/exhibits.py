@@ -7,15 +7,12 @@ from functools import partial
 
 from vestige.backbones import open_backbone
 from vestige.backbones.receptive import receptive_fields
-from vestige.correspondence.align.run import AlignRun, read_align_run
+from vestige.correspondence.align.page import AlignRun, read_align_run
 from vestige.correspondence.align.task import PAPER_BETA
-from vestige.correspondence.classify.charts import peak_types
-from vestige.correspondence.classify.page import c_chart, peak_chart
-from vestige.correspondence.classify.run import ClassifyRun, read_classify_run
+from vestige.correspondence.classify.page import ClassifyRun, c_chart, peak_chart, peak_types, read_classify_run
 from vestige.correspondence.classify.task import PAPER_C
-from vestige.correspondence.detect.methods import CHOSEN, PRIOR
-from vestige.correspondence.detect.page import unsettled_note
-from vestige.correspondence.detect.run import DetectRun, read_detect_run
+from vestige.correspondence.detect.page import DetectRun, read_detect_run, unsettled_note
+from vestige.correspondence.detect.task import CHOSEN, PRIOR
 from vestige.papers.reproduction import (
     Exhibit,
     Measured,

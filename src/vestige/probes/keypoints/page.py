@@ -16,6 +16,7 @@ from vestige.probes.landmarks.pictures import triplet, typical_pictures
 from vestige.published import paper
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
+from vestige.report.cells import percent_cell, published_by_class
 from vestige.report.key_numbers import key_numbers
 from vestige.report.layers import draw_layers, has_layers
 from vestige.report.pck import PckPanel, draw_pck_curves, pck_curve
@@ -24,6 +25,8 @@ from vestige.report.style import Theme, decimal_axis, label_right, panels
 from vestige.results import resampled
 from vestige.run import Run
 from vestige.text import count, listed, percent, read_from
+
+PAPER = "persistent-evidence"
 
 
 def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section, ...]]:
@@ -130,25 +133,9 @@ def published_table(run: PointRun, classes: Sequence[str]) -> Table | None:
 
     The published mean stands there where the run has all the classes that it is over.
     """
-    source = paper("persistent-evidence")
-    table = source.table("keypoints")
-    columns = {column.match: k for k, column in enumerate(table.columns)}
-    known = [name for name in classes if name in columns]
-    if run.metric != table.metric or not known:
-        return None
-    if set(columns) - {"all"} <= set(classes):
-        known.append("all")
-    rows = [(Cell(_class_name(name)), *(_published(row.values[columns[name]]) for row in table.rows)) for name in known]
-    return Table(
-        caption=f"Published: {table.number} of {source.short}, {run.metric} in percent",
-        columns=("Class", *(row.label for row in table.rows)),
-        groups=(RowGroup(tuple(rows)),),
-        note="Measured by others on PASCAL VOC 2011; it was not measured here.",
-    )
-
-
-def _published(value: float | None) -> Cell:
-    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
+    of_the_mean = {column.match for column in paper(PAPER).table("keypoints").columns} - {"all"}
+    mean = _class_name("all") if of_the_mean <= set(classes) else ""
+    return published_by_class(PAPER, "keypoints", run.metric, classes, mean)
 
 
 def _class_name(subset: str) -> str:
@@ -156,11 +143,7 @@ def _class_name(subset: str) -> str:
 
 
 def _measured(run: PointRun, method: str, subset: str) -> Cell:
-    row = run.find(method, subset=subset)
-    if row is None:
-        return NONE
-    low_high = "" if row.ci95 is None else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", low_high, "strong" if method == run.best else "")
+    return percent_cell(run.find(method, subset=subset), "strong" if method == run.best else "")
 
 
 def layer_table(run: PointRun) -> Table:

@@ -14,6 +14,7 @@ from vestige.probes.engine.vector_run import VectorRun, layers_section, methods_
 from vestige.published import paper
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.cells import published_cell
 from vestige.report.choosing import typical
 from vestige.report.differences import difference_table
 from vestige.run import Run
@@ -72,7 +73,7 @@ def published_table() -> Table:
     """What the paper says in its text."""
     source = paper("persistent-evidence")
     said = next(statement for statement in source.statements if "RGB" in statement.where)
-    row = (Cell("ConvNet, fc6 + ridge", said.what), Cell(f"{said.value:.2f}", tone="published"))
+    row = (Cell("ConvNet, fc6 + ridge", said.what), published_cell(said.value, 2))
     return Table(
         f"Published: {said.where} of {source.short}",
         ("Method", "Mean absolute error"),

@@ -11,6 +11,7 @@ from vestige.probes.segmentation.run import SegmentationRun, read_segmentation_r
 from vestige.published import PublishedTable, paper
 from vestige.report.ahead import ahead_sentence, rivals
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
+from vestige.report.cells import percent_cell, published_cell
 from vestige.report.choosing import typical
 from vestige.report.key_numbers import key_numbers
 from vestige.results import Row, resampled
@@ -64,7 +65,7 @@ def accuracy_table(run: SegmentationRun, *, named: bool) -> Table:
     rows = tuple(
         (
             Cell(run.label(method), tone="strong" if method == run.best else ""),
-            *(_measured(run.find(method, metric), strong=method == run.best) for metric in METRICS),
+            *(percent_cell(run.find(method, metric), "strong" if method == run.best else "") for metric in METRICS),
         )
         for method in run.methods
     )
@@ -126,8 +127,8 @@ def class_table(run: SegmentationRun, *, named: bool) -> Table:
         published.append("all")
     rows = []
     for name in (*run.shown_classes, "all"):
-        cells = [_measured(run.find(m, subset=name), strong=m == run.best, interval=m == run.best) for m in methods]
-        cells.append(_measured(run.find(run.best, "pixel_ap", name), interval=False))
+        cells = [_iou(run, method, name) for method in methods]
+        cells.append(percent_cell(run.find(run.best, "pixel_ap", name), interval_digits=None))
         if published:
             cells.append(_published(table, places[name]) if name in published else NONE)
         rows.append((Cell("mean of classes" if name == "all" else name), *cells))
@@ -140,9 +141,14 @@ def class_table(run: SegmentationRun, *, named: bool) -> Table:
     )
 
 
+def _iou(run: SegmentationRun, method: str, name: str) -> Cell:
+    tone, digits = ("strong", 1) if method == run.best else ("", None)
+    return percent_cell(run.find(method, subset=name), tone, interval_digits=digits)
+
+
 def _published(table: PublishedTable, place: int) -> Cell:
     value = next(row for row in table.rows if row.method == "ridge+M").values[place]
-    return NONE if value is None else Cell(f"{value:.1f}", tone="published")
+    return published_cell(value)
 
 
 def _published_note(table: PublishedTable) -> str:
@@ -152,13 +158,6 @@ def _published_note(table: PublishedTable) -> str:
         "beside IoU because the 47.5 that it compares itself with is VOC’s segmentation accuracy, and because an "
         "average precision as low as its 0.02 for bicycles would be worse than guessing."
     )
-
-
-def _measured(row: Row | None, *, strong: bool = False, interval: bool = True) -> Cell:
-    if row is None:
-        return NONE
-    low_high = "" if row.ci95 is None or not interval else f"{100 * row.ci95[0]:.1f}–{100 * row.ci95[1]:.1f}"
-    return Cell(f"{100 * row.value:.1f}", low_high, "strong" if strong else "")
 
 
 def _pictures(run: SegmentationRun) -> tuple[Block, ...]:

@@ -13,6 +13,7 @@ from vestige.correspondence.flow import flow
 from vestige.correspondence.instances import Instances
 from vestige.images import Pixels, crop_resize
 from vestige.intervals import Floats
+from vestige.report.choosing import even_steps
 
 SHOWN = 8
 """Test instances that are shown, at even steps of the error."""
@@ -64,13 +65,6 @@ def gallery(
         **{f"warped/{method}": pictures for method, pictures in warped.items()},
         **{f"landed/{method}": found.astype(np.float32) for method, found in landed.items()},
     }
-
-
-def even_steps(error: Floats, n: int) -> NDArray[np.intp]:
-    """The rows ``(n,)`` at evenly spaced ranks of the error, from small to large."""
-    order = np.argsort(error, kind="stable")[: int(np.isfinite(error).sum())]  # NaN comes last
-    count = min(n, len(order))
-    return order[((np.arange(count) + 0.5) * len(order) / max(count, 1)).astype(np.intp)]
 
 
 def _warped(aligner: Aligner, row: int, other: int, train: Instances) -> tuple[Pixels, NDArray[np.float64]]:
