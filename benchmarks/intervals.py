@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from vestige.intervals import Bootstrap, interval
-from vestige.probes.attributes.scores import weighted_auc
+from vestige.probes.attributes.measure import weighted_auc
 
 Floats = NDArray[np.float64]
 Resampled = Callable[[NDArray[np.float32]], Floats]

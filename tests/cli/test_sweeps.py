@@ -8,7 +8,7 @@ from rich.console import Console
 
 from vestige.cli.sweeps import sweep_table, tried
 from vestige.metrics import Metric
-from vestige.probes.compare.table import ranking_tables
+from vestige.probes.compare.run import ranking_tables
 from vestige.results import Results, Row
 
 BACKBONE = {"spec": "net", "layer": "b", "readout": "flat"}

@@ -13,9 +13,8 @@ from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.intervals import Bootstrap
-from vestige.probes.attributes.choice import Attribute, choose_attributes
-from vestige.probes.attributes.measure import Attributes, attributes_of
-from vestige.probes.attributes.scores import weighted_auc, weighted_r2
+from vestige.probes.attributes.attribute import Attribute, choose_attributes
+from vestige.probes.attributes.measure import Attributes, attributes_of, weighted_auc, weighted_r2
 from vestige.probes.engine.codec import rows_of_scores
 
 GLASSES = Attribute("glasses", binary=True, model_label=True, mean=0.25, deviation=0.4)

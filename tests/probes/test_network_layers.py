@@ -4,7 +4,7 @@ import pytest
 
 from vestige.backbones import open_backbone
 from vestige.errors import VestigeError
-from vestige.probes.compare.network_layers import layers_by_network
+from vestige.probes.compare.measure import layers_by_network
 
 LITE, TWIN, CAFFE = "efficientnet_lite0", "efficientnet_lite0@random:0", "caffe:caffenet@random:0"
 

@@ -16,11 +16,10 @@ from vestige.example import Example
 from vestige.intervals import Bootstrap
 from vestige.probes.engine.codec import Encoded
 from vestige.probes.engine.views import Views
-from vestige.probes.segmentation import pixel_ranks
-from vestige.probes.segmentation.augmentation import augmented_views
+from vestige.probes.segmentation import pixel_counts
 from vestige.probes.segmentation.class_areas import VOID, ClassAreas, LabelTable, majority
 from vestige.probes.segmentation.class_maps import map_of, resized
-from vestige.probes.segmentation.measure import UNAUGMENTED, Segmentation, segmentation_of, squashed
+from vestige.probes.segmentation.measure import UNAUGMENTED, Segmentation, augmented_views, segmentation_of, squashed
 from vestige.probes.segmentation.pixel_counts import count_pixels, mean_over_classes
 from vestige.ridge import fit_rows
 
@@ -188,7 +187,7 @@ def test_iou_is_that_of_scikit_learn_over_all_pixels():
 
 @pytest.mark.parametrize("together", [2**25, 500, 1])
 def test_average_precision_is_that_of_scikit_learn(together, monkeypatch):
-    monkeypatch.setattr(pixel_ranks, "TOGETHER", together)
+    monkeypatch.setattr(pixel_counts, "TOGETHER", together)
     responses, truth = scene(1)
     responses[2:4] = np.round(responses[2:4])  # cells that are alike, and pixels that tie
     responses[0, ..., 1] = 40.0  # so that bins are coarse

@@ -15,9 +15,8 @@ from vestige.intervals import Bootstrap, paired_difference
 from vestige.methods import PROBES
 from vestige.metrics import Metric
 from vestige.pages import report_page, show, write_report
-from vestige.probes.compare.charts import draw_cost, draw_depth, front, panel_names, value_label
 from vestige.probes.compare.names import default_name, methods_of, network_of, short
-from vestige.probes.compare.page import detail, headline
+from vestige.probes.compare.page import detail, draw_cost, draw_depth, front, headline, panel_names, value_label
 from vestige.probes.compare.run import Comparison, Entry, read_comparison
 from vestige.report.blocks import Table
 from vestige.report.style import LIGHT, themed

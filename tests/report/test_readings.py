@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vestige.probes.attributes.drawn_readings import read_photograph
-from vestige.probes.attributes.readings import SPREAD, Reading
+from vestige.probes.attributes.attribute import SPREAD, Reading
+from vestige.probes.attributes.page import read_photograph
 from vestige.probes.portrait.picture import ColoursPanel, MapsPanel, PointsPanel, ReadingsPanel, draw_portrait
 
 GLASSES = Reading("glasses (model label)", 0.9, 0.3, 0.45, binary=True)

@@ -7,9 +7,16 @@ from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
 from vestige.probes.segmentation.class_maps import VOID_COLOUR, coloured, mapped_photograph
 from vestige.probes.segmentation.measure import Segmentation
-from vestige.probes.segmentation.page import accuracy_table, class_table, difference_table, segmentation_parts
-from vestige.probes.segmentation.pictures import PANEL, response_top, tile
-from vestige.probes.segmentation.run import read_segmentation_run
+from vestige.probes.segmentation.page import (
+    PANEL,
+    accuracy_table,
+    class_table,
+    difference_table,
+    read_segmentation_run,
+    response_top,
+    segmentation_parts,
+    tile,
+)
 from vestige.results import Results, Row, described
 from vestige.run import start_run
 

@@ -33,7 +33,7 @@ from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.measure import probe_landmarks
 from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise
-from vestige.probes.segmentation.run import read_segmentation_run
+from vestige.probes.segmentation.page import read_segmentation_run
 from vestige.progress import print_nothing
 from vestige.report.point_run import read_point_run
 from vestige.run import Run, start_run

@@ -18,19 +18,22 @@ from vestige.contract.bench import Bench, Tested
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
+from vestige.errors import VestigeError, choice
 from vestige.features.reader import DEFAULT, Read, Reader
 from vestige.kept import Arrays
 from vestige.probes.compare.names import COSTS, default_name, methods_of
-from vestige.probes.compare.network_layers import layers_by_network
 from vestige.probes.compare.task import COMPARE, CompareOptions, compared_task
 from vestige.probes.engine.linear import Source
 from vestige.results import Row
 from vestige.scores import Score, interval_notes
+from vestige.spec import EVEN_LAYERS
+from vestige.spelling import spelled
 from vestige.text import count
 
 _TIMED_PICTURES = 16
 _TIMED_PASSES = 5
+
+_RESOLVED = ("mirror", "box_margin", "normaliser")
 
 
 def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options: CompareOptions) -> Found:
@@ -86,9 +89,6 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
         notes=(*notes, *interval_notes(bench.test)),
         kept=session.kept,
     )
-
-
-_RESOLVED = ("mirror", "box_margin", "normaliser")
 
 
 def _readouts(probing: Sequence[Any]) -> tuple[str, ...]:
@@ -265,3 +265,66 @@ def _median_seconds(ready: Backbone, x: Tensor, layer: str) -> float:
         ready.run(x, [layer])[layer].cpu()  # the copy waits for a device that works on its own
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds[1:]))
+
+
+def layers_by_network(patterns: Sequence[str], backbones: Mapping[str, Backbone]) -> dict[str, tuple[str, ...]]:
+    """The layers of every network.
+
+    ``NETWORK=PATTERN`` is for one network alone, named by its spec or by a beginning that no other has. A pattern by
+    itself is for all that have such a layer; a network for which there is no pattern at all is read at six layers.
+
+    Args:
+        patterns: names, globs, ``even:N`` and ``all``, as :meth:`vestige.backbones.Backbone.select` takes them.
+        backbones: by spec.
+
+    Returns:
+        spec -> names of layers.
+
+    Raises:
+        VestigeError: where a pattern matches in no network that it is for, or a network has none of the layers.
+    """
+    asked = [_split(pattern, list(backbones)) for pattern in patterns]
+    return {spec: _layers(spec, asked, backbones) for spec in backbones}
+
+
+def _split(text: str, specs: Sequence[str]) -> tuple[str | None, str]:
+    """The network that a pattern is for, None for all, and the pattern. Specs may hold ``=``: the longest is taken."""
+    parts = text.split("=")
+    for end in range(len(parts) - 1, 0, -1):
+        name, pattern = "=".join(parts[:end]), "=".join(parts[end:])
+        found = [spec for spec in specs if spec == name] or [spec for spec in specs if spec.startswith(name)]
+        if len(found) > 1 and name:
+            raise VestigeError(
+                f"{spelled('layers', text)}: {name} begins {' and '.join(found)}; write the network's whole spec"
+            )
+        if found and name and pattern:
+            return found[0], pattern
+    if len(parts) > 1:
+        raise VestigeError(
+            f"{spelled('layers', text)}: no network {parts[0]!r} for NETWORK=LAYER; {choice(parts[0], specs)}"
+        )
+    return None, text
+
+
+def _layers(spec: str, asked: Sequence[tuple[str | None, str]], backbones: Mapping[str, Backbone]) -> tuple[str, ...]:
+    own = [pattern for network, pattern in asked if network == spec]
+    shared = [pattern for network, pattern in asked if network is None]
+    if not own and not shared:
+        return backbones[spec].select([EVEN_LAYERS])
+    there = [pattern for pattern in shared if _has(backbones[spec], pattern)]
+    for pattern in shared:
+        if pattern not in there and not any(_has(other, pattern) for other in backbones.values()):
+            backbones[spec].select([pattern])  # raises, with the nearest names
+    if not own and not there:
+        raise VestigeError(
+            f"{spec} has no layer {', '.join(shared)}; name its own with {spelled('layers', (f'{spec}=LAYER',))}, "
+            f"of which it has {', '.join(backbones[spec].paths)}"
+        )
+    return backbones[spec].select([*own, *there])
+
+
+def _has(backbone: Backbone, pattern: str) -> bool:
+    try:
+        return bool(backbone.select([pattern]))
+    except VestigeError:
+        return False

@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 from vestige.errors import VestigeError
 from vestige.intervals import Difference, Interval
@@ -17,6 +19,18 @@ from vestige.report.measured_run import MeasuredRun, check_whole
 from vestige.results import Results, Row, damaged
 from vestige.run import Run
 from vestige.scores import Score
+
+_ARRAYS = {
+    "ids": "text N",
+    "groups": "text N",
+    **dict.fromkeys(("method", "layer", "readout"), "text E"),
+    "errors": "real E N",
+    "resampled": "real E _",
+    "of_groups": "index E",
+}
+
+MARK = "*"
+"""Before the layers that training folds chose."""
 
 
 @dataclass(frozen=True)
@@ -164,16 +178,6 @@ class _Config(TypedDict):
     skipped: list[Skipped]
 
 
-_ARRAYS = {
-    "ids": "text N",
-    "groups": "text N",
-    **dict.fromkeys(("method", "layer", "readout"), "text E"),
-    "errors": "real E N",
-    "resampled": "real E _",
-    "of_groups": "index E",
-}
-
-
 def read_comparison(run: Run) -> Comparison:
     """Read the folder of a comparison.
 
@@ -216,3 +220,35 @@ def _entry(metric: str, key: tuple[str, str, str], rows: Mapping[str, Row]) -> E
             raise VestigeError(f"holds no {name} of {' '.join(key)}")
     test, folds, depth, ms, stored = (rows[name] for name in needed)
     return Entry(*key, depth.value, test.value, test.ci95, test.n, folds.value, ms.value, stored.value)
+
+
+def ranking_tables(results: Results) -> list[Table]:
+    """The ranking."""
+    return [ranking_table(comparison_of("", results))]
+
+
+def ranking_table(comparison: Comparison) -> Table:
+    """Everything that was compared, the best first, with its cost; the layers that training folds chose are marked."""
+    n = comparison.results.data["test"]["n"]
+    title = f"{comparison.task}: {comparison.metric}, test n = {n} ({MARK} chosen on training folds)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    picked = comparison.picked()
+    for heading in ("", "backbone", "layer", "readout"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("folds", "test", "95 % CI", "ms", "kB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in comparison.ordered(comparison.entries):
+        cost = (f"{one.ms_per_image:.1f}", f"{one.bytes_per_image / 1000:.1f}")
+        mark, test = MARK if one in picked else "", f"{one.value:.4f}"
+        read = (one.backbone, one.layer, one.readout)
+        table.add_row(mark, *read, f"{one.selection:.4f}", test, _range(one.ci95), *cost)
+    for baseline in comparison.baselines:
+        table.add_row("", baseline.method, "", "", "", f"{baseline.value:.4f}", _range(baseline.ci95), "", "")
+    return table
+
+
+def _range(ci95: tuple[float, float] | None) -> str:
+    if ci95 is None:
+        return ""
+    low, high = ci95
+    return f"{low:.4f}{' to ' if low < 0 else '-'}{high:.4f}"

@@ -168,7 +168,7 @@ COMPARE = Task(
     options=(CompareOptions,),
     measured_by="vestige.probes.compare.measure:measure_comparison",
     paged_by="vestige.probes.compare.page:comparison_parts",
-    tables_by="vestige.probes.compare.table:ranking_tables",
+    tables_by="vestige.probes.compare.run:ranking_tables",
     group="",
     example=(
         "vestige compare synthetic:faces,n=120,seed=1 --test synthetic:faces,n=60,seed=2 "

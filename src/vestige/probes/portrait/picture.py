@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from vestige.geometry import Box, Points, to_unit
 from vestige.images import Pixels, crop_resize
-from vestige.probes.attributes.drawn_readings import draw_readings
-from vestige.probes.attributes.readings import Reading
+from vestige.probes.attributes.attribute import Reading
+from vestige.probes.attributes.page import draw_readings
 from vestige.probes.segmentation.class_maps import Colours, map_of, over, resized
 from vestige.report.style import LIGHT, figure_pixels, themed
 

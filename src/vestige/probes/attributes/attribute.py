@@ -14,6 +14,12 @@ from vestige.intervals import Floats
 from vestige.probes.attributes.task import LEAST
 from vestige.spelling import spelled
 
+SPREAD = 3.0
+"""Standard deviations of the training values on either side of their mean that a continuous attribute is drawn over."""
+
+BEYOND = 0.12
+"""By which a binary reading may leave [0, 1] and still be drawn in its place."""
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -120,3 +126,29 @@ def lack_of(values: Floats, binary: bool, least: int, which: str) -> str:
     if len(known) < least:
         return f"{len(known)} {which} example{'s' * (len(known) != 1)}"
     return f"all {which} examples have the value {known[0]:g}" if np.ptp(known) == 0 else ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of one attribute.
+
+    Attributes:
+        label: its name for readers.
+        value: the reading.
+        mean: of the training values.
+        deviation: their standard deviation.
+        binary: whether values are 0 and 1.
+    """
+
+    label: str
+    value: float
+    mean: float
+    deviation: float
+    binary: bool
+
+    def place(self, value: float) -> float:
+        """Where a value is drawn: 0 to 1 for a binary one's 0 and 1, for others over the spread about the mean."""
+        if self.binary:
+            return float(np.clip(value, -BEYOND, 1 + BEYOND))
+        spread = 2 * SPREAD * (self.deviation or 1.0)
+        return float(np.clip(0.5 + (value - self.mean) / spread, -BEYOND, 1 + BEYOND))
