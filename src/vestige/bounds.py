@@ -161,4 +161,6 @@ AMOUNT = Bounds(0, 10**18)
 DAYS = Bounds(0, 10**6)
 MEGABYTES = Bounds(0, 10**12)
 MASK_VALUE = whole(0, 255)
+DRAWS = whole(1, 10**5)
+"""Random removals of one picture."""
 EXHIBIT = whole(1, 99)

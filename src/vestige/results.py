@@ -61,8 +61,8 @@ class Results:
     Attributes:
         task: ``landmarks``, ``keypoints``, ...
         config: every option, resolved, seeds included.
-        data: ``train`` and ``test``: spec, fingerprint, n, boxes (how many have one), groups (which folds and resamples
-            keep together), skipped.
+        data: by role, as ``train`` and ``test``: spec, fingerprint, n, boxes (how many have one), groups (which folds
+            and resamples keep together), skipped.
         backbone: spec, weights_sha256, layer, readout, dim.
         ridge: alphas, at_boundary, form.
         metrics: what each metric of the rows is.
@@ -139,8 +139,9 @@ class Results:
 
 
 class _Data(TypedDict, total=False):
-    """What is said of a data set."""
+    """What is said of a data set; ``label`` is what pages call it, where its role says too little."""
 
+    label: str
     spec: str
     fingerprint: str
     n: Count

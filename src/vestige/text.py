@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 NARROW = "\u202f"
 """A narrow space that does not break, as between a number and its unit."""
+
+_LETTER = re.compile(r"^/?\w/")  # the first folder of /b/bedroom
+_BETWEEN = re.compile(r"[\W_]+")
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -78,3 +82,8 @@ def read_from(backbone: Mapping[str, Any]) -> str:
     spec, layer = str(backbone.get("spec", "the network")), backbone.get("layer")
     name = network_name(spec)
     return f"{layer} of {name}" if layer and name == spec else name
+
+
+def plain_name(name: str) -> str:
+    """A category's name as others may write it, too: ``/b/bakery/shop`` and ``Bakery_shop`` as ``bakery shop``."""
+    return _BETWEEN.sub(" ", _LETTER.sub("", name.strip().casefold())).strip()

@@ -71,3 +71,27 @@ class PointTrainTest(TrainTest):
 
         markup = None if self.markup is None else read_markup(self.markup)
         return open_train_test(self.train, self.test, strict=self.strict, markup=markup)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures come from that are only looked at: nothing is trained on them.
+
+    Attributes:
+        data: their spec, or from Python the data set itself.
+        strict: stop where files are bad.
+    """
+
+    data: str | Dataset = needed(
+        "Pictures, as kind:PATH[,key=value]: miniplaces:DIR,train, ade20k:DIR, folder:DIR,scene=folder.",
+        metavar="DATA",
+        argument=True,
+        typed_as=str,
+    )
+    strict: bool = strict_option()
+
+    def open(self) -> Dataset:
+        """The pictures."""
+        from vestige.datasets.opening import open_given
+
+        return open_given(self.data, strict=self.strict)

@@ -130,14 +130,14 @@ def open_train_test(
         if isinstance(train, Dataset):
             raise VestigeError(f"{train.spec}: an open data set has no split of its own: give the test data, too")
         train, test = _own_split(train)
-    first, second = (_given(each, strict=strict, markup=markup) for each in (train, test))
+    first, second = (open_given(each, strict=strict, markup=markup) for each in (train, test))
     first = _disjoint(first, second)
     if strict and (copies := [problem for problem in first.skipped if problem.message.startswith(_COPY)]):
         raise VestigeError(_listing(f"{train!r} and {test!r} share pictures, and strict was asked for", copies))
     return first, second
 
 
-def _given(data: str | Dataset, *, strict: bool, markup: Markup | None) -> Dataset:
+def open_given(data: str | Dataset, *, strict: bool = False, markup: Markup | None = None) -> Dataset:
     """The data set that is given, by its spec or as it is.
 
     Raises:

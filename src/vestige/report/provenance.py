@@ -30,10 +30,9 @@ def data_section(runs: Sequence[Named]) -> Section:
 
 
 def data_table(data: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
-    """Pictures and left-out files of training and test data, under a heading each where one is given."""
+    """Pictures and left-out files of all data that took part, by role, under a heading each where one is given."""
     groups = tuple(
-        RowGroup(tuple(_data_row(role, one[role]) for role in ("train", "test") if role in one), heading=heading)
-        for heading, one in data
+        RowGroup(tuple(_data_row(role, told) for role, told in one.items()), heading=heading) for heading, one in data
     )
     return Table(
         caption="The pictures, and how many were left out because their files could not be used",
@@ -46,7 +45,7 @@ def data_table(data: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
 def _data_row(role: str, data: Mapping[str, Any]) -> tuple[Cell, ...]:
     skipped = int(data.get("skipped", 0))
     return (
-        Cell({"train": "Training", "test": "Test"}[role]),
+        Cell(str(data.get("label") or {"train": "Training"}.get(role, role.capitalize()))),
         Cell(f"{int(data.get('n', 0)):,}"),
         Cell(f"{skipped:,}", tone="strong" if skipped else ""),
         Cell(str(data.get("spec", ""))),
@@ -56,11 +55,11 @@ def _data_row(role: str, data: Mapping[str, Any]) -> tuple[Cell, ...]:
 def _problems(runs: Sequence[Named]) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for name, results in runs:
-        lines = [line for role in ("train", "test") for line in results.data.get(role, {}).get("problems", ())]
+        lines = [line for told in results.data.values() for line in told.get("problems", ())]
         if lines:
             title = "What was left out" + (f" of {name}" if len(runs) > 1 else "")
             blocks.append(Listing(title, "\n".join(map(str, lines)), folded=len(lines) > 10))
-    skipped = sum(int(r.data.get(role, {}).get("skipped", 0)) for _, r in runs for role in ("train", "test"))
+    skipped = sum(int(told.get("skipped", 0)) for _, results in runs for told in results.data.values())
     if not skipped:
         blocks.append(Prose("Every file of the data could be read: nothing was left out."))
     return tuple(blocks)
@@ -92,10 +91,9 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         ("Layer and readout", _layer(backbone)),
         ("Ridge", ridge_sentence(ridge)),
     ]
-    for role, name in (("train", "Training data"), ("test", "Test data")):
-        if role in results.data:
-            data = results.data[role]
-            facts.append((name, f"{data.get('spec', '')}  {data.get('fingerprint', '')}".strip()))
+    for role, data in results.data.items():
+        name = str(data.get("label") or {"train": "Training data"}.get(role, f"{role.capitalize()} data"))
+        facts.append((name, f"{data.get('spec', '')}  {data.get('fingerprint', '')}".strip()))
     return tuple((term, text) for term, text in facts if text)
 
 
