@@ -14,9 +14,13 @@ from vestige.errors import VestigeError, choice
 from vestige.plugins import Plugins, guarded, plugins
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vestige.contract.bench import Bench
     from vestige.contract.found import Found
     from vestige.contract.session import Session
     from vestige.report.blocks import Parts
+    from vestige.results import Results
     from vestige.run import Run
 
 TASKS: Mapping[str, str] = {
@@ -79,6 +83,11 @@ def _as_brought(name: str, loaded: object) -> Task | None:
 class _Brought(Task):
     """A plug-in's task: what goes wrong in its code is an error that names it."""
 
+    def check(self, data: Any, *options: Any) -> None:
+        """As of every task."""
+        with self._guarded():
+            super().check(data, *options)
+
     def measure(self, session: Session, data: Any, *options: Any) -> Found:
         """As of every task."""
         with self._guarded():
@@ -88,6 +97,16 @@ class _Brought(Task):
         """As of every task."""
         with self._guarded():
             return super().page(runs)
+
+    def bench(self, session: Session, data: Any, *options: Any) -> Bench:
+        """As of every task."""
+        with self._guarded():
+            return super().bench(session, data, *options)
+
+    def tables(self, results: Results) -> Sequence[Table]:
+        """As of every task."""
+        with self._guarded():
+            return super().tables(results)
 
     def load(self, run: Run) -> Trained:
         """As of every task."""

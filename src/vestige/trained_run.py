@@ -14,6 +14,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
+from vestige.probes.engine.linear import check_weights
 from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
 from vestige.progress import Count, Say
@@ -101,6 +102,8 @@ def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
     if trained.data.get("train", {}).get("fingerprint") == test.fingerprint:
         raise VestigeError(f"{test.spec}: is what {run.folder} was trained on; evaluate on other pictures")
     loaded = task.load(run)
+    loaded.check(test)
+    check_weights(loaded.probes, reader)
     test = readable(test, _LOOK, reader)
     evaluation = loaded.evaluate(test, reader)
     return Found(

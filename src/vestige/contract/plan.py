@@ -125,8 +125,9 @@ def plan_of(task: Task, reader: Reader, data: Any, options: Sequence[Any]) -> Pl
         options: one of each of the task's.
 
     Raises:
-        VestigeError: where there is no such network or layer.
+        VestigeError: where the data lack what is measured, or there is no such network, layer or readout.
     """
+    task.check(data, *options)
     if task.planned_by:
         plan: Plan = named(task.planned_by)(reader, data, *options)
         return plan

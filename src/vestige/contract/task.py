@@ -44,6 +44,8 @@ class Task:
         data: a dataclass of options (:mod:`vestige.options`), whose ``open()`` gives what ``measure`` takes.
         options: the dataclasses of all other options.
         measured_by: a function of a Session, the data and the options, that returns a :class:`Found`.
+        checked_by: a function of the data and the options, that refuses data which lack what is measured; "" where any
+            data will do. Nothing is extracted before it is called, and it reads no pixels.
         paged_by: a function of runs, that returns a page's openings and sections.
         loaded_by: a function of a run, that returns what it was trained to do; "" where runs leave nothing to use.
         bench_by: a function of the same as ``measured_by``, that returns a :class:`vestige.contract.bench.Bench`, on
@@ -62,6 +64,7 @@ class Task:
     options: tuple[type, ...]
     measured_by: str
     paged_by: str
+    checked_by: str = ""
     loaded_by: str = ""
     bench_by: str = ""
     tables_by: str = ""
@@ -76,8 +79,17 @@ class Task:
         """What it is called on the command line, in its group."""
         return self.word or self.name
 
+    def check(self, data: Any, *options: Any) -> None:
+        """Refuse data that lack what is measured, before anything is extracted; arguments as of :meth:`measure`.
+
+        Raises:
+            VestigeError: naming the data set or the example, and what it lacks.
+        """
+        if self.checked_by:
+            named(self.checked_by)(data, *options)
+
     def measure(self, session: Session, data: Any, *options: Any) -> Found:
-        """Measure.
+        """Check the data, then measure.
 
         Args:
             session: what it is made with.
@@ -87,6 +99,7 @@ class Task:
         Raises:
             VestigeError: where data or options are not what the task needs.
         """
+        self.check(data, *options)
         found: Found = named(self.measured_by)(session, data, *options)
         return found
 
@@ -100,7 +113,8 @@ class Task:
         return parts
 
     def bench(self, session: Session, data: Any, *options: Any) -> Bench:
-        """The data made ready, to compare layers on; arguments and errors as of :meth:`measure`."""
+        """The data, checked and made ready to compare layers on; arguments and errors as of :meth:`measure`."""
+        self.check(data, *options)
         bench: Bench = named(self.bench_by)(session, data, *options)
         return bench
 
@@ -151,6 +165,19 @@ class Predictor(Protocol):
 
 class Trained(Protocol):
     """What a finished run was trained to do."""
+
+    @property
+    def probes(self) -> Sequence[Any]:
+        """All that look at pictures (:class:`vestige.probes.engine.linear.LinearProbe`), of every method."""
+        ...
+
+    def check(self, test: Dataset) -> None:
+        """Refuse data that do not have what is measured, before any of them is read.
+
+        Raises:
+            VestigeError: naming the example and what it lacks.
+        """
+        ...
 
     def evaluate(self, test: Dataset, reader: Reader) -> Evaluation:
         """Measure every method on other data.

@@ -99,36 +99,57 @@ def without_unreadable(dataset: Dataset) -> Dataset:
     return dataset.without(kept, problems)
 
 
-def marks_of(dataset: Dataset) -> Marks:
-    """The marks of a data set.
+def marked_classes(dataset: Dataset) -> list[str]:
+    """The class of each example that shows a keypoint.
 
     Raises:
-        VestigeError: where it has no keypoints, an example has another number of them, or none is visible.
+        VestigeError: where the data set has no keypoints, an example has another number of them, or none is visible.
     """
     markup = dataset.markup
     if markup is None:
         raise VestigeError(f"{dataset.spec}: has no keypoints; vestige data check {dataset.spec} tells more")
-    numbers: dict[str, int] = {}
-    pictures: list[Example] = []
-    found: list[tuple[int, int, int]] = []
-    for row, example in enumerate(dataset):
+    found = []
+    for example in dataset:
         if example.keypoints is None or example.visible is None or len(example.keypoints) != len(markup.points):
             raise VestigeError(f"{example.id}: expected the {len(markup.points)} keypoints of {dataset.spec}")
         if example.category == "all":
             raise VestigeError(f"{example.id}: is of a class 'all', which stands for all of them in results; rename it")
+        if example.visible.any():
+            found.append(example.category or UNNAMED)
+    if not found:
+        raise VestigeError(f"{dataset.spec}: no example shows a keypoint")
+    return found
+
+
+def marks_of(dataset: Dataset) -> Marks:
+    """The marks of a data set.
+
+    Raises:
+        VestigeError: as :func:`marked_classes`.
+    """
+    marked_classes(dataset)
+    markup = dataset.markup
+    assert markup is not None  # as has been checked
+    numbers: dict[str, int] = {}
+    pictures: list[Example] = []
+    found: list[tuple[int, int, int]] = []
+    for row, example in enumerate(dataset):
         digest = example.image.digest()
         if digest not in numbers:
             numbers[digest] = len(pictures)
             pictures.append(example)
-        found += [(numbers[digest], row, k) for k in np.flatnonzero(example.visible).tolist()]
-    if not found:
-        raise VestigeError(f"{dataset.spec}: no example shows a keypoint")
+        found += [(numbers[digest], row, k) for k in np.flatnonzero(_visible(example)).tolist()]
     picture, rows, keypoint = np.array(found, dtype=np.intp).T
     examples = dataset.examples
     places = np.array([_point(examples[row], k) for _, row, k in found])
     classes = np.array([examples[row].category or UNNAMED for row in rows])
     groups = np.array([examples[row].group for row in rows])
     return Marks(pictures, picture, rows, keypoint, places, classes, groups, markup.points)
+
+
+def _visible(example: Example) -> NDArray[np.bool_]:
+    assert example.visible is not None  # the caller has checked
+    return example.visible
 
 
 def _point(example: Example, k: int) -> tuple[float, float]:

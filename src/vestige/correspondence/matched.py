@@ -59,16 +59,12 @@ def match_instances(
             class of the training data, none of their keypoints is shown by a neighbour, or the training data have
             fewer groups than folds.
     """
-    instances_of(train), instances_of(test)  # refuses what has no keypoints before anything is computed
-    if train.markup != test.markup:
-        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; take data of one markup")
+    check_instances(train, test, folds)
     train, known = _without_unreadable(train, read, spec, reader)
     test, left_out = _of_known_classes(train, test)
     test, asked = _without_unreadable(test, read, spec, reader)
     own, others = instances_of(test), instances_of(train)
-    labels = np.array([part_of(example.group, folds) for example in train], dtype=np.int64)
-    if len(np.unique(labels)) < folds:
-        raise VestigeError(f"{train.spec}: has too few pictures for {folds} folds; give more training data")
+    labels = _parts(train, folds)
     groups, parts = (np.array([f"{each}" for each in numbers]) for numbers in (own.groups, labels))
     found = nearest(
         asked.read(), known.read(), own.classes, others.classes, k, query_groups=groups, groups=others.groups
@@ -89,6 +85,27 @@ def match_instances(
         read,
         left_out,
     )
+
+
+def check_instances(train: Dataset, test: Dataset, folds: int) -> None:
+    """Refuse data without keypoints or boxes, of two markups or of no class in common, and too few of them.
+
+    Raises:
+        VestigeError: naming the data set or the example.
+    """
+    instances_of(train), instances_of(test)
+    if train.markup != test.markup:
+        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; take data of one markup")
+    _of_known_classes(train, test)
+    _parts(train, folds)
+
+
+def _parts(train: Dataset, folds: int) -> NDArray[np.int64]:
+    """The part of the training data that each example is in ``(N,)``, from 1 on."""
+    labels = np.array([part_of(example.group, folds) for example in train], dtype=np.int64)
+    if len(np.unique(labels)) < folds:
+        raise VestigeError(f"{train.spec}: has too few pictures for {folds} folds; give more training data")
+    return labels
 
 
 def _without_unreadable(dataset: Dataset, read: Read, spec: str, reader: Reader) -> tuple[Dataset, Features]:

@@ -21,7 +21,7 @@ from vestige.correspondence.align.gallery import gallery
 from vestige.correspondence.align.task import ALIGN, AlignOptions
 from vestige.correspondence.grids import Cells, Grids, SiftGrids, layer_cells, network_grids
 from vestige.correspondence.instances import Instances, describe_points
-from vestige.correspondence.matched import MatchedInstances, match_instances
+from vestige.correspondence.matched import MatchedInstances, check_instances, match_instances
 from vestige.correspondence.transfers import (
     MEAN,
     NEAREST,
@@ -81,6 +81,11 @@ def flow_methods(betas: Mapping[str, float], chosen: str) -> Callable[[str], Met
         return Method(f"{name.removeprefix('flow:')} flow", colour)
 
     return known
+
+
+def check_alignment(data: tuple[Dataset, Dataset], options: AlignOptions) -> None:
+    """Refuse data without instances of common classes, or too few to choose betas on."""
+    check_instances(*data, FOLDS if len(options.betas) > 1 else 1)
 
 
 def measure_alignment(session: Session, data: tuple[Dataset, Dataset], options: AlignOptions) -> Found:

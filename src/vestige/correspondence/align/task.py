@@ -86,6 +86,7 @@ ALIGN = Task(
     group="correspond",
     data=PointTrainTest,
     options=(AlignOptions,),
+    checked_by="vestige.correspondence.align.measure:check_alignment",
     measured_by="vestige.correspondence.align.measure:measure_alignment",
     paged_by="vestige.correspondence.align.page:align_parts",
     example=(

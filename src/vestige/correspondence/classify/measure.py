@@ -25,6 +25,7 @@ from vestige.correspondence.marks import (
     Columns,
     Marks,
     layer_columns,
+    marked_classes,
     marks_of,
     seen,
     sift_columns,
@@ -104,6 +105,19 @@ class Classified:
         return self.tried.get(self.c, 0.0)
 
 
+def check_classification(data: tuple[Dataset, Dataset], _options: ClassifyOptions) -> None:
+    """Refuse data without keypoints, of two markups or of no class in common."""
+    train, test = data
+    classes = [set(marked_classes(each)) for each in data]
+    if train.markup != test.markup:
+        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; classify data of one markup")
+    if not classes[0] & classes[1]:
+        raise VestigeError(
+            f"{test.spec}: its examples are of {', '.join(sorted(classes[1]))}; expected some of "
+            f"{', '.join(sorted(classes[0]))}, the classes of {train.spec}"
+        )
+
+
 def measure_classification(session: Session, data: tuple[Dataset, Dataset], options: ClassifyOptions) -> Found:
     """:func:`classify_keypoints`, as the task has it."""
     return classify_keypoints(*data, options, session)
@@ -130,8 +144,7 @@ def classify_keypoints(
     fields = _fields(options, reader)
     session.say("reading pictures")
     train, test = without_unreadable(train), without_unreadable(test)
-    if train.markup != test.markup:
-        raise VestigeError(f"{test.spec}: its keypoints are not those of {train.spec}; classify data of one markup")
+    check_classification((train, test), options)
     train_marks, test_marks, notes = _marks(train, test)
     work = _Work(train_marks, test_marks, options, session)
     placed = work.placed(fields)
@@ -196,11 +209,6 @@ def _marks(train: Dataset, test: Dataset) -> tuple[Marks, Marks, tuple[str, ...]
     """The marks of training and test data, of the latter those of classes that the former have, and notes."""
     first, second = marks_of(train), marks_of(test)
     known = np.isin(second.classes, first.classes)
-    if not known.any():
-        raise VestigeError(
-            f"{test.spec}: its examples are of {', '.join(np.unique(second.classes))}; expected some of "
-            f"{', '.join(np.unique(first.classes))}, the classes of {train.spec}"
-        )
     notes = [
         f"Class {name!r} is left out: the training data have no example of it."
         for name in np.unique(second.classes[~known]).tolist()

@@ -78,6 +78,7 @@ CLASSIFY = Task(
     group="correspond",
     data=PointTrainTest,
     options=(ClassifyOptions,),
+    checked_by="vestige.correspondence.classify.measure:check_classification",
     measured_by="vestige.correspondence.classify.measure:measure_classification",
     paged_by="vestige.correspondence.classify.page:classify_parts",
     example=(

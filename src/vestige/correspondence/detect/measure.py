@@ -24,7 +24,7 @@ from vestige.correspondence.detect.features import Feature, features_of
 from vestige.correspondence.detect.hard_negatives import Detector
 from vestige.correspondence.detect.task import CHOSEN, DETECT, PRIOR, SIFT, DetectOptions
 from vestige.correspondence.instances import Instances, describe_points
-from vestige.correspondence.matched import MatchedInstances, match_instances
+from vestige.correspondence.matched import MatchedInstances, check_instances, match_instances
 from vestige.correspondence.transfers import MEAN, NEAREST, TRANSFERS, copied, mean_points, measure_transfers, truth_of
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -108,6 +108,11 @@ class FeatureFound:
     def setting(self) -> Setting:
         """The best (eta, sigma) on training folds; of equal ones the first."""
         return max(self.tried, key=lambda setting: self.tried[setting])
+
+
+def check_detection(data: tuple[Dataset, Dataset], options: DetectOptions) -> None:
+    """Refuse data without instances of common classes, or too few for the folds."""
+    check_instances(*data, options.folds)
 
 
 def measure_detection(session: Session, data: tuple[Dataset, Dataset], options: DetectOptions) -> Found:

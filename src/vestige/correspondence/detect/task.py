@@ -119,6 +119,7 @@ DETECT = Task(
     group="correspond",
     data=PointTrainTest,
     options=(DetectOptions,),
+    checked_by="vestige.correspondence.detect.measure:check_detection",
     measured_by="vestige.correspondence.detect.measure:measure_detection",
     paged_by="vestige.correspondence.detect.page:detect_parts",
     example=(

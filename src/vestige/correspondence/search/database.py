@@ -171,16 +171,23 @@ class Pool:
         return {example.image.digest(): i for i, example in enumerate(self.examples)}
 
 
+def check_databases(datasets: Sequence[Dataset]) -> None:
+    """Refuse a database without data.
+
+    Raises:
+        VestigeError: where there is no data set, or no picture in any.
+    """
+    if not any(map(len, datasets)):
+        raise VestigeError(f"expected data with pictures for the database, as in {spelled('databases', 'folder:DIR')}")
+
+
 def pool(datasets: Sequence[Dataset]) -> Pool:
     """The pictures of data sets; a picture that several hold, or one holds twice, is taken once.
 
     Raises:
         VestigeError: where there is no data set, or a file is gone.
     """
-    if not datasets:
-        raise VestigeError(
-            f"expected at least one data set for the database, as in {spelled('databases', 'folder:DIR')}"
-        )
+    check_databases(datasets)
     taken: dict[str, tuple[Example, int]] = {}
     total = 0
     for source, dataset in enumerate(datasets):

@@ -14,6 +14,7 @@ from vestige.contract.found import Found
 from vestige.contract.plan import Plan, plan_by_options
 from vestige.contract.session import Session
 from vestige.contract.task import Task
+from vestige.correspondence.search.database import check_databases
 from vestige.correspondence.search.fields import FieldRun, check_points, mean_fields
 from vestige.correspondence.search.patches import METHODS, PatchRun, replace_patches
 from vestige.correspondence.search.retrieval import (
@@ -52,6 +53,17 @@ def search_method(name: str) -> Method:
     return Method(f"{what}, {layer}", trained=what == "neighbours")
 
 
+def check_patches(data: tuple[Pictures, Sequence[Dataset]], _options: PatchOptions, _database: DatabaseOptions) -> None:
+    """Refuse a database without pictures."""
+    check_databases(data[1])
+
+
+def check_fields(data: tuple[Pictures, Sequence[Dataset]], options: FieldOptions, _database: DatabaseOptions) -> None:
+    """Refuse a database without pictures, and points without the one picture that they are in."""
+    check_points(data[0], options.at)
+    check_databases(data[1])
+
+
 def measure_patches(
     session: Session, data: tuple[Pictures, Sequence[Dataset]], options: PatchOptions, database: DatabaseOptions
 ) -> Found:
@@ -68,7 +80,6 @@ def measure_fields(
 ) -> Found:
     """:func:`vestige.correspondence.search.fields.mean_fields`, as the task has it."""
     examples, datasets = data
-    check_points(examples, options.at)
     library = open_library(datasets, database, session)
     found = mean_fields(
         library, examples, options.ks, seeds=options.seeds, at=options.at, seed=options.seed, session=session

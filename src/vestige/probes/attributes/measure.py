@@ -27,7 +27,7 @@ from vestige.probes.attributes.task import ATTRIBUTES, LEAST, AttributeOptions
 from vestige.probes.engine.codec import Codec, Encoded, Numbers, Score, Scores
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, check_vectors, probe_vectors
 from vestige.probes.engine.views import Views, example_views
 from vestige.run import Run
 
@@ -268,6 +268,11 @@ def _mean(scores: Sequence[Score], n: int) -> Score:
     """The attributes' mean, resample by resample, over ``n`` examples and the groups of the best known attribute."""
     resampled: Floats = np.mean([score.resampled for score in scores], axis=0)
     return Score(float(np.mean([score.value for score in scores])), resampled, n, max(score.groups for score in scores))
+
+
+def check_attributes(data: tuple[Dataset, Dataset], options: AttributeOptions, probing: VectorOptions) -> None:
+    """Refuse data without the attributes that are asked for."""
+    check_vectors(attributes_of(data[0], **asdict(options))[0], *data, probing)
 
 
 def measure_attributes(

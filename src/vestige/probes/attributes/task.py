@@ -68,6 +68,7 @@ ATTRIBUTES = Task(
     "AUC for those that are 0 or 1, R^2 for the others.",
     data=TrainTest,
     options=(AttributeOptions, VectorOptions),
+    checked_by="vestige.probes.attributes.measure:check_attributes",
     measured_by="vestige.probes.attributes.measure:measure_attributes",
     paged_by="vestige.probes.attributes.page:attribute_parts",
     loaded_by="vestige.probes.attributes.measure:load_attributes",

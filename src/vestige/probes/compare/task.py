@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from msgspec import ValidationError, convert
 
@@ -17,6 +17,9 @@ from vestige.options import option, seed_option
 from vestige.spec import EVEN_LAYERS
 from vestige.spelling import spelled
 from vestige.tasks import task_named, task_names
+
+if TYPE_CHECKING:
+    from vestige.datasets.dataset import Dataset
 
 _PASSED_ON = ("mirror", "box_margin", "normaliser")
 """Options of the tasks that are given here, each where the task has it."""
@@ -160,12 +163,18 @@ def compared_task(name: str) -> Task:
     return task_named(name)
 
 
+def check_comparison(data: tuple[Dataset, Dataset], options: CompareOptions) -> None:
+    """Refuse data that lack what the compared task reads."""
+    compared_task(options.task).check(data, *options.probing())
+
+
 COMPARE = Task(
     name="compare",
     question="Measure backbones x layers x readouts on one task, on the same crops; one report ranks them and tells "
     "the cost.\n\nKilled at any moment, it goes on where it was when it is started again.",
     data=PointTrainTest,
     options=(CompareOptions,),
+    checked_by="vestige.probes.compare.task:check_comparison",
     measured_by="vestige.probes.compare.measure:measure_comparison",
     paged_by="vestige.probes.compare.page:comparison_parts",
     tables_by="vestige.probes.compare.run:ranking_tables",

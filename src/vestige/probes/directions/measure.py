@@ -81,13 +81,18 @@ class SavedDirections:
         write_json(folder / _FILE, document, overwrite=True)
 
 
+def check_directions(data: tuple[Dataset, Dataset], options: DirectionOptions, seen: FaceOptions) -> None:
+    """Refuse data without the attributes that are moved."""
+    codec, _ = attributes_of(data[0], _named(options), **asdict(seen))
+    _check(codec, *data, options)
+
+
 def measure_directions(
     session: Session, data: tuple[Dataset, Dataset], options: DirectionOptions, seen: FaceOptions
 ) -> Found:
     """:func:`probe_directions` on the attributes that are moved, as the task has it."""
     train, test = data
-    names = (*options.moved, *options.orthogonal_to) if options.moved else ()
-    codec, notes = attributes_of(train, names, **asdict(seen))
+    codec, notes = attributes_of(train, _named(options), **asdict(seen))
     return probe_directions(codec, train, test, options, session, notes)
 
 
@@ -116,12 +121,8 @@ def probe_directions(
     session = session or Session.on_stderr()
     reader, say = session.reader, session.say
     colours = Pixelwise(options.size)
-    for name in (*options.moved, *options.orthogonal_to):
-        if name not in codec.names:
-            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, codec.names)}")
+    _check(codec, train, test, options)
     options = replace(options, moved=options.moved or codec.names)
-    codec.check(train)
-    codec.check(test)
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
@@ -151,6 +152,19 @@ def probe_directions(
         ridge=describe_fits([best.fit, laid.colour_fit]),
         fitted=SavedDirections(codec.to_json(), best.fit.probe, directions),
     )
+
+
+def _named(options: DirectionOptions) -> tuple[str, ...]:
+    """The attributes that are read; () for all."""
+    return (*options.moved, *options.orthogonal_to) if options.moved else ()
+
+
+def _check(codec: Attributes, train: Dataset, test: Dataset, options: DirectionOptions) -> None:
+    for name in (*options.moved, *options.orthogonal_to):
+        if name not in codec.names:
+            raise VestigeError(f"attribute {name}: is not among those read; {choice(name, codec.names)}")
+    codec.check(train)
+    codec.check(test)
 
 
 def _notes(options: DirectionOptions) -> tuple[str, ...]:

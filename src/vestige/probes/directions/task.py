@@ -89,6 +89,7 @@ DIRECTIONS = Task(
     "Regressors give the directions, colours are regressed back, and what moves is measured.",
     data=TrainTest,
     options=(DirectionOptions, FaceOptions),
+    checked_by="vestige.probes.directions.measure:check_directions",
     measured_by="vestige.probes.directions.measure:measure_directions",
     paged_by="vestige.probes.directions.page:direction_parts",
     tables_by="vestige.probes.directions.table:direction_tables",

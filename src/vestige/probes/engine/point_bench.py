@@ -148,6 +148,26 @@ def best_of(candidates: Sequence[Candidate]) -> Candidate:
     return min(candidates, key=lambda candidate: candidate.oof_error)
 
 
+def check_point_data(train: Dataset, test: Dataset, setup: Setup) -> None:
+    """Refuse examples without the markup's points, or without what errors are divided by, and too few of them.
+
+    Raises:
+        VestigeError: naming the example or the data set.
+    """
+    for data in (train, test):
+        check_points(data, setup)
+        truth_of(data, setup.markup, setup.normaliser)
+    _folds(train, setup)
+
+
+def _folds(train: Dataset, setup: Setup) -> NDArray[np.intp]:
+    """The fold of each example ``(N,)``."""
+    try:
+        return fold_labels([example.group for example in train], FOLDS, setup.seed)
+    except ValueError as error:
+        raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
+
+
 def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mirror: bool, shared: bool) -> Bench:
     """Make training and test examples ready.
 
@@ -168,10 +188,7 @@ def lay_bench(train: Dataset, test: Dataset, setup: Setup, reader: Reader, *, mi
     mirror = mirror and markup.mirror is not None
     order = markup.mirror_order() if mirror else np.arange(len(markup.points))
     views = example_views(train, setup.box_margin, mirror=mirror)
-    try:
-        folds = fold_labels([example.group for example in train], FOLDS, setup.seed)
-    except ValueError as error:
-        raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
+    folds = _folds(train, setup)
     truth = truth_of(train, markup, setup.normaliser)
     points = views.renamed(truth.points[views.rows], order)
     visible = views.renamed(truth.visible[views.rows], order)

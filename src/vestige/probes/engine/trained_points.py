@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from vestige.contract.found import Evaluation
@@ -11,8 +12,8 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.probes.engine.evaluation import evaluate_points
-from vestige.probes.engine.linear import LinearProbe, check_weights
+from vestige.probes.engine.evaluation import check_points, evaluate_points
+from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.point_methods import PointMethod, Setup, load_methods
 from vestige.probes.engine.predict import Prediction, predict_images
 from vestige.run import Run
@@ -67,18 +68,30 @@ class TrainedPoints:
 
     folder: Path
 
+    @property
+    def probes(self) -> tuple[LinearProbe, ...]:
+        """All that look at pictures."""
+        return tuple(probe for method in self._saved[1] for probe in method.probes)
+
+    def check(self, test: Dataset) -> None:
+        """Refuse data that do not have the points."""
+        check_points(test, self._saved[0])
+
     def evaluate(self, test: Dataset, reader: Reader) -> Evaluation:
         """Every method on other data."""
-        setup, methods = load_methods(self.folder)
-        check_weights((probe for method in methods for probe in method.probes), reader)
+        setup, methods = self._saved
         return evaluate_points(methods, setup, test, reader)
 
     def predictor(self, category: str | None = None, *, look_back: bool = True) -> PointPredictor:
         """What predicts on new pictures."""
         if category is not None:
             raise VestigeError(f"{spelled('category', category)}: {self.folder.parent} has no classes")
-        setup, methods = load_methods(self.folder)
+        setup, methods = self._saved
         return PointPredictor.of(setup, methods[-1], look_back=look_back)
+
+    @cached_property
+    def _saved(self) -> tuple[Setup, tuple[PointMethod, ...]]:
+        return load_methods(self.folder)
 
 
 def load_trained_points(run: Run) -> TrainedPoints:

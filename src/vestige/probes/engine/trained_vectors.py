@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.probes.engine.codec import Codec
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors
-from vestige.probes.engine.linear import LinearProbe, check_weights
+from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.predict import VectorPrediction, predict_vectors
 from vestige.probes.engine.vector_methods import SavedVectors, VectorMethod, load_vectors
 from vestige.run import Run
@@ -36,13 +37,19 @@ class TrainedVectors:
     folder: Path
     kind: type[Codec[Any]]
 
+    @property
+    def probes(self) -> tuple[LinearProbe, ...]:
+        """All that look at pictures."""
+        return tuple(probe for method in self._saved.methods for probe in method.probes)
+
+    def check(self, test: Dataset) -> None:
+        """Refuse data that do not have what is read."""
+        self._codec(self._saved).check(test)
+
     def evaluate(self, test: Dataset, reader: Reader) -> Evaluation:
         """Every method on other data."""
-        saved = load_vectors(self.folder)
-        check_weights((probe for method in saved.methods for probe in method.probes), reader)
-        codec = self._codec(saved)
-        codec.check(test)
-        return evaluate_vectors(saved.methods, codec, saved.seed, test, reader)
+        saved = self._saved
+        return evaluate_vectors(saved.methods, self._codec(saved), saved.seed, test, reader)
 
     def predictor(self, category: str | None = None, *, look_back: bool = True) -> VectorPredictor:  # noqa: ARG002
         """What predicts on new pictures; a vector is read at the first look."""
@@ -52,6 +59,10 @@ class TrainedVectors:
         method, codec = saved.method("ridge"), self._codec(saved)
         nothing = np.zeros((0, len(method.probe.intercept)), np.float32)
         return VectorPredictor(codec, method, list(codec.stages(method.name, nothing, method.refinement))[-1])
+
+    @cached_property
+    def _saved(self) -> SavedVectors:
+        return load_vectors(self.folder)
 
     def _codec(self, saved: SavedVectors) -> Codec[Any]:
         try:

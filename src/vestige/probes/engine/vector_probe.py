@@ -119,12 +119,30 @@ def bench_vectors(
     )
 
 
+def check_vectors(codec: Codec[Any], train: Dataset, test: Dataset, options: VectorOptions) -> None:
+    """Refuse data that lack what the codec reads, or have too few groups for the folds; no picture is read.
+
+    Raises:
+        VestigeError: naming the data set or the example.
+    """
+    codec.check(train)
+    codec.check(test)
+    _folds(train, options.seed)
+
+
+def _folds(train: Dataset, seed: int) -> NDArray[np.intp]:
+    """The fold of each example ``(N,)``."""
+    try:
+        return fold_labels([example.group for example in train], FOLDS, seed)
+    except ValueError as error:
+        raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
+
+
 def _lay(
     codec: Codec[Any], train: Dataset, test: Dataset, options: VectorOptions, session: Session
 ) -> tuple[Dataset, Dataset, VectorBench]:
     """The data that can be read, and the bench of them."""
-    codec.check(train)
-    codec.check(test)
+    check_vectors(codec, train, test, options)
     reader = session.reader
     session.say("reading pictures")
     train, test = readable(train, options.rgb, reader), readable(test, options.rgb, reader)
@@ -283,10 +301,7 @@ def lay_vector_bench(
     Raises:
         VestigeError: where there are fewer groups than folds.
     """
-    try:
-        folds = fold_labels([example.group for example in train], FOLDS, seed)
-    except ValueError as error:
-        raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
+    folds = _folds(train, seed)
     train_views, test_views = codec.train_views(train), codec.test_views(test)
     return VectorBench(
         codec,

@@ -50,6 +50,13 @@ Fitted = Mapping[PointClass, Sequence[Candidate]]
 """Every class's candidates, one for each layer and readout, in one order for all."""
 
 
+def check_keypoints(data: tuple[Dataset, Dataset], options: KeypointOptions) -> None:
+    """Refuse data without keypoints, or without a class that can be trained and tested."""
+    train, test = data
+    setup, classes, _ = settle_keypoints(train, options)
+    lay_test(test, setup, classes)
+
+
 def measure_keypoints(session: Session, data: tuple[Dataset, Dataset], options: KeypointOptions) -> Found:
     """:func:`probe_keypoints`, as the task has it."""
     return probe_keypoints(*data, options, session)

@@ -39,6 +39,7 @@ KEYPOINTS = Task(
     "measured by the share of keypoints found (PCK).",
     data=PointTrainTest,
     options=(KeypointOptions,),
+    checked_by="vestige.probes.keypoints.measure:check_keypoints",
     measured_by="vestige.probes.keypoints.measure:measure_keypoints",
     paged_by="vestige.probes.keypoints.page:keypoint_parts",
     planned_by="vestige.probes.keypoints.classes:plan_keypoints",

@@ -19,7 +19,7 @@ from vestige.errors import VestigeError
 from vestige.probes.engine.evaluation import evaluate_points
 from vestige.probes.engine.fit import describe_fits
 from vestige.probes.engine.linear import Source
-from vestige.probes.engine.point_bench import Bench, Candidate, best_of, lay_bench, readable
+from vestige.probes.engine.point_bench import Bench, Candidate, best_of, check_point_data, lay_bench, readable
 from vestige.probes.engine.point_methods import PointMethod, SavedPoints, Setup, look_back_name
 from vestige.probes.engine.point_scores import METHODS, METRICS
 from vestige.probes.engine.points import PointModel, fit_look_back
@@ -27,6 +27,11 @@ from vestige.probes.landmarks.task import LANDMARKS, LandmarkOptions
 from vestige.results import Row
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
+
+
+def check_landmarks(data: tuple[Dataset, Dataset], options: LandmarkOptions) -> None:
+    """Refuse data without landmarks, or without what errors are divided by."""
+    check_point_data(*data, settle(data[0], options)[0])
 
 
 def measure_landmarks(session: Session, data: tuple[Dataset, Dataset], options: LandmarkOptions) -> Found:

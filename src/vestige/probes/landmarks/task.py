@@ -46,6 +46,7 @@ LANDMARKS = Task(
     question="Where are a face's parts? Ridge from one layer to the landmarks, look-back, and the baselines beside it.",
     data=PointTrainTest,
     options=(LandmarkOptions,),
+    checked_by="vestige.probes.landmarks.measure:check_landmarks",
     measured_by="vestige.probes.landmarks.measure:measure_landmarks",
     paged_by="vestige.probes.landmarks.page:landmark_parts",
     loaded_by="vestige.probes.engine.trained_points:load_trained_points",

@@ -26,7 +26,7 @@ from vestige.options import option
 from vestige.probes.engine.codec import Codec, Encoded, Numbers, Scores, share_score
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, check_vectors, probe_vectors
 from vestige.probes.engine.views import Views, example_views, whole_views
 from vestige.probes.pixels.task import PIXELS, PixelOptions
 from vestige.run import Run
@@ -151,6 +151,11 @@ def ssim(a: Numbers, b: Numbers) -> Floats:
 
 def _ssim(a: Numbers, b: Numbers) -> float:
     return float(structural_similarity(a, b, data_range=1.0, channel_axis=-1))  # type: ignore[no-untyped-call]
+
+
+def check_pixels(data: tuple[Dataset, Dataset], options: PixelOptions, probing: VectorOptions) -> None:
+    """Refuse pictures without the boxes that are asked for."""
+    check_vectors(_pixelwise(options), *data, probing)
 
 
 def measure_pixels(

@@ -46,6 +46,7 @@ PIXELS = Task(
     question="What colours does it remember? Ridge from one layer to every pixel of the picture, made small.",
     data=TrainTest,
     options=(PixelOptions, VectorOptions),
+    checked_by="vestige.probes.pixels.measure:check_pixels",
     measured_by="vestige.probes.pixels.measure:measure_pixels",
     paged_by="vestige.probes.pixels.page:pixel_parts",
     loaded_by="vestige.probes.pixels.measure:load_pixels",

@@ -30,7 +30,7 @@ from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import bench_vectors, probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, check_vectors, probe_vectors
 from vestige.probes.engine.views import Views, example_box, whole_views
 from vestige.probes.segmentation.class_areas import Labels, LabelTable, first_views, majority, view_fractions
 from vestige.probes.segmentation.class_maps import map_of, mapped_photograph
@@ -304,6 +304,11 @@ def _pictures(known: ArrayLike, bootstrap: Bootstrap) -> tuple[int, int]:
 def _listed(classes: Sequence[str], void: int | None) -> str:
     names = ", ".join(name for k, name in enumerate(classes) if k != void)
     return names or "none"
+
+
+def check_segmentation(data: tuple[Dataset, Dataset], options: SegmentationOptions, probing: VectorOptions) -> None:
+    """Refuse data without masks, or of other classes than are trained."""
+    check_vectors(segmentation_of(data[0], **asdict(options)), *data, probing)
 
 
 def measure_segmentation(

@@ -51,6 +51,7 @@ SEGMENTATION = Task(
     question="What is where? Ridge from one layer to every cell's share of each class; a second map on its responses.",
     data=TrainTest,
     options=(SegmentationOptions, VectorOptions),
+    checked_by="vestige.probes.segmentation.measure:check_segmentation",
     measured_by="vestige.probes.segmentation.measure:measure_segmentation",
     paged_by="vestige.probes.segmentation.page:segmentation_parts",
     loaded_by="vestige.probes.segmentation.measure:load_segmentation",

@@ -10,7 +10,7 @@ from vestige.images import crop_resize
 from vestige.metrics import Metric
 from vestige.probes.engine.codec import Codec, Encoded, share_score
 from vestige.probes.engine.trained_vectors import load_trained_vectors
-from vestige.probes.engine.vector_probe import probe_vectors
+from vestige.probes.engine.vector_probe import bench_vectors, check_vectors, probe_vectors
 from vestige.probes.engine.views import whole_views
 
 LEAST = 0.01
@@ -90,9 +90,19 @@ def as_pixels(depths, side):
     return crop_resize(np.repeat(grey, 3, axis=2), None, (side, side), "box")
 
 
+def check_depth(data, options, probing):
+    """Refuse data without depth."""
+    check_vectors(DepthMap(options.grid), *data, probing)
+
+
 def measure_depth(session, data, options, probing):
     """The probe, as the task has it."""
     return probe_vectors(DepthMap(options.grid), *data, probing, session, made_with=(options,))
+
+
+def bench_depth(session, data, options, probing):
+    """Pictures and their depth made ready to compare layers on."""
+    return bench_vectors(DepthMap(options.grid), *data, probing, session)
 
 
 def load_depth(run):

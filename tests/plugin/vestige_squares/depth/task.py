@@ -28,8 +28,10 @@ DEPTH = Task(
     question="How far away is it? Ridge from one layer to the depth of every cell of the picture.",
     data=TrainTest,
     options=(DepthOptions, VectorOptions),
+    checked_by="vestige_squares.depth.measure:check_depth",
     measured_by="vestige_squares.depth.measure:measure_depth",
     paged_by="vestige_squares.depth.page:depth_parts",
     loaded_by="vestige_squares.depth.measure:load_depth",
+    bench_by="vestige_squares.depth.measure:bench_depth",
     example="vestige probe depth scenes:plain,n=80,seed=1 --test scenes:plain,n=30,seed=2 --layer block7 -o runs/depth",
 )
