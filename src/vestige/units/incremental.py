@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -251,7 +251,7 @@ class Incremental:
                 step = self._step(node)
                 if step is not None:
                     self._steps[node] = step
-                    self._reach[node] = self._reached(node, step)
+                    self._reach[node] = self._reached(step)
         last = {each: node for node in traced.graph.nodes for each in node.all_input_nodes}
         for each, node in last.items():
             if each not in self._constants:
@@ -263,11 +263,11 @@ class Incremental:
         if not all(each in self._reach for each in inputs):
             return None
         step = _pointwise(node, inputs, self._constants) or _sliding(node, inputs, self._constants)
-        if step is not None and step.reads is not None and self._reached(node, step).covered(_sides(node)) > MOST:
+        if step is not None and step.reads is not None and self._reached(step).covered(_sides(node)) > MOST:
             return None
         return step
 
-    def _reached(self, node: Node, step: _Step) -> _Reach:
+    def _reached(self, step: _Step) -> _Reach:
         given = [self._reach[each] for each in step.inputs]
         low, high = np.min([each.low for each in given], axis=0), np.max([each.high for each in given], axis=0)
         if step.reads is None:
@@ -320,7 +320,7 @@ class Incremental:
                 outputs = self._whole(x, given, which[rows]) if base is None else base.outputs(given, which[rows])
                 for name, output in zip(self.layers, outputs, strict=True):
                     if name in wanted:
-                        found[name][rows] = _read(output, wanted[name], base)
+                        found[name][rows] = _read(output, wanted[name])
                 if progress is not None:
                     progress(len(rows))
         return found
@@ -390,9 +390,8 @@ class _Base:
         takes from it.
         """
         base, (h, w) = self.values[node], window.values.shape[-2:]
-        if window.start.shape[0] == len(y) and (h, w) == (y.shape[1], x.shape[1]):
-            if (window.start[:, 0] == y[:, 0]).all() and (window.start[:, 1] == x[:, 0]).all():
-                return window.values  # type: ignore[no-any-return]
+        if (h, w) == (y.shape[1], x.shape[1]) and np.array_equal(window.start, np.stack((y[:, 0], x[:, 0]), axis=1)):
+            return window.values  # type: ignore[no-any-return]
         height, width = base.shape[-2:]
         known = height * width
         table = self._table(node, known + 1 + len(y) * h * w)
@@ -468,13 +467,12 @@ def _alike(windows: Sequence[_Window]) -> bool:
     """Whether windows are of one size and at the same places."""
     first = windows[0]
     return all(
-        each is first
-        or (each.values.shape[-2:] == first.values.shape[-2:] and np.array_equal(each.start, first.start))
+        each is first or (each.values.shape[-2:] == first.values.shape[-2:] and np.array_equal(each.start, first.start))
         for each in windows[1:]
     )
 
 
-def _read(output: Tensor | tuple[_Window, Tensor], cells: Cells, base: Any) -> NDArray[np.float32]:
+def _read(output: Tensor | tuple[_Window, Tensor], cells: Cells) -> NDArray[np.float32]:
     """The activations ``(b, Q)`` of cells."""
     units, y, x = (torch.from_numpy(each) for each in (cells.units, cells.y, cells.x))
     if isinstance(output, Tensor):
@@ -492,11 +490,14 @@ def _read(output: Tensor | tuple[_Window, Tensor], cells: Cells, base: Any) -> N
 # The operations
 
 
-_POINTWISE = frozenset(
-    "relu leaky_relu hardtanh sigmoid hardsigmoid hardswish silu gelu tanh elu softplus mish threshold clamp clamp_min "
-    "clamp_max abs neg exp log log1p sqrt rsqrt square reciprocal erf pow add sub mul div maximum minimum clone detach "
-    "alias _to_copy".split()
-)
+# fmt: off
+_POINTWISE = frozenset({
+    "relu", "leaky_relu", "hardtanh", "sigmoid", "hardsigmoid", "hardswish", "silu", "gelu", "tanh", "elu", "softplus",
+    "mish", "threshold", "clamp", "clamp_min", "clamp_max", "abs", "neg", "exp", "log", "log1p", "sqrt", "rsqrt",
+    "square", "reciprocal", "erf", "pow", "add", "sub", "mul", "div", "maximum", "minimum",
+    "clone", "detach", "alias", "_to_copy",
+})
+# fmt: on
 """Operations that work number by number, of one tensor or of several."""
 
 _NORMS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm"})
@@ -540,7 +541,9 @@ def _pointwise(node: Node, inputs: Sequence[Node], constants: Mapping[Node, Any]
         pads: Any = node.args[1]
         return step if not any(pads[:4]) and not any(pads[2 * (len(_shape(node)) - 1) :]) else None
     if name == "avg_pool3d":
-        return step if all(_last_two(each) in ((1, 1), (0, 0)) for each in node.args[1:4]) and not node.args[4:] else None
+        return (
+            step if all(_last_two(each) in ((1, 1), (0, 0)) for each in node.args[1:4]) and not node.args[4:] else None
+        )
     return None
 
 
@@ -607,13 +610,17 @@ def _pair(value: Any, default: Any = None) -> tuple[int, int]:
     return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
 
 
+def _given(node: Node, *defaults: Any) -> tuple[Any, ...]:
+    """What a pooling node is given behind its input: the kernel, and what has defaults."""
+    args: Any = node.args[1:]
+    return (*args, *defaults[len(args) - 1 :])
+
+
 def _axes(node: Node, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[_Reads, _Reads]:
     kernel, stride, padding, dilation = (
         _pair(kernel), _pair(stride, kernel), _pair(padding), _pair(dilation)
     )  # fmt: skip
-    y, x = (
-        _Sliding(kernel[a], stride[a], padding[a], dilation[a], _sides(node)[a]) for a in (0, 1)
-    )
+    y, x = (_Sliding(kernel[a], stride[a], padding[a], dilation[a], _sides(node)[a]) for a in (0, 1))
     return y, x
 
 
@@ -633,8 +640,7 @@ def _convolution(node: Node, source: Node, constants: Mapping[Node, Any]) -> _St
 
 
 def _max_pool(node: Node, source: Node, _constants: Mapping[Node, Any]) -> _Step | None:
-    args: Any = node.args
-    _, kernel, stride, padding, dilation = (*args, *(None, 0, 1)[len(args) - 2 :])[:5]
+    kernel, stride, padding, dilation = _given(node, None, 0, 1)[:4]
     if any(user.target is not operator.getitem or user.args[1] != 0 for user in node.users):
         return None  # the places of the maxima are asked for
 
@@ -645,16 +651,15 @@ def _max_pool(node: Node, source: Node, _constants: Mapping[Node, Any]) -> _Step
 
 
 def _avg_pool(node: Node, source: Node, _constants: Mapping[Node, Any]) -> _Step | None:
-    args: Any = node.args
-    _, kernel, stride, padding, ceil, counted, divisor = (*args, *(None, 0, False, True, None)[len(args) - 2 :])
+    kernel, stride, padding, ceil, counted, divisor = _given(node, None, 0, False, True, None)
     ones = torch.ones(1, 1, *_sides(source), dtype=torch.float64)
-    pool = partial(F.avg_pool2d, kernel_size=kernel, stride=stride or kernel, padding=padding, ceil_mode=bool(ceil))
-    here = pool(ones, divisor_override=1)
-    shares = pool(ones, count_include_pad=bool(counted), divisor_override=divisor)
+    stride = stride or kernel
+    here = F.avg_pool2d(ones, kernel, stride, padding, bool(ceil), divisor_override=1)
+    shares = F.avg_pool2d(ones, kernel, stride, padding, bool(ceil), bool(counted), divisor)
     by = (here / shares)[0, 0]  # what the sum at each place is divided by; differs at borders
 
     def apply(given: Sequence[Tensor], start: Places) -> Tensor:
-        total = F.avg_pool2d(given[0], kernel, stride or kernel, divisor_override=1)
+        total = F.avg_pool2d(given[0], kernel, stride, divisor_override=1)
         h, w = total.shape[-2:]
         if (by == by[0, 0]).all():
             return total / float(by[0, 0])
@@ -677,7 +682,10 @@ def _enlarging(node: Node, source: Node, _constants: Mapping[Node, Any]) -> _Ste
     """Output places are traced back by enlarging the places' own numbers."""
     args: Any = node.args
     height, width = _sides(source)
-    ramps = (torch.arange(height).double()[:, None].expand(height, width), torch.arange(width).double().expand(height, width))
+    ramps = (
+        torch.arange(height).double()[:, None].expand(height, width),
+        torch.arange(width).double().expand(height, width),
+    )
     target: Any = node.target
     y, x = (target(ramp[None, None].contiguous(), *args[1:], **node.kwargs)[0, 0].long().numpy() for ramp in ramps)
     return _Step((source,), lambda given, _start: given[0], (_Repeated(y[:, 0]), _Repeated(x[0])))
