@@ -16,6 +16,7 @@ from typing import Literal
 
 from vestige.errors import VestigeError, choice
 from vestige.handed_in import fit
+from vestige.spelling import spelled
 
 Precision = Literal["float32", "bfloat16", "float16"]
 """What a network computes in."""
@@ -146,6 +147,26 @@ def parse_data_spec(text: str) -> DataSpec:
             f"folder:{place} (pictures alone) or synthetic:faces,n=800"
         )
     return DataSpec(text, kind, path, _parse_options(text, options))
+
+
+def parse_named(text: str, names: Collection[str] | None = None) -> tuple[str, str]:
+    """``NAME=SPEC``, data with a name, in two.
+
+    Args:
+        text: as it is given.
+        names: those that there are; None where any will do.
+
+    Raises:
+        VestigeError: where it is none, or of no such name.
+    """
+    name, equals, spec = text.partition("=")
+    if not (equals and spec and name.strip()) or (names is not None and name not in names):
+        places = None if names is None else ", ".join(names)
+        expected = (
+            "NAME=SPEC, as in scenes=miniplaces:DIR" if places is None else f"PLACE=SPEC with a place of {places}"
+        )
+        raise VestigeError(f"{spelled('data', word=text)}: expected {expected}")
+    return name.strip(), spec
 
 
 def parse_backbone_spec(text: str) -> BackboneSpec:

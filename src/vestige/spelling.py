@@ -25,6 +25,7 @@ _DASHED = {
     "names": "--attribute",
     "readouts": "--readout",
     "runs": "--run",
+    "scenes": "--scene",
     "settings": "--set",
     "untrained_seeds": "--untrained",
     "whole": "--whole-picture",

@@ -36,6 +36,8 @@ TASKS: Mapping[str, str] = {
     "align": "correspondence.align.task:ALIGN",
     "classify": "correspondence.classify.task:CLASSIFY",
     "detect": "correspondence.detect.task:DETECT",
+    "minimal": "units.minimal.task:MINIMAL",
+    "prefer": "units.prefer.task:PREFER",
 }
 """vestige's own, by their place in the package."""
 

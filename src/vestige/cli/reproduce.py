@@ -19,6 +19,7 @@ from vestige.cli.parts import DEVICE_ALONE, Printing
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import backbone_option, option, seed_option
+from vestige.spec import parse_named
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
@@ -314,13 +315,7 @@ def _given(
     """
     own = [place.name for experiment in experiments for place in experiment.places]
     places = list(dict.fromkeys((*own, *(each.place.name for each in afterwards))))
-    given = {}
-    for text in data:
-        name, equals, spec = text.partition("=")
-        if not equals or not spec or name not in places:
-            raise VestigeError(f"--data {text}: expected PLACE=SPEC with a place of {', '.join(places)}")
-        given[name] = spec
-    return given
+    return dict(parse_named(text, places) for text in data)
 
 
 def _places(asked: Asked) -> dict[str, Any]:

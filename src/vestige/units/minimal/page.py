@@ -127,7 +127,7 @@ def _read(run: Run) -> _MinimalRun:
 def _opening(run: _MinimalRun) -> Opening:
     area = run.value("minimal", "area", "all")
     network = network_name(str(run.results.backbone.get("spec", "the network")))
-    headline = f"{percent(area.value, 0)} of a picture is enough for its name to stay right."
+    headline = f"{percent(area.value, 0)} of a picture’s area is enough for its name to stay right."
     what = "annotated objects" if run.results.config["segments"] == "objects" else "edges and regions of one colour"
     detail = (
         f"From {count(area.n, 'picture')} that {network} names right, {what} are taken away one by one, always the "

@@ -39,9 +39,7 @@ class MinimalOptions:
     """
 
     backbone: str = backbone_option()
-    segments: Kind = option(
-        "objects", "What is taken away: annotated objects, or edges and regions of one colour.", paper="both"
-    )
+    segments: Kind = option("objects", "What is taken away: annotated objects, or edges and regions of one colour.")
     fill: Fill = option("gradient", "What is left of a segment: nothing (its gradients are 0), or a colour.")
     stretch: bool = option(
         False, "Stretch every picture that is shown to the network from black to white.", names=("--stretch",)

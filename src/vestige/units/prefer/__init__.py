@@ -1,0 +1,1 @@
+"""Which of several sets of pictures layers respond to most."""
