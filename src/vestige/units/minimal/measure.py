@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.contract.found import Found
+from vestige.contract.plan import Part, Plan
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset, Problem, describe_data
 from vestige.documents import read_json
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.features.decode import read_batches
+from vestige.features.reader import Reader
 from vestige.images import Crop, Pixels
 from vestige.intervals import Bootstrap, paired_difference
 from vestige.kept import Arrays
@@ -73,7 +75,7 @@ def measure_minimal(session: Session, data: Dataset, options: MinimalOptions) ->
     """
     started = time.monotonic()
     namer = Namer(session.reader.backbone(options.backbone), session.reader.options)
-    categories, notes = _scenes(data, namer, options)
+    categories, notes = _scenes(data, namer.categories, options)
     data, left_out = _usable(data, categories, options)
     session.say(f"naming {count(len(data), 'picture')} of {count(len(categories), 'scene')}")
     data, named = _named(session, data, categories, namer, options)
@@ -110,25 +112,46 @@ def scene_of(example: Example) -> str:
     return example.scene or example.category
 
 
-def _scenes(data: Dataset, namer: Namer, options: MinimalOptions) -> tuple[dict[str, int], list[str]]:
-    """The category of each scene that is asked for, and what is to be told of the others."""
-    scenes = Counter(scene_of(each) for each in data)
-    there = [scene for scene in scenes if scene]
+def check_minimal(data: Dataset, options: MinimalOptions) -> None:
+    """Refuse data without the scenes that are asked for, or without objects where those are taken away.
+
+    Raises:
+        VestigeError: naming the data set and what it lacks.
+    """
+    there = list(dict.fromkeys(scene_of(each) for each in data if scene_of(each)))
     if not there:
         raise VestigeError(
             f"{data.spec}: no picture has a scene; expected data whose pictures have one, as miniplaces:DIR or "
             "folder:DIR,scene=folder"
         )
     for scene in options.scenes:
-        if scene not in scenes:
+        if scene not in there:
             raise VestigeError(f"{spelled('scenes', (scene,))}: {data.spec} has none such; {choice(scene, there)}")
-    asked = list(options.scenes) or there
-    known = match_categories(asked, namer.categories, _given_names(options.names))
+    _usable(data, options.scenes or there, options)
+
+
+def plan_minimal(reader: Reader, data: Dataset, options: MinimalOptions) -> Plan:
+    """The pictures of scenes that the network has a category for.
+
+    Raises:
+        VestigeError: where it knows none of its categories, or none of the scenes.
+    """
+    backbone = reader.backbone(options.backbone)
+    categories, _ = _scenes(data, backbone.named_categories(), options)
+    used, _ = _usable(data, categories, options)
+    return Plan(MINIMAL.name, (Part("", data.spec, len(used), len(used)),), (backbone.spec,))
+
+
+def _scenes(data: Dataset, names: Sequence[str], options: MinimalOptions) -> tuple[dict[str, int], list[str]]:
+    """The category of each scene that is asked for, and what is to be told of the others."""
+    scenes = Counter(scene_of(each) for each in data)
+    asked = list(options.scenes or (scene for scene in scenes if scene))
+    known = match_categories(asked, names, _given_names(options.names))
     unknown = [scene for scene in asked if scene not in known]
     if not known:
         raise VestigeError(
             f"{options.backbone} knows no scene of {data.spec} by its name: {_some(unknown)}; its categories are "
-            f"{_some(namer.categories)}; {spelled('names', word='FILE')} says what it calls them"
+            f"{_some(names)}; {spelled('names', word='FILE')} says what it calls them"
         )
     notes = []
     if unknown:
@@ -150,9 +173,9 @@ def _given_names(path: Path | None) -> dict[str, str]:
     return read_json(path, dict[str, str], what="the network's names of scenes")
 
 
-def _usable(data: Dataset, categories: Mapping[str, int], options: MinimalOptions) -> tuple[Dataset, tuple[str, ...]]:
-    """The pictures of scenes that the network knows, and with objects where those are taken away."""
-    of_scenes = [each for each in data if scene_of(each) in categories]
+def _usable(data: Dataset, scenes: Collection[str], options: MinimalOptions) -> tuple[Dataset, tuple[str, ...]]:
+    """The pictures of scenes, with objects where those are taken away, and what is to be told of the others."""
+    of_scenes = [each for each in data if scene_of(each) in scenes]
     usable = [each for each in of_scenes if each.objects or options.segments != "objects"]
     if not usable:
         raise VestigeError(

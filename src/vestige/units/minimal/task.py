@@ -80,6 +80,8 @@ MINIMAL = Task(
     data=Pictures,
     options=(MinimalOptions,),
     measured_by="vestige.units.minimal.measure:measure_minimal",
+    checked_by="vestige.units.minimal.measure:check_minimal",
+    planned_by="vestige.units.minimal.measure:plan_minimal",
     paged_by="vestige.units.minimal.page:minimal_parts",
     tables_by="vestige.units.minimal.table:minimal_tables",
     example="vestige units minimal synthetic:scenes,n=40,seed=7 --backbone scene_cnn --pictures 4 -o runs/minimal",

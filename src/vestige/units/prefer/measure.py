@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from vestige.backbones import Backbone
 from vestige.contract.found import Found
+from vestige.contract.plan import Layer, Part, Plan
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset, Problem, describe_data
 from vestige.errors import VestigeError
 from vestige.example import Example, Picture
 from vestige.features.dense import seen_size
+from vestige.features.reader import Read, Reader
 from vestige.images import Crop, Pixels, crop_resize, picture_size
 from vestige.intervals import Bootstrap, Floats, interval
 from vestige.methods import Method
@@ -98,11 +100,7 @@ def measure_preferences(session: Session, data: Sequence[tuple[str, Dataset]], o
         problems |= found[1]
         means |= {(spec, layer): values for layer, values in found[0].items()}
     readable = np.array([k not in problems for k in range(len(crops))])
-    if options.top >= readable.sum():
-        raise VestigeError(
-            f"{spelled('top', options.top)}: there are {count(int(readable.sum()), 'picture')} in all; expected fewer "
-            "than that"
-        )
+    _check_top(options, int(readable.sum()))
     bad = [Problem(pool.examples[k].id, why) for k, why in sorted(problems.items())]
     ranked = {key: np.where(readable, values, -np.inf) for key, values in means.items()}
     bootstrap = Bootstrap.draw([(int(s), e.group) for s, e in zip(pool.sets, pool.examples, strict=True)], options.seed)
@@ -124,6 +122,44 @@ def measure_preferences(session: Session, data: Sequence[tuple[str, Dataset]], o
         extraction=session.reader.options,
         seconds=time.monotonic() - started,
         notes=notes,
+    )
+
+
+def check_preferences(data: Sequence[tuple[str, Dataset]], options: PreferOptions) -> None:
+    """Refuse sets that are empty, or too small for the top pictures to be chosen among more.
+
+    Raises:
+        VestigeError: naming the set, or the option.
+    """
+    for _, each in data:
+        if not len(each):
+            raise VestigeError(f"{each.spec}: has no pictures")
+    _check_top(options, len(data) * min(len(each) for _, each in data))
+
+
+def _check_top(options: PreferOptions, pictures: int) -> None:
+    if options.top >= pictures:
+        raise VestigeError(
+            f"{spelled('top', options.top)}: of sets of one size there are {count(pictures, 'picture')} in all; "
+            "expected fewer than that"
+        )
+
+
+def plan_preferences(reader: Reader, data: Sequence[tuple[str, Dataset]], options: PreferOptions) -> Plan:
+    """As many pictures of each set, and every layer of every network.
+
+    Raises:
+        VestigeError: where a network has none of the layers.
+    """
+    chosen = layers_by_network([reader.backbone(spec) for spec in options.backbones], options.layers)
+    least = min(len(each) for _, each in data)
+    reads = {read.layer.name: read for spec, layers in chosen.items() for read in _reads(reader, spec, layers)}
+    return Plan(
+        PREFER.name,
+        tuple(Part(name, each.spec, least, least) for name, each in data),
+        tuple(chosen),
+        tuple(Layer(name, str(read.readout), read.size) for name, read in reads.items()),
+        dtype=reader.options.store_dtype,
     )
 
 
@@ -168,13 +204,8 @@ def pooled(data: Sequence[tuple[str, Dataset]], seed: int) -> tuple[Pool, dict[s
 
     Returns:
         The pictures, the sets as they took part, and what is to be told of it.
-
-    Raises:
-        VestigeError: where a set has no pictures.
     """
     least = min(len(each) for _, each in data)
-    if not least:
-        raise VestigeError(f"{next(each.spec for _, each in data if not len(each))}: has no pictures")
     used: dict[str, Dataset] = {}
     for place, (name, each) in enumerate(data):
         rows = np.sort(np.random.default_rng([seed, place]).permutation(len(each))[:least])
@@ -216,17 +247,21 @@ def activations(
     session: Session, spec: str, layers: Sequence[str], crops: Sequence[Crop]
 ) -> tuple[dict[str, Floats], dict[int, str]]:
     """The mean activation of each layer for every picture ``(N,)``, and the problems of those that cannot be read."""
-    reader = session.reader
-    described = reader.backbone(spec).layers(layers)
-    reads = [
-        reader.reads(spec, (layer.name,), ("vector" if layer.kind == "vector" else "gap",))[0] for layer in described
-    ]
+    reads = _reads(session.reader, spec, layers)
     means: dict[str, Floats] = {}
     problems: dict[int, str] = {}
-    for read, features in zip(reads, reader.features(spec, crops, reads), strict=True):
+    for read, features in zip(reads, session.reader.features(spec, crops, reads), strict=True):
         means[read.layer.name] = features.read().mean(axis=1, dtype=np.float64)
         problems |= features.problems
     return means, problems
+
+
+def _reads(reader: Reader, spec: str, layers: Sequence[str]) -> list[Read]:
+    """Each layer as one number a unit."""
+    described = reader.backbone(spec).layers(layers)
+    return [
+        reader.reads(spec, (layer.name,), ("vector" if layer.kind == "vector" else "gap",))[0] for layer in described
+    ]
 
 
 def top_share(values: Floats, sets: NDArray[np.intp], n_sets: int, top: int, weights: Floats) -> Floats:
