@@ -160,7 +160,8 @@ def parse_named(text: str, names: Collection[str] | None = None) -> tuple[str, s
         VestigeError: where it is none, or of no such name.
     """
     name, equals, spec = text.partition("=")
-    if not (equals and spec and name.strip()) or (names is not None and name not in names):
+    bare = ":" in name  # a spec without a name, that has an option
+    if bare or not (equals and spec and name.strip()) or (names is not None and name not in names):
         places = None if names is None else ", ".join(names)
         expected = (
             "NAME=SPEC, as in scenes=miniplaces:DIR" if places is None else f"PLACE=SPEC with a place of {places}"

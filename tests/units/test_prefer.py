@@ -175,7 +175,7 @@ def test_bad_sets_are_refused() -> None:
 
 def test_named_specs() -> None:
     assert parse_named("scenes=folder:a,scene=folder") == ("scenes", "folder:a,scene=folder")
-    for text in ("folder:a", "=folder:a", "a="):
+    for text in ("folder:a", "=folder:a", "a=", "folder:a,fold=1/2"):
         with pytest.raises(VestigeError, match="NAME=SPEC"):
             parse_named(text)
     with pytest.raises(VestigeError, match="one, two"):

@@ -169,9 +169,9 @@ def _galleries(run: _MinimalRun) -> Iterator[Block]:
     for number, scene in enumerate(run.scenes):
         tiles = tuple(_tile(run, k) for k in range(len(rows)) if run.arrays["scenes"][rows[k]] == scene)
         caption = (
-            f"{scene}: pictures as the network sees them and, right of each, the least of it that it still names right "
-            f"(Fig. 2). Of a segment that is taken away {_FILLS[str(config['fill'])]}.{stretched} Taken at even steps "
-            "of the area that is left; nobody chose them."
+            f"{run.name}, {scene}: pictures as the network sees them and, right of each, the least of it that it still "
+            f"names right (Fig. 2). Of a segment that is taken away {_FILLS[str(config['fill'])]}.{stretched} Taken at "
+            "even steps of the area that is left; nobody chose them."
         )
         if tiles:
             yield Gallery(f"minimal-{run.name}-{number}", tiles, caption)

@@ -214,7 +214,7 @@ def _galleries(run: _PreferRun) -> Iterator[Block]:
     for number, layer in enumerate(run.layers):
         tiles = tuple(_tile(run, network, layer) for network in run.networks if (network, layer) in run.places)
         caption = (
-            f"The first {SHOWN} of each layer, networks side by side (Fig. 1). Below: of which set each is."
+            f"{run.name}: the first {SHOWN} of each layer, networks side by side (Fig. 1). Below: of which set each is."
             if not number
             else ""
         )
