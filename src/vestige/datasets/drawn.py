@@ -1,13 +1,10 @@
-"""``synthetic:faces`` and ``synthetic:objects``: drawings as examples."""
+"""``synthetic:faces`` and ``synthetic:objects``: drawings as examples, and the way to the other generators."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import metadata, resources
 from itertools import islice
 from threading import Lock
 from types import MappingProxyType
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
+from vestige.datasets.drawn_world import NAMES, load_world
 from vestige.datasets.kind import Kind
 from vestige.datasets.reading import Problems
 from vestige.errors import VestigeError, choice
@@ -34,7 +32,9 @@ from vestige.synthetic import (
     draw_face,
     draw_object,
 )
+from vestige.synthetic.version import generator_version
 
+_GENERATORS = ("faces", "objects", *NAMES)
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
 _MOST_DRAWINGS = 1_000_000
 _KEPT_BYTES = 64 * 2**20
@@ -78,18 +78,19 @@ class Drawing:
 
 
 def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG001 - a loader's signature
-    """``synthetic:faces`` or ``synthetic:objects``, drawings ``start`` to ``start + n - 1`` of a seed's endless series.
+    """``synthetic:GENERATOR``, drawings ``start`` to ``start + n - 1`` of a seed's endless series.
 
-    Faces have 68 points. Objects of several categories have the points of all, named ``category/point``, of which only
-    those of their own can be visible; with ``category=NAME`` there is only that one. ``void=N`` marks ``N`` pixels on
-    either side of an object's edge as void in its mask.
+    Scenes and objects alone are those of :func:`vestige.datasets.drawn_world.load_world`. Faces have 68 points. Objects
+    of several categories have the points of all, named ``category/point``, of which only those of their own can be
+    visible; with ``category=NAME`` there is only that one. ``void=N`` marks ``N`` pixels on either side of an object's
+    edge as void in its mask.
 
     Raises:
         VestigeError: where there is no such generator or category, or an option is out of its range.
     """
-    if spec.path not in ("faces", "objects"):
+    if spec.path not in _GENERATORS:
         raise VestigeError(
-            f"{spec.text!r}: there is no generator {spec.path!r}; {choice(spec.path, ('faces', 'objects'))}, as in "
+            f"{spec.text!r}: there is no generator {spec.path!r}; {choice(spec.path, _GENERATORS)}, as in "
             "synthetic:faces"
         )
     n, seed = spec.integer("n", 800, most=_MOST_DRAWINGS), spec.integer("seed", 0)
@@ -99,6 +100,8 @@ def load_synthetic(spec: DataSpec, problems: Problems) -> Dataset:  # noqa: ARG0
     if not _SMALLEST <= size <= _LARGEST:
         raise VestigeError(f"{spec.text!r}: size={size}: expected {_SMALLEST} to {_LARGEST} pixels")
     indices = range(start, start + n)
+    if spec.path in NAMES:
+        return load_world(spec, seed, indices, size)
     if spec.path == "faces":
         return _faces(spec, [Recipe("faces", seed, index, size) for index in indices])
     category, border = spec.options.get("category", ""), spec.integer("void", 0, 0, size)
@@ -162,19 +165,6 @@ def _example(
         category=category,
         attributes=MappingProxyType(dict(sample.attributes)),
     )
-
-
-@cache
-def generator_version() -> str:
-    """A text that changes whenever the same seed may draw other pixels: a hash of the drawing code and its libraries.
-
-    Part of every drawing's digest, so that features of an older drawing are never taken for those of a newer one.
-    """
-    total = hashlib.sha256(f"{metadata.version('skia-python')} {cv2.__version__} {np.__version__}".encode())
-    sources = resources.files("vestige.synthetic").iterdir()
-    for source in sorted((s for s in sources if s.name.endswith(".py")), key=lambda s: s.name):
-        total.update(source.read_bytes())
-    return total.hexdigest()[:12]
 
 
 @dataclass(frozen=True)
