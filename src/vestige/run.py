@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
-from vestige.files import disk_errors, write_arrays, write_json
+from vestige.files import disk_errors, write_arrays, write_json, write_text
 from vestige.kept import Kept
 from vestige.manifest import check_digest, start_manifest, update_manifest
 from vestige.results import Results, mend, read_results
@@ -108,6 +108,11 @@ class Run:
         """Write ``examples.npz``."""
         write_arrays(self.examples_path, arrays, overwrite=True)
         update_manifest(self.folder, self.examples_path)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a further file, such as a table."""
+        write_text(self.folder / name, text, overwrite=True)
+        update_manifest(self.folder, self.folder / name)
 
     def write_results(self, results: Results) -> None:
         """Write ``results.json``: the run is finished."""

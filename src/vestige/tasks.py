@@ -36,6 +36,7 @@ TASKS: Mapping[str, str] = {
     "align": "correspondence.align.task:ALIGN",
     "classify": "correspondence.classify.task:CLASSIFY",
     "detect": "correspondence.detect.task:DETECT",
+    "dissect": "units.dissect.task:DISSECT",
     "minimal": "units.minimal.task:MINIMAL",
     "prefer": "units.prefer.task:PREFER",
 }

@@ -308,6 +308,11 @@ def failing():
 def wrong():
     return [1]
 
+def loading():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1))
+    net.load_state_dict({name: each.clone().fill_(2) for name, each in net.state_dict().items()})
+    return net
+
 def picky():
     return nn.Sequential(nn.Linear(7, 7))
 """
@@ -328,6 +333,9 @@ def test_ones_own_network(own: str, tmp_path: Path) -> None:
     assert open_backbone(f"{own}:with_preprocessing").preprocessing.size == (32, 48)
     seeds = [open_backbone(f"{own}:plain@random:{seed}").weights_sha256 for seed in (1, 1, 2)]
     assert seeds[0] == seeds[1] != seeds[2]
+    trained, *seeds = [open_backbone(f"{own}:loading{what}") for what in ("", "@random:1", "@random:1", "@random:2")]
+    assert (trained.module[0].weight == 2).all()
+    assert trained.weights_sha256 != seeds[0].weights_sha256 == seeds[1].weights_sha256 != seeds[2].weights_sha256
     torch.save(backbone.module.state_dict(), tmp_path / "w.pth")
     assert open_backbone(f"{own}:plain@{tmp_path}/w.pth").weights_sha256 == backbone.weights_sha256
 

@@ -74,6 +74,7 @@ def test_rows_in_any_order_and_pictures_that_cannot_be_read(tmp_path):
 def test_a_layer_without_places_is_refused():
     with pytest.raises(VestigeError, match="first, second"):
         ActivationReader(network(), ["score"])
+    assert list(ActivationReader(network(), ["all"]).layers) == ["first", "second"]
     with pytest.raises(VestigeError, match="no layer"):
         ActivationReader(network(), ["third"])
 

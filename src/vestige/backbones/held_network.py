@@ -14,7 +14,7 @@ from torch import nn
 from vestige.backbones.adapting import adapt, token_counts
 from vestige.backbones.backbone import Backbone, hash_state
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.weights import seeded
+from vestige.backbones.weights import draw_weights
 from vestige.errors import VestigeError
 from vestige.spec import HELD, parse_backbone_spec
 
@@ -51,17 +51,7 @@ def untrained_twin(backbone: Backbone, spec: str) -> Backbone:
         VestigeError: where some of its parameters are of modules that have no such method.
     """
     module = copy.deepcopy(backbone.module)
-    with seeded(parse_backbone_spec(spec).seed or 0), torch.no_grad():
-        for path, part in module.named_modules():
-            reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
-            if callable(reset):
-                reset()
-            elif own := [name for name, _ in part.named_parameters(recurse=False)]:
-                named = ".".join(filter(None, (path, own[0])))
-                raise VestigeError(
-                    f"{backbone.spec}: parameter {named!r} has no random weights: {type(part).__name__} has no "
-                    "reset_parameters(); give it one, or compare with no untrained network (untrained_seeds=0)"
-                )
+    draw_weights(module, parse_backbone_spec(spec).seed or 0, backbone.spec)
     twin = _adapted(spec, module, backbone.preprocessing, backbone.structure)
     twin.categories = backbone.categories
     return twin

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import torch
 from torch import nn
 
 from vestige.backbones.adapting import adapt, build, byte_scale, token_counts, whole_number
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.weights import seeded
+from vestige.backbones.weights import draw_weights, seeded
 from vestige.errors import VestigeError
 from vestige.spec import BackboneSpec, check_options
 from vestige.trust import note_opened
@@ -22,7 +23,8 @@ def open_own_network(spec: BackboneSpec) -> Backbone:
     """``python:MODULE:FUNCTION``, with ``@PATH`` or ``@random:SEED``.
 
     The function takes nothing and returns a network, or a network and its :class:`Preprocessing`. A network alone is
-    given ImageNet's mean and standard deviation, and 224 pixels or ``,size=N``. ``,registers=N`` says how many tokens
+    given ImageNet's mean and standard deviation, and 224 pixels or ``,size=N``. Where it loads weights of its own,
+    random ones are drawn by its modules' ``reset_parameters``. ``,registers=N`` says how many tokens
     stand between class token and patches, where the parameters' names do not tell (``register_tokens``).
 
     Raises:
@@ -39,8 +41,19 @@ def open_own_network(spec: BackboneSpec) -> Backbone:
         return module
 
     module = make() if spec.weights is None else build(spec, make, make)
+    if spec.seed is not None and _has_weights_of_its_own(spec, function, module):
+        draw_weights(module, spec.seed, spec.network)
     prefix, registers = token_counts(module)
     return adapt(spec, module, found[0], prefix=prefix, registers=whole_number(spec, "registers", registers))
+
+
+def _has_weights_of_its_own(spec: BackboneSpec, function: Any, module: nn.Module) -> bool:
+    """Whether the function gives the same weights whatever the seed: it loads them."""
+    assert spec.seed is not None
+    with seeded(spec.seed + 1):
+        other, _ = _made(spec, function)
+    state = dict(module.named_parameters())
+    return all(torch.equal(state[name], each) for name, each in other.named_parameters())
 
 
 def _function(spec: BackboneSpec) -> Any:

@@ -28,6 +28,30 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def draw_weights(module: nn.Module, seed: int, spec: str) -> None:
+    """Give a network the random weights of a seed, drawn by its modules' own ``reset_parameters``.
+
+    Args:
+        module: is changed.
+        seed: of the draws.
+        spec: of the network, for messages.
+
+    Raises:
+        VestigeError: where some of its parameters are of modules that have no such method.
+    """
+    with seeded(seed), torch.no_grad():
+        for path, part in module.named_modules():
+            reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+            if callable(reset):
+                reset()
+            elif own := [name for name, _ in part.named_parameters(recurse=False)]:
+                named = ".".join(filter(None, (path, own[0])))
+                raise VestigeError(
+                    f"{spec}: parameter {named!r} has no random weights: {type(part).__name__} has no "
+                    "reset_parameters(); give it one, or compare with no untrained network (untrained_seeds=0)"
+                )
+
+
 def load_weights(module: nn.Module, path: str | Path, rename: Callable[[State], State] = lambda state: state) -> None:
     """Load a state dict (``.safetensors``, or PyTorch's own format with ``weights_only=True``) into a network.
 

@@ -75,6 +75,7 @@ class Found:
         ridge: what the fits chose.
         fitted: what was trained; None where nothing is left to use.
         kept: finished parts that stay with the run, for the one that replaces it.
+        texts: further files of the run, by name.
     """
 
     task: Task
@@ -93,6 +94,7 @@ class Found:
     ridge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     fitted: Fitted | None = None
     kept: Kept = KEEP_NOTHING
+    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def results(self, command: Sequence[str] = ()) -> Results:
         """The document that the run's folder holds.
@@ -138,6 +140,8 @@ class Found:
         run.write_parts(self.kept)
         run.write_config(results.to_json()["config"])
         run.write_examples(self.arrays)
+        for name, text in self.texts.items():
+            run.write_text(name, text)
         run.write_results(results)
         return results
 

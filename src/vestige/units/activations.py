@@ -44,7 +44,8 @@ class ActivationReader:
 
     Args:
         backbone: the network.
-        layers: names and globs of grid or tokens layers, as :meth:`Backbone.select` takes them.
+        layers: names and globs of grid or tokens layers, as :meth:`Backbone.select` takes them; a glob that means other
+            layers as well means those alone.
         options: device, batch, precision and decoding threads.
 
     Attributes:
@@ -59,7 +60,9 @@ class ActivationReader:
         self.backbone = backbone
         self.options = options or ExtractOptions()
         self.device = self.options.torch_device()
-        self.layers: dict[str, Layer] = {each.name: each for each in backbone.layers(backbone.select(layers))}
+        found = backbone.layers(backbone.select(layers))
+        meant = [layer for layer in found if layer.kind != "vector" or layer.name in layers]
+        self.layers: dict[str, Layer] = {layer.name: layer for layer in meant or found}
         self.shapes = {name: map_shape(backbone, layer) for name, layer in self.layers.items()}
 
     @cached_property

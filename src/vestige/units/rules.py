@@ -1,0 +1,85 @@
+"""What a unit's picture shows: rules by name that make a mask of an activation map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from vestige.units.places import Standing
+
+Rule = Literal["quantile", "relative", "smooth", "fields"]
+"""The names of the rules."""
+
+RULES: Mapping[str, str] = {
+    "quantile": "where the activation, laid over the picture, is above the unit’s threshold",
+    "relative": "where the activation, laid over the picture, is above 0.2 of the unit’s largest",
+    "smooth": "where the map, each cell the mean of 3 x 3 and laid over the picture, is above 0.4 of its largest value",
+    "fields": "discs about the centres of the receptive fields of cells above half of the picture’s largest activation",
+}
+"""What each says, as it stands below figures."""
+
+_RELATIVE, _SMOOTH, _HALF = 0.2, 0.4, 0.5
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class UnitScale:
+    """What the rules know of a unit.
+
+    Attributes:
+        threshold: that its top share of activations is above.
+        largest: activation in the data.
+    """
+
+    threshold: float
+    largest: float
+
+
+def shown_by(
+    rule: Rule,
+    map: NDArray[np.float32],
+    standing: Standing,
+    shape: tuple[int, int],
+    unit: UnitScale,
+    disc: float | None = None,
+) -> Mask:
+    """What a map shows of a picture, as a mask ``(H, W)`` over the whole of it.
+
+    Args:
+        rule: by name; see :data:`RULES`.
+        map: ``(h, w)``.
+        standing: how it lies on the picture.
+        shape: H and W.
+        unit: whose map it is.
+        disc: the diameter of ``fields``' discs in pixels of the network's input; None for two strides.
+    """
+    if rule == "fields":
+        return _discs(map, standing, shape, disc)
+    if rule == "smooth":
+        map = uniform_filter(map, size=3, mode="nearest")
+        largest = float(map.max())
+        found: Mask = standing.laid_over(map, shape) > _SMOOTH * largest
+        return found & (largest > 0)
+    bar = unit.threshold if rule == "quantile" else _RELATIVE * unit.largest
+    above: Mask = standing.laid_over(map, shape) > bar
+    return above
+
+
+def _discs(map: NDArray[np.float32], standing: Standing, shape: tuple[int, int], disc: float | None) -> Mask:
+    largest = float(map.max())
+    mask = np.zeros(shape, dtype=bool)
+    if largest <= 0:
+        return mask
+    radius = (disc if disc is not None else 2 * max(standing.stride)) / 2
+    y = (np.arange(shape[0]) + 0.5) / shape[0] * standing.size[0]
+    x = (np.arange(shape[1]) + 0.5) / shape[1] * standing.size[1]
+    for i, j in np.argwhere(map > _HALF * largest).tolist():
+        centre = standing.centre[0] + i * standing.stride[0], standing.centre[1] + j * standing.stride[1]
+        mask |= (y[:, None] - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+    return mask

@@ -1,0 +1,386 @@
+"""Dissection against plain numpy on everything at once, scikit-learn, and networks whose units are known."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+from scipy.stats import false_discovery_control
+from sklearn.metrics import average_precision_score
+from torch import nn
+
+import vestige
+from vestige.backbones import Backbone, Preprocessing
+from vestige.contract.session import Session
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
+from vestige.features.reader import Reader
+from vestige.geometry import whole_picture
+from vestige.kept import Kept
+from vestige.progress import print_nothing
+from vestige.regions import NamedMask, Polygons, rasters
+from vestige.units.dissect import counting
+from vestige.units.dissect.looking import Grid, exchanged
+from vestige.units.dissect.numbers import average_precision, crossed, curve, discoveries, p_values
+from vestige.units.dissect.run import read_dissection
+from vestige.units.dissect.scan import Parts, rotation, scale_by
+from vestige.units.places import Standing
+from vestige.units.quantiles import Quantiles
+
+SIDE = 32
+COLOURS = {"poppy": (220, 20, 20), "sea": (20, 20, 220), "lawn": (20, 200, 20)}
+
+
+def square(x, y, side):
+    return Polygons((np.array([(x, y), (x + side, y), (x + side, y + side), (x, y + side)], dtype=np.float64),))
+
+
+def scenes(n=64, seed=0, objects=True):
+    """Pictures of two scenes: grey noise, and on it squares of colours, which are the objects."""
+    draw = np.random.default_rng(seed)
+    pictures, marked = [], []
+    for i in range(n):
+        picture = draw.integers(90, 130, (SIDE, SIDE, 3), dtype=np.uint8)
+        names = ("poppy", "sea") if i % 2 else ("poppy", "lawn")
+        here = []
+        for name in names:
+            side = int(draw.integers(8, 13))
+            x, y = draw.integers(0, SIDE - side, 2).tolist()
+            picture[y : y + side, x : x + side] = COLOURS[name]
+            here = [NamedMask(name, square(x, y, side)), *here]
+        pictures.append(picture)
+        marked.append(tuple(here))
+    data = Dataset.from_arrays(pictures, scenes=["shore" if i % 2 else "meadow" for i in range(n)], name="squares")
+    if not objects:
+        return data
+    return replace(data, examples=tuple(replace(e, objects=m) for e, m in zip(data.examples, marked, strict=True)))
+
+
+class Colours(nn.Module):
+    """A layer of four units at half the size: how red, how blue, how bright it is there, and a constant."""
+
+    def __init__(self):
+        super().__init__()
+        self.units = nn.Conv2d(3, 4, 2, 2)
+        self.score = nn.Linear(4, 2)
+        with torch.no_grad():
+            for unit, weights in enumerate([(1, -0.5, -0.5), (-0.5, -0.5, 1), (1, 1, 1), (0, 0, 0)]):
+                self.units.weight[unit] = torch.tensor(weights)[:, None, None] / 4
+            self.units.bias.zero_()
+
+    def forward(self, x):
+        return self.score(torch.relu(self.units(x)).mean((2, 3)))
+
+
+def network():
+    torch.manual_seed(0)
+    return Backbone.from_module(Colours(), Preprocessing((SIDE, SIDE), (110.0,) * 3, (50.0,) * 3), name="colours")
+
+
+def dissected(data, kept=None, backbone=None, **options):
+    reader = Reader(ExtractOptions(batch=8))
+    session = Session(reader, print_nothing, kept or Kept(), workers=2)
+    options = {"layers": ["units"], "least": 2, "quantile": 0.05, "points": 16, **options}
+    return vestige.measure("dissect", data, session=session, backbone=backbone or network(), **options)
+
+
+def maps_of(data, backbone):
+    x = backbone.preprocessing(np.stack([example.image.read() for example in data]))
+    with torch.no_grad():
+        return backbone.module.units(x).numpy()
+
+
+def looked_at(data, backbone, points=16, seed=0):
+    """Activations ``(n, P, C)`` at the points, and where objects are ``(n, P, O)``, by other means."""
+    maps, grid = maps_of(data, backbone), Grid(points, seed)
+    values, masks = [], []
+    names = sorted({each.name for example in data for each in example.objects})
+    for row, example in enumerate(data):
+        y, x = ((np.arange(points) + grid.offset(row)[axis]) / points * SIDE for axis in (0, 1))
+        ys, xs = np.meshgrid((y - 1) / 2, (x - 1) / 2, indexing="ij")  # stride 2, the first centre at 1
+        values.append([map_coordinates(each, (ys, xs), order=1, mode="nearest").ravel() for each in maps[row]])
+        inside = [
+            [
+                any(
+                    r[:, 0].min() <= px <= r[:, 0].max() and r[:, 1].min() <= py <= r[:, 1].max()
+                    for each in example.objects
+                    if each.name == name
+                    for r in each.region.rings
+                )
+                for py in y
+                for px in x
+            ]
+            for name in names
+        ]
+        masks.append(np.array(inside).T)
+    return np.array(values).transpose(0, 2, 1), np.array(masks), names
+
+
+def table(found):
+    lines = [line.split(",") for line in found.texts["units.csv"].splitlines()]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+
+
+def test_overlap_and_precision_are_those_of_all_points_at_once():
+    data, backbone = scenes(), network()
+    found = dissected(data, backbone=backbone, chance=())
+    values, masks, names = looked_at(data, backbone)
+    halves = found.arrays["halves"]
+    for unit, line in enumerate(table(found)[:3]):
+        above = values[:, :, unit] > float(line["threshold"]) * (1 + 1e-6)
+        assert 0.04 < above.mean() < 0.0625
+        assert float(line["share_above"]) == pytest.approx(above.mean(), abs=2e-3)
+        overlap = np.zeros((2, len(names)))
+        precision = np.zeros((2, len(names)))
+        for half in (0, 1):
+            for k in range(len(names)):
+                a, b = above[halves == half], masks[halves == half][:, :, k]
+                overlap[half, k] = (a & b).sum() / (a | b).sum()
+                precision[half, k] = average_precision_score(b.ravel(), values[halves == half][:, :, unit].ravel())
+        labels = overlap.argmax(axis=1)
+        assert [line["object_of_half_1"], line["object_of_half_2"]] == [names[k] for k in labels]
+        expected = (overlap[1, labels[0]] + overlap[0, labels[1]]) / 2
+        assert float(line["iou"]) == pytest.approx(expected, abs=0.01)
+        expected = (precision[1, labels[0]] + precision[0, labels[1]]) / 2
+        assert float(line["average_precision"]) == pytest.approx(expected, abs=0.03)
+
+
+def test_units_that_are_set_by_hand_are_found_with_their_objects():
+    found = dissected(scenes(), quantile=0.1)
+    lines = table(found)
+    assert [line["object"] for line in lines[:2]] == ["poppy", "sea"]
+    assert float(lines[0]["iou"]) > 0.7
+    assert float(lines[0]["average_precision"]) > 0.8
+    assert float(lines[3]["iou"]) == 0
+    rows = {(row.method, row.metric): row for row in found.rows}
+    assert rows["network", "detectors_fixed"].value >= 2
+    assert rows["shuffled", "median_iou"].value < rows["network", "median_iou"].value
+    assert {row.method for row in found.rows} == {"network", "rotated", "untrained", "shuffled"}
+    low, high = rows["network", "median_iou"].ci95
+    assert low <= rows["network", "median_iou"].value <= high
+
+
+def test_activity_is_that_of_all_pictures_at_once():
+    data, backbone = scenes(objects=False), network()
+    found = dissected(data, backbone=backbone)
+    maps = maps_of(data, backbone).reshape(len(data), 4, -1)
+    largest = maps.max(axis=2)
+    for unit in range(4):
+        order = np.argsort(-largest[:, unit], kind="stable")[:60]
+        np.testing.assert_allclose(found.arrays["units/top_values"][unit], largest[order, unit], atol=1e-4)
+        ties = np.abs(np.diff(largest[order, unit])) < 1e-4
+        if not ties.any():
+            assert found.arrays["units/top_rows"][unit].tolist() == order.tolist()
+        assert found.arrays["units/mean"][unit] == pytest.approx(maps[:, unit].mean(), abs=1e-4)
+        lowest = np.sort(largest[:, unit])[:20]
+        picked = largest[found.arrays["units/negatives"][unit], unit]
+        assert len(set(found.arrays["units/negatives"][unit].tolist())) == 3
+        assert (picked <= lowest[-1] + 1e-4).all()
+    assert [row.metric for row in found.rows] == ["units"]
+    assert any("no annotated objects" in note for note in found.notes)
+
+
+def test_a_killed_pass_goes_on_and_ends_alike(tmp_path, monkeypatch):
+    data = scenes(160)
+    whole = dissected(data)
+    kept = Kept(tmp_path / "kept")
+    read, stop = [], 25
+    real = counting._count
+
+    def counted(*given):
+        if len(read) == stop:
+            raise KeyboardInterrupt
+        read.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(counting, "_count", counted)
+    with pytest.raises(KeyboardInterrupt):
+        dissected(data, kept)
+    first, stop = len(read), -1
+    read.clear()
+    again = dissected(data, kept)
+    every = len(read)
+    assert 0 < every
+    read.clear()
+    dissected(data, Kept(tmp_path / "other"))
+    assert every < len(read) <= first + every
+    assert again.rows == whole.rows
+    assert again.texts == whole.texts
+    for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(array, again.arrays[name])
+
+
+def test_a_run_is_written_and_read_back(tmp_path):
+    found = dissected(scenes())
+    run = read_dissection(found.save(tmp_path / "run"))
+    assert (tmp_path / "run" / "units.csv").read_text() == found.texts["units.csv"]
+    assert run.object_of("units", 0) == "poppy"
+    low, high = run.confidence("units", 0, np.array([run.of("units", "quantiles")[0, 2], 200.0]))
+    assert 0 <= low < high <= 1
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"layers": ["score"]}, "no place in the picture"),
+        ({"layers": ["units", "nowhere"]}, "nowhere"),
+        ({"least": 65}, "the commonest in 64"),
+        ({"chance": ("luck",)}, "luck"),
+        ({"anchor": "corner"}, "corner"),
+        ({"quantile": 1.0}, "quantile"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, match):
+    with pytest.raises(VestigeError, match=match):
+        dissected(scenes(), **options)
+
+
+def test_an_object_of_one_pixel_and_pictures_without_objects_are_told():
+    data = scenes(24)
+    speck = NamedMask("speck", square(3, 3, 1))
+    examples = [replace(e, objects=(*e.objects, speck)) if k < 2 else e for k, e in enumerate(data)]
+    examples[5] = replace(examples[5], objects=())
+    found = dissected(replace(data, examples=tuple(examples)))
+    notes = " ".join(found.notes)
+    assert "1 picture without annotated objects" in notes
+    assert "speck" in notes
+    assert all(line["object"] != "speck" for line in table(found))
+
+
+def test_classes_of_masks_are_objects():
+    data = scenes(24)
+    masks = [rasters(e.objects, "poppy", (SIDE, SIDE), whole_picture(SIDE, SIDE)).astype(np.uint8) for e in data]
+    pictures = [example.image.read() for example in data]
+    same = Dataset.from_arrays(pictures, masks=masks, classes=("", "poppy"), name="masks")
+    found = dissected(same, quantile=0.09)
+    assert table(found)[0]["object"] == "poppy"
+    assert float(table(found)[0]["iou"]) > 0.6
+
+
+@pytest.mark.parametrize("channels", [5, 40])
+def test_counts_are_those_of_numpy(channels):
+    draw = np.random.default_rng(0)
+    n, points, kinds = 3, 11, 4
+    maps = draw.standard_normal((n, 30, channels)).astype(np.float32)
+    cells = draw.integers(0, 20, (n, points)).astype(np.int32)
+    weights = draw.dirichlet(np.ones(4), (n, points)).astype(np.float32)
+    right, down = np.ones((n, points), np.int32), np.full((n, points), 5, np.int32)
+    between = counting.Between(cells, right, down, weights)
+    at = np.stack([np.take_along_axis(maps, (cells + k)[..., None], axis=1) for k in (0, 1, 5, 6)])
+    values = (at * weights.transpose(2, 0, 1)[..., None]).sum(axis=0)
+    np.testing.assert_allclose(counting.values_at(maps, between), values, atol=1e-6)
+    scale = scale_by(values.reshape(-1, channels), 0.05)
+    masks = draw.random((2, n * points, kinds)) < 0.3
+    objects = [
+        counting.Objects(
+            np.concatenate([[0], m.sum(axis=1).cumsum()]).astype(np.int32), np.nonzero(m)[1].astype(np.int16)
+        )
+        for m in masks
+    ]
+    tables = np.zeros((channels, kinds + 1, counting.STEPS + 1), np.uint32)
+    chance = np.zeros((channels, kinds, 10), np.uint32)
+    often = 4
+    with ThreadPoolExecutor(2) as pool:
+        counting.count(maps, between, often, scale, *objects, tables, chance, pool)
+        found = counting.extremes(maps, pool)
+    bins = (values[..., None] > scale.edges).sum(axis=-1)
+    bins[:, often:][bins[:, often:] <= counting.COARSE] = 0
+    for c in range(channels):
+        for step in range(1, counting.STEPS + 1):
+            here = (bins[..., c] == step).ravel()
+            assert tables[c, kinds, step] == here.sum()
+            np.testing.assert_array_equal(tables[c, :kinds, step], masks[0][here].sum(axis=0))
+        high = (bins[..., c] >= scale.window[c]).ravel()
+        np.testing.assert_array_equal(chance[c].sum(axis=1), masks[1][high].sum(axis=0))
+    np.testing.assert_array_equal(found.largest, maps.max(axis=1))
+    np.testing.assert_array_equal(found.places, maps.argmax(axis=1))
+    np.testing.assert_allclose(found.sums, maps.sum(axis=1), atol=1e-4)
+    np.testing.assert_array_equal(found.above, (maps > 0).sum(axis=1))
+
+
+def test_average_precision_from_counts_is_scikit_learns():
+    draw = np.random.default_rng(0)
+    truth = draw.random(20_000) < 0.1
+    scores = draw.normal(size=20_000) + 1.5 * truth
+    edges = np.quantile(scores, np.linspace(0.3, 0.9995, 60))
+    steps = (scores[:, None] > edges).sum(axis=1)
+    points = np.bincount(steps, minlength=61).astype(float)
+    positives = np.bincount(steps, truth, minlength=61)
+    assert average_precision(positives, points) == pytest.approx(average_precision_score(truth, scores), abs=1e-2)
+    assert average_precision(points, points) == pytest.approx(1)
+    assert average_precision(np.zeros(61), points) == 0
+    recall, precision = curve(positives, points)
+    assert recall[-1] == 1
+    assert precision[-1] == pytest.approx(truth.mean())
+
+
+def test_p_values_and_discoveries():
+    draw = np.random.default_rng(0)
+    values, chance = draw.random(50), draw.random(80)
+    p = p_values(values, chance)
+    expected = [(1 + (chance >= value).sum()) / 81 for value in values]
+    np.testing.assert_allclose(p, expected)
+    p[:10] = 1e-3
+    np.testing.assert_array_equal(discoveries(p), false_discovery_control(p) <= 0.05)
+    assert not discoveries(np.ones(5)).any()
+
+
+def test_false_discoveries_stay_below_their_rate_where_chance_is_shared():
+    """Under the null hypothesis, units and turned units are alike: BH finds something in 5 % of layers at most."""
+    draw = np.random.default_rng(1)
+    found = [discoveries(p_values(draw.random(60), draw.random(60))).any() for _ in range(400)]
+    assert np.mean(found) < 0.08
+
+
+def test_crossed_takes_the_label_of_the_other_half():
+    values = np.array([[[1.0, 2.0]], [[3.0, 4.0]]])
+    assert crossed(values, np.array([[0], [1]])) == pytest.approx([(3 + 2) / 2])
+
+
+def test_pictures_are_dealt_evenly_and_groups_stay_together():
+    groups = [f"g{k // 2}" if k < 10 else str(k) for k in range(100)]
+    kinds = ["a"] * 40 + ["b"] * 55 + ["c"] * 5
+    parts = Parts.dealt(groups, kinds, 0)
+    assert sorted(np.concatenate(parts.shards).tolist()) == list(range(100))
+    for shard, half in zip(parts.shards, parts.half_of, strict=True):
+        assert (parts.halves[shard] == half).all()
+    for kind in "abc":
+        inside = parts.halves[[k for k, each in enumerate(kinds) if each == kind]]
+        assert abs((inside == 0).sum() - (inside == 1).sum()) <= 2
+    assert all(parts.halves[2 * k] == parts.halves[2 * k + 1] for k in range(5))
+    others = exchanged(kinds, parts.halves, np.arange(100), 0)
+    assert sorted(others) == sorted(others.values()) == list(range(100))
+    assert all(parts.halves[a] == parts.halves[b] for a, b in others.items())
+    assert sum(kinds[a] != kinds[b] for a, b in others.items()) <= 2
+    assert all(a != b for a, b in others.items())
+
+
+def test_a_rotation_is_one():
+    turned = rotation(20, 3)
+    np.testing.assert_allclose(turned @ turned.T, np.eye(20), atol=1e-5)
+    assert (rotation(20, 4) != turned).any()
+
+
+def test_maps_are_laid_over_pictures_as_torch_does_where_cells_share_them_out():
+    draw = np.random.default_rng(0)
+    maps = draw.standard_normal((3, 7, 5)).astype(np.float32)
+    plain = Standing((56, 40), (7, 5), (8.0, 8.0), (4.0, 4.0))
+    expected = nn.functional.interpolate(torch.from_numpy(maps)[None], (28, 20), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(plain.laid_over(maps, (28, 20)), expected[0].numpy(), atol=1e-5)
+    moved = Standing((56, 40), (7, 5), (8.0, 8.0), (0.5, 0.5))
+    assert moved.laid_over(maps, (56, 40))[0, 8, 16] == pytest.approx(maps[0, 1, 2], abs=1e-5)
+
+
+def test_sketches_of_shards_add_up():
+    values = np.random.default_rng(0).normal(size=(9000, 3)).astype(np.float32)
+    whole = Quantiles(3, 0)
+    for part in np.split(values, 9):
+        sketch = Quantiles(3, 0)
+        sketch.add(part)
+        whole.merge(sketch)
+    found = whole.at([0.995])[:, 0]
+    assert np.abs((values > found).mean(axis=0) - 0.005).max() <= whole.error + 2e-4
