@@ -112,8 +112,8 @@ def backbone_option() -> str:
     """Of the network."""
     return option(
         "efficientnet_lite0",
-        "The network: efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME, caffe:NAME@FILE, "
-        "python:MODULE:FUNCTION.",
+        "The network: efficientnet_lite0, scene_cnn, object_cnn, torchvision:NAME, timm:NAME, hf:NAME, "
+        "caffe:NAME@FILE, python:MODULE:FUNCTION.",
         metavar="SPEC",
     )
 

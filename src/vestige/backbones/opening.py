@@ -10,6 +10,7 @@ from vestige.backbones.adapting import import_library
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe import open_caffe
 from vestige.backbones.categories import with_categories
+from vestige.backbones.drawn_networks import open_drawn_network
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
 from vestige.backbones.huggingface import open_huggingface
 from vestige.backbones.own_network import open_own_network
@@ -25,6 +26,8 @@ Opener = Callable[[BackboneSpec], Backbone]
 
 _OPENERS: dict[str, Opener] = {
     "efficientnet_lite0": open_efficientnet_lite0,
+    "scene_cnn": open_drawn_network,
+    "object_cnn": open_drawn_network,
     "rgb:": open_rgb,
     "caffe:": open_caffe,
     "torchvision:": open_torchvision,
@@ -63,8 +66,8 @@ def open_backbone(spec: str) -> Backbone:
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         kinds = ", ".join(_families())
         raise VestigeError(
-            f"{spec!r}: no such backbone; {hint}expected efficientnet_lite0, or a name after one of {kinds} as in "
-            "torchvision:resnet50"
+            f"{spec!r}: no such backbone; {hint}expected efficientnet_lite0, scene_cnn, object_cnn, or a name after "
+            f"one of {kinds} as in torchvision:resnet50"
         )
     return with_categories(parsed, opener)
 
