@@ -7,7 +7,7 @@ import pytest
 
 COUNT = """
 import resource, torch
-from vestige.backbones.allocation import keep_freed_memory
+from vestige.backbones.prepare import keep_freed_memory
 if {keep}:
     keep_freed_memory()
 def batch():

@@ -120,7 +120,7 @@ class Backbone:
         Raises:
             VestigeError: where it is no network, or does not run on its input's size.
         """
-        from vestige.backbones.held_network import held_backbone
+        from vestige.backbones.own_networks import held_backbone
 
         return held_backbone(module, preprocessing, name, categories)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 
+from torch import Tensor, nn
+
 from vestige.backbones.adapting import import_library
 from vestige.backbones.backbone import Backbone
 from vestige.backbones.caffe import open_caffe
@@ -13,14 +15,44 @@ from vestige.backbones.categories import with_categories
 from vestige.backbones.drawn_networks import open_drawn_network
 from vestige.backbones.efficientnet_lite import open_efficientnet_lite0
 from vestige.backbones.huggingface import open_huggingface
-from vestige.backbones.own_network import open_own_network
-from vestige.backbones.rgb import open_rgb
+from vestige.backbones.own_networks import open_own_network
+from vestige.backbones.preprocessing import Preprocessing
 from vestige.backbones.timm_networks import open_timm
 from vestige.backbones.torchvision_networks import open_torchvision
 from vestige.errors import VestigeError, near_names
 from vestige.plugins import Plugins, guarded, plugins
-from vestige.spec import HELD, BackboneSpec, parse_backbone_spec
+from vestige.spec import HELD, BackboneSpec, check_options, parse_backbone_spec, whole_number
 from vestige.spelling import either
+
+_RGB = "rgb"
+_LARGEST_RGB = 1024  # pixels a side: three million values a picture
+
+
+class _Pixels(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rgb = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels: Tensor = self.rgb(x)
+        return pixels
+
+
+def open_rgb(spec: BackboneSpec) -> Backbone:
+    """``rgb:SIZE``: the picture resized to SIZE x SIZE, values in [0, 1], as the one layer ``rgb``.
+
+    ``rgb:46`` is the baseline of the papers.
+
+    Raises:
+        VestigeError: where SIZE is no number of pixels.
+    """
+    check_options(spec.text, spec.options, ())
+    if spec.weights is not None or spec.seed is not None:
+        raise VestigeError(f"{spec.text!r}: rgb has no weights; write rgb:46")
+    size = whole_number(spec.text, f"rgb:SIZE is {spec.name!r}", spec.name, 1, _LARGEST_RGB)
+    preprocessing = Preprocessing((size, size), mean=(0.0,) * 3, std=(255.0,) * 3)
+    return Backbone(spec.text, _Pixels(), preprocessing, {_RGB: "rgb"})
+
 
 Opener = Callable[[BackboneSpec], Backbone]
 

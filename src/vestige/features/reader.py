@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from vestige.backbones import Backbone, Layer, open_backbone
-from vestige.backbones.held_network import untrained_twin
+from vestige.backbones.own_networks import untrained_twin
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract

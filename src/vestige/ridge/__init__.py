@@ -1,8 +1,7 @@
 """Ridge regression for thousands of targets: each its own alpha by k-fold cross-validation, any number of rows.
 
 `fit_rows` for arrays, `fit_chunks` for streams, `Moments` and `fit` for sums that many processes gather, and
-`RidgeCV` for scikit-learn. These names are the engine's public side. The
-mathematics is in `docs/ridge.md`.
+`RidgeCV` for scikit-learn. These names are the engine's public side. The mathematics is in `docs/ridge.md`.
 """
 
 from vestige.ridge.checks import RidgeError
