@@ -16,12 +16,12 @@ import pytest
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features import locks
+from vestige.features.cache import list_stores, prune
 from vestige.features.digests import crc32c, file_crc32c, zeros_crc32c
 from vestige.features.extract import extract
 from vestige.features.locks import StoreLock
 from vestige.features.readout import Readout
-from vestige.features.scaled import factors_of, scaled
-from vestige.features.store import Features, list_stores, prune
+from vestige.features.store import Features, factors_of, scaled
 from vestige.features.writer import StoreWriter
 
 N, BATCH = 610, 32

@@ -17,10 +17,11 @@ from vestige.backbones import Backbone
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
-from vestige.features import claims
+from vestige.features import writer
+from vestige.features.cache import list_stores
 from vestige.features.extract import extract
 from vestige.features.readout import Readout, parse_readout
-from vestige.features.store import Features, list_stores
+from vestige.features.store import Features
 from vestige.images import Crop, ImageFile
 
 FLAT, GAP, VECTOR = Readout("flat"), Readout("gap"), Readout("vector")
@@ -272,7 +273,7 @@ def test_a_full_disk_is_one_error_and_the_next_run_goes_on(tiny, tmp_path, monke
 
 
 def test_too_little_space_is_told_before_anything_is_computed(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "free_bytes", lambda _path: 1000)
+    monkeypatch.setattr(writer, "free_bytes", lambda _path: 1000)
     with pytest.raises(VestigeError, match="are free"):
         extract(tiny.backbone(), tiny.crops(40), [("late", FLAT)], cache=tmp_path)
 

@@ -13,12 +13,13 @@ import pytest
 import zarr
 
 from vestige.errors import VestigeError
-from vestige.features import claims
+from vestige.features import writer
+from vestige.features.cache import cache_root, list_stores, prune
 from vestige.features.extract import extract
 from vestige.features.layout import Description
 from vestige.features.locks import StoreLock
 from vestige.features.readout import Readout
-from vestige.features.store import Features, cache_root, list_stores, prune
+from vestige.features.store import Features
 from vestige.features.writer import StoreWriter
 
 
@@ -175,7 +176,7 @@ def test_damage_is_seen_and_mended(tiny, tmp_path, damage):
 
 
 def test_a_damaged_store_that_is_being_read_is_an_error(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "_DAMAGED_SECONDS", 0.2)
+    monkeypatch.setattr(writer, "_DAMAGED_SECONDS", 0.2)
     (features,) = extract(tiny.backbone(), tiny.crops(1300), [("late", Readout("gap"))], cache=tmp_path)
     cut_off(features.path)
     with pytest.raises(VestigeError, match="damaged, and another run is reading it"):

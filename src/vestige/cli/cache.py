@@ -19,7 +19,7 @@ from vestige.cli.help import examples
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
-    from vestige.features.store import StoreInfo
+    from vestige.features.cache import StoreInfo
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def cache(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."""
-    from vestige.features.store import cache_root, list_stores, prune
+    from vestige.features.cache import cache_root, list_stores, prune
     from vestige.text import count
 
     if not remove:
@@ -74,7 +74,7 @@ def _to_json(info: StoreInfo) -> dict[str, Any]:
 
 def _list(stores: list[StoreInfo]) -> None:
     """The stores by the data and the network that they are of, those used last first; fits into 80 columns."""
-    from vestige.features.store import cache_root
+    from vestige.features.cache import cache_root
     from vestige.text import count
 
     typer.echo(f"{cache_root()}: {count(len(stores), 'store')}, {decimal(sum(info.bytes for info in stores))}")

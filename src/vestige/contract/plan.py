@@ -14,9 +14,9 @@ from vestige.backbones import Backbone
 from vestige.contract.task import Task, named
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
+from vestige.features.cache import list_stores
 from vestige.features.layout import Description, source_of
 from vestige.features.reader import Read, Reader
-from vestige.features.store import list_stores
 from vestige.spec import parse_backbone_spec
 from vestige.text import NARROW, count, size
 

@@ -23,12 +23,11 @@ from vestige.backbones import Backbone, PreparedBackbone, prepared
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
-from vestige.features.claims import Claims
+from vestige.features.cache import cache_root
 from vestige.features.extract import exact_arithmetic, keys_of, made, not_finite
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
-from vestige.features.scaled import scaled
-from vestige.features.store import Features, cache_root
-from vestige.features.writer import StoreWriter
+from vestige.features.store import Features, scaled
+from vestige.features.writer import Claims, StoreWriter
 from vestige.images import Crop, Pixels, crop_resize, picture_size
 from vestige.progress import Progress, count_nothing
 

@@ -10,16 +10,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import google_crc32c
-import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BLOCK = 1 << 20
 
 
-def crc32c(data: bytes | NDArray[Any], before: int = 0) -> int:
+def crc32c(data: bytes | memoryview | NDArray[Any], before: int = 0) -> int:
     """CRC-32C of bytes, or of an array's in C order; ``before`` is that of what came before them."""
     found: int = google_crc32c.extend(before, data)  # arrays as well, without a copy
     return found
@@ -28,7 +29,7 @@ def crc32c(data: bytes | NDArray[Any], before: int = 0) -> int:
 def zeros_crc32c(count: int, before: int) -> int:
     """CRC-32C of so many zero bytes after what came before them."""
     for size in _blocks(count):
-        before = crc32c(np.zeros(size, dtype=np.uint8), before)
+        before = crc32c(bytes(size), before)
     return before
 
 
@@ -38,12 +39,12 @@ def file_crc32c(path: Path, before: int = 0, size: int | None = None) -> int:
     Raises:
         OSError: where it cannot be read, or is shorter.
     """
-    block = np.empty(_BLOCK, dtype=np.uint8)
+    block = memoryview(bytearray(_BLOCK))
     with path.open("rb", buffering=0) as file:
         for wanted in _blocks(path.stat().st_size if size is None else size):
             found = 0
             while found < wanted:
-                read = file.readinto(block[found:wanted].data)
+                read = file.readinto(block[found:wanted])
                 if not read:
                     raise OSError(f"{path}: ends too early")
                 found += read

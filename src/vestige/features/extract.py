@@ -18,14 +18,12 @@ from torch import Tensor
 from vestige.backbones import Backbone, Layer, prepared
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
-from vestige.features.claims import Claims
+from vestige.features.cache import cache_root
 from vestige.features.decode import PixelBatch, read_batches
-from vestige.features.held import HeldFeatures, HeldWriter
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.readout import Readout
-from vestige.features.scaled import scaled
-from vestige.features.store import Features, cache_root
-from vestige.features.writer import StoreWriter
+from vestige.features.store import Features, HeldFeatures, HeldWriter, scaled
+from vestige.features.writer import Claims, StoreWriter
 from vestige.images import Crop
 from vestige.progress import Progress, count_nothing
 from vestige.spec import StoreDtype
@@ -60,7 +58,7 @@ def extract(
         backbone: the network.
         crops: what it is shown, one row each. Crops of one picture side by side are decoded once.
         reads: (layer, readout), of any number of layers.
-        cache: the directory of the stores; None for :func:`vestige.features.store.cache_root`.
+        cache: the directory of the stores; None for :func:`vestige.features.cache.cache_root`.
         options: how; None for the defaults.
         progress: told of rows, before the first batch and after every one; those of an earlier, killed run count as
             done from the start: throughput is what is added since the first call.

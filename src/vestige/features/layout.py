@@ -25,17 +25,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from vestige.documents import Json, check_json, read_json
 from vestige.errors import VestigeError
-from vestige.example import Example
 from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged
 from vestige.spec import StoreDtype
+
+if TYPE_CHECKING:
+    from vestige.example import Example
 
 SCHEMA = 2
 """Of the store: raised where older stores must not be read. 1 had no digests, and float16 rows without a scale."""
@@ -44,6 +44,8 @@ CHUNK_ROWS = 512
 
 METADATA = "zarr.json"
 COMPLETE = "complete.json"
+
+_BYTES: dict[StoreDtype, int] = {"float32": 4, "float16": 2}
 
 Count = Annotated[int, Meta(ge=1, le=2**48)]
 
@@ -104,7 +106,7 @@ class Description:
     @property
     def row_bytes(self) -> int:
         """The size of a row."""
-        return self.d * np.dtype(self.dtype).itemsize
+        return self.d * _BYTES[self.dtype]
 
     @property
     def bytes(self) -> int:
@@ -357,11 +359,6 @@ def pictures_sha256(keys: Iterator[str]) -> str:
         total.update(f"{len(key)}:".encode())
         total.update(key.encode())
     return total.hexdigest()
-
-
-def little_endian(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Rows as they lie on disk: C order, little-endian."""
-    return np.ascontiguousarray(rows, dtype=np.dtype(dtype).newbyteorder("<"))
 
 
 def free_bytes(path: Path) -> int:

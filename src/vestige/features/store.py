@@ -1,28 +1,23 @@
-"""Stored features: read, listed and pruned."""
+"""Features: stored on disk, or held in memory; and float16 rows of small numbers, scaled by a power of two."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vestige import bounds as b
 from vestige.errors import VestigeError
 from vestige.features.layout import (
     COMPLETE,
     Description,
     chunk_path,
-    chunks_there,
     is_intact,
     is_sound,
     read_complete,
@@ -30,22 +25,63 @@ from vestige.features.layout import (
     read_seal,
 )
 from vestige.features.locks import StoreLock
-from vestige.features.scaled import factors_of
 
 Rows = NDArray[np.float32]
 
 _MEND = "run the same extraction again, and it is mended"
 
-_KEY = re.compile(r"[0-9a-f]{64}")
+
+_TOP = 15
+"""Scaled rows have their largest number just below 2^15; float16 ends just below 2^16."""
+
+_LARGEST = 126
+"""The largest exponent: 2^-126 is the smallest normal float32."""
 
 
-def cache_root() -> Path:
-    """Where stores live: ``$VESTIGE_CACHE``, or ``~/.cache/vestige``."""
-    given = os.environ.get("VESTIGE_CACHE")
-    try:
-        return Path(given).expanduser() if given else Path.home() / ".cache" / "vestige"
-    except RuntimeError as error:  # a user without a home
-        raise VestigeError(f"no place for stored features: {error}; set VESTIGE_CACHE to a folder") from error
+@dataclass(frozen=True)
+class Scaled:
+    """Rows as they are stored.
+
+    Attributes:
+        rows: ``(m, d)``, in the type of the store.
+        exponents: ``(m,)``: e of each row, which is stored times 2^e.
+    """
+
+    rows: NDArray[Any]
+    exponents: NDArray[np.int64]
+
+
+def scaled(rows: NDArray[np.float32], dtype: str) -> Scaled:
+    """Rows ``(m, d)`` in the type of the store.
+
+    float16 has no numbers between 0 and 6e-8, and few below 6e-5. So a row of which all numbers are below 1 is
+    multiplied by the power of two that brings the largest to 2^14 or more: exact, and a function of the row alone. What
+    a row loses is below 2^-25 of its largest number, as in arithmetic of float32.
+
+    Raises:
+        VestigeError: where a finite number is too large for the type.
+    """
+    exponents = np.zeros(len(rows), dtype=np.int64)
+    if dtype == "float32":
+        return Scaled(rows, exponents)
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    small = (largest > 0) & (largest < 1)
+    exponents[small] = np.minimum(_TOP - np.frexp(largest[small])[1], _LARGEST)
+    if small.any():
+        rows = np.ldexp(rows, exponents[:, None].astype(np.int32))
+    with np.errstate(over="ignore"):
+        cast = rows.astype(dtype)
+    if not np.isfinite(cast).all():
+        raise VestigeError(
+            f"features as large as {largest.max():.3g} do not fit {dtype}, which ends at "
+            f"{np.finfo(dtype).max:.0f}; store them as float32"
+        )
+    return Scaled(cast, exponents)
+
+
+def factors_of(exponents: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """What stored rows are multiplied by, 2^-e; None where that is 1 for all of them."""
+    return np.ldexp(np.float32(1), -np.asarray(exponents, dtype=np.int32)) if np.any(exponents) else None
 
 
 class Features:
@@ -199,150 +235,85 @@ def _as_slice(index: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return slice(int(index[0]), int(index[-1]) + 1) if consecutive else index
 
 
-@dataclass(frozen=True)
-class StoreInfo:
-    """What ``vestige cache`` tells of a store.
-
-    Attributes:
-        path: its directory, named by its key.
-        state: ``complete``, ``unfinished`` or ``damaged``.
-        backbone, layer, readout, n, d, source: as in its description; empty or 0 where that is damaged.
-        rows: how many are there.
-        bytes: on disk.
-        used: when it was last used, in seconds since 1970.
-    """
-
-    path: Path
-    state: Literal["complete", "unfinished", "damaged"]
-    bytes: int
-    used: float
-    backbone: str = ""
-    layer: str = ""
-    readout: str = ""
-    n: int = 0
-    d: int = 0
-    rows: int = 0
-    source: str = ""
-
-    @property
-    def key(self) -> str:
-        """The store's key."""
-        return self.path.name
-
-
-def list_stores(root: Path | None = None) -> list[StoreInfo]:
-    """Every store under a root (:func:`cache_root` where None), the one used last first; their numbers are not checked.
-
-    Raises:
-        VestigeError: where the root cannot be read.
-    """
-    root = cache_root() if root is None else root
-    try:
-        found = sorted(path for path in root.iterdir() if _KEY.fullmatch(path.name) and path.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise VestigeError(f"{root}: cannot be read: {error.strerror or error}") from error
-    return sorted((_info(path) for path in found), key=lambda info: -info.used)
-
-
-def _info(store: Path) -> StoreInfo:
-    size, used = _size_and_use(store)
-    try:
-        about = Description.read(store)
-    except VestigeError:
-        return StoreInfo(store, "damaged", size, used)
-    there = chunks_there(store, about)
-    whole = len(there) == about.chunks and read_complete(store) is not None
-    finished = os.path.lexists(store / COMPLETE)
-    return StoreInfo(
-        store,
-        ("complete" if whole else "damaged") if finished else "unfinished",
-        size,
-        used,
-        about.backbone,
-        about.layer,
-        about.readout,
-        about.n,
-        about.d,
-        sum(len(about.rows(chunk)) for chunk in there),
-        about.source,
-    )
-
-
-def _size_and_use(store: Path) -> tuple[int, float]:
-    """Bytes on disk, and when any file was last changed."""
-    size, used = 0, 0.0
-    for path in store.rglob("*"):
-        try:
-            status = path.lstat()
-        except OSError:  # a run renamed or removed it meanwhile, or it is closed
-            continue
-        size += status.st_blocks * 512
-        used = max(used, status.st_mtime)
-    return size, used
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What :func:`prune` did: the stores it removed, and those it left because a run is using them."""
-
-    removed: tuple[StoreInfo, ...]
-    in_use: tuple[StoreInfo, ...]
-
-    @property
-    def bytes(self) -> int:
-        """The space that was won."""
-        return sum(info.bytes for info in self.removed)
-
-
-def prune(
-    root: Path | None = None,
-    *,
-    older_than: float | None = None,
-    larger_than: int | None = None,
-    unfinished: bool = False,
-    everything: bool = False,
-) -> Pruned:
-    """Remove the stores that meet every condition given; one that a run is using is never removed.
+class HeldWriter:
+    """Takes what a :class:`vestige.features.writer.StoreWriter` takes, and holds it.
 
     Args:
-        root: where stores live; None for :func:`cache_root`.
-        older_than: seconds since a store was last used.
-        larger_than: bytes on disk.
-        unfinished: only those that are not complete.
-        everything: every store; alone.
+        description: what it holds.
 
-    Raises:
-        VestigeError: where no condition is given, ``everything`` beside others, or a number that is negative or not
-            finite.
+    Attributes:
+        missing: the chunks that are not there yet, in order.
+        begun: as a StoreWriter's: nothing is there before it begins.
+        chunks: the rows of those that are.
+        exponents: e of each row, which is held times 2^e.
+        problems: row -> message for the pictures that could not be read.
+        made: when, how fast and by what it was made.
     """
-    for name, condition in (("older_than", older_than), ("larger_than", larger_than)):
-        if condition is not None:
-            b.AMOUNT.check(name, condition)
-    conditions = older_than is not None or larger_than is not None or unfinished
-    if conditions == everything:
-        raise VestigeError("say which stores to remove: older than, larger than, unfinished, or all of them")
-    removed: list[StoreInfo] = []
-    in_use: list[StoreInfo] = []
-    for info in list_stores(root):
-        if older_than is not None and time.time() - info.used <= older_than:
-            continue
-        if larger_than is not None and info.bytes <= larger_than:
-            continue
-        if unfinished and info.state == "complete":
-            continue
-        (removed if _remove(info.path) else in_use).append(info)
-    return Pruned(tuple(removed), tuple(in_use))
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.missing = list(range(description.chunks))
+        self.begun: dict[int, int] = {}
+        self.chunks: dict[int, NDArray[Any]] = {}
+        self.exponents: dict[int, NDArray[np.int64]] = {}
+        self.problems: dict[int, str] = {}
+        self.made: dict[str, Any] = {}
+        self._chunk = -1
+        self._parts: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
+
+    def start(self, chunk: int) -> None:
+        """Begin a chunk."""
+        self._chunk, self._parts = chunk, []
+
+    def append(
+        self, rows: NDArray[Any], exponents: NDArray[np.int64], problems: Mapping[int, str] | None = None
+    ) -> None:
+        """Take the chunk's next rows, ``(m, d)``, with their exponents and problems."""
+        self._parts.append((rows, exponents))
+        self.problems.update(problems or {})
+
+    def finish_chunk(self) -> None:
+        """End the chunk."""
+        rows, exponents = zip(*self._parts, strict=True)
+        self.chunks[self._chunk], self.exponents[self._chunk] = np.concatenate(rows), np.concatenate(exponents)
+        self.missing.remove(self._chunk)
+        self._parts = []
+
+    def finish(self, made: Mapping[str, Any]) -> None:
+        """Call it complete."""
+        self.made = dict(made)
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
 
 
-def _remove(store: Path) -> bool:
-    """Remove a store unless it is in use; whether it was removed."""
-    with StoreLock(store) as lock:
-        if not lock.try_exclusive():
-            return False
-        try:
-            shutil.rmtree(store)
-        except OSError as error:
-            raise VestigeError(f"{store}: cannot be removed: {error.strerror or error}") from error
-        return True
+class HeldFeatures(Features):
+    """Features in memory: all that Features do, without a store."""
+
+    def __init__(self, writer: HeldWriter) -> None:
+        self.path = Path(writer.description.key)
+        self.description = writer.description
+        self._writer = writer
+
+    @cached_property
+    def problems(self) -> dict[int, str]:
+        """Row -> what is wrong with its picture."""
+        return self._writer.problems
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the features come from: their description, and when, how fast and by what they were made."""
+        return asdict(self.description) | {"key": self.description.key} | self._writer.made
+
+    @cached_property
+    def array(self) -> Any:
+        """The features as a ``zarr.Array`` in memory, in the type that they would have on disk."""
+        import zarr  # slow to import, and needed by few
+
+        return zarr.array(np.concatenate([self._writer.chunks[chunk] for chunk in range(self.description.chunks)]))
+
+    def _open(self, chunk: int) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+        return self._writer.chunks[chunk], factors_of(self._writer.exponents[chunk])
+
+    def close(self) -> None:
+        """Nothing is held that others wait for."""

@@ -1,12 +1,16 @@
-"""Fills a store, chunk by chunk, so that it can be killed at any moment and goes on at the last finished batch."""
+"""Fills stores, chunk by chunk, so that it can be killed at any moment and goes on at the last finished batch.
+
+`Claims` says which stores are there, and which are this process's to fill; a `StoreWriter` fills one.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,14 +30,20 @@ from vestige.features.layout import (
     chunk_path,
     disk_errors,
     first_crc32c,
+    free_bytes,
     has_chunk,
     is_intact,
-    little_endian,
+    is_sound,
+    is_whole,
     problems_path,
     seal_path,
     sync_folder,
     write_text,
 )
+from vestige.features.locks import StoreLock
+
+_POLL_SECONDS = 0.1
+_DAMAGED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class _Step(Checked):
 
 
 @dataclass
-class _Progress:
+class _UnderWay:
     """What is known of a chunk that is under way."""
 
     rows: int
@@ -120,10 +130,10 @@ class StoreWriter:
             sync_folder(self.store.parent)
         _remove(self.store / COMPLETE)
 
-    def _read_steps(self, chunk: int) -> _Progress:
+    def _read_steps(self, chunk: int) -> _UnderWay:
         """What a killed run left of a chunk, as far as its rows are those that were written."""
         first = first_crc32c(self.description, chunk)
-        progress = _Progress(0, first)
+        under_way = _UnderWay(0, first)
         steps: list[_Step] = []
         with suppress(OSError, ValueError):
             for line in _steps_path(self.store, chunk).read_bytes().splitlines():
@@ -132,14 +142,14 @@ class StoreWriter:
                     break
                 steps.append(step)
         for step in steps:
-            progress.add(step)
-        if not 0 < progress.rows <= len(self.description.rows(chunk)) or len(progress.exponents) != progress.rows:
-            return _Progress(0, first)
+            under_way.add(step)
+        if not 0 < under_way.rows <= len(self.description.rows(chunk)) or len(under_way.exponents) != under_way.rows:
+            return _UnderWay(0, first)
         try:
-            found = file_crc32c(_rows_path(self.store, chunk), first, progress.rows * self.description.row_bytes)
+            found = file_crc32c(_rows_path(self.store, chunk), first, under_way.rows * self.description.row_bytes)
         except OSError:
-            return _Progress(0, first)
-        return progress if found == progress.crc32c else _Progress(0, first)
+            return _UnderWay(0, first)
+        return under_way if found == under_way.crc32c else _UnderWay(0, first)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -156,14 +166,14 @@ class StoreWriter:
     def start(self, chunk: int) -> None:
         """Begin a chunk, or go on with it after the rows that are ``begun``."""
         self._chunk = chunk
-        self._progress = self._left[chunk]
+        self._under_way = self._left[chunk]
         rows, steps = _rows_path(self.store, chunk), _steps_path(self.store, chunk)
         with self._writing():
             for path in (chunk_path(self.store, chunk), seal_path(self.store, chunk), problems_path(self.store, chunk)):
                 _remove(path)
-            if self._progress.rows:
+            if self._under_way.rows:
                 self._rows = rows.open("r+b", buffering=0)
-                self._rows.truncate(self._progress.rows * self.description.row_bytes)
+                self._rows.truncate(self._under_way.rows * self.description.row_bytes)
                 self._rows.seek(0, os.SEEK_END)
                 self._steps = steps.open("ab", buffering=0)
             else:
@@ -188,17 +198,17 @@ class StoreWriter:
         """
         assert self._rows is not None, "append before start"
         assert self._steps is not None, "append before start"
-        lying = little_endian(rows, self.description.dtype)
+        lying = _little_endian(rows, self.description.dtype)
         step = _Step(
-            rows=self._progress.rows + len(rows),
-            crc32c=crc32c(lying, self._progress.crc32c),
+            rows=self._under_way.rows + len(rows),
+            crc32c=crc32c(lying, self._under_way.crc32c),
             exponents=[0] * len(rows) if exponents is None else exponents.tolist(),
             problems=dict(problems or {}),
         )
         with self._writing():
             _write_all(self._rows, lying.data.cast("B"))
             _write_all(self._steps, memoryview(f"{to_json(step, indent=None)}\n".encode()))
-        self._progress.add(step)
+        self._under_way.add(step)
 
     def finish_chunk(self, problems: Mapping[int, str] | None = None) -> None:
         """End the chunk: from here on it counts as there.
@@ -207,7 +217,7 @@ class StoreWriter:
             problems: row -> message for the pictures that could not be read, besides those told with the rows.
         """
         assert self._rows is not None, "finish_chunk before start"
-        about, told = self.description, self._progress.problems | dict(problems or {})
+        about, told = self.description, self._under_way.problems | dict(problems or {})
         target = chunk_path(self.store, self._chunk)
         with self._writing():
             self._rows.truncate(about.chunk_bytes)
@@ -225,11 +235,11 @@ class StoreWriter:
         text = json.dumps({str(row): problems[row] for row in sorted(problems)}, indent=1) if problems else ""
         if text:
             write_text(problems_path(self.store, self._chunk), text)
-        padding = self.description.chunk_bytes - self._progress.rows * self.description.row_bytes
+        padding = self.description.chunk_bytes - self._under_way.rows * self.description.row_bytes
         seal = Seal(
-            crc32c=zeros_crc32c(padding, self._progress.crc32c),
+            crc32c=zeros_crc32c(padding, self._under_way.crc32c),
             problems=crc32c(text.encode()),
-            exponents=self._progress.exponents if any(self._progress.exponents) else [],
+            exponents=self._under_way.exponents if any(self._under_way.exponents) else [],
         )
         write_text(seal_path(self.store, self._chunk), to_json(seal, indent=None))
 
@@ -249,6 +259,11 @@ class StoreWriter:
             if file is not None:
                 file.close()
         self._rows = self._steps = None
+
+
+def _little_endian(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Rows as they lie on disk: C order, little-endian."""
+    return np.ascontiguousarray(rows, dtype=np.dtype(dtype).newbyteorder("<"))
 
 
 def _rows_path(store: Path, chunk: int) -> Path:
@@ -271,3 +286,74 @@ def _remove(path: Path) -> None:
 def _write_all(file: BinaryIO, left: memoryview) -> None:
     while left:  # a raw write may take less than it is given
         left = left[file.write(left) :]
+
+
+class Claims:
+    """The stores of some descriptions, each locked: shared where it is complete, exclusive where it is to be filled.
+
+    Complete ones are read from the first byte to the last, so that what is damaged is found, and filled again.
+
+    Made in the order of the keys, so that no two processes wait for each other. Waits where another process is
+    filling one of the stores.
+
+    Args:
+        descriptions: of the stores.
+        root: the directory that they are in.
+        locks: what lets go of the locks in the end.
+
+    Attributes:
+        writers: key -> the writer of each store that is to be filled.
+
+    Raises:
+        VestigeError: where the disk refuses, has too little space for what is missing, or a damaged store is in use.
+    """
+
+    def __init__(self, descriptions: Iterable[Description], root: Path, locks: ExitStack) -> None:
+        self.writers: dict[str, StoreWriter] = {}
+        self._held: list[StoreLock] = []
+        described = {description.key: description for description in descriptions}
+        for key in sorted(described):
+            store = root / key
+            lock = locks.enter_context(StoreLock(store))
+            self._held.append(lock)
+            if _wait(store, described[key], lock):
+                self.writers[key] = StoreWriter(store, described[key])
+        _check_space(self.writers, root)
+
+    def share(self) -> None:
+        """Let others read what was filled, and no one remove it yet."""
+        for lock in self._held:
+            lock.try_shared()
+
+
+def _wait(store: Path, description: Description, lock: StoreLock) -> bool:
+    """Wait until a store is complete and intact (False) or is this process's to write (True)."""
+    damaged_for = 0.0
+    while True:
+        if is_sound(store, description):
+            damaged = lock.try_shared()
+            if damaged and is_whole(store, description):
+                return False
+        else:
+            damaged = (store / COMPLETE).exists()
+        if lock.try_exclusive():
+            return not is_whole(store, description)
+        if damaged:
+            damaged_for += _POLL_SECONDS
+            if damaged_for > _DAMAGED_SECONDS:
+                raise VestigeError(f"{store}: is damaged, and another run is reading it; end that run first")
+        time.sleep(_POLL_SECONDS)
+
+
+def _check_space(writers: Mapping[str, StoreWriter], root: Path) -> None:
+    """Refuse at the start what cannot end well."""
+    needed = sum(
+        writer.description.bytes * len(writer.missing) // writer.description.chunks for writer in writers.values()
+    )
+    free = free_bytes(root)
+    if needed > free:
+        raise VestigeError(
+            f"{root}: {needed / 1e9:.1f} GB of features are to be written and {free / 1e9:.1f} GB are free; free some "
+            "space (vestige cache shows what is stored), put the cache on another disk with VESTIGE_CACHE, or read "
+            "fewer layers or smaller readouts"
+        )

@@ -16,9 +16,10 @@ from vestige.backbones.caffe import read_caffe_weights
 from vestige.backbones.caffe_files import message_class, read_binaryproto
 from vestige.backbones.weights import load_weights
 from vestige.extraction import ExtractOptions
+from vestige.features.cache import list_stores
 from vestige.features.extract import extract
 from vestige.features.readout import Readout
-from vestige.features.store import Features, list_stores
+from vestige.features.store import Features
 
 _ORIGINAL: dict[Path, np.ndarray] = {}
 

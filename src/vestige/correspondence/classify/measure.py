@@ -34,9 +34,8 @@ from vestige.correspondence.marks import (
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.folds import part_of
 from vestige.errors import VestigeError
-from vestige.features.other_sizes import fields_at_every_size
+from vestige.features.cell_places import PICTURES, fields_at_every_size, response_centred, shift_note
 from vestige.features.reader import Reader
-from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.intervals import Bootstrap, Difference, Floats, difference_of, interval, mean_known
 from vestige.methods import ACCENTS, Method
 from vestige.metrics import Metric

@@ -37,7 +37,7 @@ class ClassifyOptions:
         localise: test pictures in which responses are computed at every pixel about the keypoints; 0 for none.
         localise_c: of the classifiers whose responses these are; None for the chosen of each.
         centres: what a cell's place is: the centre of its receptive ``field``, or of its ``response`` to a few
-            training pictures (see `vestige.features.response_centres`).
+            training pictures (see `vestige.features.cell_places`).
         seed: of the bootstrap and of the pictures that are localised in, or looked at for responses.
     """
 

@@ -27,9 +27,9 @@ from vestige.correspondence.instances import Instances
 from vestige.correspondence.matched import MatchedInstances
 from vestige.correspondence.sift import CHANNELS
 from vestige.errors import VestigeError
+from vestige.features.cell_places import at_size
 from vestige.features.extract import extract
 from vestige.features.layout import pictures_sha256
-from vestige.features.other_sizes import at_size
 from vestige.features.reader import Reader
 from vestige.features.readout import parse_readout
 from vestige.images import Crop

@@ -24,8 +24,8 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
+from vestige.features.cell_places import fields_at_every_size
 from vestige.features.dense import DenseFeatures, extract_dense
-from vestige.features.other_sizes import fields_at_every_size
 from vestige.images import Pixels, crop_resize
 from vestige.progress import Progress
 from vestige.spelling import spelled

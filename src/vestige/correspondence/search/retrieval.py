@@ -35,8 +35,8 @@ from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions, default_workers
+from vestige.features.cell_places import PICTURES, response_centred, shift_note
 from vestige.features.dense import DenseFeatures
-from vestige.features.response_centres import PICTURES, response_centred, shift_note
 from vestige.images import ImageFile, Pixels, image_size
 from vestige.progress import Progress
 from vestige.spelling import spelled

@@ -104,7 +104,7 @@ class DatabaseOptions:
         short_side: pixels of the shorter side of every picture; None for its own size.
         patches: of each layer, at least, where the data has so many.
         centres: what a cell's place is, and the middle of its patch: the centre of its receptive ``field``, or of its
-            ``response`` to a few pictures of the database (see `vestige.features.response_centres`).
+            ``response`` to a few pictures of the database (see `vestige.features.cell_places`).
     """
 
     backbone: str = backbone_option()
