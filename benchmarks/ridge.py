@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from vestige import ridge
-from vestige.ridge.plan import Size, dual_operations, primal_operations
+from vestige.ridge.plan import ProblemSize, dual_operations, primal_operations
 
 ALPHAS = np.logspace(0, 6, 10)
 FOLDS = 4
@@ -200,10 +200,10 @@ def compare(args: argparse.Namespace) -> None:
         if args.engine and name not in args.engine:
             continue
         found[name] = timed(run)
-        report(name, found, Size(n, d, t, FOLDS, len(ALPHAS)), gemm)
+        report(name, found, ProblemSize(n, d, t, FOLDS, len(ALPHAS)), gemm)
 
 
-def report(name: str, found: dict[str, Result], size: Size, gemm: float) -> None:
+def report(name: str, found: dict[str, Result], size: ProblemSize, gemm: float) -> None:
     result = found[name]
     line = f"{name:14s} {result.seconds:8.2f} s ({result.busy:8.2f} s of processor)   "
     line += f"{result.peak / 1e9:6.2f} GB above the data"

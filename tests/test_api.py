@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import vestige
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.progress import print_nothing
 from vestige.tasks import TASKS, task_named
 
@@ -237,7 +237,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_values_are_made_what_options_hold(value: object, hint: object, fitted: object) -> None:
-    found = fit("name", value, hint)
+    found = as_type("name", value, hint)
     assert found == fitted
     assert type(found) is type(fitted)
 

@@ -21,7 +21,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
-from vestige.handed_in import fit, made_of
+from vestige.handed_in import as_type, made_of
 from vestige.probes.engine.photographs import open_photographs
 from vestige.probes.engine.predict_run import Failure, Predicted
 from vestige.progress import Lines
@@ -63,14 +63,14 @@ def measure(task: str, /, *data: str | Dataset, session: Session | None = None, 
         VestigeError: for an unknown task or option, with those that there are; for a value of another type; where the
             data are not what the task needs.
     """
-    found = task_named(fit("task", task, str))
+    found = task_named(as_type("task", task, str))
     networks: list[Backbone] = []
     given = {**_by_name(found, data), **{name: _named(name, value, networks) for name, value in options.items()}}
     extraction = {each.name for each in fields(ExtractOptions)} - found.without
     kinds = [found.data, *found.options]
     own = {each.name for kind in kinds for each in fields(kind)}
     if session is not None:
-        fit("session", session, Session)
+        as_type("session", session, Session)
         for name in extraction - own & given.keys():
             raise VestigeError(f"{name}: the session's reader has its own; leave it out, or make the Reader with it")
     else:
@@ -133,7 +133,7 @@ def open_run(folder: str | Path) -> FinishedRun:
     Raises:
         VestigeError: where it is none, or is damaged.
     """
-    run = Run(fit("folder", folder, Path))
+    run = Run(as_type("folder", folder, Path))
     return FinishedRun(run, run.results())
 
 
@@ -160,7 +160,7 @@ class FinishedRun:
         Raises:
             VestigeError: where pandas is not installed.
         """
-        return frame_of(self.results.sweep if fit("sweep", sweep, bool) else self.rows)
+        return frame_of(self.results.sweep if as_type("sweep", sweep, bool) else self.rows)
 
     def evaluate(
         self, data: str | Dataset, *, strict: bool = False, device: str = "auto", backbone: Network | None = None
@@ -178,8 +178,8 @@ class FinishedRun:
                 it was trained on.
         """
         check_trained(self.run)
-        given = fit("data", data, str | Dataset)
-        fit("strict", strict, bool)
+        given = as_type("data", data, str | Dataset)
+        as_type("strict", strict, bool)
         reader = self._reader(device, backbone)
         test = open_dataset(given, strict=strict) if isinstance(given, str) else given
         return evaluate_run(self.run, test, reader)
@@ -210,15 +210,15 @@ class FinishedRun:
                 ``failures`` of what is returned.
         """
         check_trained(self.run)
-        fit("category", category, str | None)
-        fit("whole", whole, bool)
+        as_type("category", category, str | None)
+        as_type("whole", whole, bool)
         reader = replace(self._reader(device, backbone), keep=False)
         examples, failures = _examples(images)
         predicted = predict_run(self.run, _boxed(examples, boxes), reader, category=category, whole=whole)
         return replace(predicted, failures=(*failures, *predicted.failures))
 
     def _reader(self, device: str, backbone: Network | None) -> Reader:
-        reader = reader_of(self.run, fit("device", device, str), Lines().count)
+        reader = reader_of(self.run, as_type("device", device, str), Lines().count)
         reader.options.torch_device()
         spec = str(self.results.backbone.get("spec"))
         if backbone is not None:

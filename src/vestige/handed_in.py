@@ -28,7 +28,7 @@ class _MisfitError(Exception):
     """A value is not of a type."""
 
 
-def fit(name: str, value: Any, hint: Any) -> Any:
+def as_type(name: str, value: Any, hint: Any) -> Any:
     """A value as a type has it: lists become tuples, texts paths, numbers of NumPy's Python's own.
 
     Args:
@@ -147,7 +147,7 @@ def _given_fields(kind: type) -> Iterator[Field[Any]]:
 def _option(each: Field[Any], value: Any, hint: Any) -> Any:
     """The value of a field; that which switches it off may be of another type."""
     off = each.metadata.get("off", MISSING)
-    return off if type(value) is type(off) and value == off else fit(each.name, value, hint)
+    return off if type(value) is type(off) and value == off else as_type(each.name, value, hint)
 
 
 def _is_numpys(value: Any, kind: str) -> bool:

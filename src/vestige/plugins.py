@@ -28,7 +28,7 @@ class Plugins(Generic[T]):
 
 
 def plugins(group: str, own: Collection[str], expected: str, fits: Callable[[str, object], T | None]) -> Plugins[T]:
-    """Import what the packages installed here bring to a group; what cannot be used is told of in a line each.
+    """Import what the packages installed here bring to a group; what cannot be used gets a line each.
 
     Args:
         group: such as ``vestige.datasets``.

@@ -11,7 +11,7 @@ from datetime import timedelta
 Say = Callable[[str], None]
 """Told of every step as it begins."""
 
-Count = Callable[[str, int, int], None]
+NamedProgress = Callable[[str, int, int], None]
 """Told (what is counted, such as ``pictures``; how many are done; how many there are)."""
 
 Progress = Callable[[int, int], None]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from vestige.errors import VestigeError, choice
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.spelling import spelled
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -137,7 +137,7 @@ def parse_data_spec(text: str) -> DataSpec:
     Raises:
         VestigeError: where the kind or the path is missing, or an option is given twice.
     """
-    fit("data", text, str)
+    as_type("data", text, str)
     kind, colon, rest = text.partition(":")
     path, *options = _parts(rest)
     if not colon or not kind or not path:
@@ -176,7 +176,7 @@ def parse_backbone_spec(text: str) -> BackboneSpec:
     Raises:
         VestigeError: where the name is missing, or an option is given twice.
     """
-    fit("backbone", text, str)
+    as_type("backbone", text, str)
     network, at, rest = text.partition("@")
     if at:
         weights, *options = _parts(rest)

@@ -38,7 +38,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def p_value(p: float) -> str:
-    """A probability: ``< 0.001`` where the bootstrap cannot tell it from nought."""
+    """A probability: ``< 0.001`` where the bootstrap cannot tell it from zero."""
     return f"<{NARROW}0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -17,7 +17,7 @@ from vestige.features.reader import Reader
 from vestige.probes.engine.linear import check_weights
 from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
-from vestige.progress import Count, Say
+from vestige.progress import NamedProgress, Say
 from vestige.results import damaged
 from vestige.run import Run
 from vestige.spelling import spelled
@@ -76,7 +76,7 @@ def portrait_predictors(runs: Sequence[Run], category: str | None = None) -> lis
     ]
 
 
-def reader_of(run: Run, device: str, progress: Count | None = None) -> Reader:
+def reader_of(run: Run, device: str, progress: NamedProgress | None = None) -> Reader:
     """A Reader that computes features as the run did, on any device.
 
     Raises:

@@ -101,7 +101,7 @@ def test_weights_that_cannot_be_downloaded(torchvision: ModuleType, monkeypatch:
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(torchvision.models, "get_model", offline)
-    with pytest.raises(VestigeError, match=r"cannot be had here \(Name or .*torchvision:alexnet@PATH.*@random:0"):
+    with pytest.raises(VestigeError, match=r"cannot be loaded here \(Name or .*torchvision:alexnet@PATH.*@random:0"):
         open_backbone("torchvision:alexnet")
 
 

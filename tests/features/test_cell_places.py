@@ -33,7 +33,7 @@ def test_a_network_with_a_single_tap_responds_there(tap, centre):
         layer.weight.zero_()[:, :, tap[0], tap[1]] = 1.0
     backbone = network(nn.Sequential(layer), layer="0")
     fields = receptive_fields(backbone, ["layer"])
-    assert fields["layer"].centre == (1.5, 1.5)  # noughts are part of what it can see
+    assert fields["layer"].centre == (1.5, 1.5)  # zeros are part of what it can see
     found = response_centred(backbone, fields, pictures(), CPU, seed=1)["layer"]
     assert found.centre == pytest.approx(centre, abs=0.15)
     assert (found.stride, found.receptive_field) == (fields["layer"].stride, fields["layer"].receptive_field)

@@ -11,7 +11,7 @@ import pytest
 
 from vestige.errors import VestigeError
 from vestige.ridge import Moments, RidgeSolution, fit_chunks, fit_rows
-from vestige.ridge.plan import LEAST_TARGETS, Size, choose_form, primal_bytes, target_block
+from vestige.ridge.plan import LEAST_TARGETS, ProblemSize, choose_form, primal_bytes, target_block
 
 T = 2 * LEAST_TARGETS + 100  # three blocks where memory is short
 
@@ -130,9 +130,9 @@ def test_a_bad_target_in_a_later_block_is_named_by_its_column() -> None:
 
 
 def test_the_plan_keeps_to_memory() -> None:
-    size = Size(15_000, 4_096, 18_900, 4)
+    size = ProblemSize(15_000, 4_096, 18_900, 4)
     block = target_block(size, 3 * 2**30)
     assert block < size.t
-    assert primal_bytes(Size(15_000, 4_096, block, 4)) <= 3 * 2**30
-    assert target_block(Size(49_000, 4_096, 6_348, 4)) == 6_348
-    assert choose_form(Size(15_000, 4_096, 1_000_000, 4)) == "primal"
+    assert primal_bytes(ProblemSize(15_000, 4_096, block, 4)) <= 3 * 2**30
+    assert target_block(ProblemSize(49_000, 4_096, 6_348, 4)) == 6_348
+    assert choose_form(ProblemSize(15_000, 4_096, 1_000_000, 4)) == "primal"

@@ -10,21 +10,21 @@ import torch
 from vestige.ridge import fit_rows
 from vestige.ridge.dual import DualForm
 from vestige.ridge.grid import choose
-from vestige.ridge.rows import Rows
+from vestige.ridge.rows import FitRows
 
 ALPHAS = 10.0 ** np.arange(-4.0, 5.0, 0.5)
 
 
-def problem(masked: bool = False, weighted: bool = False) -> Rows:
+def problem(masked: bool = False, weighted: bool = False) -> FitRows:
     rng = np.random.default_rng(3)
     X = (rng.standard_normal((60, 200)) * np.arange(1, 201) ** -0.7 + 0.3).astype(np.float32)
     Y = X @ rng.standard_normal((200, 40)) + np.logspace(-3, 2, 40) * rng.standard_normal((60, 40))
     seen = torch.from_numpy(rng.random((60, 1)) < 0.8).expand(60, 40) if masked else None
     w = rng.uniform(0.1, 3, 60) if weighted else np.ones(60)
-    return Rows(X, torch.from_numpy(Y), np.arange(60) % 4, torch.from_numpy(w), seen)
+    return FitRows(X, torch.from_numpy(Y), np.arange(60) % 4, torch.from_numpy(w), seen)
 
 
-def scored(rows: Rows, scoring: torch.dtype) -> tuple[DualForm, npt.NDArray[np.float64]]:
+def scored(rows: FitRows, scoring: torch.dtype) -> tuple[DualForm, npt.NDArray[np.float64]]:
     form = DualForm(rows, torch.float64, scoring=scoring)
     return form, form.score(ALPHAS)
 
@@ -61,7 +61,7 @@ def test_targets_that_nothing_foretells_get_the_strongest_alpha_without_another_
 ) -> None:
     rows = problem()
     noise = torch.from_numpy(np.random.default_rng(8).standard_normal((60, 5)))
-    rows = Rows(rows.X, noise, rows.labels, rows.w, None)
+    rows = FitRows(rows.X, noise, rows.labels, rows.w, None)
     form = DualForm(rows, torch.float64, scoring=torch.float32)
     alphas = 10.0 ** np.arange(12, 15)
     scores = form.score(alphas)

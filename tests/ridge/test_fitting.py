@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from vestige.errors import VestigeError
 from vestige.ridge import Moments, fit, fit_chunks, fit_rows
-from vestige.ridge.plan import Size, choose_form
+from vestige.ridge.plan import ProblemSize, choose_form
 
 FORMS = ["primal", "dual"]
 ALPHAS = [0.1, 1.0, 10.0, 100.0]
@@ -199,10 +199,10 @@ def test_recheck_settles_what_float32_cannot() -> None:
 
 
 def test_the_form_follows_the_shape() -> None:
-    assert choose_form(Size(49_000, 4_096, 6_348, 4)) == "primal"
-    assert choose_form(Size(1_740, 21_952, 136, 4)) == "dual"
-    assert choose_form(Size(5_000, 50_000, 1_000, 4)) == "dual"
-    assert choose_form(Size(1_000_000, 1_024, 256, 4)) == "primal"
+    assert choose_form(ProblemSize(49_000, 4_096, 6_348, 4)) == "primal"
+    assert choose_form(ProblemSize(1_740, 21_952, 136, 4)) == "dual"
+    assert choose_form(ProblemSize(5_000, 50_000, 1_000, 4)) == "dual"
+    assert choose_form(ProblemSize(1_000_000, 1_024, 256, 4)) == "primal"
     X, Y, folds = data()
     assert fit_rows(X, Y, folds, ALPHAS).form == "primal"
     assert fit_rows(X[:20], np.tile(Y[:20], 2), folds[:20], ALPHAS).form == "primal"

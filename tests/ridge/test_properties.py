@@ -31,7 +31,7 @@ class Problem:
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Rows and features of either order, folds, offsets, weights with zeros, masks shared by pairs of targets."""
+    """FitRows and features of either order, folds, offsets, weights with zeros, masks shared by pairs of targets."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n, d, t = draw(st.integers(12, 40)), draw(st.integers(1, 50)), draw(st.integers(1, 5))
     k = draw(st.integers(2, 5))

@@ -154,7 +154,7 @@ def build(spec: BackboneSpec, untrained: Callable[[], nn.Module], trained: Calla
         trained: makes it with the library's own, from its cache or its hub.
 
     Raises:
-        VestigeError: where the weights cannot be had.
+        VestigeError: where the weights cannot be loaded.
     """
     if spec.weights is None and spec.seed is None:
         try:
@@ -163,8 +163,8 @@ def build(spec: BackboneSpec, untrained: Callable[[], nn.Module], trained: Calla
         except Exception as error:  # urllib, requests, the hubs' own kinds, and unknown weights
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise VestigeError(
-                f"{spec.text!r}: its pretrained weights cannot be had here ({reason}); download them where there is a "
-                f"network and give {spec.network}@PATH, or open it untrained: {spec.network}@random:0"
+                f"{spec.text!r}: its pretrained weights cannot be loaded here ({reason}); download them where there is "
+                f"a network and give {spec.network}@PATH, or open it untrained: {spec.network}@random:0"
             ) from error
     with seeded(spec.seed or 0):
         module = untrained()

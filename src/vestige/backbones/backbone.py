@@ -19,7 +19,7 @@ from vestige.backbones.watching import module_of, read_outputs, run_order
 from vestige.errors import VestigeError, near_names
 from vestige.spec import EVEN_LAYERS, HELD
 
-Kind = Literal["vector", "grid", "tokens"]
+LayerKind = Literal["vector", "grid", "tokens"]
 
 WHOLE = ""
 """The path of the network itself, whose output is its scores."""
@@ -40,7 +40,7 @@ class Layer:
     """
 
     name: str
-    kind: Kind
+    kind: LayerKind
     shape: tuple[int, ...]
     prefix_tokens: int = 0
 
@@ -339,6 +339,6 @@ def hash_state(state: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def _kind(output: Tensor) -> Kind:
-    kinds: dict[int, Kind] = {2: "vector", 3: "tokens", 4: "grid"}
+def _kind(output: Tensor) -> LayerKind:
+    kinds: dict[int, LayerKind] = {2: "vector", 3: "tokens", 4: "grid"}
     return kinds[output.ndim]

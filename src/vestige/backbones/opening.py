@@ -89,7 +89,7 @@ def open_backbone(spec: str) -> Backbone:
                 "give the same network again: backbone=(module, preprocessing)",
             )
         )
-    brought = _brought()  # for vestige's own backbones, too, so that plug-ins that cannot be used are told of
+    brought = _brought()  # for vestige's own backbones, too, so that a plug-in that cannot be used is named
     if parsed.kind in brought.failed:
         raise VestigeError(f"{spec!r}: the plug-in {parsed.kind!r} {brought.failed[parsed.kind]}")
     opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name) or brought.found.get(parsed.kind)

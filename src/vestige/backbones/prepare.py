@@ -20,7 +20,7 @@ from vestige.backbones.backbone import Backbone
 from vestige.backbones.watching import module_of, tensor_of
 from vestige.errors import VestigeError
 
-Read = Callable[[Tensor], Mapping[str, Tensor]]
+ReadLayers = Callable[[Tensor], Mapping[str, Tensor]]
 Undo = Callable[[], None]
 
 
@@ -203,7 +203,7 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
-def spare_copies(module: nn.Module, x: Tensor, read: Read) -> int:
+def spare_copies(module: nn.Module, x: Tensor, read: ReadLayers) -> int:
     """Change a network, in place, so that it copies less; left as it is where the layers read would differ at all.
 
     An activation may overwrite its input; a convolution may pad its input with zeros itself, where the same number
@@ -285,7 +285,7 @@ class _Pair:
         return undo
 
 
-def fold_batch_norms(module: nn.Module, keep: Sequence[str], x: Tensor, read: Read) -> int:
+def fold_batch_norms(module: nn.Module, keep: Sequence[str], x: Tensor, read: ReadLayers) -> int:
     """Fold, in place, every pair of convolution and batch normalisation whose folding changes none of some layers.
 
     In evaluation mode ``BN(conv(x)) = g (W x + b - m) / s + c`` with ``s = sqrt(var + eps)`` is one convolution with
@@ -311,7 +311,7 @@ def fold_batch_norms(module: nn.Module, keep: Sequence[str], x: Tensor, read: Re
     return sum(_fold_checked(pair, module, x, expected, read) for pair in pairs)
 
 
-def _fold_checked(pair: _Pair, module: nn.Module, x: Tensor, expected: Mapping[str, Tensor], read: Read) -> bool:
+def _fold_checked(pair: _Pair, module: nn.Module, x: Tensor, expected: Mapping[str, Tensor], read: ReadLayers) -> bool:
     undo = pair.fold(module)
     if _agrees(read, x, expected):
         return True
@@ -319,7 +319,7 @@ def _fold_checked(pair: _Pair, module: nn.Module, x: Tensor, expected: Mapping[s
     return False
 
 
-def _agrees(read: Read, x: Tensor, expected: Mapping[str, Tensor]) -> bool:
+def _agrees(read: ReadLayers, x: Tensor, expected: Mapping[str, Tensor]) -> bool:
     try:
         found = read(x)
     except (AttributeError, TypeError):  # the network looks into the batch normalisation that is gone

@@ -14,7 +14,7 @@ from vestige.contract.task import Task
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.extraction import ExtractOptions
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.kept import KEEP_NOTHING, Kept
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
@@ -151,7 +151,7 @@ class Found:
         Raises:
             VestigeError: where pandas is not installed.
         """
-        return frame_of(self.sweep if fit("sweep", sweep, bool) else self.rows)
+        return frame_of(self.sweep if as_type("sweep", sweep, bool) else self.rows)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Run:
         """Make a run folder of it, with figures and report: ``found.save("runs/birds").report_path``.
@@ -165,8 +165,8 @@ class Found:
         """
         from vestige.contract.pages import show  # measuring needs no page
 
-        place = fit("folder", folder, Path)
-        with run_folder(place, overwrite=fit("overwrite", overwrite, bool)) as run:
+        place = as_type("folder", folder, Path)
+        with run_folder(place, overwrite=as_type("overwrite", overwrite, bool)) as run:
             self.record(run)
             show(run, self.task.page)
         return Run(place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vestige.features.reader import Reader
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.kept import KEEP_NOTHING, Kept
 from vestige.progress import Lines, Progress, Say
 
@@ -29,7 +29,7 @@ class Session:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def __post_init__(self) -> None:
-        fit("reader", self.reader, Reader)
+        as_type("reader", self.reader, Reader)
 
     @classmethod
     def on_stderr(cls) -> Session:

@@ -14,7 +14,7 @@ from vestige.datasets.kind import Kind
 from vestige.datasets.reading import BadFileError, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.images import ImageFile
 from vestige.markup import Markup
 from vestige.plugins import Plugins, guarded, plugins
@@ -52,7 +52,7 @@ GROUP = "vestige.datasets"
 
 def kind_named(name: str) -> Kind | None:
     """A kind of data set, vestige's own or a plug-in's; None where there is none of that name."""
-    brought = _brought()  # of vestige's own kinds, too, so that plug-ins that cannot be used are told of
+    brought = _brought()  # of vestige's own kinds, too, so that a plug-in that cannot be used is named
     if name not in KINDS:
         return brought.found.get(name)
     kind: Kind = import_module(f"vestige.datasets.{KINDS[name]}").KIND
@@ -154,8 +154,8 @@ def open_given(data: str | Dataset, *, strict: bool = False, markup: Markup | No
 
 
 def _check(strict: object, markup: object) -> None:
-    fit("strict", strict, bool)
-    fit("markup", markup, Markup | None)
+    as_type("strict", strict, bool)
+    as_type("markup", markup, Markup | None)
 
 
 def _kind_of(spec: DataSpec) -> Kind:

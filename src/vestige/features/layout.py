@@ -47,7 +47,7 @@ COMPLETE = "complete.json"
 
 _BYTES: dict[StoreDtype, int] = {"float32": 4, "float16": 2}
 
-Count = Annotated[int, Meta(ge=1, le=2**48)]
+_Positive = Annotated[int, Meta(ge=1, le=2**48)]
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class Description:
     readout: str
     numerics: Mapping[str, Json]
     pictures: str
-    n: Count
-    d: Count
+    n: _Positive
+    d: _Positive
     dtype: StoreDtype
-    chunk_rows: Count
+    chunk_rows: _Positive
     source: str = ""
 
     @property

@@ -14,9 +14,9 @@ from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract
 from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, parse_readout
 from vestige.features.store import Features
-from vestige.handed_in import fit
+from vestige.handed_in import as_type
 from vestige.images import Crop
-from vestige.progress import Count, Lines, Say
+from vestige.progress import Lines, NamedProgress, Say
 from vestige.spec import HELD, parse_backbone_spec
 
 DEFAULT = "auto"
@@ -59,14 +59,14 @@ class Reader:
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
     cache: Path | None = None
-    progress: Count | None = None
+    progress: NamedProgress | None = None
     keep: bool = True
     begun: Callable[[str, Sequence[Read], int], None] | None = None
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        fit("options", self.options, ExtractOptions)
-        self.cache = fit("cache", self.cache, Path | None)
+        as_type("options", self.options, ExtractOptions)
+        self.cache = as_type("cache", self.cache, Path | None)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Tell of progress where someone listens."""

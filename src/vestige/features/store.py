@@ -26,7 +26,7 @@ from vestige.features.layout import (
 )
 from vestige.features.locks import StoreLock
 
-Rows = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 _MEND = "run the same extraction again, and it is mended"
 
@@ -159,7 +159,7 @@ class Features:
 
         return zarr.open_array(self.path, mode="r")
 
-    def read(self, rows: ArrayLike | None = None) -> Rows:
+    def read(self, rows: ArrayLike | None = None) -> Vectors:
         """Rows by index or by boolean mask, all where None is given: ``(m, d)`` float32."""
         return self[:] if rows is None else self[np.asarray(rows)]
 
@@ -169,7 +169,7 @@ class Features:
             raise ValueError(f"rows_per_chunk is {rows_per_chunk}; expected at least 1")
         return Chunks(self, rows_per_chunk)
 
-    def __getitem__(self, index: Any) -> Rows:
+    def __getitem__(self, index: Any) -> Vectors:
         if not isinstance(index, tuple):
             index = (index, slice(None))
         rows, columns = index
@@ -177,7 +177,7 @@ class Features:
         found = self._gather(np.atleast_1d(wanted), columns)
         return found if wanted.ndim else found[0]
 
-    def _gather(self, rows: NDArray[np.intp], columns: Any) -> Rows:
+    def _gather(self, rows: NDArray[np.intp], columns: Any) -> Vectors:
         width = np.empty((0, self.shape[1]), dtype=np.bool_)[:, columns].shape[1:]
         found = np.empty((len(rows), *width), dtype=np.float32)
         chunk_of = rows // self.description.chunk_rows
@@ -221,7 +221,7 @@ class Chunks:
     features: Features
     rows_per_chunk: int
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Vectors]:
         for start in range(0, len(self.features), self.rows_per_chunk):
             yield self.features[start : start + self.rows_per_chunk]
 

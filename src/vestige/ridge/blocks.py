@@ -15,13 +15,11 @@ import torch
 
 from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone
-from vestige.ridge.checks import RidgeError
+from vestige.ridge.checks import Floats, RidgeError
 from vestige.ridge.moments import Moments
 from vestige.ridge.plan import MEMORY, Form
 from vestige.ridge.primal import Factors, PrimalForm
 from vestige.ridge.rows import Chunk
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ from vestige.errors import VestigeError
 ArrayLike: TypeAlias = Any
 """A numpy array, a tensor, or anything that becomes an array when sliced (a zarr array, a memory map)."""
 
+Floats: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
 Fold: TypeAlias = int | npt.NDArray[np.integer[Any]]
 
 

@@ -19,14 +19,12 @@ from torch import Tensor
 
 from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone, each, eigh, gram, matmul, to_numpy
-from vestige.ridge.checks import RidgeError
+from vestige.ridge.checks import Bools, Floats, RidgeError
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.plan import Form
-from vestige.ridge.rows import Rows
+from vestige.ridge.rows import FitRows
 from vestige.ridge.spectrum import Stretch, shrinkage, stretches
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 TARGETS = 1024
 BLOCK_BYTES = 64 * 2**20  # of the rows' columns that are worked on at a time
 PREDICTED_BYTES = 128 * 2**20  # of predictions at all alphas
@@ -54,7 +52,7 @@ class DualForm:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: FitRows,
         dtype: torch.dtype,
         fit_intercept: bool = True,
         keep: bool = False,

@@ -14,18 +14,15 @@ import torch
 
 from vestige.ridge import checks, grid
 from vestige.ridge.blocks import MomentsShape, SharedAlpha, TargetBlocks
-from vestige.ridge.checks import ArrayLike, RidgeError
+from vestige.ridge.checks import ArrayLike, Bools, Floats, Places, RidgeError
 from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
-from vestige.ridge.plan import MEMORY, Form, Size, choose_form, target_block
+from vestige.ridge.plan import MEMORY, Form, ProblemSize, choose_form, target_block
 from vestige.ridge.primal import Factors, PrimalForm
-from vestige.ridge.rows import Chunk, Rows, chunks_of, in_memory, join, rechunked
+from vestige.ridge.rows import Chunk, FitRows, chunks_of, in_memory, join, rechunked
 from vestige.ridge.ties import rescore
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -182,12 +179,12 @@ def fit_rows(
     n, d = X.shape
     n_alphas = len(grid.FIRST) if alphas is None else len(checks.regularisation(alphas))
     if form == "auto":
-        form = choose_form(Size(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups)))
+        form = choose_form(ProblemSize(n, d, data.Y.shape[1], int(data.labels.max()) + 1, n_alphas, len(data.groups)))
     coef_dtype = checks.product_dtype(dtype, X)
     if form == "dual":
         products = torch.float64 if dtype is None else coef_dtype
         return _fit_dual(data, coef_dtype, products, alphas, per_target, fit_intercept, return_oof, coef_path)
-    size = Size(n, d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), n_alphas, len(data.groups))
+    size = ProblemSize(n, d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), n_alphas, len(data.groups))
     out = np.empty(tuple(data.Y.shape), _numpy_dtype(coef_dtype)) if return_oof else None
     blocks = TargetBlocks(
         _Chunks(data), MomentsShape(d, size.folds, coef_dtype, device), size.t, target_block(size, memory)
@@ -198,7 +195,7 @@ def fit_rows(
 
 def _rows(
     X: ArrayLike, Y: ArrayLike, folds: ArrayLike, sample_weight: ArrayLike, mask: ArrayLike, device: str | torch.device
-) -> Rows:
+) -> FitRows:
     """The data, checked in all but the numbers of X."""
     if getattr(X, "ndim", None) is None:
         X = np.asarray(X)
@@ -217,11 +214,11 @@ def _rows(
     checks.finite(y, "Y")
     w = checks.weights(sample_weight, n)
     w = torch.ones(n, dtype=torch.float64) if w is None else w
-    return Rows(X, y, labels, w.to(y.device), None if seen is None else seen.to(y.device))
+    return FitRows(X, y, labels, w.to(y.device), None if seen is None else seen.to(y.device))
 
 
 def _fit_dual(
-    data: Rows,
+    data: FitRows,
     dtype: torch.dtype,
     products: torch.dtype,
     alphas: Alphas,
@@ -251,7 +248,7 @@ def _fit_blocks(
     fit_intercept: bool,
     recheck: bool,
     coef: npt.NDArray[Any],
-    data: Rows | None = None,
+    data: FitRows | None = None,
     out: npt.NDArray[Any] | None = None,
 ) -> RidgeSolution:
     """The primal form from a pass over the rows for each block of targets (two for an alpha that all share).
@@ -321,7 +318,7 @@ def fit_chunks(
         held.append(chunk)
         n, d, t = sum(len(c[0]) for c in held), chunk[0].shape[1], chunk[1].shape[1]
         folds = n_folds or 1 + max(int(np.max(c[2])) for c in held)
-        if form == "primal" or (form == "auto" and choose_form(Size(n, d, t, folds, n_alphas)) == "primal"):
+        if form == "primal" or (form == "auto" and choose_form(ProblemSize(n, d, t, folds, n_alphas)) == "primal"):
             primal = True
             break
     if not held:
@@ -332,7 +329,7 @@ def fit_chunks(
         )
         held.clear()
         blocks = TargetBlocks(
-            _Rechunked(chunks), shape, t, target_block(Size(n, d, t, shape.n_folds, n_alphas), memory)
+            _Rechunked(chunks), shape, t, target_block(ProblemSize(n, d, t, shape.n_folds, n_alphas), memory)
         )
         coef = _coefficients((t, d), shape.dtype, coef_path)
         return _fit_blocks(blocks, alphas, per_target, fit_intercept, True, coef)
@@ -405,7 +402,7 @@ class _Rechunked:
 class _Chunks:
     """The rows of a fit as a re-iterable of chunks."""
 
-    data: Rows
+    data: FitRows
 
     def __iter__(self) -> Iterator[Chunk]:
         return chunks_of(self.data, ROWS)

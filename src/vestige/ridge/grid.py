@@ -7,8 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from vestige.ridge.checks import Bools, Floats
 
 STEP = 10**0.25
 FIRST: Floats = STEP ** np.arange(-16.0, 9.0)  # 1e-4 ... 1e2, times the data's scale

@@ -20,7 +20,7 @@ _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operatio
 
 
 @dataclass(frozen=True)
-class Size:
+class ProblemSize:
     """n rows, d features, t targets, K folds, A alphas, g groups of targets of equal mask."""
 
     n: int
@@ -31,14 +31,14 @@ class Size:
     groups: int = 1
 
 
-def primal_operations(s: Size) -> float:
+def primal_operations(s: ProblemSize) -> float:
     """Floating-point operations of the primal form (`docs/ridge.md` derives them)."""
     gather = s.groups * s.n * s.d**2 + 2.0 * s.n * s.d * s.t
     factor = s.groups * s.folds * (_EIGH + 3.0) * s.d**3
     return gather + factor + s.folds * (4.0 + min(s.alphas, _FUNCTIONS)) * s.d**2 * s.t + 2.0 * s.d**2 * s.t
 
 
-def dual_operations(s: Size) -> float:
+def dual_operations(s: ProblemSize) -> float:
     """Floating-point operations of the dual form."""
     m, v = s.n * (1 - 1 / s.folds), s.n / s.folds
     factor = s.folds * (_EIGH * m**3 + 2.0 * v * m**2) + _EIGH * s.n**3
@@ -46,12 +46,12 @@ def dual_operations(s: Size) -> float:
     return float(s.n) ** 2 * s.d + s.groups * factor + validate + 2.0 * s.n * (s.n + s.d) * s.t
 
 
-def primal_bytes(s: Size) -> float:
+def primal_bytes(s: ProblemSize) -> float:
     """Memory of the primal form for all targets at once."""
     return 8.0 * (s.folds * s.d * (s.groups * s.d + s.t) + 6 * s.d**2)
 
 
-def target_block(s: Size, memory: float = MEMORY) -> int:
+def target_block(s: ProblemSize, memory: float = MEMORY) -> int:
     """Targets that the primal form takes at a time, so that it needs no more than ``memory`` bytes.
 
     With several blocks the folds' factors are kept from one to the next. Blocks are about equally large.
@@ -63,12 +63,12 @@ def target_block(s: Size, memory: float = MEMORY) -> int:
     return -(-s.t // -(-s.t // most))
 
 
-def dual_bytes(s: Size) -> float:
+def dual_bytes(s: ProblemSize) -> float:
     """Memory of the dual form, without the rows themselves."""
     return 8.0 * (s.groups * s.folds + 5) * s.n**2 + 8.0 * s.n * s.t
 
 
-def choose_form(s: Size) -> Form:
+def choose_form(s: ProblemSize) -> Form:
     """The cheaper form; or the one that fits into `MEMORY`, if only one does.
 
     The primal form may take the targets in blocks: what counts is what it needs for one.

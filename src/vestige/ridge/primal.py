@@ -19,14 +19,12 @@ from torch import Tensor
 
 from vestige.ridge import grid
 from vestige.ridge._linalg import blas_alone, each, eigh, matmul, symmetric, to_numpy
-from vestige.ridge.checks import RidgeError, matrix
+from vestige.ridge.checks import Bools, Floats, RidgeError, matrix
 from vestige.ridge.moments import ROWS, Moments, column_blocks, measured_from, recentre
 from vestige.ridge.plan import Form
 from vestige.ridge.rows import take
 from vestige.ridge.spectrum import Solver, Stretch, corrected, quadratic_forms, shrinkage, stretches
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Columns = slice | npt.NDArray[np.int64]
 
 TARGETS = 256  # targets worked on at a time in float32, half of that in float64

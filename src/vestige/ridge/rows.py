@@ -19,7 +19,7 @@ Chunk: TypeAlias = tuple[Any, Any, Any, Any, Any]
 
 
 @dataclass(frozen=True)
-class Rows:
+class FitRows:
     """X (n, d), which may lie on disk, Y (n, t), fold labels (n,), weights w (n,), and a mask seen (n, t) or None."""
 
     X: ArrayLike
@@ -48,7 +48,7 @@ def take(X: ArrayLike, rows: npt.NDArray[np.int64]) -> ArrayLike:
     return X.oindex[rows] if hasattr(X, "oindex") else X[rows]
 
 
-def chunks_of(data: Rows, size: int) -> Iterator[Chunk]:
+def chunks_of(data: FitRows, size: int) -> Iterator[Chunk]:
     """The data in chunks of at most ``size`` rows: of one fold each if X is in memory, and else in their order."""
     order = np.argsort(data.labels, kind="stable") if in_memory(data.X) else np.arange(len(data.labels))
     starts = np.flatnonzero(np.diff(data.labels[order], prepend=-1)) if in_memory(data.X) else np.array([0])

@@ -19,14 +19,11 @@ from torch import Tensor
 
 from vestige.ridge import checks
 from vestige.ridge._linalg import blas_alone, each, matmul, to_numpy
+from vestige.ridge.checks import Bools, Floats, Places
 from vestige.ridge.moments import Moments, column_blocks, measured_from
 from vestige.ridge.primal import SOLUTION_NOISE, SUM_NOISE, FoldFactor, PrimalForm
 from vestige.ridge.rows import Chunk
 from vestige.ridge.spectrum import shrinkage
-
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 PAIRS = 128  # differences worked on at a time
 ROUNDS = 2  # comparisons with the best alpha so far: the second is for targets for which the first found a better one
