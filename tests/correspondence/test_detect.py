@@ -19,7 +19,7 @@ from vestige.correspondence.detect.measure import class_data, detect_keypoints, 
 from vestige.correspondence.detect.task import DetectOptions
 from vestige.correspondence.matched import match_instances
 from vestige.correspondence.svm import Solution
-from vestige.datasets.folds import part_of
+from vestige.datasets.dataset import part_of
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader

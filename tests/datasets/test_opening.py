@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vestige.datasets.folds import part_of
+from vestige.datasets.dataset import part_of
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.markup import shipped_markup, unknown_markup

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.correspondence.instances import Instances, instances_of
-from vestige.datasets.dataset import Dataset, Problem
-from vestige.datasets.folds import part_of
+from vestige.datasets.dataset import Dataset, Problem, part_of
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
 from vestige.datasets.reading import (
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     folder_of,
     lines_of,
     pictures_below,
     relative_id,
+    scene_of_folder,
 )
-from vestige.datasets.scenes import scene_of_folder
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import user_path, what_is

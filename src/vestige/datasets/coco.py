@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.annotations import check_box, check_keypoints
 from vestige.datasets.coco_files import (
     CocoPictures,
     are_numbers,
@@ -21,9 +22,7 @@ from vestige.datasets.coco_files import (
     short,
 )
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.objects import check_box, check_keypoints
-from vestige.datasets.reading import BadFileError, Problems
+from vestige.datasets.reading import BadFileError, Kind, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.files import user_path

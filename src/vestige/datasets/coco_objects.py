@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vestige.datasets.annotations import check_corners
 from vestige.datasets.coco_files import (
     CocoPictures,
     are_numbers,
@@ -19,9 +20,7 @@ from vestige.datasets.coco_files import (
     short,
 )
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.reading import BadFileError, Checked, Problems
-from vestige.datasets.xml_files import check_corners
+from vestige.datasets.reading import BadFileError, Checked, Kind, Problems
 from vestige.example import Example
 from vestige.files import user_path
 from vestige.regions import NamedMask, Polygons, Region, RunLengths, parse_counts

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vestige.datasets.annotations import check_box, check_keypoints
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.objects import check_box, check_keypoints
-from vestige.datasets.reading import BadFileError, Problems, checked_picture, folder_of, inside, lines_of, numbers
+from vestige.datasets.reading import BadFileError, Kind, Problems, checked_picture, folder_of, inside, lines_of, numbers
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup, markup_of_names, shipped_markup

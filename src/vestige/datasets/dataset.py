@@ -12,10 +12,15 @@ from typing import Any, overload
 
 import numpy as np
 
+from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+_FOLD = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?/(\d{1,6})")
+
+_OWN = {each.name for each in fields(Example)}
 
 _LONGEST = 1000  # characters of a message, which may quote a file, and of a name, which may be any line of one
 
@@ -210,4 +215,25 @@ def _known(value: Any) -> object:
     return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
-_OWN = {each.name for each in fields(Example)}
+def keep_fold(dataset: Dataset, fold: str) -> tuple[int, ...]:
+    """The positions of the examples in the parts that ``fold`` names: ``K/N`` or ``K-L/N``, counted from 1.
+
+    An example's part is a hash of its group, so that it depends on nothing else and groups stay together; the parts
+    are therefore of nearly, not exactly, equal size.
+
+    Raises:
+        VestigeError: where the text is no fold.
+    """
+    match = _FOLD.fullmatch(fold)
+    first, last, count = (int(part or match.group(1)) for part in match.groups()) if match else (0, 0, 0)
+    if not 1 <= first <= last <= count:
+        raise VestigeError(
+            f"{dataset.spec!r}: fold={fold!r}: expected fold=K/N or fold=K-L/N with 1 <= K <= L <= N, as in "
+            "fold=5/5 for the last fifth and fold=1-4/5 for the rest"
+        )
+    return tuple(i for i, example in enumerate(dataset) if first <= part_of(example.group, count) <= last)
+
+
+def part_of(group: str, count: int) -> int:
+    """Which of ``count`` parts, from 1 on, a group is in."""
+    return 1 + int.from_bytes(hashlib.sha256(group.encode(errors="surrogateescape")).digest()[:8], "big") % count

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.drawn_world import NAMES, load_world
-from vestige.datasets.kind import Kind
-from vestige.datasets.reading import Problems
+from vestige.datasets.reading import Kind, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.markup import Markup, markup_of_names, shipped_markup

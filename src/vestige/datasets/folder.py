@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.reading import BadFileError, Problems, checked_picture, folder_of, pictures_below, relative_id
-from vestige.datasets.scenes import scene_of_folder
+from vestige.datasets.reading import (
+    BadFileError,
+    Kind,
+    Problems,
+    checked_picture,
+    folder_of,
+    pictures_below,
+    relative_id,
+    scene_of_folder,
+)
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.spec import DataSpec

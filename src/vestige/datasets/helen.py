@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from vestige.datasets.annotations import landmark_box
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.points import landmark_box
 from vestige.datasets.reading import (
     PICTURES,
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     files_below,

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.annotations import Annotated, face_markup, landmark_box, of_one_count
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.points import Annotated, face_markup, landmark_box, of_one_count
 from vestige.datasets.reading import (
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     files_below,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vestige.datasets.annotations import parse_polygon, parse_xml
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
 from vestige.datasets.reading import (
     PICTURES,
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     files_below,
     folder_of,
     inside,
     relative_id,
+    scene_of_folder,
 )
-from vestige.datasets.scenes import scene_of_folder
-from vestige.datasets.xml_files import parse_polygon, parse_xml
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import what_is

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
 from vestige.datasets.reading import (
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     folder_of,

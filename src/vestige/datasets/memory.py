@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
 from vestige import geometry
+from vestige.datasets.annotations import check_keypoints
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.objects import check_keypoints
 from vestige.datasets.reading import BadFileError, Checked, checked_picture
 from vestige.errors import VestigeError
 from vestige.example import Example, Picture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vestige.datasets.annotations import parse_polygon, parse_xml
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.reading import BadFileError, Checked, Problems, checked_picture, folder_of, inside, lines_of
-from vestige.datasets.xml_files import parse_polygon, parse_xml
+from vestige.datasets.reading import BadFileError, Checked, Kind, Problems, checked_picture, folder_of, inside, lines_of
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import what_is

@@ -8,10 +8,8 @@ from functools import cache
 from importlib import import_module
 from shlex import quote
 
-from vestige.datasets.dataset import Dataset, Problem, summed_up
-from vestige.datasets.folds import keep_fold
-from vestige.datasets.kind import Kind
-from vestige.datasets.reading import BadFileError, Problems
+from vestige.datasets.dataset import Dataset, Problem, keep_fold, summed_up
+from vestige.datasets.reading import BadFileError, Kind, Problems
 from vestige.errors import VestigeError, choice
 from vestige.example import Example
 from vestige.handed_in import as_type
@@ -47,7 +45,7 @@ Every kind knows ``fold`` and ``exif=ignore`` besides its own options.
 """
 
 GROUP = "vestige.datasets"
-"""The entry points by which other packages bring kinds: each names a :class:`~vestige.datasets.kind.Kind`."""
+"""The entry points by which other packages bring kinds: each names a :class:`~vestige.datasets.reading.Kind`."""
 
 
 def kind_named(name: str) -> Kind | None:
@@ -61,7 +59,7 @@ def kind_named(name: str) -> Kind | None:
 
 @cache
 def _brought() -> Plugins[Kind]:
-    return plugins(GROUP, KINDS, "a vestige.datasets.kind.Kind", _as_kind)
+    return plugins(GROUP, KINDS, "a vestige.datasets.reading.Kind", _as_kind)
 
 
 def _as_kind(_name: str, loaded: object) -> Kind | None:
@@ -74,7 +72,7 @@ def open_dataset(spec: str, *, strict: bool = False, markup: Markup | None = Non
     What cannot be used is left out and listed in ``skipped``.
 
     Args:
-        spec: ``kind:PATH,key=value,flag``; every kind knows ``fold=K/N`` (see :mod:`vestige.datasets.folds`).
+        spec: ``kind:PATH,key=value,flag``; every kind knows ``fold=K/N`` (see :mod:`vestige.datasets.dataset`).
         strict: whether one bad file is an error.
         markup: what the points mean, where it is not what the loader takes them for.
 

@@ -1,16 +1,16 @@
-"""What all loaders share: collecting problems, finding files, and checking pictures cheaply."""
+"""What all loaders share: what a kind of data set is, collecting problems, finding files, checking pictures cheaply."""
 
 from __future__ import annotations
 
 import math
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from vestige.datasets.dataset import Problem
+from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
 from vestige.files import user_path
 from vestige.images import ImageFile
@@ -46,6 +46,21 @@ class Problems:
             yield
         except BadFileError as error:
             self.found.append(error.problem)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data set.
+
+    Attributes:
+        load: reads what a spec names; collects problems and goes on.
+        options: the options and flags it knows, besides ``fold``, ``exif`` and its splits.
+        splits: the flags of its own training and test part, if it carries a split.
+    """
+
+    load: Callable[[DataSpec, Problems], Dataset]
+    options: tuple[str, ...] = ()
+    splits: tuple[str, str] | None = None
 
 
 def folder_of(spec: str, path: str) -> Path:
@@ -243,3 +258,13 @@ def checked_picture(path: Path, spec: DataSpec) -> Checked:
     except PictureError as error:
         raise BadFileError(path, error.reason) from error
     return Checked(ImageFile(path, spec.exif), header.size(spec.exif), header.orientation)
+
+
+def scene_of_folder(name: str) -> str:
+    """The folder of a picture as its scene, without a first folder of one letter: ``a/abbey/1.jpg`` is of ``abbey``.
+
+    Args:
+        name: of the picture, a path with forward slashes from the root of its data set.
+    """
+    parts = PurePosixPath(name).parent.parts
+    return "/".join(parts[1:] if len(parts) > 1 and len(parts[0]) == 1 else parts)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.annotations import check_box, check_keypoints, parse_xml
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
-from vestige.datasets.objects import check_box, check_keypoints
 from vestige.datasets.reading import (
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     files_below,
@@ -23,7 +23,6 @@ from vestige.datasets.reading import (
     relative_id,
 )
 from vestige.datasets.voc import voc_picture, wanted_names
-from vestige.datasets.xml_files import parse_xml
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.geometry import Box, Points

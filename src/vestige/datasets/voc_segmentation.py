@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
 from vestige.datasets.masks import ClassTable, Colour, MaskFile, voc_colours
 from vestige.datasets.reading import (
     BadFileError,
+    Kind,
     Problems,
     checked_picture,
     folder_of,

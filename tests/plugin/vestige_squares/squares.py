@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.datasets.dataset import Dataset
-from vestige.datasets.kind import Kind
+from vestige.datasets.reading import Kind
 from vestige.example import Example
 from vestige.markup import markup_of_names
 

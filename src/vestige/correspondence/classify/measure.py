@@ -31,8 +31,7 @@ from vestige.correspondence.marks import (
     sift_columns,
     without_unreadable,
 )
-from vestige.datasets.dataset import Dataset
-from vestige.datasets.folds import part_of
+from vestige.datasets.dataset import Dataset, part_of
 from vestige.errors import VestigeError
 from vestige.features.cell_places import PICTURES, fields_at_every_size, response_centred, shift_note
 from vestige.features.reader import Reader
