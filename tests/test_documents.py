@@ -71,10 +71,6 @@ def test_what_is_wrong_is_named_with_its_file_and_place(tmp_path: Path, text: by
     assert message.endswith("; run it again")
 
 
-def test_numbers_in_quotes_are_read_where_it_is_allowed(tmp_path: Path) -> None:
-    assert read(tmp_path, b'{"rows": [{"name": "a", "value": "1.5"}]}', strict=False).rows[0].value == 1.5
-
-
 def test_what_is_no_plain_file_or_too_large_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, tmp_path / "missing"):

@@ -22,7 +22,6 @@ WRITERS = {
     "a.txt": lambda path, **how: files.write_text(path, "new" * 9999, **how),
     "a.json": lambda path, **how: files.write_json(path, {"new": "new" * 9999}, **how),
     "a.npz": lambda path, **how: files.write_arrays(path, {"new": np.arange(9999.0)}, **how),
-    "b.npz": lambda path, **how: files.write_arrays(path, {"new": np.arange(9999.0)}, compressed=False, **how),
     "a.safetensors": lambda path, **how: files.write_tensors(path, {"new": np.arange(9999.0)}, **how),
     "a.png": lambda path, **how: save_image(noise(), path, **how),
     "a.jpg": lambda path, **how: save_image(noise(), path, **how),

@@ -164,7 +164,7 @@ def test_the_key_follows_what_is_seen(tmp_path):
 
 def test_dots_are_drawn_about_their_points():
     blank = np.zeros((60, 80, 3), np.uint8)
-    drawn = draw_points(blank, [[30.5, 20.5]], colour=(0, 200, 0))[..., 1].astype(float)
+    drawn = draw_points(blank, [[30.5, 20.5]])[..., 1].astype(float)
     rows, columns = np.mgrid[:60, :80] + 0.5
     assert (columns * drawn).sum() / drawn.sum() == pytest.approx(30.5, abs=0.05)
     assert (rows * drawn).sum() / drawn.sum() == pytest.approx(20.5, abs=0.05)

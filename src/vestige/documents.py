@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -40,7 +39,7 @@ else:
 """Any JSON value, for the parts of a document that its type says nothing of; see :data:`NESTING`."""
 
 
-def read_json(path: Path, kind: type[T], *, what: str, mend: str = "", limit: int = LIMIT, strict: bool = True) -> T:
+def read_json(path: Path, kind: type[T], *, what: str, mend: str = "", limit: int = LIMIT) -> T:
     """Read a JSON document as a type: a dataclass, a ``TypedDict``, ``dict[str, float]``, ...
 
     UTF-8, -16 and -32 are read, with or without a byte order mark. Entries that a dataclass does not have are passed
@@ -52,7 +51,6 @@ def read_json(path: Path, kind: type[T], *, what: str, mend: str = "", limit: in
         what: the same in words, as in "results", "a probe", "COCO annotations".
         mend: what the user can do about a file that is not that; ends the message.
         limit: the largest file that is read, in bytes.
-        strict: whether a number in quotes is refused where a number is expected.
 
     Raises:
         VestigeError: naming the file and the place in it, as in ``$.rows[3].value``.
@@ -60,14 +58,14 @@ def read_json(path: Path, kind: type[T], *, what: str, mend: str = "", limit: in
     start = f"{path}: cannot be read as {what}: "
     end = f"; {mend}" if mend else ""
     try:
-        return parse_json(_bytes(path, limit), kind, strict=strict)
+        return parse_json(_bytes(path, limit), kind)
     except OSError as error:
         raise VestigeError(f"{start}{error.strerror or error}{end}") from error
     except ValueError as error:
         raise VestigeError(f"{start}{error}{end}") from error
 
 
-def parse_json(text: bytes, kind: type[T], *, strict: bool = True) -> T:
+def parse_json(text: bytes, kind: type[T]) -> T:
     """The document that a text is; arguments as :func:`read_json`.
 
     Raises:
@@ -76,7 +74,7 @@ def parse_json(text: bytes, kind: type[T], *, strict: bool = True) -> T:
     try:
         encoding = json.detect_encoding(text)
         utf8 = text if encoding == "utf-8" else text.decode(encoding).encode()
-        return msgspec.json.decode(utf8, type=kind, strict=strict)
+        return msgspec.json.decode(utf8, type=kind)
     except UnicodeDecodeError as error:
         raise ValueError(f"is no text in {error.encoding}: byte {error.start}: {error.reason}") from error
     except UnicodeEncodeError as error:  # half of a surrogate pair
@@ -87,32 +85,6 @@ def parse_json(text: bytes, kind: type[T], *, strict: bool = True) -> T:
         raise ValueError(_words(error)) from error
     except msgspec.DecodeError as error:
         raise ValueError(_broken(error, utf8)) from error
-
-
-def document_type(kind: type[Any], **changed: Any) -> type[Any]:
-    """The type of the document that a dataclass is written as; what that has no place for is refused.
-
-    Args:
-        kind: the dataclass. Entries that have a default may be missing.
-        changed: the types of entries that are written as something else, or beside it; None for what is not written.
-    """
-    hints = get_type_hints(kind) | changed
-    own = {each.name for each in dataclasses.fields(kind)}
-    entries: list[Any] = [(name, changed[name]) for name in changed if name not in own]
-    for each in dataclasses.fields(kind):
-        if each.default is not dataclasses.MISSING:
-            entries.append((each.name, hints[each.name], each.default))
-        elif each.default_factory is not dataclasses.MISSING:
-            entries.append((each.name, hints[each.name], msgspec.field(default_factory=each.default_factory)))
-        else:
-            entries.append((each.name, hints[each.name]))
-    kept = [entry for entry in entries if entry[1] is not None]
-    return msgspec.defstruct(kind.__name__, kept, kw_only=True, forbid_unknown_fields=True)
-
-
-def entries_of(document: Any) -> dict[str, Any]:
-    """The entries of a document of such a type."""
-    return msgspec.structs.asdict(document)
 
 
 def check_json(value: Any, kind: type[T]) -> T:

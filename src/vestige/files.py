@@ -92,13 +92,10 @@ def write_json(path: Path, document: Mapping[str, Any], *, overwrite: bool = Fal
     write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
 
 
-def write_arrays(
-    path: Path, arrays: Mapping[str, NDArray[Any]], *, compressed: bool = True, overwrite: bool = False
-) -> None:
-    """Write arrays by name as ``.npz``; other arguments and errors as of :func:`whole_file`."""
-    save = np.savez_compressed if compressed else np.savez
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:
+    """Write arrays by name as compressed ``.npz``; other arguments and errors as of :func:`whole_file`."""
     with whole_file(path, overwrite=overwrite) as file:
-        save(file, **dict(arrays))  # type: ignore[arg-type]  # the stubs take the names for options
+        np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]  # the stubs take the names for options
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:

@@ -26,6 +26,8 @@ _ENDINGS = (".png", ".jpg", ".jpeg")
 
 _LAID_OUT = 4_000_000  # pixels of a crop, replicas of the edge included, that are laid out however small the picture
 
+_GREEN = (0, 230, 118)  # RGB of dots
+
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -199,13 +201,12 @@ def _averaged(pixels: Pixels, step: int) -> Pixels:
     return np.concatenate([pixels[:, :1], means, pixels[:, -1:]], axis=1)
 
 
-def draw_points(pixels: Pixels, points: ArrayLike, colour: tuple[int, int, int] = (0, 230, 118)) -> Pixels:
-    """A copy of a picture with dots at points.
+def draw_points(pixels: Pixels, points: ArrayLike) -> Pixels:
+    """A copy of a picture with green dots at points.
 
     Args:
         pixels: ``(H, W, 3)``.
         points: ``(K, 2)`` in pixels.
-        colour: RGB.
     """
     height, width = pixels.shape[:2]
     radius = max(1.0, min(height, width) / 160)
@@ -217,7 +218,7 @@ def draw_points(pixels: Pixels, points: ArrayLike, colour: tuple[int, int, int] 
         low, high = ([(v + r) * scale for v in (x, y)] for r in (-radius, radius))
         pen.ellipse([*low, high[0] - 1, high[1] - 1], fill=255)
     alpha = np.asarray(layer.resize((width, height), Image.Resampling.BOX), dtype=np.float64)[..., None] / 255
-    blended = pixels * (1 - alpha) + np.array(colour) * alpha
+    blended = pixels * (1 - alpha) + np.array(_GREEN) * alpha
     return blended.round().astype(np.uint8)
 
 

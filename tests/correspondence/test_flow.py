@@ -87,19 +87,6 @@ def test_deformation_of_one_field_and_of_many():
     np.testing.assert_allclose(flow.deformation(np.stack([field, 0 * field + 7]), 2.0), [30, 0])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_many_pairs_are_each_pair_alone(workers):
-    sources, targets = random_features(7, 3, 4, 5, 6), random_features(8, 3, 5, 4, 6)
-    fields, energies = flow.align_many(sources, targets, 0.05, workers=workers)
-    for number in range(3):
-        field, energy = flow.align(sources[number], targets[number], 0.05)
-        np.testing.assert_array_equal(fields[number], field)
-        assert energies[number] == energy
-    one, _ = flow.align_many(sources[0], list(targets), 0.05, workers=workers)
-    np.testing.assert_array_equal(one[0], fields[0])
-    assert one.shape == (3, 4, 5, 2)
-
-
 def test_a_known_warp_of_a_photograph_is_recovered():
     grey = cv2.resize(cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2GRAY), (400, 400))
     turn = cv2.getRotationMatrix2D((199.5, 199.5), 8, 1.08)  # of OpenCV's pixels, whose centres are whole
@@ -152,15 +139,6 @@ def test_what_does_not_fit_is_refused(source, target, options, message):
         flow.align(source, target, **options)
 
 
-def test_many_pairs_that_do_not_fit_are_refused():
-    grids = np.zeros((2, 2, 2, 1))
-    with pytest.raises(VestigeError, match="1 sources and 2 targets"):
-        flow.align_many(grids[:1], grids)
-    with pytest.raises(VestigeError, match="pair 1: target"):
-        flow.align_many(grids, [grids[0], np.full((2, 2, 1), np.nan)])
-    with pytest.raises(VestigeError, match="sources differ"):
-        flow.align_many([grids[0], np.zeros((3, 2, 1))], grids)
-    with pytest.raises(VestigeError, match="workers"):
-        flow.align_many(grids, grids, workers=0)
+def test_a_field_that_is_none_is_refused():
     with pytest.raises(VestigeError, match="field of shape"):
         flow.deformation(np.zeros((2, 2)), 1)

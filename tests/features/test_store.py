@@ -38,8 +38,10 @@ def filled(cache: Path, about: Description, problems: dict[int, str] | None = No
         writer.start(chunk)
         here = about.rows(chunk)
         for part in (here[:5], here[5:]):
-            writer.append(rows[part.start : part.stop])
-        writer.finish_chunk({row: text for row, text in (problems or {}).items() if row in here})
+            writer.append(
+                rows[part.start : part.stop], None, {row: text for row, text in (problems or {}).items() if row in part}
+            )
+        writer.finish_chunk()
     writer.finish({"created": "now"})
     return rows.astype(np.float32)
 
@@ -213,7 +215,7 @@ def test_lists_what_is_stored(tmp_path):
     writer = StoreWriter(tmp_path / unfinished.key, unfinished)
     writer.start(0)
     writer.append(np.zeros((512, 7), dtype=np.float32))
-    writer.finish_chunk({})
+    writer.finish_chunk()
     (tmp_path / "notes.txt").write_text("no store")
     (tmp_path / "locks").mkdir(exist_ok=True)
     told = {info.layer: info for info in list_stores(tmp_path)}

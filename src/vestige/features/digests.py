@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 
 
-def crc32c(data: bytes | memoryview | NDArray[Any], before: int = 0) -> int:
+def crc32c(data: bytes | NDArray[Any], before: int = 0) -> int:
     """CRC-32C of bytes, or of an array's in C order; ``before`` is that of what came before them."""
     found: int = google_crc32c.extend(before, data)  # arrays as well, without a copy
     return found
@@ -39,16 +39,15 @@ def file_crc32c(path: Path, before: int = 0, size: int | None = None) -> int:
     Raises:
         OSError: where it cannot be read, or is shorter.
     """
-    block = memoryview(bytearray(_BLOCK))
     with path.open("rb", buffering=0) as file:
         for wanted in _blocks(path.stat().st_size if size is None else size):
-            found = 0
-            while found < wanted:
-                read = file.readinto(block[found:wanted])
+            left = wanted
+            while left:
+                read = file.read(left)
                 if not read:
                     raise OSError(f"{path}: ends too early")
-                found += read
-            before = crc32c(block[:wanted], before)
+                before = crc32c(read, before)
+                left -= len(read)
     return before
 
 

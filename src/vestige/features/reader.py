@@ -16,7 +16,7 @@ from vestige.features.readout import LARGEST_DEFAULT, Readout, default_readout, 
 from vestige.features.store import Features
 from vestige.handed_in import as_type
 from vestige.images import Crop
-from vestige.progress import Lines, NamedProgress, Say
+from vestige.progress import NamedProgress
 from vestige.spec import HELD, parse_backbone_spec
 
 DEFAULT = "auto"
@@ -143,12 +143,6 @@ class Reader:
             progress=partial(self.count, "pictures"),
             keep=self.keep,
         )
-
-
-def listened(reader: Reader | None, say: Say | None) -> tuple[Reader, Say]:
-    """What a measurement reads with, and tells its steps: those given, or such as write lines on standard error."""
-    lines = Lines()
-    return reader or Reader(progress=lines.count), say or lines.say
 
 
 def largest_of(text: str) -> int:

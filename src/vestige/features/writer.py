@@ -210,20 +210,15 @@ class StoreWriter:
             _write_all(self._steps, memoryview(f"{to_json(step, indent=None)}\n".encode()))
         self._under_way.add(step)
 
-    def finish_chunk(self, problems: Mapping[int, str] | None = None) -> None:
-        """End the chunk: from here on it counts as there.
-
-        Args:
-            problems: row -> message for the pictures that could not be read, besides those told with the rows.
-        """
+    def finish_chunk(self) -> None:
+        """End the chunk: from here on it counts as there."""
         assert self._rows is not None, "finish_chunk before start"
-        about, told = self.description, self._under_way.problems | dict(problems or {})
         target = chunk_path(self.store, self._chunk)
         with self._writing():
-            self._rows.truncate(about.chunk_bytes)
+            self._rows.truncate(self.description.chunk_bytes)
             os.fsync(self._rows.fileno())
             self.abandon()
-            self._seal(told)
+            self._seal(self._under_way.problems)
             _rows_path(self.store, self._chunk).replace(target)
             _steps_path(self.store, self._chunk).unlink(missing_ok=True)
             for folder in (target.parent, target.parent.parent, self.store):
@@ -231,7 +226,7 @@ class StoreWriter:
         self.missing.remove(self._chunk)
 
     def _seal(self, problems: Mapping[int, str]) -> None:
-        """Write what is told of the chunk. The chunk itself gets its name afterwards: so it is never there alone."""
+        """Write the chunk's problems and digests. The chunk itself gets its name afterwards: so it is never there alone."""
         text = json.dumps({str(row): problems[row] for row in sorted(problems)}, indent=1) if problems else ""
         if text:
             write_text(problems_path(self.store, self._chunk), text)

@@ -19,8 +19,6 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-Fold: TypeAlias = int | npt.NDArray[np.integer[Any]]
-
 
 class RidgeError(VestigeError, ValueError):
     """Bad input to ridge. Also a ValueError, which is what scikit-learn's users expect."""

@@ -171,9 +171,12 @@ class Candidates:
         return np.pad(self.grids.read(instances) * np.float32(self.scale), ((0, 0), (0, 0), around, around))
 
 
-def unit_scale(candidates: Candidates, draw: np.random.Generator, count: int = 2000) -> float:
+_SAMPLED = 2000  # candidates
+
+
+def unit_scale(candidates: Candidates, draw: np.random.Generator) -> float:
     """The scale at which vectors have a mean squared length of 1, by a sample: so that one C suits all features."""
-    rows = np.sort(draw.choice(len(candidates), min(count, len(candidates)), replace=False))
+    rows = np.sort(draw.choice(len(candidates), min(_SAMPLED, len(candidates)), replace=False))
     squared = float(np.square(candidates.vectors(rows).astype(np.float64)).sum(axis=1).mean())
     return candidates.scale / np.sqrt(squared) if squared > 0 else candidates.scale
 

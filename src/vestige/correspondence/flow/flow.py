@@ -10,19 +10,15 @@ units of feature distance per squared cell, so it goes with the scale of the fea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import label, map_coordinates
-from threadpoolctl import threadpool_limits
 
 from vestige.correspondence.flow.propagation import Labelling, minimise
 from vestige.errors import VestigeError
 
-__all__ = ["Labelling", "align", "align_many", "deformation", "distances", "interpolate", "solve", "transfer", "warp"]
+__all__ = ["Labelling", "align", "deformation", "distances", "interpolate", "solve", "transfer", "warp"]
 
 LARGEST_BETA = 1e12
 """Above it float32 messages hold nothing of the features."""
@@ -67,54 +63,6 @@ def align(
     """
     found = solve(source, target, beta, max_iterations=max_iterations, tolerance=tolerance)
     return _field(found.labels, np.shape(target)[1]), found.energy
-
-
-def align_many(
-    sources: Sequence[npt.ArrayLike] | npt.ArrayLike,
-    targets: Sequence[npt.ArrayLike] | npt.ArrayLike,
-    beta: float = 3e-3,
-    *,
-    workers: int = 1,
-    max_iterations: int = 100,
-    tolerance: float = 1e-3,
-) -> tuple[Field, npt.NDArray[np.float64]]:
-    """:func:`align` for many pairs, in threads.
-
-    Args:
-        sources: N grids ``(H, W, C)``, or a single one for all targets.
-        targets: N grids ``(H2, W2, C)``, whose sizes may differ.
-        beta: as in :func:`align`.
-        workers: how many pairs are worked on at once, each in ``12 H W H2 W2`` bytes, and twice that while its
-            distances are computed. The result does not depend on it.
-        max_iterations: as in :func:`align`.
-        tolerance: as in :func:`align`.
-
-    Returns:
-        fields ``(N, H, W, 2)`` and energies ``(N,)``.
-
-    Raises:
-        VestigeError: as :func:`align`, with the number of the pair; where there are not as many sources as targets,
-            or the sources are not all of one size.
-    """
-    grids = [np.asarray(target) for target in targets]  # type: ignore[union-attr]
-    single = isinstance(sources, np.ndarray) and sources.ndim == 3
-    origins = [np.asarray(sources)] * len(grids) if single else [np.asarray(each) for each in sources]  # type: ignore[union-attr]
-    if len(origins) != len(grids) or not grids:
-        raise VestigeError(f"{len(origins)} sources and {len(grids)} targets: expected as many of each, at least one")
-    if len({origin.shape[:2] for origin in origins}) > 1:
-        raise VestigeError("sources differ in height or width: align those of one size at a time")
-    if workers < 1:
-        raise VestigeError(f"workers {workers}: expected 1 or more")
-
-    def one(number: int) -> tuple[Field, float]:
-        try:
-            return align(origins[number], grids[number], beta, max_iterations=max_iterations, tolerance=tolerance)
-        except VestigeError as error:
-            raise VestigeError(f"pair {number}: {error}") from error
-
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:  # else threads wait for threads
-        found = list(pool.map(one, range(len(grids))))
-    return np.stack([field for field, _ in found]), np.array([energy for _, energy in found])
 
 
 def solve(
