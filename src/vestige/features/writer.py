@@ -226,7 +226,7 @@ class StoreWriter:
         self.missing.remove(self._chunk)
 
     def _seal(self, problems: Mapping[int, str]) -> None:
-        """Write the chunk's problems and digests. The chunk itself gets its name afterwards: so it is never there alone."""
+        """Write the chunk's problems and digests. Only then is the chunk itself named: it is never there alone."""
         text = json.dumps({str(row): problems[row] for row in sorted(problems)}, indent=1) if problems else ""
         if text:
             write_text(problems_path(self.store, self._chunk), text)
