@@ -166,8 +166,9 @@ def test_a_plug_ins_task_is_a_command_with_its_options(run) -> None:
 
 
 def test_the_command_line_starts_without_torch_or_matplotlib(site: Path) -> None:
-    code = "import sys, vestige.cli.app as a; "
-    code += "print('depth' in [c.name for c in a.groups['probe'].registered_commands]); "
+    code = "import sys; from vestige.cli.main import app; "
+    code += "(probe,) = [g.typer_instance for g in app.registered_groups if g.name == 'probe']; "
+    code += "print('depth' in [c.name for c in probe.registered_commands]); "
     code += "print(sorted({'torch', 'matplotlib', 'jinja2'} & sys.modules.keys()))"
     done = python(site, "-c", code)
     assert done.stdout.split("\n")[:2] == ["True", "[]"]

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 import vestige
-from vestige.cli.app import app
+from vestige.cli.main import app
 from vestige.errors import VestigeError
 from vestige.probes.engine.point_scores import NORMALISERS
 from vestige.probes.landmarks.task import LandmarkOptions

@@ -1,36 +1,59 @@
-"""The commands of ``vestige``, put together."""
+"""The commands of ``vestige``, put together: as few of them as a command line needs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
 import typer
 
-from vestige.cli import (
-    cache,
-    data,
-    demo,
-    layers,
-    portrait,
-    predict,
-    report,
-    reproduce,
-    trained,
-)
-from vestige.cli.brought import add_brought_task
 from vestige.cli.help import FACES_RUN, Group, examples
-from vestige.cli.measuring import add_task
-from vestige.tasks import TASKS, task_named, task_names
 from vestige.version import __version__
 
-app = typer.Typer(
-    name="vestige",
-    help="Measure what a vision network's representation still knows about where things are.",
-    epilog=examples("vestige demo"),
-    cls=Group,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # its tables cut long names off
-    pretty_exceptions_enable=False,
-)
+_OWN_MODULES: Mapping[str, str] = {
+    "demo": "demo",
+    "layers": "layers",
+    "evaluate": "trained",
+    "predict": "predict",
+    "portrait": "portrait",
+    "report": "report",
+    "cache": "cache",
+}
+"""The commands that are made by a module of their own."""
+
+_GROUPS: Mapping[str, str] = {
+    "probe": "Train linear probes on a network's features and measure them.",
+    "correspond": "Measure whether a network's features match the same part in other pictures.",
+    "units": "Measure what single units of a network detect, and where they look.",
+}
+"""The groups of tasks' commands."""
+
+
+def app_for(words: Sequence[str] = ()) -> typer.Typer:
+    """The commands that a command line may mean.
+
+    Args:
+        words: of the command line. Where the first names a command with a module of its own, that is all there is:
+            the others are not imported.
+    """
+    app = typer.Typer(
+        name="vestige",
+        help="Measure what a vision network's representation still knows about where things are.",
+        epilog=examples("vestige demo"),
+        cls=Group,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # its tables cut long names off
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    if words and words[0] in _OWN_MODULES:
+        _add_own(app, words[0])
+    else:
+        for name in _OWN_MODULES:
+            _add_own(app, name)
+        _add_tasks(app)
+    return app
 
 
 def _print_version(asked: bool) -> None:
@@ -39,7 +62,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
@@ -48,33 +70,31 @@ def _options(
     del version  # its callback has done it
 
 
-groups: dict[str, typer.Typer] = {
-    "": app,
-    "probe": typer.Typer(help="Train linear probes on a network's features and measure them.", no_args_is_help=True),
-    "correspond": typer.Typer(
-        help="Measure whether a network's features match the same part in other pictures.", no_args_is_help=True
-    ),
-    "units": typer.Typer(
-        help="Measure what single units of a network detect, and where they look.", no_args_is_help=True
-    ),
-}
-for group in (demo, layers, trained, predict, portrait, report, cache):
-    group.add_to(app)
-for name in task_names():
-    if name in TASKS:
-        add_task(groups[task_named(name).group], task_named(name))
-    else:
-        add_brought_task(groups, task_named(name))
-for name, commands, example in (
-    ("probe", groups["probe"], FACES_RUN),
-    ("correspond", groups["correspond"], task_named("fields").example),
-    (
-        "units",
-        groups["units"],
-        next((task_named(each).example for each in TASKS if task_named(each).group == "units"), ""),
-    ),
-    ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
-    ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
-):
-    if commands.registered_commands:
-        app.add_typer(commands, name=name, cls=Group, epilog=examples(example))
+def _add_own(app: typer.Typer, name: str) -> None:
+    import_module(f"vestige.cli.{_OWN_MODULES[name]}").add_to(app)
+
+
+def _add_tasks(app: typer.Typer) -> None:
+    """Add the commands of tasks, in their groups, and those groups that are no tasks'."""
+    from vestige.cli import data, reproduce
+    from vestige.cli.brought import add_brought_task
+    from vestige.cli.measuring import add_task
+    from vestige.tasks import TASKS, task_named, task_names
+
+    groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in _GROUPS.items()}
+    for name in task_names():
+        if name in TASKS:
+            add_task({"": app, **groups}[task_named(name).group], task_named(name))
+        else:
+            add_brought_task({"": app, **groups}, task_named(name))
+    shown = {"probe": FACES_RUN, "correspond": task_named("fields").example}
+    tasks = [task_named(name) for name in TASKS]
+    for name, group in groups.items():
+        if group.registered_commands:
+            example = shown.get(name) or next((task.example for task in tasks if task.group == name), "")
+            app.add_typer(group, name=name, cls=Group, epilog=examples(example))
+    for name, group, example in (
+        ("data", data.app, "vestige data check synthetic:faces,n=24 -o sheet.png"),
+        ("reproduce", reproduce.app, "vestige reproduce persistent-evidence --dry-run"),
+    ):
+        app.add_typer(group, name=name, cls=Group, epilog=examples(example))

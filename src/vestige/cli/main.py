@@ -27,9 +27,9 @@ def main() -> None:
     """
     try:
         with stoppable(), on_command_line():
-            from vestige.cli.app import app
+            from vestige.cli.app import app_for
 
-            app(prog_name="vestige")
+            app_for(sys.argv[1:])(prog_name="vestige")
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(stopped.status)
@@ -50,9 +50,9 @@ def _stop(message: str) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """``app``, imported when it is asked for."""
+    """``app``, with all commands, made when it is asked for."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from vestige.cli.app import app
+    from vestige.cli.app import app_for
 
-    return app
+    return app_for()
