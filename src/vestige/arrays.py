@@ -1,4 +1,4 @@
-"""Archives of arrays (``.npz``) read from disk: what they say of themselves is checked before it is believed."""
+"""Archives of arrays (``.npz``) read from disk: their headers are checked before they are used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = {"number": "buif", "real": "f", "index": "iu", "bool": "b", "byte": "u",
 def read_npz(path: Path, *, what: str, mend: str = "") -> Arrays:
     """All arrays of an archive, by name: booleans, numbers and texts; nothing is unpickled.
 
-    What the headers claim is held against the file's own size before memory is asked for, and check sums are compared.
+    What the headers claim is compared with the file's size before memory is allocated, and check sums are verified.
 
     Args:
         path: of the archive.
@@ -64,7 +64,7 @@ def parse_npz(file: Path | IO[bytes]) -> Arrays:
                 name = member.filename.removesuffix(".npy")
                 arrays[name] = _array(archive, member)
             return arrays
-    except Exception as error:  # what zipfile, zlib and numpy stumble over in a damaged file is of a dozen classes
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen classes for damaged files
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         told = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
         raise ValueError(f"array {name!r}: {told}" if name else told) from error

@@ -54,7 +54,7 @@ class ExtractOptions:
         """The device.
 
         Raises:
-            VestigeError: where this machine has none such.
+            VestigeError: where this machine has no such device.
         """
         import torch
 

@@ -19,7 +19,7 @@ class Method:
     Attributes:
         label: for readers.
         colour: of the palette (see :mod:`vestige.report.style`).
-        dash: of lines, so that none is told by its colour alone.
+        dash: of lines, so that none is identified by its colour alone.
         marker: of points, as matplotlib names it.
         trained: whether the network's training has a share in it.
         paper: whether the paper has it; a control that it does not have says so where it is printed.

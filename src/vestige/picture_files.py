@@ -179,7 +179,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(path, "is empty" if path.stat().st_size == 0 else _UNKNOWN) from error
     except Image.DecompressionBombError as error:
         raise PictureError(path, f"has too many pixels; expected at most {MOST_PIXELS:,}") from error
-    except Exception as error:  # decoders of damaged files raise whatever they stumble over
+    except Exception as error:  # decoders of damaged files raise anything
         raise PictureError(path, f"is damaged: {error or type(error).__name__}") from error
 
 

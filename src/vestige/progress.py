@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 Say = Callable[[str], None]
-"""Told of every step as it begins."""
+"""Called with a line about every step as it begins."""
 
 NamedProgress = Callable[[str, int, int], None]
-"""Told (what is counted, such as ``pictures``; how many are done; how many there are)."""
+"""Called with (what is counted, such as ``pictures``; how many are done; how many there are)."""
 
 Progress = Callable[[int, int], None]
-"""Told (how many of what is counted are done; how many there are)."""
+"""Called with (how many are done; how many there are)."""
 
 EVERY = 10.0
 """Seconds between two lines about one count."""

@@ -229,7 +229,7 @@ def described(
     Args:
         rows: of results and of their sweep.
         metrics: the task's, as :func:`vestige.metrics.describe_metrics` takes them.
-        methods: likewise, as :func:`vestige.methods.describe_methods`.
+        methods: in the same way, as :func:`vestige.methods.describe_methods`.
     """
     rows = list(rows)
     return describe_metrics((row.metric for row in rows), metrics), describe_methods(

@@ -33,7 +33,7 @@ from vestige.metrics import Metric
 from vestige.results import Row
 
 FEW_GROUPS = 20
-"""Below so many groups of test examples a reader is told that intervals are too short (docs/intervals.md)."""
+"""Below so many groups of test examples a note says that intervals are too short (docs/intervals.md)."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def pck_difference(a: Floats, b: Floats, truth: KeypointTruth, alpha: float, boo
 
     Args:
         a: distances ``(N, K)`` in longer sides by one method.
-        b: likewise by another.
+        b: the same by another.
         truth: of the same examples.
         alpha: the limit, in longer sides.
         bootstrap: over the examples.

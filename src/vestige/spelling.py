@@ -1,6 +1,6 @@
 """How an option is written: with dashes on the command line, as a parameter in Python.
 
-Messages and notes name options by :func:`spelled`, so that each reader is told what works where they are.
+Messages and notes name options by :func:`spelled`, so that each reader reads what works where they are.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def on_command_line() -> Iterator[None]:
 
 
 def either(on_the_line: str, from_python: str) -> str:
-    """What the reader of a message is told, where the two differ by more than the name of an option."""
+    """What a message says, where the two differ by more than the name of an option."""
     return on_the_line if _on_command_line else from_python
 
 
@@ -68,7 +68,7 @@ def dashed(name: str) -> str:
 
 
 def command_words(name: str, value: Any) -> list[str]:
-    """The words by which the command line is told a parameter's value; an option that takes several is repeated.
+    """The words that give a parameter's value on the command line; an option that takes several is repeated.
 
     Args:
         name: of the parameter.

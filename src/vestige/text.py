@@ -48,7 +48,7 @@ def count(n: int, noun: str, nouns: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: ``48 s``, ``12 min 5 s``, ``2 h 3 min``."""
+    """Seconds in readable units: ``48 s``, ``12 min 5 s``, ``2 h 3 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes as people say them: ``1.2 kB``, ``87.8 kB``, ``3.4 MB``."""
+    """Bytes in a readable unit: ``1.2 kB``, ``87.8 kB``, ``3.4 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if n_bytes < 1000 or unit == "GB":
             return f"{n_bytes:.0f}{NARROW}{unit}" if unit == "B" else f"{n_bytes:.1f}{NARROW}{unit}"

@@ -143,7 +143,7 @@ def predict_run(
         category: the class, for a run that has several.
         whole: take the whole picture of examples without box, although the run was trained on boxes.
         batch: pictures that are held at a time.
-        say: told what is done, once nothing is wrong with all of it; None for nobody.
+        say: called with a line about what is done, once all of it is checked; or None.
 
     Raises:
         VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not

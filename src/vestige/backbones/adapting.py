@@ -107,7 +107,7 @@ def adapt(
 
 
 def _listed(module: nn.Module, readable: Iterable[str], modules: Collection[str]) -> dict[str, str]:
-    """Of the readable paths those of some modules, and those of the tensors of such as put out several."""
+    """The readable paths of some modules, and of the tensors of those modules that put out several."""
     owners = {path: module_of(module, path) for path in readable}
     tensors = Counter(own for own, name in owners.values() if name)
     alone = {own for own in owners if tensors[own] == 1}  # its only tensor is read by its own name

@@ -256,7 +256,7 @@ class Backbone:
         return scores
 
     def named_categories(self) -> tuple[str, ...]:
-        """The names of its categories, for what cannot do without.
+        """The names of its categories, for callers that need them.
 
         Raises:
             VestigeError: where they are not known, with how to give them.

@@ -67,7 +67,7 @@ _OPENERS: dict[str, Opener] = {
     "hf:": open_huggingface,
     "python:": open_own_network,
 }
-"""Who opens what: a network without a kind by its name, any other by its kind with a colon."""
+"""What opens a network: one without a kind by its name, any other by its kind with a colon."""
 
 
 GROUP = "vestige.backbones"
@@ -134,7 +134,7 @@ def _opener(_name: str, loaded: object) -> Opener | None:
 
 
 def _near(spec: BackboneSpec) -> list[str]:
-    """Backbones that a name or a kind which is none may stand for."""
+    """Backbones that an unknown name or kind may stand for."""
     if spec.kind:
         return [f"{key}{spec.name}" for key in near_names(f"{spec.kind}:", _families())]
     if "/" in spec.name:
@@ -144,7 +144,7 @@ def _near(spec: BackboneSpec) -> list[str]:
 
 
 def _alike(name: str, names: Sequence[str]) -> Sequence[str]:
-    """The first network whose name goes on as this one begins, or one that is spelt nearly so."""
+    """The first network whose name begins with this one, or one of nearly the same spelling."""
     return [each for each in names if each.startswith(name)][:1] or near_names(name, names, alike=0.8)
 
 

@@ -85,7 +85,7 @@ def _function(spec: BackboneSpec) -> Any:
 def _made(spec: BackboneSpec, function: Any) -> tuple[nn.Module, Preprocessing]:
     try:
         made = function()
-    except Exception as error:  # likewise
+    except Exception as error:  # the user's own function, too
         raise VestigeError(f"{spec.text!r}: the function failed ({type(error).__name__}: {error})") from error
     if isinstance(made, nn.Module):
         side = whole_number(spec, "size", 224)

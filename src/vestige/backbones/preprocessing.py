@@ -1,4 +1,4 @@
-"""What a network wants of its input."""
+"""What a network expects of its input."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network wants of its input.
+    """What a network expects of its input.
 
     Attributes:
         size: height and width of the input in pixels.
         mean: subtracted from each channel, in units of 0..255, in the network's channel order.
-        std: divided by, likewise.
+        std: divided by, in the same units and order.
         channels: the network's channel order.
         interpolation: how pictures are resized to ``size``: ``bilinear``, ``bicubic``, ``lanczos`` (all anti-aliased).
-        crop_fraction: the share of the resized picture that the network's authors keep (a centre crop). It is told
+        crop_fraction: the share of the resized picture that the network's authors keep (a centre crop). It is recorded
             and never applied: a probe's coordinates cover the whole crop.
         mean_image: ``(3, height, width)`` subtracted instead of ``mean``, where the network has one.
     """

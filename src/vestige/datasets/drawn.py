@@ -37,7 +37,7 @@ _GENERATORS = ("faces", "objects", *NAMES)
 _SMALLEST, _LARGEST = 32, 2048  # pixels a side
 _MOST_DRAWINGS = 1_000_000
 _KEPT_BYTES = 64 * 2**20
-_LAST_USED = 32  # drawings that are kept whatever comes
+_LAST_USED = 32  # drawings that always stay
 _OLDEST_GOES = 16  # one in so many that have to go is the oldest
 
 

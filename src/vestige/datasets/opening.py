@@ -115,9 +115,9 @@ def open_train_test(
 
     Args:
         train: a spec, or a data set that is open already.
-        test: likewise.
+        test: data to test on, a spec or a data set.
         strict: as of :func:`open_dataset`.
-        markup: likewise.
+        markup: what the points of both mean.
 
     Raises:
         VestigeError: as :func:`open_dataset`; where ``test`` is needed; where the two share an example, or a

@@ -29,7 +29,7 @@ def cache_root() -> Path:
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What ``vestige cache`` tells of a store.
+    """What ``vestige cache`` shows of a store.
 
     Attributes:
         path: its directory, named by its key.

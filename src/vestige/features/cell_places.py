@@ -1,6 +1,6 @@
 """Where the cells of a layer stand, in pictures of any size: by their receptive fields, and by what they respond to.
 
-A receptive field says what a cell can see. What it makes of it is a matter of its weights, and these may look to one
+A receptive field says what a cell can see. What it responds to is a matter of its weights, and these may look to one
 side: those of a network that was trained with padding below and on the right alone, for one, look up and to the left,
 as if to make up for it. So places of a picture are disturbed, and the middle of the response is set against the place.
 """
@@ -123,7 +123,7 @@ def shift_note(layer: str, field: tuple[float, float], response: tuple[float, fl
 
 
 def _middle(picture: Pixels) -> Pixels:
-    """At most so much of a picture as is looked at."""
+    """The middle of a picture, at most `LARGEST` pixels a side."""
     top, left = (max(side - LARGEST, 0) // 2 for side in picture.shape[:2])
     return picture[top : top + LARGEST, left : left + LARGEST]
 

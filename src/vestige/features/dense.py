@@ -123,7 +123,7 @@ def extract_dense(
         seed: of the draw.
         cache: the directory of the stores; None for the default.
         options: how; on disk the numbers are float16 where None.
-        progress: told (rows done, rows in all).
+        progress: called with (rows done, rows in all).
 
     Raises:
         VestigeError: where the layer is no grid, the network cannot take a size, or the disk is full.
@@ -214,8 +214,8 @@ class _Shapes:
     """The grids of a backbone's layers for pictures of any size, from passes that compute shapes alone.
 
     A pass takes tens of milliseconds, and pictures come in hundreds of sizes. But a grid's height depends on nothing
-    but the picture's height, and its width on the width: a pass tells of all pictures with one of its sides. (`_Grids`
-    holds what is computed in the end against it.)
+    but the picture's height, and its width on the width: a pass gives those of all pictures with one of its sides.
+    (`_Grids` checks it against what is computed in the end.)
     """
 
     def __init__(self, backbone: Backbone) -> None:

@@ -60,8 +60,8 @@ def extract(
         reads: (layer, readout), of any number of layers.
         cache: the directory of the stores; None for :func:`vestige.features.cache.cache_root`.
         options: how; None for the defaults.
-        progress: told of rows, before the first batch and after every one; those of an earlier, killed run count as
-            done from the start: throughput is what is added since the first call.
+        progress: called with counts of rows, before the first batch and after every one; those of an earlier,
+            killed run count as done from the start: throughput is what is added since the first call.
         keep: store the features; where False they are computed anew and held in memory, to the same bytes, and the
             cache is not touched.
 

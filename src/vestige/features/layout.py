@@ -52,7 +52,7 @@ _Positive = Annotated[int, Meta(ge=1, le=2**48)]
 
 @dataclass(frozen=True)
 class Description:
-    """What a store holds: everything that its bytes depend on, and what provenance tells besides.
+    """What a store holds: everything that its bytes depend on, and where they come from.
 
     Attributes:
         kind: ``features`` (a row per crop) or ``dense`` (a row per grid cell).
@@ -119,9 +119,9 @@ class Description:
 
     def metadata(self) -> str:
         """The text of ``zarr.json``: Zarr v3, https://zarr-specs.readthedocs.io/en/latest/v3/core."""
-        told = {"schema": SCHEMA, **asdict(self)}
+        described = {"schema": SCHEMA, **asdict(self)}
         if not self.source:  # as in stores of before there was one
-            del told["source"]
+            del described["source"]
         return json.dumps(
             {
                 "zarr_format": 3,
@@ -133,7 +133,7 @@ class Description:
                 "fill_value": 0.0,
                 "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
                 "dimension_names": ["row", "feature"],
-                "attributes": {"vestige": told},
+                "attributes": {"vestige": described},
             },
             indent=1,
         )
@@ -221,7 +221,7 @@ def first_crc32c(description: Description, chunk: int) -> int:
 
 
 def has_chunk(store: Path, description: Description, chunk: int) -> bool:
-    """Whether a chunk is there in full, and what is told of it is sound; its numbers are not read."""
+    """Whether a chunk is there in full, and its documents are sound; its numbers are not read."""
     try:
         if chunk_path(store, chunk).stat().st_size != description.chunk_bytes:
             return False
@@ -348,7 +348,7 @@ def disk_errors(store: Path) -> Iterator[None]:
 
 
 def source_of(examples: Iterable[Example]) -> str:
-    """The data sets that examples are of, as a store's description tells it."""
+    """The data sets that examples are of, as in a store's description."""
     return " + ".join(dict.fromkeys(example.source for example in examples if example.source))
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes: one writes a store, or many read it. The system lets go of a lock when its holder dies."""
+"""Locks between processes: one writes a store, or many read it. The system releases a lock when its holder dies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StoreLock:
                     self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def try_exclusive(self) -> bool:
-        """Take the lock alone; False, at once, where another holds it. A shared hold of one's own is turned, or lost.
+        """Take the lock alone; False, at once, where another holds it. A shared lock becomes exclusive, or is lost.
 
         Raises:
             VestigeError: in a cache that cannot be written.
@@ -72,7 +72,7 @@ class StoreLock:
         return True
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

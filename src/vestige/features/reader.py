@@ -52,9 +52,9 @@ class Reader:
     Attributes:
         options: of extraction.
         cache: where stores live; None for the default.
-        progress: told of pictures read and of fits made, or None.
+        progress: called with counts of pictures read and of fits made, or None.
         keep: store features; where False they are held in memory while they are used, and the cache is not touched.
-        begun: told (network, what is read of it, how many pictures) as pictures begin to go through it, or None.
+        begun: called with (network, what is read of it, how many pictures) as pictures begin to go through it, or None.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
@@ -69,7 +69,7 @@ class Reader:
         self.cache = as_type("cache", self.cache, Path | None)
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Tell of progress where someone listens."""
+        """Report progress, where ``progress`` is given."""
         if self.progress is not None:
             self.progress(what, done, total)
 
@@ -85,7 +85,7 @@ class Reader:
         return self._open[spec]
 
     def _held(self, spec: str) -> Backbone | None:
-        """Of a network that a program holds, what is held under its digest, or its untrained twin."""
+        """A network that a program holds, found by its digest, or its untrained twin."""
         parsed = parse_backbone_spec(spec)
         if parsed.kind != HELD:
             return None

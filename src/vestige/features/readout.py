@@ -130,9 +130,9 @@ def default_readout(layer: Layer, largest: int = LARGEST_DEFAULT) -> Readout:
     """The readout that keeps where things are, within reason: the question that vestige asks.
 
     A vector is read as it is. A grid is read whole (``flat``) where that is at most ``largest`` numbers, else pooled to
-    the largest square grid of at most as many. Tokens likewise: their patches whole (``tokens``) or pooled on their
-    grid; the class token alone, or a mean, would throw the places away and is therefore never the default, but for
-    patches that make no square grid, which are averaged where they are too many.
+    the largest square grid of at most as many. Tokens too: their patches whole (``tokens``) or pooled on their grid.
+    The class token alone, or a mean, would throw the places away and is never the default, except for patches that
+    make no square grid, which are averaged where they are too many.
     """
     if layer.kind == "vector":
         return Readout("vector")

@@ -145,9 +145,9 @@ class Features:
     def provenance(self) -> dict[str, Any]:
         """Where the features come from: the description of the store, and when, how fast and by what it was made."""
         made = read_complete(self.path)
-        told = {} if made is None else asdict(made)
-        told.pop("check", None)
-        return asdict(self.description) | {"key": self.description.key} | told
+        ending = {} if made is None else asdict(made)
+        ending.pop("check", None)
+        return asdict(self.description) | {"key": self.description.key} | ending
 
     @cached_property
     def array(self) -> Any:
@@ -316,4 +316,4 @@ class HeldFeatures(Features):
         return self._writer.chunks[chunk], factors_of(self._writer.exponents[chunk])
 
     def close(self) -> None:
-        """Nothing is held that others wait for."""
+        """There is no lock to release."""

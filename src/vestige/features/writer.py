@@ -164,7 +164,7 @@ class StoreWriter:
                 raise
 
     def start(self, chunk: int) -> None:
-        """Begin a chunk, or go on with it after the rows that are ``begun``."""
+        """Begin a chunk, or continue it after the rows that are ``begun``."""
         self._chunk = chunk
         self._under_way = self._left[chunk]
         rows, steps = _rows_path(self.store, chunk), _steps_path(self.store, chunk)
@@ -249,7 +249,7 @@ class StoreWriter:
             write_text(self.store / COMPLETE, to_json(Made(**made)))
 
     def abandon(self) -> None:
-        """Let go of the chunk that is under way, if any; its rows so far stay, as does what is finished."""
+        """Close the files of the chunk that is under way, if any; its rows so far stay, as does what is finished."""
         for file in (self._rows, self._steps):
             if file is not None:
                 file.close()
@@ -294,7 +294,7 @@ class Claims:
     Args:
         descriptions: of the stores.
         root: the directory that they are in.
-        locks: what lets go of the locks in the end.
+        locks: releases the locks in the end.
 
     Attributes:
         writers: key -> the writer of each store that is to be filled.

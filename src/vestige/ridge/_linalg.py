@@ -42,7 +42,7 @@ def blas_alone() -> Iterator[None]:
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
-    """``work`` on every item, in their order; on the CPU by several threads, among which the BLAS's are dealt out.
+    """``work`` on every item, in their order; on the CPU by several threads, which share the BLAS's.
 
     What lies between two products, adding and scaling, then has all cores as well. ``work`` must not write where the
     work on another item reads or writes.

@@ -141,7 +141,7 @@ class SharedAlpha:
         return np.asarray(blind | grid.tied(alphas, scores[:, ~blind], noise[:, ~blind], int(best[0])))
 
     def forget(self) -> None:
-        """Let go of the factors that are held."""
+        """Release the factors that are held."""
         if self.factors is not None:
             self.factors.clear()
 

@@ -1,4 +1,4 @@
-"""What the ridge engine accepts, and the sentences with which it refuses the rest."""
+"""What the ridge engine accepts, and the errors that refuse the rest."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class DualForm:
         return self._factors[g, k]
 
     def forget(self) -> None:
-        """Let go of the factors that are held: the solution from all rows needs none."""
+        """Release the factors that are held: the solution from all rows needs none."""
         self._factors.clear()
 
     def _factor(self, g: int, k: int) -> DualFactor | None:

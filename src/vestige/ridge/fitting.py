@@ -300,7 +300,7 @@ def fit_chunks(
     Args:
         chunks: a re-iterable (a list, or an object whose ``__iter__`` starts afresh) of ``(X, Y, fold)``, or of
             ``(X, Y, fold, sample_weight, mask)`` where the last two, or the last, may be left out or None.
-        n_folds: K, if it is known; else one more than the largest label, for which ``fold`` is read once beforehand.
+        n_folds: K, if it is known; else one more than the largest label, for which every ``fold`` is read once first.
         alphas, per_target, fit_intercept, form, dtype, device, coef_path, memory: as in `fit_rows`. The chunks are read
             once for each block of targets, and again where alphas are settled by prediction.
 

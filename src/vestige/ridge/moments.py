@@ -41,7 +41,7 @@ class Moments:
 
     They are sums over rows, so they stream (`update`), add up (`merge`), and travel (`save`, `load`).
     X and Y are measured from the means of the first rows that were seen (``shift_x``, ``shift_y``), so that
-    a large mean does not eat the precision of a small spread. With g groups of targets that share a mask
+    a large mean does not cost the precision of a small spread. With g groups of targets that share a mask
     (one, as long as no target was ever missing), the float64 sums over the rows of fold k are
 
         weight (g, K) sum w;  sx (g, K, d) sum w x;  xx (g, K, d, d) sum w x xT;
@@ -190,7 +190,7 @@ class Moments:
         if len(old) > len(self.xx):
             used: set[int] = set()
             parts = []
-            for g in old:  # the first heir of a group takes its sums over, the others copy them
+            for g in old:  # the first part of a group takes its sums, the others copy them
                 parts.append(self.xx[g].clone() if g in used else self.xx[g])
                 used.add(g)
             self.xx = parts

@@ -135,7 +135,7 @@ class PrimalForm:
         return None if self._factors is None else self._factors.get((g, k))
 
     def forget(self) -> None:
-        """Let go of the factors that are held: the solution from all rows needs none."""
+        """Release the factors that are held: the solution from all rows needs none."""
         if self._factors is not None:
             self._factors.clear()
 

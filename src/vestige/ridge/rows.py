@@ -39,7 +39,7 @@ class FitRows:
 
 
 def in_memory(X: ArrayLike) -> bool:
-    """Whether single rows of X may be picked at will."""
+    """Whether single rows of X can be picked."""
     return isinstance(X, np.ndarray | Tensor) and not isinstance(X, np.memmap)
 
 
@@ -77,7 +77,7 @@ def rechunked(chunks: Iterable[Any], size: int) -> Iterator[Chunk]:
 
 
 def _joined(held: list[Chunk]) -> Chunk:
-    """One chunk of the held ones, which are let go of."""
+    """One chunk of the held ones, which are released."""
     whole = join(held)
     held.clear()
     return whole
