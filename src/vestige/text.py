@@ -18,9 +18,9 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}{NARROW}%"
 
 
-def percent_range(interval: tuple[float, float]) -> str:
+def percent_range(interval: tuple[float, float], digits: int = 1) -> str:
     """An interval of shares: ``(0.076, 0.08) -> 7.6 to 8.0 %``."""
-    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}{NARROW}%"
+    return f"{100 * interval[0]:.{digits}f} to {100 * interval[1]:.{digits}f}{NARROW}%"
 
 
 def value_range(interval: tuple[float, float] | None, digits: int = 3) -> str:
