@@ -25,21 +25,21 @@ _NOTHING_SHARED = "expected training and test data that share nothing"
 
 
 KINDS = {
-    "300w": "ibug",
-    "ade20k": "ade20k",
-    "coco": "coco",
-    "coco-objects": "coco_objects",
-    "cub": "cub",
-    "folder": "folder",
-    "helen194": "helen",
-    "labelme": "labelme",
-    "lfw": "lfw",
-    "miniplaces": "miniplaces",
-    "synthetic": "drawn",
-    "voc-keypoints": "voc_keypoints",
-    "voc-segmentation": "voc_segmentation",
+    "300w": "ibug:KIND",
+    "ade20k": "ade20k:KIND",
+    "coco": "coco:KIND",
+    "coco-objects": "coco_objects:KIND",
+    "cub": "cub:KIND",
+    "folder": "folder:KIND",
+    "helen194": "helen:KIND",
+    "labelme": "labelme:KIND",
+    "lfw": "lfw:KIND",
+    "miniplaces": "miniplaces:KIND",
+    "synthetic": "drawn:KIND",
+    "voc-keypoints": "voc:KEYPOINTS",
+    "voc-segmentation": "voc:SEGMENTATION",
 }
-"""Kind of data set -> the module of this package whose ``KIND`` reads it, imported when one is opened.
+"""Kind of data set -> its place in this package, ``module:constant``, imported when one is opened.
 
 Every kind knows ``fold`` and ``exif=ignore`` besides its own options.
 """
@@ -53,7 +53,8 @@ def kind_named(name: str) -> Kind | None:
     brought = _brought()  # of vestige's own kinds, too, so that a plug-in that cannot be used is named
     if name not in KINDS:
         return brought.found.get(name)
-    kind: Kind = import_module(f"vestige.datasets.{KINDS[name]}").KIND
+    module, _, constant = KINDS[name].partition(":")
+    kind: Kind = getattr(import_module(f"vestige.datasets.{module}"), constant)
     return kind
 
 
