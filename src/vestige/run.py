@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vestige.arrays import Arrays, read_npz
 from vestige.errors import VestigeError
 from vestige.files import disk_errors, write_arrays, write_json, write_text
-from vestige.kept import Kept
 from vestige.manifest import check_digest, start_manifest, update_manifest
+from vestige.partial_work import PartialWork
 from vestige.results import Results, mend, read_results
 from vestige.run_folders import building, check_run_folder, own_files
 
@@ -91,7 +91,7 @@ class Run:
         check_digest(self.examples_path)
         return read_npz(self.examples_path, what="a run's examples", mend=mend())
 
-    def write_parts(self, kept: Kept) -> None:
+    def write_parts(self, kept: PartialWork) -> None:
         """Write what is kept of a measurement into ``parts/``, where the run that replaces this one finds it."""
         if kept.folder is not None and kept.folder.is_dir():
             with disk_errors(self.folder, "the run"):

@@ -13,7 +13,7 @@ from vestige.correspondence.instances import Instances
 from vestige.correspondence.matched import Neighbours
 from vestige.correspondence.transfers import agreed, copied, mean_points
 from vestige.features.reader import Reader
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 
 CELLS = Cells((6, 7), (10, 10), (5, 5), (60, 70))
 
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_and_the_result_is_the_same(tmp_path):
         return Aligner(Drawn(grids), Drawn(grids), neighbours, instances(12), beta, 1e-3)
 
     def session(progress=None):
-        return Session(Reader(progress=progress), kept=Kept(tmp_path), workers=2)
+        return Session(Reader(progress=progress), kept=PartialWork(tmp_path), workers=2)
 
     whole = aligner().transfer(range(12), workers=1)
     told = []

@@ -23,7 +23,7 @@ from vestige.datasets.dataset import part_of
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 
 OPTIONS = DetectOptions(
     layers=("block2",),
@@ -142,13 +142,13 @@ def test_places_are_those_of_scikit_learn_on_all_rows(name, found, matched, read
 
 
 def test_what_is_kept_is_not_computed_again(found, data, reader, tmp_path, monkeypatch):
-    first = detect_keypoints(*data, OPTIONS, Session(reader, kept=Kept(tmp_path)))
+    first = detect_keypoints(*data, OPTIONS, Session(reader, kept=PartialWork(tmp_path)))
     monkeypatch.setattr(detect, "detect_class", None)
-    again = detect_keypoints(*data, OPTIONS, Session(reader, kept=Kept(tmp_path)))
+    again = detect_keypoints(*data, OPTIONS, Session(reader, kept=PartialWork(tmp_path)))
     assert first.rows == again.rows == found.rows
     assert first.config["kinds"] == again.config["kinds"] == found.config["kinds"]
     with pytest.raises(TypeError):  # other numbers are computed
-        detect_keypoints(*data, replace(OPTIONS, cs=(0.5,)), Session(reader, kept=Kept(tmp_path)))
+        detect_keypoints(*data, replace(OPTIONS, cs=(0.5,)), Session(reader, kept=PartialWork(tmp_path)))
 
 
 def test_a_keypoint_without_a_detector_is_kept_as_one():

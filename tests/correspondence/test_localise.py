@@ -16,7 +16,7 @@ from vestige.correspondence.marks import Marks
 from vestige.correspondence.sift import sift
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 
 
 class Drawn:
@@ -111,7 +111,7 @@ def test_a_killed_search_goes_on(backbone, marks, tmp_path):
     options = ClassifyOptions(backbone="drawn", localise=1)
     readers = [Reader(_open={"drawn": backbone}) for _ in range(2)]
     first, second = (
-        localise(marks, classifiers, fields, options, Session(reader, kept=Kept(tmp_path))) for reader in readers
+        localise(marks, classifiers, fields, options, Session(reader, kept=PartialWork(tmp_path))) for reader in readers
     )
     np.testing.assert_array_equal(first.offsets["cell:early"], second.offsets["cell:early"])
     assert len(list(tmp_path.glob("*.npz"))) == 1

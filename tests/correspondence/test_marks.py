@@ -14,8 +14,8 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import ImageFile
-from vestige.kept import Kept
 from vestige.markup import Markup
+from vestige.partial_work import PartialWork
 
 SPEC = "efficientnet_lite0@random:0"
 MARKUP = Markup("three", ("a", "b", "c"))
@@ -77,7 +77,7 @@ def test_nearest_cells_never_leave_the_grid():
 
 
 def test_sift_stands_at_the_marks_and_is_kept(data, tmp_path):
-    marks, kept = marks_of(data).subset(np.array([0, 2, 4])), Kept(tmp_path / "partial")
+    marks, kept = marks_of(data).subset(np.array([0, 2, 4])), PartialWork(tmp_path / "partial")
     found = sift_columns(marks, [6.0, 12.0], 80, "bilinear", Session(kept=kept, workers=2))
     for row in range(3):
         pixels, scale = seen(marks.pictures[marks.picture[row]], 80, "bilinear")

@@ -10,7 +10,7 @@ from vestige.contract.session import Session
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 from vestige.probes.compare.measure import measure_comparison
 from vestige.probes.compare.task import CompareOptions
 from vestige.progress import print_nothing
@@ -40,7 +40,7 @@ def session(kept=None, counted=None):
         if counted is not None:
             counted[what] += 1
 
-    return Session(Reader(progress=count), print_nothing, Kept(kept))
+    return Session(Reader(progress=count), print_nothing, PartialWork(kept))
 
 
 def options(task, **changes):

@@ -75,10 +75,10 @@ def planned_session(
     """The session of a measurement whose plan is printed now, and of which is told, as it begins, how long it takes."""
     from vestige.contract.plan import plan_of
     from vestige.contract.session import Session
-    from vestige.kept import Kept
+    from vestige.partial_work import PartialWork
 
     plan = plan_of(task, reader, opened, options)
-    return Session(watched(reader, plan, listener), listener.say, Kept(run.kept))
+    return Session(watched(reader, plan, listener), listener.say, PartialWork(run.kept))
 
 
 def watched(reader: Reader, plan: Plan, listener: Listener) -> Reader:

@@ -15,10 +15,10 @@ from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.extraction import ExtractOptions
 from vestige.handed_in import as_type
-from vestige.kept import KEEP_NOTHING, Kept
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
 from vestige.metrics import Metric, on_folds
+from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.results import Results, Row, described, frame_of, now
 from vestige.run import Run, run_folder
 from vestige.version import __version__
@@ -93,7 +93,7 @@ class Found:
     notes: tuple[str, ...] = ()
     ridge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     fitted: Fitted | None = None
-    kept: Kept = KEEP_NOTHING
+    kept: PartialWork = KEEP_NOTHING
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def results(self, command: Sequence[str] = ()) -> Results:

@@ -8,7 +8,7 @@ from functools import partial
 
 from vestige.features.reader import Reader
 from vestige.handed_in import as_type
-from vestige.kept import KEEP_NOTHING, Kept
+from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.progress import Lines, Progress, Say
 
 
@@ -25,7 +25,7 @@ class Session:
 
     reader: Reader = field(default_factory=Reader)
     say: Say = field(default_factory=lambda: Lines().say)
-    kept: Kept = KEEP_NOTHING
+    kept: PartialWork = KEEP_NOTHING
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ from vestige.features.extract import keys_of
 from vestige.features.layout import pictures_sha256
 from vestige.geometry import Points
 from vestige.images import Crop, Pixels, crop_resize, picture_size
-from vestige.kept import Arrays
+from vestige.partial_work import Arrays
 
 Columns = NDArray[np.float32]
 """``(n, C)``: the features at each mark."""

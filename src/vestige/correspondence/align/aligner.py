@@ -23,7 +23,7 @@ from vestige.correspondence.grids import Cells, Grid, Grids
 from vestige.correspondence.instances import Instances
 from vestige.correspondence.matched import Neighbours
 from vestige.geometry import Points
-from vestige.kept import Arrays
+from vestige.partial_work import Arrays
 
 _BLOCK = 8
 """Instances whose neighbours are aligned between two words of progress."""

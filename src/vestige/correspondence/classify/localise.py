@@ -30,7 +30,7 @@ from vestige.features.extract import exact_arithmetic
 from vestige.geometry import Points
 from vestige.images import Pixels
 from vestige.intervals import Bootstrap, Floats, interval
-from vestige.kept import Arrays
+from vestige.partial_work import Arrays
 from vestige.results import Row
 
 SIDE = 2 * REACH + 1

@@ -17,7 +17,7 @@ from vestige.correspondence.instances import Instances
 from vestige.correspondence.svm import Solution
 from vestige.geometry import Points
 from vestige.intervals import Floats
-from vestige.kept import Arrays
+from vestige.partial_work import Arrays
 from vestige.progress import Progress
 
 

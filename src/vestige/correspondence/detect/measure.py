@@ -31,9 +31,9 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points, from_unit
 from vestige.intervals import mean_known
-from vestige.kept import Arrays
 from vestige.methods import ACCENTS, Dash, Method
 from vestige.metrics import Metric
+from vestige.partial_work import Arrays
 from vestige.report.choosing import even_steps
 from vestige.results import Row
 from vestige.scores import PCK_METRICS, class_pck, metric_of

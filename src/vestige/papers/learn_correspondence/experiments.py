@@ -16,8 +16,8 @@ from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, Pa
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.kept import Kept
 from vestige.papers.reproduction import Experiment, Network, Place, Specs
+from vestige.partial_work import PartialWork
 from vestige.progress import Say
 from vestige.run import Run
 from vestige.spelling import spelled
@@ -47,7 +47,7 @@ class Recorded:
         self, run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]
     ) -> None:
         """Measure and record; ``specs`` are those of the training and the test data."""
-        self.measure(Session(reader, say, Kept(run.kept)), specs, network).record(run, command)
+        self.measure(Session(reader, say, PartialWork(run.kept)), specs, network).record(run, command)
 
 
 def align(session: Session, specs: Specs, network: Network) -> Found:

@@ -20,7 +20,7 @@ from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
 from vestige.features.reader import DEFAULT, Read, Reader
-from vestige.kept import Arrays
+from vestige.partial_work import Arrays
 from vestige.probes.compare.names import COSTS, default_name, methods_of
 from vestige.probes.compare.task import COMPARE, CompareOptions, compared_task
 from vestige.probes.engine.linear import Source

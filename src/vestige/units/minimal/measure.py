@@ -23,9 +23,9 @@ from vestige.features.decode import read_batches
 from vestige.features.reader import Reader
 from vestige.images import Crop, Pixels
 from vestige.intervals import Bootstrap, paired_difference
-from vestige.kept import Arrays
 from vestige.methods import Method
 from vestige.metrics import Metric
+from vestige.partial_work import Arrays
 from vestige.results import Row
 from vestige.spelling import spelled
 from vestige.text import count, listed

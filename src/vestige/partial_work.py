@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Kept:
+class PartialWork:
     """A folder of arrays by what they were computed from: ``.npz`` files, each with four bytes of digest at its end.
 
     Attributes:
@@ -58,14 +57,9 @@ class Kept:
     def _path(folder: Path, made_from: str) -> Path:
         return folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.npz"
 
-    def clear(self) -> None:
-        """Remove what was kept: the run is finished."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
-
-KEEP_NOTHING = Kept()
-"""Where a run need not outlive being killed."""
+KEEP_NOTHING = PartialWork()
+"""For measurements that are not continued after a kill."""
 
 
 def _digest(content: bytes) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 
 from vestige.errors import VestigeError
 from vestige.features.digests import crc32c
-from vestige.kept import KEEP_NOTHING, Kept
+from vestige.partial_work import KEEP_NOTHING, PartialWork
 
 
 class Maker:
@@ -20,8 +20,8 @@ class Maker:
 
 
 def test_what_is_kept_is_made_once_and_comes_back_as_it_was(tmp_path):
-    kept, make = Kept(tmp_path / "partial"), Maker()
-    first, second = kept.get("one", make), Kept(tmp_path / "partial").get("one", make)
+    kept, make = PartialWork(tmp_path / "partial"), Maker()
+    first, second = kept.get("one", make), PartialWork(tmp_path / "partial").get("one", make)
     assert make.times == 1
     for name, array in first.items():
         np.testing.assert_array_equal(second[name], array)
@@ -30,7 +30,7 @@ def test_what_is_kept_is_made_once_and_comes_back_as_it_was(tmp_path):
 
 
 def test_a_file_that_was_cut_off_is_made_again(tmp_path):
-    kept, make = Kept(tmp_path), Maker()
+    kept, make = PartialWork(tmp_path), Maker()
     kept.get("one", make)
     (file,) = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:100])
@@ -40,7 +40,7 @@ def test_a_file_that_was_cut_off_is_made_again(tmp_path):
 
 @pytest.mark.parametrize("at", range(0, 800, 23))
 def test_a_file_that_is_not_what_was_written_is_made_again(tmp_path, at):
-    kept, make = Kept(tmp_path), Maker()
+    kept, make = PartialWork(tmp_path), Maker()
     first = kept.get("one", make)
     (file,) = tmp_path.glob("*.npz")
     content = bytearray(file.read_bytes())
@@ -55,23 +55,15 @@ def test_a_file_that_is_not_what_was_written_is_made_again(tmp_path, at):
         kept.get("one", make)
 
 
-def test_nothing_is_left_when_it_is_cleared(tmp_path):
-    kept = Kept(tmp_path / "partial")
-    kept.get("one", Maker())
-    kept.clear()
-    assert not (tmp_path / "partial").exists()
-
-
 def test_nothing_is_kept_without_a_folder():
     make = Maker()
     KEEP_NOTHING.get("one", make)
     KEEP_NOTHING.get("one", make)
-    KEEP_NOTHING.clear()
     assert make.times == 2
 
 
 def test_arrays_that_would_run_code_are_made_again(tmp_path):
-    kept, make = Kept(tmp_path), Maker()
+    kept, make = PartialWork(tmp_path), Maker()
     kept.get("one", make)
     (file,) = tmp_path.glob("*.npz")
     content = io.BytesIO()
