@@ -74,19 +74,6 @@ def test_only_the_cells_that_are_wanted_are_kept(tiny, tmp_path, examples):
         extract_dense(backbone, examples, "early", wanted=lambda _i, _s, grid: np.array([grid]), cache=cache)
 
 
-def test_a_draw_keeps_some_cells_of_all(tiny, tmp_path, examples):
-    backbone, cache = tiny.backbone(), tmp_path / "cache"
-    everything = extract_dense(backbone, examples, "early", cache=cache, options=FLOAT32)
-    drawn = extract_dense(backbone, examples, "early", max_rows=600, cache=cache, options=FLOAT32)
-    other = extract_dense(backbone, examples, "early", max_rows=600, seed=1, cache=cache, options=FLOAT32)
-    assert drawn.features.shape == other.features.shape == (600, 6)
-    assert drawn.columns.tolist() != other.columns.tolist()
-    place = {tuple(each): row for row, each in enumerate(everything.columns.tolist())}
-    rows = [place[tuple(each)] for each in drawn.columns.tolist()]
-    assert rows == sorted(set(rows))
-    assert np.array_equal(drawn.features.read(), everything.features.read(rows))
-
-
 def test_half_precision_is_the_default_on_disk(tiny, tmp_path, examples):
     found = extract_dense(tiny.backbone(), examples, "early", cache=tmp_path / "c")
     assert found.features.description.dtype == "float16"
@@ -145,8 +132,6 @@ def test_whatever_changes_the_cells_changes_the_store(tiny, tmp_path, examples):
         store("late"),
         store(examples=examples[1:]),
         store(short_side=33),
-        store(max_rows=9),
-        store(max_rows=9, seed=2),
         store(options=replace(FLOAT32, precision="bfloat16")),
         store(options=FLOAT32),
     ]
@@ -157,8 +142,6 @@ def test_whatever_changes_the_cells_changes_the_store(tiny, tmp_path, examples):
 def test_mistakes_are_told(tiny, tmp_path, examples):
     with pytest.raises(VestigeError, match="no grid"):
         extract_dense(tiny.backbone(), examples, "scores", cache=tmp_path)
-    with pytest.raises(VestigeError, match="max_rows 0"):
-        extract_dense(tiny.backbone(), examples, "early", max_rows=0, cache=tmp_path)
     with pytest.raises(VestigeError, match="short_side 0"):
         extract_dense(tiny.backbone(), examples, "early", short_side=0, cache=tmp_path)
     with pytest.raises(VestigeError, match="no cells"):

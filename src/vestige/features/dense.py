@@ -102,8 +102,6 @@ def extract_dense(
     *,
     short_side: int | None = None,
     wanted: Wanted | None = None,
-    max_rows: int | None = None,
-    seed: int = 0,
     cache: Path | None = None,
     options: ExtractOptions | None = None,
     progress: Progress | None = None,
@@ -119,8 +117,6 @@ def extract_dense(
         layer: a grid layer.
         short_side: resize every picture so that its shorter side has so many pixels; None leaves it at its own size.
         wanted: which cells to keep; None for all.
-        max_rows: keep so many of them at most, drawn at random without replacement from those of all pictures.
-        seed: of the draw.
         cache: the directory of the stores; None for the default.
         options: how; on disk the numbers are float16 where None.
         progress: called with (rows done, rows in all).
@@ -133,9 +129,8 @@ def extract_dense(
     if described.kind != "grid":
         raise VestigeError(f"{backbone.spec}: layer {layer!r} puts out {described.kind}, no grid; it has no cells")
     device = options.torch_device()
-    plan = _planned(backbone, examples, layer, short_side, wanted, max_rows, seed)
+    plan = _planned(backbone, examples, layer, short_side, wanted)
     kept = "cells" if wanted is None else "some cells"
-    sized = kept if short_side is None else f"{kept} at {short_side} px"
     description = Description(
         kind="dense",
         backbone=backbone.spec,
@@ -143,7 +138,7 @@ def extract_dense(
         weights_sha256=backbone.weights_sha256,
         preprocessing=backbone.preprocessing.fingerprint(),
         layer=layer,
-        readout=sized if max_rows is None else f"{sized}, {max_rows} by seed {seed}",
+        readout=kept if short_side is None else f"{kept} at {short_side} px",
         numerics=options.numerics(device) | {"cells": hashlib.sha256(plan.columns().tobytes()).hexdigest()},
         pictures=pictures_sha256(keys_of([Crop(example) for example in examples])),
         n=len(plan.cells),
@@ -171,12 +166,8 @@ def _planned(
     layer: str,
     short_side: int | None,
     wanted: Wanted | None,
-    max_rows: int | None,
-    seed: int,
 ) -> _Plan:
     """Sizes from the pictures' headers, grids from a pass of the network that computes shapes alone."""
-    if max_rows is not None and max_rows < 1:
-        raise VestigeError(f"max_rows {max_rows}: expected at least 1")
     if short_side is not None and short_side < 1:
         raise VestigeError(f"short_side {short_side}: expected at least 1 pixel")
     sizes = np.zeros((len(examples), 2), dtype=np.int32)
@@ -197,8 +188,6 @@ def _planned(
         raise VestigeError(
             f"no cells: none of {len(examples)} pictures can be read; {next(iter(problems.values()), '')}"
         )
-    if max_rows is not None and max_rows < len(cells):
-        cells = cells[np.sort(np.random.default_rng(seed).choice(len(cells), max_rows, replace=False))]
     return _Plan(sizes, grids, cells, problems)
 
 
