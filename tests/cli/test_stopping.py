@@ -61,7 +61,7 @@ def test_an_interrupt_that_python_raises_itself_is_told_too(monkeypatch, capsys)
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vestige.features.store.list_stores", interrupted)
+    monkeypatch.setattr("vestige.features.cache.list_stores", interrupted)
     monkeypatch.setattr(sys, "argv", ["vestige", "cache"])
     with pytest.raises(SystemExit) as stop:
         main()
