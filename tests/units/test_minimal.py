@@ -21,7 +21,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
-from vestige.kept import KEEP_NOTHING, Kept
+from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.regions import NamedMask, Polygons
 from vestige.run import Run
 from vestige.units.minimal import measure as measuring
@@ -56,7 +56,7 @@ def network() -> Backbone:
     )
 
 
-def session(kept: Kept = KEEP_NOTHING) -> Session:
+def session(kept: PartialWork = KEEP_NOTHING) -> Session:
     return Session(Reader(ExtractOptions(batch=4), keep=False), lambda _line: None, kept)
 
 
@@ -83,7 +83,7 @@ def scenes(n: int = 8, *, seed: int = 0) -> Dataset:
     return replace(data, examples=examples)
 
 
-def minimal(data: Dataset, *, kept: Kept = KEEP_NOTHING, **options: object) -> object:
+def minimal(data: Dataset, *, kept: PartialWork = KEEP_NOTHING, **options: object) -> object:
     given = {"least": 2, "draws": 200, **options}
     return measure("minimal", data, backbone=network(), session=session(kept), **given)
 
@@ -272,7 +272,7 @@ def test_what_cannot_be_measured_is_refused(case: str) -> None:
 
 
 def test_a_killed_measurement_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data, kept, calls = scenes(6), Kept(tmp_path / "kept"), []
+    data, kept, calls = scenes(6), PartialWork(tmp_path / "kept"), []
     true = measuring.reduced
 
     def counted(*given: object) -> object:
