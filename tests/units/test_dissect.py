@@ -19,7 +19,7 @@ from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
 from vestige.geometry import whole_picture
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 from vestige.progress import print_nothing
 from vestige.regions import NamedMask, Polygons, rasters
 from vestige.units.dissect import counting
@@ -82,7 +82,7 @@ def network():
 
 def dissected(data, kept=None, backbone=None, **options):
     reader = Reader(ExtractOptions(batch=8))
-    session = Session(reader, print_nothing, kept or Kept(), workers=2)
+    session = Session(reader, print_nothing, kept or PartialWork(), workers=2)
     options = {"layers": ["units"], "least": 2, "quantile": 0.05, "points": 16, **options}
     return vestige.measure("dissect", data, session=session, backbone=backbone or network(), **options)
 
@@ -186,7 +186,7 @@ def test_activity_is_that_of_all_pictures_at_once():
 def test_a_killed_pass_goes_on_and_ends_alike(tmp_path, monkeypatch):
     data = scenes(160)
     whole = dissected(data)
-    kept = Kept(tmp_path / "kept")
+    kept = PartialWork(tmp_path / "kept")
     read, stop = [], 25
     real = counting._count
 
@@ -205,7 +205,7 @@ def test_a_killed_pass_goes_on_and_ends_alike(tmp_path, monkeypatch):
     every = len(read)
     assert 0 < every
     read.clear()
-    dissected(data, Kept(tmp_path / "other"))
+    dissected(data, PartialWork(tmp_path / "other"))
     assert every < len(read) <= first + every
     assert again.rows == whole.rows
     assert again.texts == whole.texts

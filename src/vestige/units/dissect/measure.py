@@ -23,9 +23,9 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, crop_resize
 from vestige.intervals import interval
-from vestige.kept import Kept
 from vestige.methods import Method
 from vestige.metrics import Metric
+from vestige.partial_work import PartialWork
 from vestige.regions import class_objects
 from vestige.results import Row
 from vestige.spec import parse_backbone_spec
@@ -131,13 +131,13 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
 
 
 @contextmanager
-def _kept(kept: Kept) -> Iterator[Kept]:
+def _kept(kept: PartialWork) -> Iterator[PartialWork]:
     """Where shards are kept while they are needed: with the run, or for as long as it is measured."""
     if kept.folder is not None:
         yield kept
         return
     with TemporaryDirectory(prefix="vestige-") as folder:
-        yield Kept(Path(folder))
+        yield PartialWork(Path(folder))
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class _Gathered:
         return Tables.of(counted, COARSE, grid.often / grid.points, sizes, total, edges)
 
 
-def _gathered(passing: Pass, laid: _Laid, kept: Kept, session: Session) -> _Gathered:
+def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -> _Gathered:
     """Add up the shards of a pass."""
     made_from, kinds = laid.made_from(passing.reader), len(laid.names)
     seed = laid.options.seed
@@ -313,7 +313,7 @@ class _Layer:
 
 
 def _layers(
-    laid: _Laid, own: _Gathered, untrained: _Gathered | None, kept: Kept, session: Session
+    laid: _Laid, own: _Gathered, untrained: _Gathered | None, kept: PartialWork, session: Session
 ) -> dict[str, _Layer]:
     bare = {name: _activity(name, laid, own) for name in own.sums}
     if laid.seen is None:
@@ -400,7 +400,7 @@ class _Set:
         return np.tensordot(np.stack([(self.halves == half) * times for half in (0, 1)]), of_shards, axes=1)
 
 
-def _reduced(gathered: _Gathered, laid: _Laid, kept: Kept) -> dict[str, _Set]:
+def _reduced(gathered: _Gathered, laid: _Laid, kept: PartialWork) -> dict[str, _Set]:
     """Every set of units at its thresholds, shard by shard, read once more from where the shards are kept."""
     passing, halves = gathered.passing, np.array(laid.parts.half_of, np.intp)
     tables = {name: gathered.tables(name) for name in passing.sets()}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vestige.arrays import Arrays
 from vestige.images import Crop
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 from vestige.progress import Progress
 from vestige.units.activations import ActivationReader, Activations
 from vestige.units.dissect.counting import (
@@ -125,7 +125,7 @@ class Pass:
     pool: ThreadPoolExecutor
     _scales: dict[str, Scale] = field(default_factory=dict, repr=False)
 
-    def shards(self, kept: Kept, made_from: str, progress: Progress) -> Iterator[Arrays]:
+    def shards(self, kept: PartialWork, made_from: str, progress: Progress) -> Iterator[Arrays]:
         """What is known of each shard, in order; made, or read where it is kept.
 
         Args:
@@ -237,7 +237,7 @@ class Pass:
         """The steps of a set of units, once they are chosen."""
         return self._scales[name]
 
-    def scaled(self, kept: Kept, made_from: str) -> Mapping[str, Scale]:
+    def scaled(self, kept: PartialWork, made_from: str) -> Mapping[str, Scale]:
         """The steps of every set of units, by some pictures from everywhere; computed once."""
         if self.seen is None or self._scales:
             return self._scales
