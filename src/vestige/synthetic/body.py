@@ -17,8 +17,7 @@ from vestige.synthetic.canvas import (
     spline,
     stroke,
 )
-from vestige.synthetic.classes import CLASS
-from vestige.synthetic.head import Head
+from vestige.synthetic.head import CLASS, Head
 from vestige.synthetic.identity import LONG_HAIR, Look
 from vestige.synthetic.light import Light
 from vestige.synthetic.solids import Ellipsoid

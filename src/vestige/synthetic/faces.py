@@ -9,20 +9,14 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 from vestige.synthetic.backgrounds import draw_background
-from vestige.synthetic.beard import draw_beard
 from vestige.synthetic.body import Torso, draw_clothes, draw_ears, draw_neck, draw_skull
-from vestige.synthetic.brows import draw_brows
 from vestige.synthetic.camera import finish
 from vestige.synthetic.canvas import Canvas
-from vestige.synthetic.classes import CLASS, CLASSES
-from vestige.synthetic.eyes import draw_eyes
-from vestige.synthetic.glasses import draw_glasses
+from vestige.synthetic.face_parts import draw_beard, draw_brows, draw_eyes, draw_glasses, draw_mouth, draw_nose
 from vestige.synthetic.hair import Hair
-from vestige.synthetic.head import Head
+from vestige.synthetic.head import CLASS, CLASSES, Head
 from vestige.synthetic.identity import Person, draw_person
 from vestige.synthetic.light import Light
-from vestige.synthetic.mouth import draw_mouth
-from vestige.synthetic.nose import draw_nose
 from vestige.synthetic.skin import draw_skin
 
 __all__ = ["CLASSES", "FaceSample", "draw_face"]

@@ -20,8 +20,7 @@ from vestige.synthetic.canvas import (
     spline,
     strands,
 )
-from vestige.synthetic.classes import CLASS
-from vestige.synthetic.head import Head, ellipsoid_outline
+from vestige.synthetic.head import CLASS, Head, ellipsoid_outline
 from vestige.synthetic.identity import LONG_HAIR, Look
 from vestige.synthetic.light import Light
 

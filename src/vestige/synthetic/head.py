@@ -17,6 +17,10 @@ from vestige.synthetic.canvas import Floats, polygon
 from vestige.synthetic.identity import Expression, Person, Shape
 from vestige.synthetic.solids import Camera
 
+CLASSES = ("background", "skin", "hair", "brow", "eye", "nose", "mouth", "glasses", "clothes")
+CLASS = {name: index for index, name in enumerate(CLASSES)}
+"""Of the faces' segmentation masks: names, and their indices."""
+
 ROWS, COLUMNS = 97, 81  # of the surface grid that carries the skin's texture
 _CROWN = 16  # rows at the top that are finer than the picture needs
 _FRONT = 0.98  # z of the face's front plane at the middle line
