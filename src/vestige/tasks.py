@@ -39,6 +39,7 @@ TASKS: Mapping[str, str] = {
     "dissect": "units.dissect.task:DISSECT",
     "minimal": "units.minimal.task:MINIMAL",
     "prefer": "units.prefer.task:PREFER",
+    "receptive-fields": "units.receptive_fields.task:RECEPTIVE_FIELDS",
 }
 """vestige's own, by their place in the package."""
 

@@ -1,0 +1,1 @@
+"""Where units look: the receptive fields that a network has learned, found by occluding pictures."""

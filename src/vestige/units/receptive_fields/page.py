@@ -1,0 +1,377 @@
+"""The report on receptive fields: their sizes (Table 2), how they are found (Fig. 3), what they look at (Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypedDict
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vestige.arrays import check_arrays
+from vestige.documents import Count
+from vestige.images import Pixels, crop_resize
+from vestige.published import paper
+from vestige.report.blocks import (
+    NONE,
+    Block,
+    Cell,
+    Chart,
+    Gallery,
+    KeyNumber,
+    Opening,
+    Parts,
+    RowGroup,
+    Section,
+    Table,
+    Tile,
+)
+from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.style import Theme, decimal_axis, label_right, panels
+from vestige.results import Row, mend
+from vestige.run import Run
+from vestige.text import count, network_name, percent, signed, value_range
+
+SIDE = 128
+"""Pixels of a panel's side."""
+
+GAP = 4
+
+DIMMED = 0.3
+"""Of its brightness, what a picture keeps outside of a field."""
+
+_HOT = np.array([[0, 0, 0], [120, 12, 60], [224, 74, 30], [252, 180, 50], [255, 255, 220]], np.float64)
+"""The colours of a map, from nothing to its peak."""
+
+
+class _Config(TypedDict):
+    occluder: Count
+    stride: Count
+    fraction: float
+    units: Count
+    pictures: Count
+    fresh: bool
+    weighted: bool
+    occlusions: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class _FieldsRun(MeasuredRun):
+    """A run with its results and examples.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """In the order of depth."""
+        return tuple(row.subset for row in self.results.rows if row.method == "theoretical")
+
+    @cached_property
+    def measured(self) -> tuple[str, ...]:
+        """The layers with units that an occluder changes."""
+        return tuple(layer for layer in self.layers if self.row("actual", "size", layer) is not None)
+
+    def row(self, method: str, metric: str, layer: str) -> Row | None:
+        """A row of a layer, or None where it has none."""
+        try:
+            return self.results.row(method, metric, layer)
+        except KeyError:
+            return None
+
+    def value(self, method: str, layer: str) -> Row:
+        """The size in a layer that has one."""
+        return self.results.row(method, "size", layer)
+
+
+def field_parts(runs: Sequence[Run]) -> Parts:
+    """What the report opens with, and its sections.
+
+    Raises:
+        VestigeError: where a run's files lack what they are drawn from.
+    """
+    read = [_read(run) for run in runs]
+    sections = (
+        Section("Sizes", "sizes", tuple(dict.fromkeys(block for run in read for block in _sizes(run)))),
+        Section("How they are found", "maps", tuple(block for run in read for block in _maps(run))),
+        Section("What they look at", "patches", tuple(block for run in read for block in _patches(run))),
+    )
+    return tuple(map(_opening, read)), sections
+
+
+def _read(run: Run) -> _FieldsRun:
+    read = _FieldsRun(run.name, run.results(), run.examples())
+    check_config(run, read.results, _Config)
+    needed = {"pictures": "byte M H W 3", "ids": "text N", "fractions": "real F"}
+    for number, layer in enumerate(read.layers):
+        u, k, s, p = (f"{letter}{number}" for letter in "UKSP")
+        needed |= {
+            f"units/{layer}": f"index {u}",
+            f"size/{layer}": f"real {u}",
+            f"curve/{layer}": f"real {u} F",
+            f"field/{layer}": f"real {u} _ _",
+            f"top/{layer}": f"row:N {u} {k}",
+            f"values/{layer}": f"real {u} {k}",
+            f"centres/{layer}": f"real {u} {k} 2",
+            f"lively/{layer}": f"row:{u} {s}",
+            f"shown/{layer}": f"row:M {s} {p}",
+            f"change/{layer}": f"real {s} {p} _ _",
+        }
+    check_arrays(run.examples_path, read.arrays, needed, mend=mend())
+    return read
+
+
+def _opening(run: _FieldsRun) -> Opening:
+    config, network = run.results.config, network_name(str(run.results.backbone.get("spec", "the network")))
+    occlusions = config["occlusions"]
+    detail = (
+        f"{network}: {count(config['units'], 'unit')} of each layer at most, each in the "
+        f"{count(config['pictures'], 'picture')} that it is most active in, occluded by squares of "
+        f"{config['occluder']} pixels, {config['stride']} pixels apart. A field’s size is the square root of "
+        f"the area above {config['fraction']:g} of its peak. {occlusions['run']:,} of {occlusions['grid']:,} "
+        "occluded pictures were run: the others hide nothing that a unit can see."
+    )
+    if not run.measured:
+        return Opening(run.name, "No unit answers to an occluder.", detail)
+    shares = {layer: run.value("actual", layer).value / run.value("theoretical", layer).value for layer in run.measured}
+    deepest = run.measured[-1]
+    headline = (
+        f"Units of {deepest} look at {run.value('actual', deepest).value:.0f} pixels across, "
+        f"{percent(shares[deepest], 0)} of the {run.value('theoretical', deepest).value:.0f} that they could."
+    )
+    numbers = tuple(
+        KeyNumber(layer, f"{run.value('actual', layer).value:.1f}", f"of {run.value('theoretical', layer).value:.0f}")
+        for layer in run.measured[:8]
+    )
+    return Opening(run.name, headline, detail, numbers)
+
+
+def _sizes(run: _FieldsRun) -> Iterator[Block]:
+    yield _size_table(run)
+    yield _published()
+    if run.measured:
+        yield Chart(
+            f"sizes-{run.name}",
+            partial(_draw_sizes, run),
+            "Theoretical and actual sizes by layer, and actual ones by the fraction of the peak",
+            "Left: the theoretical size (dotted) and the actual sizes, a dot a unit, with their mean. Right: the mean "
+            "actual size by the fraction of the peak above which a field’s area is taken; the vertical line is the "
+            "fraction that the table has.",
+        )
+
+
+def _size_table(run: _FieldsRun) -> Table:
+    config = run.results.config
+    rows = []
+    for layer in run.layers:
+        theory, actual = run.value("theoretical", layer), run.row("actual", "size", layer)
+        spread = run.row("actual", "spread", layer)
+        rows.append(
+            (
+                Cell(layer, f"{len(run.arrays[f'units/{layer}']):,} units"),
+                Cell(f"{theory.value:.0f}"),
+                NONE if actual is None else Cell(signed(actual.value, 1), value_range(actual.ci95, 1), "strong"),
+                NONE if spread is None else Cell(signed(spread.value, 1)),
+                NONE if actual is None else Cell(percent(actual.value / theory.value, 0)),
+                Cell("0" if actual is None else f"{actual.n:,}"),
+            )
+        )
+    least = int(config["occluder"])
+    return Table(
+        f"{run.name}: sizes of receptive fields in pixels of the network’s input",
+        ("Layer", "Theoretical", "Actual", "± over units", "Actual of theoretical", "Units measured"),
+        (RowGroup(tuple(rows)),),
+        f"Actual: the square root of the area above {config['fraction']:g} of the peak, mean over units, with its 95 % "
+        f"bootstrap interval over them; ±: standard deviation. An occluder blurs: what reads one pixel answers to it "
+        f"wherever it covers that, over {least} pixels. Theoretical fields are those of units far "
+        "from every edge, and may be larger than the picture.",
+    )
+
+
+def _published() -> Table:
+    """Table 2."""
+    source = paper("object-detectors-emerge")
+    table = source.table("receptive-fields")
+    rows = []
+    for row in table.rows:
+        spread = row.spread or (None,) * len(row.values)
+        cells = [
+            NONE if value is None else Cell(f"{value:g}", "" if far is None else f"± {far:g}", "published")
+            for value, far in zip(row.values, spread, strict=True)
+        ]
+        rows.append((Cell(row.label), *cells))
+    return Table(
+        f"Published: {table.number} of {source.short}",
+        ("", *(column.name for column in table.columns)),
+        (RowGroup(tuple(rows)),),
+        "Measured by others, on other networks with other pictures; the paper does not say above which fraction of the "
+        "peak.",
+    )
+
+
+def _draw_sizes(run: _FieldsRun, theme: Theme) -> Figure:
+    figure, (left, right) = panels(2, 3.6, share_x=False, share_y=False, columns=2)
+    accents = theme.accents
+    places = range(len(run.measured))
+    theory = [run.value("theoretical", layer).value for layer in run.measured]
+    left.plot(places, theory, color=run.colour("theoretical", theme), linestyle=":", marker="_", label="theoretical")
+    for x, layer in enumerate(run.measured):
+        size = run.arrays[f"size/{layer}"]
+        jitter = np.linspace(-0.18, 0.18, len(size)) if len(size) > 1 else np.zeros(1)
+        left.plot(x + jitter, size, ".", color=theme.muted, markersize=3.5, alpha=0.7)
+    means = [run.value("actual", layer).value for layer in run.measured]
+    left.plot(places, means, color=run.colour("actual", theme), marker="o", label="actual")
+    left.set_xticks(places, run.measured)
+    left.set_ylabel("pixels")
+    left.set_ylim(0)
+    left.legend(frameon=False, labelcolor=theme.ink)
+    fractions = run.arrays["fractions"]
+    right.axvline(float(run.results.config["fraction"]), color=theme.faint, linewidth=1.2)
+    ends = []
+    for rank, layer in enumerate(run.measured):
+        curve = np.nanmean(run.arrays[f"curve/{layer}"], axis=0)
+        colour = accents[rank % len(accents)]
+        right.plot(fractions, curve, color=colour)
+        ends.append((float(fractions[-1]), float(curve[-1]), layer, colour))
+    right.set(xlim=(0, 1), xlabel="fraction of the peak")
+    right.set_ylim(0)
+    for ax in (left, right):
+        ax.grid(axis="y")
+        decimal_axis(ax.yaxis)
+    label_right(right, ends)
+    return figure
+
+
+def _maps(run: _FieldsRun) -> Iterator[Block]:
+    """The paper's Fig. 3: pictures, discrepancy maps, and the field that they make."""
+    tiles = tuple(_map_tile(run, layer) for layer in run.layers if len(run.arrays[f"lively/{layer}"]))
+    if tiles:
+        yield Gallery(
+            f"maps-{run.name}",
+            tiles,
+            "From left to right: pictures that a unit is most active in, each above how far an occluder there moves "
+            "the activation (bright: far), the cross where the unit is; at the end the maps’ mean about that place, "
+            "at the same scale. The first unit of each layer that was drawn and answers to occluders; nobody chose it.",
+            columns=1,
+        )
+
+
+def _map_tile(run: _FieldsRun, layer: str) -> Tile:
+    unit = int(run.arrays[f"lively/{layer}"][0])
+    columns = []
+    for k, row in enumerate(run.arrays[f"shown/{layer}"][0].tolist()):
+        picture = run.arrays["pictures"][row]
+        centre = run.arrays[f"centres/{layer}"][unit, k]
+        shown = crop_resize(_marked(picture, centre), None, (SIDE, SIDE), "bilinear")
+        columns.append(_stacked([shown, _over_picture(run, run.arrays[f"change/{layer}"][0, k], picture.shape[:2])]))
+    columns.append(_stacked([np.full((SIDE, SIDE, 3), 255, np.uint8), _field_picture(run, layer, unit)]))
+    number, size = run.arrays[f"units/{layer}"][unit], run.arrays[f"size/{layer}"][unit]
+    name = f"{layer}:{number}"
+    return Tile(_beside(columns), f"{name}: {size:.1f} pixels", f"Pictures, discrepancy maps and the field of {name}")
+
+
+def _over_picture(run: _FieldsRun, change: NDArray[np.float32], size: tuple[int, ...]) -> Pixels:
+    """A discrepancy map over the whole picture, where its occluders' middles are."""
+    config = run.results.config
+    stride, side = int(config["stride"]), int(config["occluder"])
+    shown = _coloured(change / max(float(change.max()), 1e-30))
+    wide = crop_resize(shown, None, (change.shape[0] * stride, change.shape[1] * stride), "bilinear")
+    canvas = np.zeros((*size, 3), np.uint8)
+    y = x = max((side - stride) // 2, 0)
+    wide = wide[: size[0] - y, : size[1] - x]
+    canvas[y : y + wide.shape[0], x : x + wide.shape[1]] = wide
+    return crop_resize(canvas, None, (SIDE, SIDE), "bilinear")
+
+
+def _field_at(run: _FieldsRun, layer: str, unit: int, reach: int) -> NDArray[np.float64]:
+    """A unit's field by pixel, ``(2 reach + 1, 2 reach + 1)``, 0 where it is not known."""
+    stride = int(run.results.config["stride"])
+    field = np.nan_to_num(run.arrays[f"field/{layer}"][unit].astype(np.float64))
+    middle = len(field) // 2
+    at = np.clip(np.arange(-reach, reach + 1) / stride + middle, 0, len(field) - 1)
+    low = np.minimum(at.astype(int), max(len(field) - 2, 0))
+    share = (at - low)[:, None]
+    rows = field[low] * (1 - share) + field[np.minimum(low + 1, len(field) - 1)] * share
+    columns = rows[:, low] * (1 - share.T) + rows[:, np.minimum(low + 1, len(field) - 1)] * share.T
+    beyond = np.abs(np.arange(-reach, reach + 1)) > middle * stride
+    columns[beyond] = columns[:, beyond] = 0
+    found: NDArray[np.float64] = columns
+    return found
+
+
+def _field_picture(run: _FieldsRun, layer: str, unit: int) -> Pixels:
+    """A field at the scale of the pictures beside it."""
+    reach = max(run.arrays["pictures"].shape[1:3]) // 2
+    return crop_resize(_coloured(_field_at(run, layer, unit, reach)), None, (SIDE, SIDE), "bilinear")
+
+
+def _patches(run: _FieldsRun) -> Iterator[Block]:
+    """The paper's Fig. 4: fields, and what lies in them where the units are most active."""
+    tiles = []
+    for layer in run.layers:
+        for s, unit in enumerate(run.arrays[f"lively/{layer}"].tolist()):
+            tiles.append(_patch_tile(run, layer, s, unit))
+    if tiles:
+        fraction = run.results.config["fraction"]
+        yield Gallery(
+            f"patches-{run.name}",
+            tuple(tiles),
+            "Left, a unit’s field; right of it what lies there in the pictures that the unit is most active in, "
+            f"darkened where the field is below {fraction:g} of its peak. Each unit at its own scale: its size is "
+            "below. The first units of each layer that were drawn and answer to occluders; nobody chose them.",
+            columns=2,
+        )
+
+
+def _patch_tile(run: _FieldsRun, layer: str, s: int, unit: int) -> Tile:
+    size = float(run.arrays[f"size/{layer}"][unit])
+    reach = int(np.ceil(0.85 * size)) + 2
+    field = _field_at(run, layer, unit, reach)
+    panels = [crop_resize(_coloured(field), None, (SIDE, SIDE), "bilinear")]
+    inside = field > float(run.results.config["fraction"])
+    for k, row in enumerate(run.arrays[f"shown/{layer}"][s].tolist()):
+        y, x = run.arrays[f"centres/{layer}"][unit, k]
+        box = (x - reach - 0.5, y - reach - 0.5, x + reach + 0.5, y + reach + 0.5)
+        patch = crop_resize(run.arrays["pictures"][row], box, inside.shape, "bilinear")
+        dimmed = np.where(inside[..., None], patch, (DIMMED * patch).astype(np.uint8))
+        panels.append(crop_resize(dimmed, None, (SIDE, SIDE), "bilinear"))
+    name = f"{layer}:{run.arrays[f'units/{layer}'][unit]}"
+    return Tile(_beside(panels), f"{name}: {size:.1f} pixels", f"The field of {name} and what lies in it")
+
+
+def _coloured(values: NDArray[Any]) -> Pixels:
+    """Numbers from 0 to 1 as colours ``(h, w, 3)``."""
+    at = np.clip(np.nan_to_num(values.astype(np.float64)), 0, 1) * (len(_HOT) - 1)
+    low = np.minimum(at.astype(int), len(_HOT) - 2)
+    share = (at - low)[..., None]
+    colours: Pixels = np.rint(_HOT[low] * (1 - share) + _HOT[low + 1] * share).astype(np.uint8)
+    return colours
+
+
+def _marked(picture: Pixels, centre: NDArray[np.floating]) -> Pixels:
+    """A picture with a cross at a place (y, x)."""
+    marked = picture.copy()
+    y, x = (int(np.clip(c, 0, side - 1)) for c, side in zip(centre, picture.shape[:2], strict=True))
+    arm = max(picture.shape[0] // 28, 2)
+    for dy, dx in ((0, 1), (1, 0)):
+        for colour, wide in ((0, 1), (255, 0)):
+            rows = slice(max(y - arm * dy - wide, 0), y + arm * dy + wide + 1)
+            columns = slice(max(x - arm * dx - wide, 0), x + arm * dx + wide + 1)
+            marked[rows, columns] = colour
+    return marked
+
+
+def _stacked(panels: Sequence[Pixels]) -> Pixels:
+    gap = np.full((GAP, panels[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([each for panel in panels for each in (panel, gap)][:-1], axis=0)
+
+
+def _beside(panels: Sequence[Pixels]) -> Pixels:
+    gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([each for panel in panels for each in (panel, gap)][:-1], axis=1)
