@@ -1,0 +1,212 @@
+"""Receptive fields of linear networks, which are known in closed form, and the task from pictures to page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vestige
+from vestige.backbones import Backbone, Preprocessing, ReceptiveField, prepared
+from vestige.contract.session import Session
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
+from vestige.features.reader import Reader
+from vestige.kept import Kept
+from vestige.units.incremental import Cells, Incremental, Occluders
+from vestige.units.receptive_fields.field import mean_field, reach_of, recentred, seen_by, sizes
+from vestige.units.receptive_fields.measure import measure_fields, plan_fields
+from vestige.units.receptive_fields.occluding import changes, noise, preprocessed
+from vestige.units.receptive_fields.task import FieldsOptions
+
+PLAIN = Preprocessing((96, 96), (0.0,) * 3, (1.0,) * 3)
+
+
+class Boxes(nn.Module):
+    """Two layers of positive weights that are the same everywhere: the second sums a square of 8 + 4 * 2 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 2, 8, 4, bias=False), nn.Conv2d(2, 3, 3, bias=False)
+        for each in (self.one, self.two):
+            nn.init.constant_(each.weight, 0.01)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.two(self.one(x))
+
+
+def _options(**given: object) -> FieldsOptions:
+    return FieldsOptions(**{"layers": ("one", "two"), "units": 2, "pictures": 2, "stride": 6, "occluder": 9} | given)
+
+
+def _session(kept: Path | None = None) -> tuple[Session, str]:
+    torch.manual_seed(0)
+    reader = Reader(ExtractOptions(batch=16), keep=False)
+    spec = reader.hold(Backbone.from_module(Boxes(), PLAIN))
+    return Session(reader, lambda _: None, Kept(kept)), spec
+
+
+def _pictures(n: int = 5) -> Dataset:
+    drawn = np.random.default_rng(1).integers(0, 256, (n, 96, 96, 3), dtype=np.uint8)
+    return Dataset.from_arrays(list(drawn))
+
+
+def _overlap(offsets: np.ndarray, field: int, occluder: int) -> np.ndarray:
+    """How many pixels a square of a side covers of a field along an axis, by the distance of their middles."""
+    return np.clip((field + occluder) / 2 - np.abs(offsets), 0, min(field, occluder))
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("occluder", [5, 11])
+def test_the_field_of_a_box_is_known(occluder: int, stride: int) -> None:
+    """White squares on black move a sum over a box by what they cover of it: the curve of sizes follows.
+
+    Where occluders are some pixels apart, what lies between is interpolated, which blurs the outermost rim.
+    """
+    backbone = prepared(Backbone.from_module(Boxes(), PLAIN), keep=["one"], fold_batch_norm=False)
+    occluders = Occluders((96, 96), occluder, stride)
+    field = ReceptiveField((4, 4), (8, 8), (4.0, 4.0), whole_image=False)
+    cells = Cells(np.array([0, 1]), np.array([9, 11]), np.array([12, 8]))
+    white = preprocessed(np.full((len(occluders), occluder, occluder, 3), 255, np.uint8), occluders, PLAIN)
+    network = Incremental(backbone, ["one"], occluders, batch=32)
+    black = np.zeros((96, 96, 3), np.uint8)
+    found, run = changes(network, {"one": field}, black, white, {"one": cells}, torch.device("cpu"))
+    reach = reach_of(field, occluders)
+    maps = [
+        recentred(each, occluders, (4.0 + 4 * y, 4.0 + 4 * x), reach)
+        for each, y, x in zip(found["one"], cells.y.tolist(), cells.x.tolist(), strict=True)
+    ]
+    mean = mean_field(maps, [1.0, 1.0])
+    along = _overlap(np.arange(-reach, reach + 1), 8, occluder)
+    expected = np.outer(along, along)
+    fine = np.linspace(-reach, reach, 20 * reach + 1)
+    over = np.outer(_overlap(fine, 8, occluder), _overlap(fine, 8, occluder))
+    assert np.abs(mean / mean.max() - expected / expected.max()).max() < (1e-5 if stride == 1 else 0.15)
+    fractions = (0.05, 0.1, 0.3, 0.5, 0.7, 0.9)[0 if stride == 1 else 2 :]
+    areas = [(over > f * over.max()).mean() * (2 * reach) ** 2 for f in fractions]
+    np.testing.assert_allclose(sizes(mean, fractions), np.sqrt(areas), atol=1.0)
+    assert 0 < run < len(occluders)
+
+
+def test_occluders_that_are_not_run_do_nothing() -> None:
+    """Those that a unit cannot see by its theoretical field are exactly those that the naive loop finds idle."""
+    backbone = prepared(Backbone.from_module(Boxes(), PLAIN), keep=["two"])
+    occluders = Occluders((96, 96), 7, 2)
+    field = ReceptiveField((4, 4), (16, 16), (8.0, 8.0), whole_image=False)
+    y, x = np.array([0, 7]), np.array([3, 20])
+    naive = Incremental(backbone, ["two"], occluders, batch=64, whole=True)
+    patches = preprocessed(noise(occluders, (0,), fresh=True), occluders, PLAIN)
+    picture = torch.zeros(1, 3, 96, 96)
+    after = naive.run(picture, patches, np.arange(len(occluders)), {"two": Cells(np.array([0, 1]), y, x)})["two"]
+    np.testing.assert_array_equal(seen_by(field, y, x, occluders), after.T != 0)
+
+
+def test_occluders_are_filled_as_the_network_wants_its_input() -> None:
+    draw = np.random.default_rng(0)
+    mean_image = draw.uniform(0, 255, (3, 20, 24)).astype(np.float32)
+    for preprocessing in (
+        Preprocessing((20, 24), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), channels="bgr"),
+        Preprocessing((20, 24), (0.0,) * 3, (2.0,) * 3, mean_image=mean_image),
+    ):
+        occluders = Occluders((20, 24), 5, 4)
+        patches = noise(occluders, (3,), fresh=True)
+        found = preprocessed(patches, occluders, preprocessing)
+        for k in (0, 7, len(occluders) - 1):
+            picture, (y, x) = draw.integers(0, 256, (20, 24, 3), dtype=np.uint8), occluders.places[k]
+            picture[y : y + 5, x : x + 5] = patches[k]
+            expected = preprocessing(picture[None])[0, :, y : y + 5, x : x + 5]
+            np.testing.assert_allclose(found[k], expected, rtol=1e-5, atol=1e-4)
+    assert (noise(occluders, (3,), fresh=False)[0] == noise(occluders, (3,), fresh=False)[-1]).all()
+
+
+def test_a_map_is_recentred_on_the_units_place() -> None:
+    """A plane is interpolated exactly, wherever the middle is; beyond the occluders nothing is known."""
+    occluders = Occluders((30, 36), 4, 3)
+    middles = occluders.places.reshape(*occluders.shape, 2) + 2.0
+    plane = (2 * middles[..., 0] - middles[..., 1]).astype(np.float32)
+    found = recentred(plane, occluders, (10.5, 30.25), 8)
+    y, x = np.meshgrid(np.arange(-8, 9) + 10.5, np.arange(-8, 9) + 30.25, indexing="ij")
+    inside = (y >= 2) & (y <= 26) & (x >= 2) & (x <= 32)
+    np.testing.assert_array_equal(np.isfinite(found), inside)
+    np.testing.assert_allclose(found[inside], (2 * y - x)[inside], atol=1e-4)
+
+
+def test_means_count_what_is_known() -> None:
+    nan = np.nan
+    maps = [np.array([[1.0, nan], [3.0, nan]]), np.array([[5.0, 2.0], [nan, nan]])]
+    np.testing.assert_array_equal(mean_field(maps, [3.0, 1.0]), [[2.0, 2.0], [3.0, nan]])
+    np.testing.assert_array_equal(sizes(np.zeros((3, 3)), (0.5,)), [nan])
+    np.testing.assert_allclose(sizes(np.array([[1.0, 2.0], [nan, 4.0]]), (0.1, 0.4, 0.9)), np.sqrt([3, 2, 1]))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> vestige.Run:
+    session, spec = _session()
+    found = measure_fields(session, _pictures(), _options(backbone=spec))
+    return found.save(tmp_path_factory.mktemp("fields") / "run")
+
+
+def test_the_task_measures_and_shows(run: vestige.Run) -> None:
+    results, arrays = run.results(), run.examples()
+    assert results.row("theoretical", "size", "one").value == 8
+    assert results.row("theoretical", "size", "two").value == 16
+    one, two = (results.row("actual", "size", layer).value for layer in ("one", "two"))
+    assert 5 < one < two < 16 + 9
+    assert len(arrays["units/one"]) == 2
+    assert arrays["curve/two"].shape == (2, 19)
+    assert (np.diff(arrays["curve/two"], axis=1) <= 0).all()
+    assert results.config["occlusions"]["run"] < results.config["occlusions"]["grid"]
+    middle = arrays["field/two"].shape[1] // 2
+    assert arrays["field/two"].shape == (2, 2 * middle + 1, 2 * middle + 1)
+    assert run.report_path.exists()
+
+
+def test_a_killed_search_goes_on(tmp_path: Path) -> None:
+    """Pictures that are done are not occluded again, and the numbers are the same."""
+    whole_session, spec = _session()
+    whole = measure_fields(whole_session, _pictures(), _options(backbone=spec))
+    session, _ = _session(tmp_path)
+    seen: list[int] = []
+
+    def killed(what: str, done: int, total: int) -> None:
+        if what == "pictures occluded" and done == 2:
+            raise KeyboardInterrupt
+        seen.append(total)
+
+    session.reader.progress = killed
+    with pytest.raises(KeyboardInterrupt):
+        measure_fields(session, _pictures(), _options(backbone=spec))
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(before) == 3  # the top pictures, and two that were occluded
+    session.reader.progress = None
+    resumed = measure_fields(session, _pictures(), _options(backbone=spec))
+    assert resumed.rows == whole.rows
+    assert all((tmp_path / name).stat().st_mtime_ns == when for name, when in before.items())
+
+
+@pytest.mark.parametrize("options", [{"fresh": True}, {"weighted": True}, {"fraction": 0.2}], ids=str)
+def test_options_change_the_numbers(options: dict[str, object]) -> None:
+    session, spec = _session()
+    plain, other = (
+        measure_fields(session, _pictures(), _options(backbone=spec, **each)).rows for each in ({}, options)
+    )
+    assert plain != other
+
+
+def test_bad_input_is_refused_before_anything_is_read() -> None:
+    session, spec = _session()
+    for options, said in (
+        (_options(backbone=spec, occluder=97), "97.*larger than the picture"),
+        (_options(backbone=spec, layers=("three",)), "no layer 'three'"),
+        (_options(layers=("head",)), "have no place in the picture"),
+    ):
+        for refuse in (lambda o=options: measure_fields(session, _pictures(), o),
+                       lambda o=options: plan_fields(session.reader, _pictures(), o)):  # fmt: skip
+            with pytest.raises(VestigeError, match=said):
+                refuse()
+    with pytest.raises(VestigeError, match="fraction"):
+        _options(fraction=1.0)
