@@ -32,11 +32,12 @@ class Boxes(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.one, self.two = nn.Conv2d(3, 2, 8, 4, bias=False), nn.Conv2d(2, 3, 3, bias=False)
+        self.scores = nn.Linear(3, 2)
         for each in (self.one, self.two):
             nn.init.constant_(each.weight, 0.01)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.two(self.one(x))
+        return self.scores(self.two(self.one(x)).mean((2, 3)))
 
 
 def _options(**given: object) -> FieldsOptions:
@@ -202,7 +203,7 @@ def test_bad_input_is_refused_before_anything_is_read() -> None:
     for options, said in (
         (_options(backbone=spec, occluder=97), "97.*larger than the picture"),
         (_options(backbone=spec, layers=("three",)), "no layer 'three'"),
-        (_options(layers=("head",)), "have no place in the picture"),
+        (_options(backbone=spec, layers=("scores",)), "have no place in the picture"),
     ):
         for refuse in (lambda o=options: measure_fields(session, _pictures(), o),
                        lambda o=options: plan_fields(session.reader, _pictures(), o)):  # fmt: skip
