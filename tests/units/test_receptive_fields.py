@@ -16,7 +16,7 @@ from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
-from vestige.kept import Kept
+from vestige.partial_work import PartialWork
 from vestige.units.incremental import Cells, Incremental, Occluders
 from vestige.units.receptive_fields.field import mean_field, reach_of, recentred, seen_by, sizes
 from vestige.units.receptive_fields.measure import measure_fields, plan_fields
@@ -48,7 +48,7 @@ def _session(kept: Path | None = None) -> tuple[Session, str]:
     torch.manual_seed(0)
     reader = Reader(ExtractOptions(batch=16), keep=False)
     spec = reader.hold(Backbone.from_module(Boxes(), PLAIN))
-    return Session(reader, lambda _: None, Kept(kept)), spec
+    return Session(reader, lambda _: None, PartialWork(kept)), spec
 
 
 def _pictures(n: int = 5) -> Dataset:

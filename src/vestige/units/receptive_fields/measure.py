@@ -21,9 +21,9 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.images import Crop
 from vestige.intervals import Bootstrap
-from vestige.kept import Arrays
 from vestige.methods import Method
 from vestige.metrics import Metric
+from vestige.partial_work import Arrays
 from vestige.results import Row
 from vestige.text import count, listed
 from vestige.units.activations import ActivationReader
