@@ -6,7 +6,7 @@ import pytest
 
 from vestige.departures import departures, in_short
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.point_scores import METHODS, METRICS
+from vestige.probes.engine.points import METHODS, METRICS
 from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.measure import Pixelwise

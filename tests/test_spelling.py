@@ -12,7 +12,7 @@ import typer.main
 import vestige
 from vestige.cli.main import app
 from vestige.errors import VestigeError
-from vestige.probes.engine.point_scores import NORMALISERS
+from vestige.probes.engine.options import NORMALISERS
 from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.spelling import _DASHED, command_words, dashed, either, on_command_line, spelled
 

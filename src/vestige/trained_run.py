@@ -15,8 +15,8 @@ from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
 from vestige.probes.engine.linear import check_weights
-from vestige.probes.engine.point_bench import readable
 from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
+from vestige.probes.engine.views import decodable
 from vestige.progress import NamedProgress, Say
 from vestige.results import damaged
 from vestige.run import Run
@@ -104,7 +104,7 @@ def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
     loaded = task.load(run)
     loaded.check(test)
     check_weights(loaded.probes, reader)
-    test = readable(test, _LOOK, reader)
+    test = decodable(test, _LOOK, reader)
     evaluation = loaded.evaluate(test, reader)
     return Found(
         task=task,

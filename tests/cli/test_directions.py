@@ -10,9 +10,8 @@ from vestige.bounds import FACE_MARGIN
 from vestige.datasets.opening import open_dataset
 from vestige.features.reader import Reader
 from vestige.images import crop_resize
-from vestige.probes.directions.directions import Direction, move
-from vestige.probes.directions.effects import pictures_along
-from vestige.probes.directions.run import read_direction_run
+from vestige.probes.directions.directions import Direction, move, pictures_along
+from vestige.probes.directions.page import read_direction_run
 from vestige.probes.engine.linear import l2_normalise, load_probes
 from vestige.probes.engine.views import example_views
 from vestige.results import read_results

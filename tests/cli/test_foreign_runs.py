@@ -66,7 +66,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(("task", "file"), [("landmarks", "probe.json"), ("pixels", "vectors.json")])
+@pytest.mark.parametrize(("task", "file"), [("landmarks", "vectors.json"), ("pixels", "vectors.json")])
 @pytest.mark.parametrize("network", ["python:os:abort", "python:bomb:build"])
 def test_no_command_runs_code_that_a_run_names(vestige, runs, tmp_path, monkeypatch, command, task, file, network):
     shutil.copytree(runs / task, tmp_path / "run")
@@ -83,7 +83,7 @@ def test_no_command_runs_code_that_a_run_names(vestige, runs, tmp_path, monkeypa
 
 def test_code_that_only_a_look_back_or_a_class_names_is_refused(vestige, runs, tmp_path):
     shutil.copytree(runs / "landmarks", tmp_path / "run")
-    path = tmp_path / "run" / "probe" / "probe.json"
+    path = tmp_path / "run" / "probe" / "vectors.json"
     saved = json.loads(path.read_text())
     saved["methods"] = [
         {**method, "look_backs": edited(method["look_backs"], lambda _: "python:os:abort")}
@@ -94,7 +94,7 @@ def test_code_that_only_a_look_back_or_a_class_names_is_refused(vestige, runs, t
     _, said = vestige(*COMMANDS["evaluate"](tmp_path / "run", runs, tmp_path / "out"), status=2)
     assert VARIABLE in said
     shutil.copytree(runs / "keypoints", tmp_path / "classes")
-    (first, *_) = sorted((tmp_path / "classes" / "probe").glob("class-*/probe.json"))
+    (first, *_) = sorted((tmp_path / "classes" / "probe").glob("class-*/vectors.json"))
     first.write_text(json.dumps(edited(json.loads(first.read_text()), lambda _: "python:os:abort")))
     objects = "synthetic:objects,n=6,seed=3,size=64"
     _, said = vestige("evaluate", tmp_path / "classes", objects, "-o", tmp_path / "out", status=2)
@@ -111,27 +111,27 @@ def changed(saved, *keys, to):
 
 
 DAMAGED = [
-    ("landmarks", "probe/probe.json", ("setup",), []),
-    ("landmarks", "probe/probe.json", ("setup", "markup", "points"), ["a", "b"]),
-    ("landmarks", "probe/probe.json", ("setup", "box_margin"), "1"),
-    ("landmarks", "probe/probe.json", ("setup", "normaliser"), "no such"),
-    ("landmarks", "probe/probe.json", ("methods",), []),
-    ("landmarks", "probe/probe.json", ("methods", 0), "mean"),
-    ("landmarks", "probe/probe.json", ("methods", -1, "look_backs", 0, "points"), [[9999]]),
-    ("landmarks", "probe/probe.json", ("methods", -1, "probes", "base", "source", "layer"), "nowhere"),
-    ("landmarks", "probe/probe.json", ("methods", -1, "probes", "base", "source", "readout"), "grid:99x"),
-    ("landmarks", "probe/probe.json", ("methods", -1, "probes", "base", "source", "readout"), "grid:3"),
-    ("landmarks", "probe/probe.json", ("methods", -1, "probes", "base", "source", "weights_sha256"), "0"),
-    ("landmarks", "probe/probe.json", ("methods", -1, "name"), "../x"),
+    ("landmarks", "probe/vectors.json", ("made_of",), []),
+    ("landmarks", "probe/vectors.json", ("made_of", "markup", "points"), ["a", "b"]),
+    ("landmarks", "probe/vectors.json", ("made_of", "box_margin"), "1"),
+    ("landmarks", "probe/vectors.json", ("made_of", "normaliser"), "no such"),
+    ("landmarks", "probe/vectors.json", ("methods",), []),
+    ("landmarks", "probe/vectors.json", ("methods", 0), "mean"),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "look_backs", 0, "points"), [[9999]]),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "probes", "base", "source", "layer"), "nowhere"),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "probes", "base", "source", "readout"), "grid:99x"),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "probes", "base", "source", "readout"), "grid:3"),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "probes", "base", "source", "weights_sha256"), "0"),
+    ("landmarks", "probe/vectors.json", ("methods", -1, "name"), "../x"),
     ("landmarks", "results.json", ("config",), {}),
     ("landmarks", "results.json", ("config", "extraction"), {"batch": "many"}),
     ("landmarks", "results.json", ("config", "extraction"), {"precision": "float3"}),
     ("landmarks", "results.json", ("task",), "keypoints"),
     ("landmarks", "results.json", ("task",), "pixels"),
-    ("keypoints", "probe/keypoints.json", ("classes", 0, "columns"), [9999]),
-    ("keypoints", "probe/keypoints.json", ("classes",), []),
-    ("keypoints", "probe/keypoints.json", ("setup", "alphas"), []),
-    ("keypoints", "probe/keypoints.json", ("setup", "markup"), 3),
+    ("keypoints", "probe/keypoints.json", ("made_of", "classes", 0, "columns"), [9999]),
+    ("keypoints", "probe/keypoints.json", ("made_of", "classes"), []),
+    ("keypoints", "probe/keypoints.json", ("made_of", "alphas"), []),
+    ("keypoints", "probe/keypoints.json", ("made_of", "markup"), 3),
     ("pixels", "probe/vectors.json", ("task",), "attributes"),
     ("pixels", "probe/vectors.json", ("made_of", "size"), 9),
     ("pixels", "probe/vectors.json", ("made_of", "size"), "8"),

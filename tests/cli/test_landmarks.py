@@ -82,7 +82,7 @@ def test_the_layer_is_chosen_on_training_folds(run):
 
 
 def test_the_run_folder_is_whole(run):
-    for name in ("config.json", "results.json", "examples.npz", "report.html", "probe/probe.json"):
+    for name in ("config.json", "results.json", "examples.npz", "report.html", "probe/vectors.json"):
         assert (run / name).stat().st_size > 0
     examples = Run(run).examples()
     assert examples["prediction/look-back"].shape == (20, 68, 2)

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 from vestige.intervals import Bootstrap
 from vestige.probes.directions.directions import (
     Direction,
+    Effects,
     attribute_directions,
+    change_matrix,
+    effect_rows,
     lambda_range,
     move,
     orthogonal_part,
+    pictures_along,
     unit_vector,
 )
-from vestige.probes.directions.effects import Effects, change_matrix, effect_rows, pictures_along
 
 SEEDS = st.integers(0, 2**32 - 1)
 

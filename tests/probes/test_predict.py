@@ -95,14 +95,14 @@ def test_a_box_is_asked_for_in_words_where_the_run_was_trained_on_boxes(run, fac
 
 
 def test_a_prediction_that_is_not_finite_is_an_error(run, faces, monkeypatch):
-    from vestige.probes.engine import trained_points
+    from vestige.probes.engine.trained_vectors import VectorPredictor
 
-    predict = trained_points.predict_images
+    predict = VectorPredictor.predict
 
     def broken(*arguments):
-        return [replace(each, points=each.points * np.nan) for each in predict(*arguments)]
+        return [replace(each, values=each.points * np.nan) for each in predict(*arguments)]
 
-    monkeypatch.setattr(trained_points, "predict_images", broken)
+    monkeypatch.setattr(VectorPredictor, "predict", broken)
     with pytest.raises(VestigeError, match="is not finite"):
         predict_run(run, faces)
 

@@ -5,7 +5,7 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.intervals import Bootstrap, seed_spread
 from vestige.markup import Markup, shipped_markup
-from vestige.probes.engine.point_scores import measure, truth_of
+from vestige.probes.engine.points import measure, truth_of
 from vestige.scores import rows_of
 
 MARKUP = Markup(

@@ -16,8 +16,8 @@ from vestige.intervals import Bootstrap
 from vestige.markup import shipped_markup
 from vestige.pages import write_figures, write_report
 from vestige.probes.compare.names import COSTS, methods_of
-from vestige.probes.engine.point_scores import METHODS as KNOWN
-from vestige.probes.engine.point_scores import METRICS
+from vestige.probes.engine.points import METHODS as KNOWN
+from vestige.probes.engine.points import METRICS
 from vestige.results import Results, Row, described
 from vestige.run import Run, start_run
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vestige.pages import write_figures, write_report
-from vestige.probes.engine.point_scores import METHODS
+from vestige.probes.engine.points import METHODS
 from vestige.probes.keypoints.page import draw_class_curves, pck_curve, pck_tables
 from vestige.report.point_run import read_point_run
 from vestige.report.style import LIGHT

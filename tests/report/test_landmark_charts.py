@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vestige.markup import shipped_markup
-from vestige.probes.landmarks.charts import draw_ced, draw_parts, part_order
+from vestige.probes.landmarks.page import draw_ced, draw_parts, part_order
 from vestige.report.layers import draw_layers, has_layers, layer_lines, layer_order
 from vestige.report.point_run import read_point_run
 from vestige.report.style import DARK, LIGHT, themed

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vestige.probes.landmarks.tables import error_table, published_for, run_differences, run_table
+from vestige.probes.landmarks.page import error_table, published_for, run_differences, run_table
 from vestige.report.blocks import Cell, Table
 from vestige.report.differences import difference_table
 from vestige.report.point_run import read_point_run

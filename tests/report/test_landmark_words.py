@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vestige.probes.landmarks.words import detail, headline
+from vestige.probes.landmarks.page import detail, headline
 from vestige.report.key_numbers import key_numbers
 from vestige.report.point_run import read_point_run
 from vestige.run import Run

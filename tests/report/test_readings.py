@@ -5,7 +5,7 @@ import pytest
 
 from vestige.probes.attributes.attribute import SPREAD, Reading
 from vestige.probes.attributes.page import read_photograph
-from vestige.probes.portrait.picture import ColoursPanel, MapsPanel, PointsPanel, ReadingsPanel, draw_portrait
+from vestige.probes.portrait.read import ColoursPanel, MapsPanel, PointsPanel, ReadingsPanel, draw_portrait
 
 GLASSES = Reading("glasses (model label)", 0.9, 0.3, 0.45, binary=True)
 YAW = Reading("yaw", -9.0, 1.0, 12.0, binary=False)

@@ -124,7 +124,7 @@ def read_run(folder: Path, _path: Path, rng: random.Random) -> None:
         if rng.random() < PAGES:
             found = predict_run(run, faces()[1][:1], category=category, whole=True)
             describe_run(found)
-            assert all(np.isfinite(each.numbers).all() for each in found.predictions)
+            assert all(np.isfinite(each.values).all() for each in found.predictions)
 
     tried(
         results,

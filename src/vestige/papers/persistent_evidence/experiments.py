@@ -20,8 +20,6 @@ from vestige.papers.persistent_evidence.exhibits import PORTRAIT
 from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
 from vestige.probes.directions.task import DirectionOptions, FaceOptions
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.point_methods import load_methods
-from vestige.probes.keypoints.probes import load_keypoint_probes
 from vestige.probes.keypoints.task import KeypointOptions
 from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.probes.pixels.task import PixelOptions
@@ -181,14 +179,14 @@ def _points_run(example: Example, runs: Runs) -> tuple[str, str | None, float]:
     """The experiment whose points are read ("" for none), the class it is asked for, and the margin it saw."""
     faces = next((name for name in runs if name.startswith("landmarks-")), "")
     if "keypoints" in runs:
-        probes = load_keypoint_probes(runs["keypoints"].probe_folder)
-        classes = [probe.points.name for probe in probes.classes]
+        config = runs["keypoints"].results().config
+        classes = list(config["classes"])
         if example.category in classes:
-            return "keypoints", example.category, probes.setup.box_margin
+            return "keypoints", example.category, config["box_margin"]
         if not faces and not example.category and len(classes) == 1:
-            return "keypoints", classes[0], probes.setup.box_margin
+            return "keypoints", classes[0], config["box_margin"]
     if faces and not example.category:
-        return faces, None, load_methods(runs[faces].probe_folder)[0].box_margin
+        return faces, None, runs[faces].results().config["box_margin"]
     return "", None, 0.0
 
 

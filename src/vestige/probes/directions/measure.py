@@ -22,22 +22,23 @@ from vestige.intervals import Bootstrap, Floats
 from vestige.methods import PROBES
 from vestige.metrics import Metric
 from vestige.probes.attributes.measure import Attributes, attributes_of
-from vestige.probes.directions.directions import Direction, attribute_directions, lambda_range
-from vestige.probes.directions.effects import (
+from vestige.probes.directions.directions import (
+    Direction,
     Effects,
+    attribute_directions,
     change_matrix,
     effect_rows,
+    lambda_range,
     pictures_along,
     reencoded_readings,
 )
 from vestige.probes.directions.task import DIRECTIONS, DirectionOptions, FaceOptions
 from vestige.probes.engine.codec import rows_of_scores
-from vestige.probes.engine.evaluation import small_pictures
+from vestige.probes.engine.evaluate_vectors import small_pictures
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import LinearProbe, save_probes
-from vestige.probes.engine.point_bench import readable
-from vestige.probes.engine.vector_probe import Fitted, VectorBench, lay_vector_bench
-from vestige.probes.engine.views import fold_labels
+from vestige.probes.engine.vector_probe import Fitted, VectorBench, vector_bench
+from vestige.probes.engine.views import decodable, fold_labels
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
 from vestige.results import Row
@@ -115,7 +116,7 @@ def probe_directions(
         notes: what a reader of the numbers must know, for the run to keep.
 
     Raises:
-        VestigeError: where an option does not fit, the data are wanting, or a direction cannot be had.
+        VestigeError: where an option does not fit, the data lack attributes, or a regressor has no direction.
     """
     started = time.monotonic()
     session = session or Session.on_stderr()
@@ -127,14 +128,14 @@ def probe_directions(
     reads = reader.reads(options.backbone, options.layers, options.readouts)
     say("reading pictures")
     rgb = f"rgb:{options.size}"
-    train, test = readable(train, rgb, reader), readable(test, rgb, reader)
-    bench = lay_vector_bench(codec, train, test, options.seed, reader)
+    train, test = decodable(train, rgb, reader), decodable(test, rgb, reader)
+    bench = vector_bench(codec, train, test, options.seed, reader)
     say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
     best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
     say(f"colours from {best.source.layer}")
-    laid = _lay(bench, best, colours, options)
+    regressors = _fit_colours(bench, best, colours, options)
     say("directions")
-    evaluation, directions = _measure(laid, reader, say)
+    evaluation, directions = _measure(regressors, reader, say)
     return Found(
         task=DIRECTIONS,
         options=(options,),
@@ -147,9 +148,9 @@ def probe_directions(
         methods=PROBES,
         extraction=reader.options,
         seconds=time.monotonic() - started,
-        sweep=sweep,
+        sweep=tuple(sweep),
         notes=(*notes, *_notes(options), *evaluation.notes),
-        ridge=describe_fits([best.fit, laid.colour_fit]),
+        ridge=describe_fits([best.fit, regressors.colour_fit]),
         fitted=SavedDirections(codec.to_json(), best.fit.probe, directions),
     )
 
@@ -182,7 +183,7 @@ def _notes(options: DirectionOptions) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _Regressors:
     """All that directions are made from and measured with."""
 
     bench: VectorBench
@@ -196,8 +197,8 @@ class _Laid:
     @property
     def codec(self) -> Attributes:
         """Of the attributes."""
-        assert isinstance(self.bench.codec, Attributes)
-        return self.bench.codec
+        assert isinstance(self.bench.target, Attributes)
+        return self.bench.target
 
     def directions(self, probe: LinearProbe, features: Stored, n: int) -> tuple[Direction, ...]:
         """The directions of a probe's coefficients, their ranges from the features that it was trained on."""
@@ -211,12 +212,14 @@ class _Laid:
         return tuple(replace(d, low=low, high=high) for d, (low, high) in zip(found, ranges, strict=True))
 
 
-def _lay(bench: VectorBench, best: Fitted, colours: Pixelwise, options: DirectionOptions) -> _Laid:
+def _fit_colours(bench: VectorBench, best: Fitted, colours: Pixelwise, options: DirectionOptions) -> _Regressors:
     backbone = options.backbone
     (train,) = bench.reader.features(backbone, bench.train_views.crops(), [best.read])
     (test,) = bench.reader.features(backbone, bench.test_views.crops(), [best.read])
     values = colours.encode(bench.train_views).values
-    return _Laid(bench, best, train, test, colours, fit_probe(train, best.source, values, None, bench.folds), options)
+    return _Regressors(
+        bench, best, train, test, colours, fit_probe(train, best.source, values, None, bench.folds), options
+    )
 
 
 def project(directions: Sequence[Direction], probe: LinearProbe, features: Stored, n: int) -> Floats:
@@ -246,47 +249,47 @@ class _Moved:
     faces: NDArray[np.intp]
 
 
-def _measure(laid: _Laid, reader: Reader, say: Say) -> tuple[Evaluation, tuple[Direction, ...]]:
+def _measure(regressors: _Regressors, reader: Reader, say: Say) -> tuple[Evaluation, tuple[Direction, ...]]:
     """Rows and arrays, and the directions."""
-    n, probe, rgb = len(laid.bench.test_views), laid.best.fit.probe, laid.colour_fit.probe
-    directions = laid.directions(probe, laid.train, len(laid.bench.train_views))
+    n, probe, rgb = len(regressors.bench.test_views), regressors.best.fit.probe, regressors.colour_fit.probe
+    directions = regressors.directions(probe, regressors.train, len(regressors.bench.train_views))
     units = np.stack([direction.unit for direction in directions])
     moved = _Moved(
         directions,
-        project(directions, probe, laid.test, n),
-        probe.predict(laid.test, n),
-        rgb.predict(laid.test, n).astype(np.float32),
+        project(directions, probe, regressors.test, n),
+        probe.predict(regressors.test, n),
+        rgb.predict(regressors.test, n).astype(np.float32),
         (units @ rgb.coef.T.astype(np.float64)).astype(np.float32),
-        np.unique(np.linspace(0, n - 1, min(laid.options.reencoded, n)).round().astype(np.intp)),
+        np.unique(np.linspace(0, n - 1, min(regressors.options.reencoded, n)).round().astype(np.intp)),
     )
     say("directions of each half of the people, read by the other's regressors")
-    other_half = _across_halves(laid)
+    other_half = _across_halves(regressors)
     say(f"{len(moved.faces)} moved faces through the network again")
     own = change_matrix(directions, probe.coef, _spread(moved.readings))
-    effects = Effects(own, other_half, _read_again(laid, moved, reader))
-    notes = interval_notes(laid.bench.test_views.examples)
-    return Evaluation(tuple(_rows(laid, moved, effects)), _arrays(laid, moved, effects), notes), directions
+    effects = Effects(own, other_half, _read_again(regressors, moved, reader))
+    notes = interval_notes(regressors.bench.test_views.examples)
+    return Evaluation(tuple(_rows(regressors, moved, effects)), _arrays(regressors, moved, effects), notes), directions
 
 
-def _across_halves(laid: _Laid) -> Floats:
+def _across_halves(regressors: _Regressors) -> Floats:
     """Directions of each half of the training groups, read by the other half's regressors, ``(D, t)``: the mean."""
-    bench = laid.bench
+    bench = regressors.bench
     groups = np.array([example.group for example in bench.train_views.examples])
-    halves = fold_labels(groups.tolist(), 2, laid.options.seed + 1)[bench.train_views.rows]
-    fits, found = [], []
+    halves = fold_labels(groups.tolist(), 2, regressors.options.seed + 1)[bench.train_views.rows]
+    probes, found = [], []
     for half in (0, 1):
         rows = np.flatnonzero(halves == half)
-        encoded, features = bench.encoded.of(rows), ChosenRows(laid.train, rows)
+        encoded, features = bench.encoded.of(rows), ChosenRows(regressors.train, rows)
         try:
-            folds = fold_labels(groups[bench.train_views.rows[rows]].tolist(), FOLDS, laid.options.seed)
+            folds = fold_labels(groups[bench.train_views.rows[rows]].tolist(), FOLDS, regressors.options.seed)
         except ValueError as error:
             raise VestigeError(f"half of the training people: {error}; directions need at least 8 people") from error
-        fit = fit_probe(features, laid.best.source, encoded.values, encoded.known, folds)
-        fits.append(fit.probe)
-        found.append(laid.directions(fit.probe, features, len(rows)))
+        fit = fit_probe(features, regressors.best.source, encoded.values, encoded.known, folds)
+        probes.append(fit.probe)
+        found.append(regressors.directions(fit.probe, features, len(rows)))
     n = len(bench.test_views)
-    spreads = [_spread(fit.predict(laid.test, n)) for fit in fits]
-    mean: Floats = np.mean([change_matrix(found[h], fits[1 - h].coef, spreads[1 - h]) for h in (0, 1)], axis=0)
+    spreads = [_spread(probe.predict(regressors.test, n)) for probe in probes]
+    mean: Floats = np.mean([change_matrix(found[h], probes[1 - h].coef, spreads[1 - h]) for h in (0, 1)], axis=0)
     return mean
 
 
@@ -296,40 +299,40 @@ def _spread(readings: Floats) -> Floats:
     return np.where(deviations > 0, deviations, np.nan)
 
 
-def _read_again(laid: _Laid, moved: _Moved, reader: Reader) -> Floats:
+def _read_again(regressors: _Regressors, moved: _Moved, reader: Reader) -> Floats:
     """``reencoded`` of :class:`Effects`."""
-    options = laid.options
-    shape = (len(moved.faces), len(moved.directions), options.steps, len(laid.codec.names))
+    options = regressors.options
+    shape = (len(moved.faces), len(moved.directions), options.steps, len(regressors.codec.names))
     if not len(moved.faces):
         return np.zeros(shape)
     bases, along = moved.bases[moved.faces], moved.along[moved.faces]
     pictures = list(pictures_along(moved.directions, bases, along, moved.changes, options.steps, options.size))
-    again = reencoded_readings(pictures, laid.best.fit.probe, reader).reshape(shape)
+    again = reencoded_readings(pictures, regressors.best.fit.probe, reader).reshape(shape)
     standard: Floats = (again - moved.readings.mean(axis=0)) / _spread(moved.readings)
     return standard
 
 
-def _rows(laid: _Laid, moved: _Moved, effects: Effects) -> list[Row]:
-    bench, codec = laid.bench, laid.codec
-    colour_truth = laid.colours.truth(bench.test_views)
-    again = Bootstrap.of([bench.test_views.examples[face] for face in moved.faces], laid.options.seed)
+def _rows(regressors: _Regressors, moved: _Moved, effects: Effects) -> list[Row]:
+    bench, codec = regressors.bench, regressors.codec
+    colour_truth = regressors.colours.truth(bench.test_views)
+    again = Bootstrap.of([bench.test_views.examples[face] for face in moved.faces], regressors.options.seed)
     return [
         *effect_rows(moved.directions, codec.names, effects, len(moved.readings), again),
         *rows_of_scores("ridge", codec.scores(moved.readings.astype(np.float32), bench.truth, bench.bootstrap)),
-        *rows_of_scores("ridge", laid.colours.scores(moved.bases, colour_truth, bench.bootstrap, brief=True)),
+        *rows_of_scores("ridge", regressors.colours.scores(moved.bases, colour_truth, bench.bootstrap, brief=True)),
     ]
 
 
-def _arrays(laid: _Laid, moved: _Moved, effects: Effects) -> dict[str, NDArray[Any]]:
+def _arrays(regressors: _Regressors, moved: _Moved, effects: Effects) -> dict[str, NDArray[Any]]:
     """What ``examples.npz`` keeps: enough to draw every step of the faces that are shown."""
-    views, options = laid.bench.test_views, laid.options
+    views, options = regressors.bench.test_views, regressors.options
     shown = _shown(moved.along, options.faces)
     rows = np.unique(shown)
     return {
         "ids": np.array([example.id for example in views.examples]),
         "crops": views.boxes,
-        "attributes": np.array(laid.codec.names),
-        "truth": laid.bench.truth.astype(np.float32),
+        "attributes": np.array(regressors.codec.names),
+        "truth": regressors.bench.truth.astype(np.float32),
         "readings": moved.readings.astype(np.float32),
         "directions": np.array([direction.name for direction in moved.directions]),
         "direction_attributes": np.array([direction.attribute for direction in moved.directions]),
@@ -342,7 +345,7 @@ def _arrays(laid: _Laid, moved: _Moved, effects: Effects) -> dict[str, NDArray[A
         "effect/own": effects.own,
         "effect/other_half": effects.other_half,
         "effect/reencoded": effects.reencoded.astype(np.float32),
-        "label_correlations": _correlations(laid.codec.truth(laid.bench.train_views)),
+        "label_correlations": _correlations(regressors.codec.truth(regressors.bench.train_views)),
         **small_pictures(views.examples, views, rows),
     }
 

@@ -1,8 +1,8 @@
-"""A vector's methods on test examples: rows, predictions and small pictures."""
+"""A run's methods on test examples: rows, predictions and small pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,67 +11,65 @@ from numpy.typing import NDArray
 from vestige.contract.found import Evaluation
 from vestige.example import Example
 from vestige.features.reader import Reader
+from vestige.images import Crop
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.codec import Codec, Numbers, Scores, differences, mean_scores, rows_of_scores
-from vestige.probes.engine.evaluation import small_pictures
-from vestige.probes.engine.linear import LinearProbe
-from vestige.probes.engine.vector_methods import VectorMethod
+from vestige.probes.engine.codec import Measured, Reading, Target
+from vestige.probes.engine.vector_methods import MAIN
 from vestige.probes.engine.views import Views
 from vestige.scores import interval_notes
 
-
-def read_vectors(probe: LinearProbe, views: Views, reader: Reader) -> Numbers:
-    """What a probe reads out of crops: ``(V, t)``."""
-    if probe.source is None:
-        return probe.predict(None, len(views)).astype(np.float32)
-    source = probe.source
-    reads = reader.reads(source.backbone, [source.layer], [source.readout])
-    (features,) = reader.features(source.backbone, views.crops(), reads)
-    return probe.predict(features, len(views)).astype(np.float32)
+PICTURE_SIZE = 224
 
 
 def evaluate_vectors(
-    methods: Sequence[VectorMethod], codec: Codec[Any], seed: int, test: Sequence[Example], reader: Reader
+    methods: Sequence[Reading], target: Target[Any], seed: int, test: Sequence[Example], reader: Reader
 ) -> Evaluation:
-    """Predict the test examples' vectors by every method and measure them.
+    """Predict the test examples by every method and measure them.
 
-    Methods of the same name (seeds) make one Row with their mean; their predictions are kept apart, as float16.
+    Methods of the same name (seeds) make one Row with their mean; their predictions are kept apart.
     """
-    views = codec.test_views(test)
-    truth = codec.truth(views)
-    bootstrap = Bootstrap.of(test, seed)
+    examples = measurable(target, test)
+    views = target.test_views(examples)
+    truth = target.truth(views)
+    bootstrap = Bootstrap.of(examples, seed)
     arrays: dict[str, NDArray[Any]] = {
-        "ids": np.array([example.id for example in test]),
-        "groups": np.array([example.group for example in test]),
+        "ids": np.array([example.id for example in examples]),
+        "groups": np.array([example.group for example in examples]),
         "crops": views.boxes,
-        **codec.arrays(truth),
+        **target.arrays(truth),
     }
-    scores: dict[str, list[Scores]] = {}
-    errors: dict[str, list[NDArray[Any]]] = {}
+    measured: dict[str, list[Measured]] = {}
+    own = next((method for method in methods if method.name == MAIN), methods[-1])
+    main = ""
     for method in methods:
-        predicted = read_vectors(method.probe, views, reader)
+        stages = target.read(method, views, reader)
+        if method is own:
+            main = list(stages)[-1]
         suffix = "" if method.seed is None else f"@{method.seed}"
-        for name, stage in codec.stages(method.name, predicted, method.refinement).items():
-            measured = codec.measure(stage, truth, bootstrap)
-            scores.setdefault(name, []).append(measured.scores)
-            errors.setdefault(name, []).append(measured.errors)
-            kept: dict[str, NDArray[Any]] = {"prediction": stage.astype(np.float16), "error": measured.errors}
-            kept |= measured.arrays
+        for name, stage in stages.items():
+            found = target.measure(stage, truth, bootstrap)
+            measured.setdefault(name, []).append(found)
+            kept = {"prediction": stage.astype(target.kept_as), "error": found.errors, **found.arrays}
             arrays |= {f"{key}/{name}{suffix}": array for key, array in kept.items()}
-    for name, several in errors.items():
-        arrays.setdefault(f"error/{name}", np.mean(several, axis=0))
-    main = _main_stage(codec, methods)
-    pictured = codec.pictured(arrays[f"prediction/{main}"], arrays[f"error/{main}"])
-    arrays |= small_pictures(test, views, pictured)
-    means = {name: mean_scores(several) for name, several in scores.items()}
-    paired = differences(means, main, codec.paired)
-    rows = (row for name, found in means.items() for row in rows_of_scores(name, {**found, **paired.get(name, {})}))
-    notes = (*codec.notes(test), *interval_notes(test, len(scores.get("untrained", ()))))
-    return Evaluation(tuple(rows), arrays, notes)
+        arrays |= target.arrays_of(method, stages, views)
+    for name, several in measured.items():
+        arrays.setdefault(f"error/{name}", np.mean([each.errors for each in several], axis=0))
+    pictured = target.pictured(arrays[f"prediction/{main}"], arrays[f"error/{main}"])
+    arrays |= small_pictures(examples, views, pictured)
+    notes = (*target.notes(test), *interval_notes(examples, len(measured.get("untrained", ()))))
+    return Evaluation(target.rows(measured, main, truth, bootstrap), arrays, notes)
 
 
-def _main_stage(codec: Codec[Any], methods: Sequence[VectorMethod]) -> str:
-    """The last stage of ``ridge``, by whose errors pictures are sorted."""
-    main = next((method for method in methods if method.name == "ridge"), methods[-1])
-    nothing = np.zeros((0, len(main.probe.intercept)), np.float32)
-    return list(codec.stages(main.name, nothing, main.refinement))[-1]
+def measurable(target: Target[Any], test: Sequence[Example]) -> Sequence[Example]:
+    """The test examples that there is anything to measure on."""
+    rows = target.measurable(test)
+    return test if len(rows) == len(test) else [test[row] for row in rows]
+
+
+def small_pictures(test: Sequence[Example], views: Views, rows: NDArray[np.intp]) -> Mapping[str, NDArray[Any]]:
+    """The crops of some test examples."""
+    x = [
+        Crop(test[row], tuple(views.boxes[row].tolist())).pixels((PICTURE_SIZE, PICTURE_SIZE), "bicubic")
+        for row in rows
+    ]
+    return {"picture_rows": rows, "pictures": np.stack(x)}

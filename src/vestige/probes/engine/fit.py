@@ -52,7 +52,7 @@ Stored = Features | ChosenRows
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted probe and what its training told.
+    """A fitted probe and what its training showed.
 
     Attributes:
         probe: the probe, fitted on all rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from vestige.documents import check_json
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.files import what_is, write_tensors
+from vestige.images import Crop
 from vestige.manifest import check_digest
 from vestige.trust import check_recorded
 
@@ -73,6 +74,14 @@ class LinearProbe:
                     )
                 predicted[start : start + _ROWS] += (l2_normalise(block) if self.normalise else block) @ self.coef.T
         return predicted
+
+    def read(self, crops: Sequence[Crop], reader: Reader) -> NDArray[np.float64]:
+        """What it reads out of n crops: ``(n, t)``."""
+        if self.source is None:
+            return self.predict(None, len(crops))
+        reads = reader.reads(self.source.backbone, [self.source.layer], [self.source.readout])
+        (features,) = reader.features(self.source.backbone, crops, reads)
+        return self.predict(features, len(crops))
 
 
 def l2_normalise(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from vestige.features.reader import Reader
 from vestige.geometry import check_box
 from vestige.images import ImageFile
 from vestige.probes.engine.linear import check_weights
-from vestige.probes.engine.predict import Prediction, VectorPrediction
+from vestige.probes.engine.trained_vectors import Prediction
 from vestige.progress import Say
 from vestige.results import Results, Row
 from vestige.run import Run
@@ -58,7 +58,7 @@ class Predicted:
     run: Run
     method: str
     markup: str
-    predictions: tuple[Prediction | VectorPrediction, ...]
+    predictions: tuple[Prediction, ...]
     failures: tuple[Failure, ...] = ()
 
 
@@ -94,7 +94,7 @@ def predict_pictures(
         if examples and all(example.box is None for example in examples):
             say("no box: taking the whole picture (or the middle, where the run does), squashed to a square")
         say(f"predicting {count(len(examples), 'picture')}")
-    found: list[Prediction | VectorPrediction] = []
+    found: list[Prediction] = []
     failures: list[Failure] = []
     quiet = replace(reader, progress=None)
     for start in range(0, len(examples), batch):
@@ -102,7 +102,7 @@ def predict_pictures(
         found += _predict(predictor, usable, quiet, failures)
         reader.count("pictures", min(start + batch, len(examples)), len(examples))
     for each in found:
-        if not np.isfinite(each.numbers).all():
+        if not np.isfinite(each.values).all():
             raise VestigeError(
                 f"{run.folder}: what it predicts of {each.looked.name} is not finite; its probe is damaged, run the "
                 "command that trained it again"
@@ -160,7 +160,7 @@ def _usable(examples: Sequence[Example], lacking: str, failures: list[Failure]) 
 
 def _predict(
     predictor: Predictor, examples: Sequence[Example], reader: Reader, failures: list[Failure]
-) -> Sequence[Prediction | VectorPrediction]:
+) -> Sequence[Prediction]:
     """Predict some pictures together; one by one where one of them cannot be read, so that the others are."""
     if not examples:
         return []

@@ -17,8 +17,8 @@ from vestige.errors import VestigeError
 from vestige.files import disk_errors, refuse_existing, write_json
 from vestige.images import save_image
 from vestige.picture_files import is_drawn
-from vestige.probes.engine.predict import Prediction
 from vestige.probes.engine.predict_run import Predicted, describe_run
+from vestige.probes.engine.trained_vectors import Prediction
 from vestige.results import now
 from vestige.spelling import either, spelled
 from vestige.version import __version__
@@ -212,7 +212,7 @@ def _document(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
 
 def _coco(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
     """COCO's document: keypoints are 0-based pixel indices there, so 0.5 is taken off; boxes are ``x, y, w, h``."""
-    found = [each for each in predicted.predictions if isinstance(each, Prediction) and each.looked.path is not None]
+    found = [each for each in predicted.predictions if each.names and each.looked.path is not None]
     if len(found) < len(predicted.predictions):
         raise VestigeError(
             f"{either('--format coco', 'coco=True')}: holds points of pictures in files; leave it out for others"

@@ -1,4 +1,4 @@
-"""The methods of a run whose probes read vectors, saved so that they can be evaluated and run again."""
+"""The methods of a run's probes, saved so that they can be evaluated and run again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
 
 from vestige.documents import Count, Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import write_json
-from vestige.probes.engine.linear import LinearProbe, SavedProbe, load_probes, save_probes
+from vestige.probes.engine.linear import LinearProbe, SavedProbe, Source, load_probes, save_probes
+from vestige.probes.engine.lookback import LookBack
+from vestige.trust import check_recorded
+
+MAIN = "ridge"
+"""The method that is the network's own reading; all others are there to compare it with."""
 
 _FILE = "vectors.json"
 
@@ -26,27 +32,37 @@ class VectorMethod:
         probe: from features to the task's vector.
         refinement: a second linear model on the vector; None for a task without one.
         seed: of random weights, where there are several of the same name.
+        looks: the looks at parts that follow, of a set of points.
     """
 
     name: str
     probe: LinearProbe
     refinement: LinearProbe | None = None
     seed: int | None = None
+    looks: tuple[LookBack, ...] = ()
 
     @property
     def probes(self) -> tuple[LinearProbe, ...]:
-        """All that look at pictures."""
-        return (self.probe,)
+        """All that look at pictures, the first look first."""
+        return (self.probe, *(probe for look in self.looks for probe in look.probes))
 
-    @property
-    def file(self) -> str:
-        """The stem of the file that holds its arrays."""
-        return self.name if self.seed is None else f"{self.name}-{self.seed}"
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write a safetensors file; what else it is comes back, for the run's JSON."""
+        probes = {"base": self.probe}
+        if self.refinement is not None:
+            probes["refinement"] = self.refinement
+        looks = []
+        for turn, look in enumerate(self.looks, start=1):
+            probes |= {_key(turn, part): probe for part, probe in zip(look.parts, look.probes, strict=True)}
+            looks.append({**vars(look), "source": asdict(look.source), "margins": look.margins.tolist()})
+            del looks[-1]["probes"]
+        saved = save_probes(folder, _stem(self.name, self.seed), probes)
+        return {"name": self.name, "seed": self.seed, "look_backs": looks, "probes": saved}
 
 
 @dataclass(frozen=True)
 class SavedVectors:
-    """What the folder of a vector run's probes holds.
+    """What the folder of a run's probes holds.
 
     Attributes:
         task: the name of the task.
@@ -73,15 +89,17 @@ class SavedVectors:
 
     def save(self, folder: Path) -> None:
         """Write a safetensors file per method, and ``vectors.json`` last, so that it is only there when all is."""
-        described = []
-        for method in self.methods:
-            probes = {"base": method.probe}
-            if method.refinement is not None:
-                probes["refinement"] = method.refinement
-            entry = {"name": method.name, "seed": method.seed, "probes": save_probes(folder, method.file, probes)}
-            described.append(entry)
+        described = [method.save(folder) for method in self.methods]
         document = {"task": self.task, "made_of": dict(self.made_of), "seed": self.seed, "methods": described}
         write_json(folder / _FILE, document, overwrite=True)
+
+
+@dataclass(frozen=True)
+class _Look:
+    source: Source
+    parts: tuple[str, ...]
+    points: tuple[tuple[Count, ...], ...]
+    margins: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,7 @@ class _Method:
     name: str
     seed: int | None
     probes: dict[str, SavedProbe]
+    look_backs: tuple[_Look, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,16 +122,44 @@ def load_vectors(folder: Path, names: Sequence[str] | None = None) -> SavedVecto
     """The inverse of :meth:`SavedVectors.save`, of all methods or of those named.
 
     Raises:
-        VestigeError: where the folder is not that of a finished vector run, or is damaged.
+        VestigeError: where the folder is not that of a finished run, or is damaged.
     """
     saved = read_json(folder / _FILE, _Saved, what="probes", mend="run the probe again")
     entries = [entry for entry in saved.methods if names is None or entry.name in names]
-    return SavedVectors(saved.task, saved.made_of, saved.seed, tuple(_load(folder, entry) for entry in entries))
+    try:
+        methods = tuple(_load(folder, entry) for entry in entries)
+    except (KeyError, ValueError) as error:
+        why = f"there is no probe {error}" if isinstance(error, KeyError) else error
+        raise VestigeError(f"{folder / _FILE}: cannot be read as probes: {why}; run the probe again") from error
+    return SavedVectors(saved.task, saved.made_of, saved.seed, methods)
 
 
 def _load(folder: Path, entry: _Method) -> VectorMethod:
-    stem = entry.name if entry.seed is None else f"{entry.name}-{entry.seed}"
-    probes = load_probes(folder, stem, {key: asdict(probe) for key, probe in entry.probes.items()})
-    if "base" not in probes:
-        raise VestigeError(f"{folder / _FILE}: {entry.name} has no probe 'base'; run the probe again")
-    return VectorMethod(entry.name, probes["base"], probes.get("refinement"), entry.seed)
+    described = {key: asdict(probe) for key, probe in entry.probes.items()}
+    probes = load_probes(folder, _stem(entry.name, entry.seed), described)
+    looks = tuple(_load_look(folder, turn, look, probes) for turn, look in enumerate(entry.look_backs, start=1))
+    return VectorMethod(entry.name, probes["base"], probes.get("refinement"), entry.seed, looks)
+
+
+def _load_look(folder: Path, turn: int, look: _Look, probes: Mapping[str, LinearProbe]) -> LookBack:
+    if not len(look.parts) == len(look.points) == len(look.margins):
+        raise ValueError(
+            f"look-back {turn} has {len(look.parts)} parts, {len(look.points)} sets of points and "
+            f"{len(look.margins)} margins"
+        )
+    check_recorded(look.source.backbone, folder)
+    own = tuple(probes[_key(turn, part)] for part in look.parts)
+    for part, points, probe in zip(look.parts, look.points, own, strict=True):
+        if len(probe.intercept) != 2 * len(points):
+            raise ValueError(f"part {part!r} has {len(points)} points, and a probe of {len(probe.intercept)} numbers")
+    return LookBack(look.source, look.parts, look.points, np.array(look.margins, dtype=np.float64), own)
+
+
+def _key(turn: int, part: str) -> str:
+    """The name of the probe that looks at a part."""
+    return f"look-back-{turn}/{part}"
+
+
+def _stem(name: str, seed: int | None) -> str:
+    """Of the name of the file that holds a method's arrays."""
+    return name if seed is None else f"{name}-{seed}"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.contract.bench import Bench, Tested
+from vestige.contract.found import Fitted as Saved
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
@@ -18,14 +21,14 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.images import Crop
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.codec import Codec, Encoded, rows_of_scores
-from vestige.probes.engine.evaluate_vectors import evaluate_vectors
+from vestige.probes.engine.codec import Codec, Encoded, Reading, Target, Training, rows_of_scores
+from vestige.probes.engine.evaluate_vectors import evaluate_vectors, measurable
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
-from vestige.probes.engine.linear import LinearProbe, Source, mean_probe
-from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.point_bench import readable
-from vestige.probes.engine.vector_methods import SavedVectors, VectorMethod
-from vestige.probes.engine.views import Views, fold_labels
+from vestige.probes.engine.linear import Source, mean_probe
+from vestige.probes.engine.lookback import LookBack, look_back_name
+from vestige.probes.engine.options import ProbeOptions, VectorOptions
+from vestige.probes.engine.vector_methods import MAIN, SavedVectors, VectorMethod
+from vestige.probes.engine.views import Views, decodable, fold_labels
 from vestige.progress import Say
 from vestige.results import Row, same_but
 from vestige.spec import parse_backbone_spec
@@ -36,7 +39,7 @@ def probe_vectors(
     codec: Codec[Any],
     train: Dataset,
     test: Dataset,
-    options: VectorOptions = VectorOptions(),
+    options: ProbeOptions = VectorOptions(),
     session: Session | None = None,
     *,
     made_with: Sequence[Any] = (),
@@ -56,70 +59,24 @@ def probe_vectors(
     Raises:
         VestigeError: where there are fewer groups than folds, or the data lack what the codec reads.
     """
-    started = time.monotonic()
-    session = session or Session.on_stderr()
-    reader, say = session.reader, session.say
-    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
-    reads = reader.reads(options.backbone, options.layers, options.readouts)
-    train, test, bench = _lay(codec, train, test, options, session)
-
-    say("baselines: mean and RGB")
-    rgb = options.rgb
-    pixels, _ = bench.baseline(rgb, reader.reads(rgb, ["all"]), "rgb", normalise=False)
-    methods = [VectorMethod("mean", bench.mean()), pixels]
-    sweep: list[Row] = []
-    for seed in range(options.untrained_seeds):
-        twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
-        say(f"untrained network, seed {seed}")
-        untrained, rows = bench.baseline(twin, reads, "untrained", seed)
-        sweep += rows
-        methods.append(untrained)
-
-    say(f"{options.backbone}: {count(len(reads), 'layer')}")
-    best, rows = bench.sweep(options.backbone, reads, "ridge", None)
-    sweep += rows
-    methods.append(bench.method("ridge", best))
-    methods += [bench.method(name, fitted) for name, fitted in bench.ablated(best, say)]
-
-    say("test")
-    evaluation = evaluate_vectors(methods, codec, options.seed, test, reader)
-    return Found(
-        task=codec.task,
-        options=(options, *made_with),
-        config={"made_of": codec.to_json(), "metric": codec.metric},
-        data={"train": train, "test": test},
-        backbone=best.source.to_json(best.read.size),
-        rows=evaluation.rows,
-        arrays=evaluation.arrays,
-        metrics=codec.metrics,
-        methods=codec.known_methods,
-        extraction=reader.options,
-        seconds=time.monotonic() - started,
-        sweep=tuple(sweep),
-        notes=(*notes, *evaluation.notes),
-        ridge=describe_fits([best.fit]),
-        fitted=SavedVectors(codec.task.name, codec.to_json(), options.seed, tuple(methods)),
-    )
+    check_vectors(codec, train, test, options)
+    return probe_layers(_prepare_for(codec), train, test, options, session, made_with, notes)
 
 
 def bench_vectors(
     codec: Codec[Any],
     train: Dataset,
     test: Dataset,
-    options: VectorOptions,
+    options: ProbeOptions,
     session: Session,
     notes: Sequence[str] = (),
 ) -> Bench:
     """The data of a vector made ready to compare layers on; arguments and errors as of :func:`probe_vectors`."""
-    train, test, layers = _lay(codec, train, test, options, session)
-    made_of = {"made_of": codec.to_json()}
-    told = (*notes, *codec.notes(test))
-    return Bench(
-        train, test, codec.metric, codec.metrics, codec.known_methods, options.rgb, layers, made_of, tuple(told)
-    )
+    check_vectors(codec, train, test, options)
+    return bench_layers(_prepare_for(codec), train, test, options, session, notes)
 
 
-def check_vectors(codec: Codec[Any], train: Dataset, test: Dataset, options: VectorOptions) -> None:
+def check_vectors(codec: Codec[Any], train: Dataset, test: Dataset, options: ProbeOptions) -> None:
     """Refuse data that lack what the codec reads, or have too few groups for the folds; no picture is read.
 
     Raises:
@@ -138,179 +95,372 @@ def _folds(train: Dataset, seed: int) -> NDArray[np.intp]:
         raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
 
 
-def _lay(
-    codec: Codec[Any], train: Dataset, test: Dataset, options: VectorOptions, session: Session
-) -> tuple[Dataset, Dataset, VectorBench]:
-    """The data that can be read, and the bench of them."""
-    check_vectors(codec, train, test, options)
-    reader = session.reader
-    session.say("reading pictures")
-    train, test = readable(train, options.rgb, reader), readable(test, options.rgb, reader)
-    bench = lay_vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
-    return train, test, bench
+def _prepare_for(codec: Codec[Any]) -> Prepare:
+    def prepare(train: Dataset, test: Dataset, options: ProbeOptions, reader: Reader) -> VectorBench:
+        return vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
+
+    return prepare
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Candidate:
     """One layer and readout, fitted on the training views.
 
     Attributes:
         read: the layer and its readout.
         source: the same, with the backbone.
-        fit: the probe and what its training told.
-        out_of_fold: the codec's metric over out-of-fold predictions: what layers are chosen by.
-        views: which of the training views it saw.
+        fits: what was fitted there.
+        out_of_fold: the metric over out-of-fold predictions: what layers are chosen by.
     """
 
     read: Read
     source: Source
-    fit: Fit
+    fits: tuple[Fit, ...]
     out_of_fold: float
-    views: NDArray[np.intp]
+
+
+F = TypeVar("F", bound=Candidate)
 
 
 @dataclass(frozen=True)
-class VectorBench:
-    """All that fitting and measuring a layer takes.
+class LayerBench(ABC, Generic[F]):
+    """Training and test examples made ready, on which layers are fitted and measured.
 
     Attributes:
-        codec: of what is read out.
+        target: what is read out.
         reader: of features.
-        train_views: the training crops.
-        encoded: what is read out of them.
-        folds: ``(V,)``.
-        test_views: of the test examples.
-        truth: of the test examples.
-        bootstrap: over the test examples.
-        shared: whether all targets share one alpha.
+        train: the training examples.
+        test: the test examples; of a class that is trained all the same, there may be none.
+        seed: of folds and bootstrap.
+        notes: what had to be given up.
     """
 
-    codec: Codec[Any]
+    target: Target[Any]
     reader: Reader
-    train_views: Views
-    encoded: Encoded
-    folds: NDArray[np.intp]
-    test_views: Views
-    truth: Any
-    bootstrap: Bootstrap
-    shared: bool = False
-
-    def mean(self) -> LinearProbe:
-        """The probe that predicts the training views' mean."""
-        return mean_probe(self.encoded.values, self.encoded.known)
-
-    def fitted(
-        self, spec: str, reads: Sequence[Read], method: str, seed: int | None = None, *, normalise: bool = True
-    ) -> Iterator[tuple[Fitted, tuple[Row, ...]]]:
-        """Fit every layer of a backbone, all of them extracted in one pass; with its Rows for the sweep."""
-        for found, predicted in self._fits(spec, reads, normalise=normalise):
-            yield found, self._rows(found, method, seed, predicted)
+    train: Dataset
+    test: Dataset
+    seed: int
+    notes: tuple[str, ...]
 
     @property
+    @abstractmethod
     def crops(self) -> Sequence[Sequence[Crop]]:
         """Those of training and test views."""
-        return self.train_views.crops(), self.test_views.crops()
+
+    @property
+    @abstractmethod
+    def n_views(self) -> int:
+        """How many training views there are."""
+
+    @abstractmethod
+    def mean(self) -> Reading:
+        """The method that predicts the training views' mean."""
+
+    @abstractmethod
+    def fits(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Iterator[tuple[F, Any]]:
+        """Every layer of a backbone, fitted, and what it predicts of the test examples, decoded; all layers are
+        extracted in one pass."""
+
+    @abstractmethod
+    def method(self, name: str, fitted: F, say: Say, seed: int | None = None) -> tuple[Reading, Sequence[Row]]:
+        """A fit under its name, with what follows it, which is trained on out-of-fold predictions; and the Rows of its
+        later stages on folds."""
+
+    def ablated(self, best: F, say: Say) -> Iterator[tuple[str, F]]:  # noqa: ARG002
+        """Further fits at the same layer."""
+        return iter(())
+
+    @abstractmethod
+    def saved(self, methods: Sequence[Any]) -> Saved:
+        """What the run's folder holds of methods."""
+
+    @cached_property
+    def test_views(self) -> Views:
+        """Of the test examples that there is anything to measure on."""
+        return self.target.test_views(measurable(self.target, self.test))
+
+    @cached_property
+    def truth(self) -> Any:
+        """Of the same."""
+        return self.target.truth(self.test_views)
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        """Over the same."""
+        return Bootstrap.of(self.test_views.examples, self.seed)
 
     def tested_mean(self) -> Tested:
         """The training views' mean on the test examples."""
-        return self._tested(self.mean().predict(None, len(self.test_views)).astype(np.float32))
+        (predicted,) = self.target.read(self.mean(), self.test_views, self.reader).values()
+        return self._tested(predicted)
 
     def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
         """A layer on the test examples."""
-        ((found, predicted),) = self._fits(spec, [read], normalise=normalise)
-        return self._tested(predicted, found.out_of_fold)
+        ((fitted, predicted),) = self.fits(spec, [read], normalise=normalise)
+        return self._tested(predicted, fitted.out_of_fold)
 
-    def _tested(self, predicted: NDArray[np.float32], out_of_fold: float | None = None) -> Tested:
-        scores = self.codec.scores(predicted, self.truth, self.bootstrap, brief=True)
-        errors = self.codec.errors(predicted, self.truth)
-        return Tested(scores[self.codec.metric, "all"], errors.astype(np.float64), out_of_fold)
-
-    def _fits(
-        self, spec: str, reads: Sequence[Read], *, normalise: bool
-    ) -> Iterator[tuple[Fitted, NDArray[np.float32]]]:
-        """Every layer of a backbone, fitted, and what it predicts of the test examples ``(N, t)``."""
-        weights = self.reader.backbone(spec).weights_sha256
-        train = self.reader.features(spec, self.train_views.crops(), reads)
-        test = self.reader.features(spec, self.test_views.crops(), reads)
-        everything = np.arange(len(self.train_views))
-        for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
-            source = Source(spec, weights, read.layer.name, str(read.readout))
-            fit = self._fit(features, source, self.encoded, self.folds, normalise=normalise)
-            found = Fitted(read, source, fit, self.codec.out_of_fold(fit.oof, self.encoded), everything)
-            predicted = fit.probe.predict(tested, len(self.test_views)).astype(np.float32)
-            self.reader.count("fits", done, len(reads))
-            yield found, predicted
-
-    def baseline(
-        self, spec: str, reads: Sequence[Read], method: str, seed: int | None = None, *, normalise: bool = True
-    ) -> tuple[VectorMethod, tuple[Row, ...]]:
-        """The method at the layer that folds choose, and the Rows of all; what training held is let go of."""
-        best, rows = self.sweep(spec, reads, method, seed, normalise=normalise)
-        return self.method(method, best, seed), rows
+    def _tested(self, predicted: Any, out_of_fold: float | None = None) -> Tested:
+        errors = np.full(len(self.test), np.nan)
+        errors[self.target.measurable(self.test)] = self.target.errors(predicted, self.truth)
+        return Tested(self.target.score(predicted, self.truth, self.bootstrap), errors, out_of_fold)
 
     def sweep(
         self, spec: str, reads: Sequence[Read], method: str, seed: int | None, *, normalise: bool = True
-    ) -> tuple[Fitted, tuple[Row, ...]]:
+    ) -> tuple[F, list[Row]]:
         """The layer that training folds choose, and the Rows of all; only the best one's coefficients are held."""
-        best, sign = None, self.codec.metrics[self.codec.metric].sign
+        best, sign = None, self.target.sign
         rows: list[Row] = []
-        for fitted, told in self.fitted(spec, reads, method, seed, normalise=normalise):
-            rows += told
+        for fitted, predicted in self.fits(spec, reads, normalise=normalise):
+            score = self.target.score(predicted, self.truth, self.bootstrap)
+            tested = rows_of_scores(method, {(self.target.metric, "all"): score})
+            rows += same_but(tested, **_place(fitted.source, seed))
+            rows.append(self.folds_row(method, fitted.out_of_fold, fitted.source, seed))
             if best is None or sign * fitted.out_of_fold > sign * best.out_of_fold:
                 best = fitted
         assert best is not None  # there is no spec without a layer
-        return best, tuple(rows)
+        return best, rows
+
+    def folds_row(self, method: str, value: float, source: Source, seed: int | None = None) -> Row:
+        """The Row of a method's metric on training folds."""
+        row = Row(method, f"oof_{self.target.metric}", "all", value, None, self.n_views)
+        return replace(row, **_place(source, seed))
+
+
+@dataclass(frozen=True)
+class Fitted(Candidate):
+    """One layer and readout, fitted on the training views of a vector.
+
+    Attributes:
+        predicted: what it predicts of them out of fold, decoded.
+        views: which of the training views it saw.
+    """
+
+    predicted: Any
+    views: NDArray[np.intp]
+
+    @property
+    def fit(self) -> Fit:
+        """The probe and what its training showed."""
+        return self.fits[0]
+
+
+@dataclass(frozen=True)
+class VectorBench(LayerBench[Fitted]):
+    """A vector's data made ready.
+
+    Attributes:
+        target: the codec of what is read out.
+        train_views: the training crops.
+        encoded: what is read out of them.
+        folds: ``(V,)``.
+        shared: whether all targets share one alpha.
+    """
+
+    target: Codec[Any]
+    train_views: Views
+    encoded: Encoded
+    folds: NDArray[np.intp]
+    shared: bool
+
+    @property
+    def crops(self) -> Sequence[Sequence[Crop]]:
+        """Those of training views, and of test views where there are any."""
+        return [views.crops() for views in (self.train_views, *([self.test_views] if len(self.test) else []))]
+
+    @property
+    def n_views(self) -> int:
+        """How many training views there are."""
+        return len(self.train_views)
+
+    def mean(self) -> VectorMethod:
+        """The method that predicts the training views' mean."""
+        return VectorMethod("mean", mean_probe(self.encoded.values, self.encoded.known))
+
+    def fits(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Iterator[tuple[Fitted, Any]]:
+        """Every layer of a backbone, fitted, and what it predicts of the test examples, decoded."""
+        weights, n = self.reader.backbone(spec).weights_sha256, len(self.test_views)
+        train = self.reader.features(spec, self.train_views.crops(), reads)
+        test = self.reader.features(spec, self.test_views.crops(), reads) if n else [None] * len(reads)
+        everything = np.arange(len(self.train_views))
+        for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
+            source = Source(spec, weights, read.layer.name, str(read.readout))
+            fitted = self._fitted(features, read, source, everything, normalise=normalise)
+            predicted = self.target.decode(fitted.fit.probe.predict(tested, n), self.test_views)
+            self.reader.count("fits", done, len(reads))
+            yield fitted, predicted
 
     def ablated(self, best: Fitted, say: Say) -> Iterator[tuple[str, Fitted]]:
         """The codec's further fits, at the same layer."""
-        for name, views in self.codec.ablations(self.train_views).items():
+        for name, views in self.target.ablations(self.train_views).items():
             say(f"{name}, at {best.source.layer}")
             (features,) = self.reader.features(best.source.backbone, self.train_views.crops(), [best.read])
-            encoded = self.encoded.of(views)
-            fit = self._fit(ChosenRows(features, views), best.source, encoded, self.folds[views])
-            yield name, Fitted(best.read, best.source, fit, self.codec.out_of_fold(fit.oof, encoded), views)
+            yield name, self._fitted(ChosenRows(features, views), best.read, best.source, views)
 
-    def _fit(
-        self, features: Stored, source: Source, encoded: Encoded, folds: NDArray[np.intp], *, normalise: bool = True
-    ) -> Fit:
-        return fit_probe(
-            features, source, encoded.values, encoded.known, folds, normalise=normalise, shared=self.shared
-        )
+    def _fitted(
+        self, features: Stored, read: Read, source: Source, views: NDArray[np.intp], *, normalise: bool = True
+    ) -> Fitted:
+        """A fit on the features of some views."""
+        encoded, folds = self._part(views)
+        fit = fit_probe(features, source, encoded.values, encoded.known, folds, normalise=normalise, shared=self.shared)
+        predicted = self.target.decode(fit.oof, self.train_views.of(views))
+        return Fitted(read, source, (fit,), self.target.out_of_fold(predicted, encoded), predicted, views)
 
-    def method(self, name: str, fitted: Fitted, seed: int | None = None) -> VectorMethod:
-        """A fit under its name, with the codec's refinement, which is trained on out-of-fold predictions."""
-        encoded = self.encoded.of(fitted.views)
-        refinement = self.codec.refine(fitted.fit.oof, encoded, self.folds[fitted.views])
-        return VectorMethod(name, fitted.fit.probe, refinement, seed)
+    def method(
+        self, name: str, fitted: Fitted, say: Say, seed: int | None = None
+    ) -> tuple[VectorMethod, Sequence[Row]]:
+        """A fit under its name, with the codec's refinement or looks; and the Rows of these looks on folds."""
+        refinement = self.target.refine(fitted.predicted, *self._part(fitted.views))
+        looks = self.look_back(fitted, say) if name == MAIN else ()
+        rows = [
+            self.folds_row(look_back_name(turn), self.target.out_of_fold(predicted, self.encoded), fitted.source)
+            for turn, (_, predicted) in enumerate(looks)
+        ]
+        made = VectorMethod(name, fitted.fit.probe, refinement, seed, tuple(look for look, _ in looks))
+        return made, rows
 
-    def _rows(self, fitted: Fitted, method: str, seed: int | None, predicted: NDArray[np.float32]) -> tuple[Row, ...]:
-        """Out-of-fold and test metric of one layer."""
-        codec, n = self.codec, len(self.train_views)
-        scores = codec.scores(predicted, self.truth, self.bootstrap, brief=True)
-        rows = [*rows_of_scores(method, scores)]
-        rows.append(Row(method, f"oof_{codec.metric}", "all", fitted.out_of_fold, None, n))
-        source = fitted.source
-        return same_but(rows, layer=source.layer, readout=source.readout, backbone=source.backbone, seed=seed)
+    def _part(self, views: NDArray[np.intp]) -> tuple[Encoded, NDArray[np.intp]]:
+        """What is read out of some training views, and their folds."""
+        if len(views) == len(self.train_views):
+            return self.encoded, self.folds
+        return self.encoded.of(views), self.folds[views]
+
+    def look_back(self, fitted: Fitted, say: Say) -> Sequence[tuple[LookBack, Any]]:
+        """The looks that follow a fit on all views, and what each predicts out of fold."""
+        given = Training(fitted.source, fitted.predicted, self.encoded, self.folds, self.shared, self.reader, say)
+        return self.target.look_back(given)
+
+    def saved(self, methods: Sequence[VectorMethod]) -> SavedVectors:
+        """What the run's folder holds of methods."""
+        return SavedVectors(self.target.task.name, self.target.to_json(), self.seed, tuple(methods))
 
 
-def lay_vector_bench(
+def vector_bench(
     codec: Codec[Any], train: Dataset, test: Dataset, seed: int, reader: Reader, *, shared: bool = False
 ) -> VectorBench:
-    """Make training and test examples ready.
+    """Training and test examples made ready.
 
     Raises:
         VestigeError: where there are fewer groups than folds.
     """
-    folds = _folds(train, seed)
-    train_views, test_views = codec.train_views(train), codec.test_views(test)
+    views = codec.train_views(train)
     return VectorBench(
-        codec,
-        reader,
-        train_views,
-        codec.encode(train_views),
-        folds[train_views.rows],
-        test_views,
-        codec.truth(test_views),
-        Bootstrap.of(test, seed),
-        shared,
+        codec, reader, train, test, seed, (), views, codec.encode(views), _folds(train, seed)[views.rows], shared
     )
+
+
+def _place(source: Source, seed: int | None) -> dict[str, Any]:
+    return {"layer": source.layer, "readout": source.readout, "backbone": source.backbone, "seed": seed}
+
+
+Prepare = Callable[[Dataset, Dataset, Any, Reader], LayerBench[Any]]
+"""Makes a bench of training and test examples that can be decoded, options and a reader."""
+
+
+def bench_layers(
+    prepare: Prepare,
+    train: Dataset,
+    test: Dataset,
+    options: ProbeOptions,
+    session: Session,
+    notes: Sequence[str] = (),
+) -> Bench:
+    """Data made ready to compare layers on; arguments and errors as of :func:`probe_layers`."""
+    bench = _prepared(prepare, train, test, options, session)
+    target = bench.target
+    return Bench(
+        bench.train,
+        bench.test,
+        target.metric,
+        target.metrics,
+        target.known_methods,
+        options.rgb,
+        bench,
+        target.config,
+        (*notes, *bench.notes, *target.notes(bench.test)),
+    )
+
+
+def probe_layers(
+    prepare: Prepare,
+    train: Dataset,
+    test: Dataset,
+    options: ProbeOptions,
+    session: Session | None,
+    made_with: Sequence[Any] = (),
+    notes: Sequence[str] = (),
+) -> Found:
+    """Train a probe and its baselines on every layer, and measure them at the layer that training folds choose.
+
+    Args:
+        prepare: the bench of the data that can be decoded.
+        train: examples.
+        test: likewise; nothing is chosen on it.
+        options: of the probe.
+        session: None for the default cache and device, and lines on standard error.
+        made_with: other options, for the run to keep.
+        notes: what a reader of the numbers must know, likewise.
+
+    Raises:
+        VestigeError: where the data lack what is read, or there are fewer groups than folds.
+    """
+    started = time.monotonic()
+    session = session or Session.on_stderr()
+    reader, say = session.reader, session.say
+    options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
+    reads = reader.reads(options.backbone, options.layers, options.readouts)
+    bench = _prepared(prepare, train, test, options, session)
+    sweep: list[Row] = []
+
+    def method(name: str, fitted: Any, seed: int | None = None) -> Reading:
+        found, later = bench.method(name, fitted, say, seed)
+        sweep.extend(later)
+        return found
+
+    say("baselines: mean and RGB")
+    methods = [bench.mean()]
+    pixels, _ = bench.sweep(options.rgb, reader.reads(options.rgb, ["all"]), "rgb", None, normalise=False)
+    methods.append(method("rgb", pixels))
+    del pixels  # what training held is let go of
+    for seed in range(options.untrained_seeds):
+        twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
+        say(f"untrained network, seed {seed}")
+        untrained, rows = bench.sweep(twin, reads, "untrained", seed)
+        sweep += rows
+        methods.append(method("untrained", untrained, seed))
+        del untrained
+
+    say(f"{options.backbone}: {count(len(reads), 'layer')}")
+    best, rows = bench.sweep(options.backbone, reads, MAIN, None)
+    sweep += rows
+    methods.append(method(MAIN, best))
+    methods += [method(name, fitted) for name, fitted in bench.ablated(best, say)]
+
+    say("test")
+    target = bench.target
+    evaluation = evaluate_vectors(methods, target, options.seed, bench.test, reader)
+    return Found(
+        task=target.task,
+        options=(options, *made_with),
+        config={**target.config, "metric": target.metric},
+        data={"train": bench.train, "test": bench.test},
+        backbone=best.source.to_json(best.read.size),
+        rows=evaluation.rows,
+        arrays=evaluation.arrays,
+        metrics=target.metrics,
+        methods=target.known_methods,
+        extraction=reader.options,
+        seconds=time.monotonic() - started,
+        sweep=tuple(sweep),
+        notes=(*notes, *bench.notes, *evaluation.notes),
+        ridge=describe_fits(best.fits),
+        fitted=bench.saved(methods),
+    )
+
+
+def _prepared(
+    prepare: Prepare, train: Dataset, test: Dataset, options: ProbeOptions, session: Session
+) -> LayerBench[Any]:
+    """The bench of the pictures that can be decoded."""
+    reader = session.reader
+    session.say("reading pictures")
+    return prepare(decodable(train, options.rgb, reader), decodable(test, options.rgb, reader), options, reader)

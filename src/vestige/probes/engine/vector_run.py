@@ -105,6 +105,12 @@ def vector_opening(run: VectorRun, headline: str, detail: str, said: Words = sig
 
 def layers_section(runs: Sequence[VectorRun], what: str) -> Section | None:
     """The main metric against layer; None where no run swept several."""
+    chart = layers_chart(runs, what)
+    return Section("Layer by layer", "layers", (chart,)) if chart is not None else None
+
+
+def layers_chart(runs: Sequence[MeasuredRun], what: str, name: str = "metric-against-layer") -> Chart | None:
+    """The main metric against layer, under a name of its file; None where no run swept several."""
     swept = [run for run in runs if has_layers(run)]
     if not swept:
         return None
@@ -112,11 +118,10 @@ def layers_section(runs: Sequence[VectorRun], what: str) -> Section | None:
         f"{run.name}: {count(len(layer_order(run)), 'layer')}, {run.results.backbone.get('layer')} chosen"
         for run in swept
     )
-    chart = Chart(
-        name="metric-against-layer",
+    return Chart(
+        name=name,
         draw=partial(draw_layers, swept),
         alt=f"{swept[0].axis} against layer from input to output. {said}",
         caption=f"Where along the network {what} can be read. The layer is chosen on folds of the training pictures "
         "(fine dashes), never on the test pictures (dots). Thin lines: single untrained networks.",
     )
-    return Section("Layer by layer", "layers", (chart,))

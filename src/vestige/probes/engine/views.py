@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.bounds import BOX_MARGIN
+from vestige.datasets.dataset import Dataset, Problem
 from vestige.example import Example
+from vestige.features.reader import Reader
 from vestige.geometry import (
     Box,
     Points,
@@ -52,6 +54,10 @@ class Views:
             Crop(self.examples[row], (box[0], box[1], box[2], box[3]), bool(mirrored))
             for row, box, mirrored in zip(self.rows, self.boxes.tolist(), self.mirrored, strict=True)
         ]
+
+    def of(self, rows: NDArray[np.intp]) -> Views:
+        """Some of the views."""
+        return Views(self.examples, self.rows[rows], self.boxes[rows], self.mirrored[rows])
 
     def with_boxes(self, boxes: Box) -> Views:
         """The same examples and mirroring, seen through other boxes."""
@@ -106,7 +112,7 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
     return Views(
         examples,
         np.repeat(np.arange(len(examples)), copies),
-        np.repeat(np.stack(boxes), copies, axis=0),
+        np.repeat(np.stack(boxes) if boxes else np.empty((0, 4)), copies, axis=0),
         np.tile(np.arange(copies) == 1, len(examples)),
     )
 
@@ -114,6 +120,17 @@ def example_views(examples: Sequence[Example], margin: float, *, mirror: bool = 
 def whole_views(examples: Sequence[Example], *, mirror: bool = False) -> Views:
     """One view of each whole picture, squashed to a square, or two (plain, mirrored); boxes play no part."""
     return example_views([replace(example, box=None) for example in examples], 0.0, mirror=mirror)
+
+
+def decodable(dataset: Dataset, rgb: str, reader: Reader) -> Dataset:
+    """The data set without the pictures that cannot be decoded, found as the RGB baseline is read."""
+    views = example_views(dataset, 0.0)
+    (features,) = reader.features(rgb, views.crops(), reader.reads(rgb, ["all"]))
+    problems = [Problem(dataset[row].id, message) for row, message in sorted(features.problems.items())]
+    if not problems:
+        return dataset
+    kept = tuple(example for example, valid in zip(dataset, features.valid, strict=True) if valid)
+    return dataset.without(kept, problems)
 
 
 def fold_labels(groups: Sequence[str], n_folds: int, seed: int) -> NDArray[np.intp]:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from vestige.distances import longer_side
 from vestige.intervals import Floats
+from vestige.probes.engine.vector_run import layers_chart
 from vestige.probes.landmarks.pictures import triplet, typical_pictures
 from vestige.published import paper
 from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
 from vestige.report.cells import percent_cell, published_by_class
 from vestige.report.key_numbers import key_numbers
-from vestige.report.layers import draw_layers, has_layers
 from vestige.report.pck import PckPanel, draw_pck_curves, pck_curve
 from vestige.report.point_run import PointRun, read_point_run
 from vestige.report.style import Theme, decimal_axis, label_right, panels
@@ -53,8 +53,8 @@ def keypoint_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
         _class_chart(run, longer_side(box), own, named=len(read) > 1)
         for run, box, own in zip(read, boxes, classes, strict=True)
     )
-    swept = [run for run in read if has_layers(run)]
-    layers: list[Block] = [_layer_chart(swept)] if swept else []
+    chart = layers_chart(read, "keypoints", "pck-against-layer")
+    layers: list[Block] = [chart] if chart is not None else []
     layers += [layer_table(run) for run in read if run.results.sweep]
     sections = [
         Section("Keypoints found", "pck", tuple(table for run in read for table in pck_tables(run))),
@@ -74,16 +74,6 @@ def _class_chart(run: PointRun, sides: Floats, classes: NDArray[np.str_], *, nam
         "PCK against alpha for " + listed(np.unique(classes).tolist()),
         f"{run.name + ': ' if named else ''}{run.label(method)}, a curve for each class, mean over its keypoint types "
         "(the first paper’s Fig. 2b).",
-    )
-
-
-def _layer_chart(runs: Sequence[PointRun]) -> Chart:
-    return Chart(
-        "pck-against-layer",
-        partial(draw_layers, runs),
-        f"{runs[0].metric} against layer from input to output",
-        "Where along the network keypoints can be read. The layer is chosen on folds of the training pictures (fine "
-        "dashes), never on the test pictures (dots). Thin lines: single untrained networks.",
     )
 
 

@@ -49,7 +49,7 @@ LANDMARKS = Task(
     checked_by="vestige.probes.landmarks.measure:check_landmarks",
     measured_by="vestige.probes.landmarks.measure:measure_landmarks",
     paged_by="vestige.probes.landmarks.page:landmark_parts",
-    loaded_by="vestige.probes.engine.trained_points:load_trained_points",
+    loaded_by="vestige.probes.landmarks.measure:load_landmarks",
     bench_by="vestige.probes.landmarks.measure:bench_landmarks",
     example=(
         "vestige probe landmarks synthetic:faces,n=200,seed=1 --test synthetic:faces,n=60,seed=2 "

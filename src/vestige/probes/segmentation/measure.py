@@ -25,7 +25,7 @@ from vestige.methods import MEAN, RGB, RIDGE, UNTRAINED, Method
 from vestige.metrics import Metric
 from vestige.options import option
 from vestige.probes.engine.codec import Codec, Encoded, Measured, Numbers, Score, Scores
-from vestige.probes.engine.evaluation import PICTURE_SIZE
+from vestige.probes.engine.evaluate_vectors import PICTURE_SIZE
 from vestige.probes.engine.fit import FOLDS
 from vestige.probes.engine.linear import LinearProbe
 from vestige.probes.engine.options import VectorOptions
