@@ -74,8 +74,8 @@ class Measured:
     held: Any = None
 
 
-class Reading(Protocol):
-    """A way to read, under its name in results.json."""
+class AnyMethod(Protocol):
+    """A method of a run, whatever is read by it."""
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.codec import Measured, Reading, Target
+from vestige.probes.engine.codec import AnyMethod, Measured, Target
 from vestige.probes.engine.vector_methods import MAIN
 from vestige.probes.engine.views import Views
 from vestige.scores import interval_notes
@@ -22,7 +22,7 @@ PICTURE_SIZE = 224
 
 
 def evaluate_vectors(
-    methods: Sequence[Reading], target: Target[Any], seed: int, test: Sequence[Example], reader: Reader
+    methods: Sequence[AnyMethod], target: Target[Any], seed: int, test: Sequence[Example], reader: Reader
 ) -> Evaluation:
     """Predict the test examples by every method and measure them.
 

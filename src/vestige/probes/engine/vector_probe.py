@@ -21,7 +21,7 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.images import Crop
 from vestige.intervals import Bootstrap
-from vestige.probes.engine.codec import Codec, Encoded, Reading, Target, Training, rows_of_scores
+from vestige.probes.engine.codec import AnyMethod, Codec, Encoded, Target, Training, rows_of_scores
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors, measurable
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import Source, mean_probe
@@ -153,7 +153,7 @@ class LayerBench(ABC, Generic[F]):
         """How many training views there are."""
 
     @abstractmethod
-    def mean(self) -> Reading:
+    def mean(self) -> AnyMethod:
         """The method that predicts the training views' mean."""
 
     @abstractmethod
@@ -162,7 +162,7 @@ class LayerBench(ABC, Generic[F]):
         extracted in one pass."""
 
     @abstractmethod
-    def method(self, name: str, fitted: F, say: Say, seed: int | None = None) -> tuple[Reading, Sequence[Row]]:
+    def method(self, name: str, fitted: F, say: Say, seed: int | None = None) -> tuple[AnyMethod, Sequence[Row]]:
         """A fit under its name, with what follows it, which is trained on out-of-fold predictions; and the Rows of its
         later stages on folds."""
 
@@ -411,7 +411,7 @@ def probe_layers(
     bench = _prepared(prepare, train, test, options, session)
     sweep: list[Row] = []
 
-    def method(name: str, fitted: Any, seed: int | None = None) -> Reading:
+    def method(name: str, fitted: Any, seed: int | None = None) -> AnyMethod:
         found, later = bench.method(name, fitted, say, seed)
         sweep.extend(later)
         return found
