@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,12 +81,17 @@ def is_unchanged(document: Checked) -> bool:
     return document.check == _check(document)
 
 
+def shallow(document: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as ``asdict`` but without copies of their values."""
+    return {each.name: getattr(document, each.name) for each in fields(document)}
+
+
 def to_json(document: Checked, indent: int | None = 1) -> str:
     """The text of a document, with its digest."""
-    return json.dumps(asdict(with_check(document)), indent=indent)
+    return json.dumps(shallow(with_check(document)), indent=indent)
 
 
 def _check(document: Checked) -> int:
-    content = asdict(document)
+    content = shallow(document)
     del content["check"]
     return crc32c(json.dumps(content, sort_keys=True).encode())

@@ -23,7 +23,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +31,7 @@ from msgspec import Meta
 
 from vestige.documents import Json, check_json, read_json
 from vestige.errors import VestigeError
-from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged
+from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged, shallow
 from vestige.spec import StoreDtype
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Description:
     @property
     def key(self) -> str:
         """The name of the store: sha256 over everything but the specs of backbone and data."""
-        identity = asdict(self) | {"schema": SCHEMA}
+        identity = shallow(self) | {"schema": SCHEMA}
         del identity["backbone"], identity["source"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
@@ -119,7 +119,7 @@ class Description:
 
     def metadata(self) -> str:
         """The text of ``zarr.json``: Zarr v3, https://zarr-specs.readthedocs.io/en/latest/v3/core."""
-        described = {"schema": SCHEMA, **asdict(self)}
+        described = {"schema": SCHEMA, **shallow(self)}
         if not self.source:  # as in stores of before there was one
             del described["source"]
         return json.dumps(
