@@ -137,17 +137,12 @@ def predict_run(
 
     Args:
         run: a finished run of a probe.
-        examples: pictures, with their objects' boxes where the run was trained on boxes; what else is known of them
-            plays no part.
         reader: of features; None for one that computes as the run did and stores nothing.
         category: the class, for a run that has several.
-        whole: take the whole picture of examples without box, although the run was trained on boxes.
-        batch: pictures that are held at a time.
-        say: called with a line about what is done, once all of it is checked; or None.
+        examples, whole, batch, say: as of :func:`predict_pictures`.
 
     Raises:
-        VestigeError: where the run cannot predict, no example has a box that the run needs, or a prediction is not
-            finite.
+        VestigeError: as :func:`predict_pictures`.
     """
     predictor = load_predictor(run, category)
     reader = reader or replace(reader_of(run, "auto"), keep=False)
