@@ -127,6 +127,7 @@ def test_a_readout_that_fits_nowhere_is_told(vestige, tmp_path):
 
 def test_layers_print_the_papers_table(vestige):
     out, _ = vestige("layers", "caffe:caffenet@random:0", "--json")
+    assert json.loads(out)["categories"] == []
     layers = {layer["name"]: layer for layer in json.loads(out)["layers"]}
     table = {
         "conv1": (11, 4),

@@ -11,15 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from vestige.cli.help import examples
+from vestige.text import count
 
 if TYPE_CHECKING:
     from vestige.backbones import Backbone, Layer
     from vestige.backbones.receptive import ReceptiveField
 
+_SHOWN = 8  # names of categories
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=examples("vestige layers efficientnet_lite0 --layer 'block*'"))(layers)
+    app.command(epilog=examples("vestige layers efficientnet_lite0 --layer 'block*'", "vestige layers scene_cnn"))(
+        layers
+    )
 
 
 def layers(
@@ -42,11 +47,16 @@ def layers(
     described = opened.layers(names)
     fields = receptive_fields(opened, names)
     if as_json:
-        document = {"layers": [_to_json(each, fields[each.name]) for each in described]}
+        document = {
+            "layers": [_to_json(each, fields[each.name]) for each in described],
+            "categories": opened.categories,
+        }
         typer.echo(json.dumps(document, indent=1))
         return
     Console(emoji=False, markup=False).print(_table(opened, described, fields))
     typer.echo(_preprocessing(opened))
+    if opened.categories:
+        typer.echo(_categories(opened.categories))
 
 
 def _to_json(layer: Layer, field: ReceptiveField) -> dict[str, Any]:
@@ -84,6 +94,12 @@ def _pair(values: tuple[float, float] | None) -> str:
     if values is None:
         return ""
     return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g}x{values[1]:g}"
+
+
+def _categories(names: tuple[str, ...]) -> str:
+    """How many there are, and the first ones."""
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return f"{count(len(names), 'category', 'categories')}: {shown}"
 
 
 def _preprocessing(opened: Backbone) -> str:
