@@ -210,6 +210,27 @@ def test_only_what_is_asked_for_is_answered() -> None:
     np.testing.assert_allclose(found["conv2"], every["conv2"][which][:, columns], atol=1e-6)
 
 
+class Counting(nn.Module):
+    """What cannot be told from its trace: a picture's activations depend on how many others there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.conv(x) * len(x))
+
+
+@pytest.mark.parametrize(("make", "layer"), [(Counting, "last"), (Plain, "conv3"), (Attending, "blocks.1")])
+def test_a_network_that_its_trace_does_not_give_is_run_whole(make: Callable[[], nn.Module], layer: str) -> None:
+    occluders = Occluders((64, 64), 9, 7)
+    network = Incremental(_prepared(make, [layer]), [layer], occluders, batch=16)
+    x, patches = torch.randn(1, 3, 64, 64), torch.randn(len(occluders), 3, 9, 9)
+    found = network.checked(x, patches, {layer: Cells(np.array([1]), np.array([3]), np.array([2]))})
+    assert (found is network) == (make is not Counting)
+    assert bool(found.untraced) == (make is Counting)
+
+
 def test_occluders_lie_inside_the_picture() -> None:
     occluders = Occluders((227, 227))
     assert (occluders.shape, len(occluders)) == ((73, 73), 5329)

@@ -27,7 +27,10 @@ PLAIN = Preprocessing((96, 96), (0.0,) * 3, (1.0,) * 3)
 
 
 class Boxes(nn.Module):
-    """Two layers of positive weights that are the same everywhere: the second sums a square of 8 + 4 * 2 pixels."""
+    """Two layers of positive weights that are the same everywhere: sums over squares of 8 and of 16 pixels.
+
+    Those of the second weigh a pixel by how many of the first's squares hold it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,9 +59,20 @@ def _pictures(n: int = 5) -> Dataset:
     return Dataset.from_arrays(list(drawn))
 
 
-def _overlap(offsets: np.ndarray, field: int, occluder: int) -> np.ndarray:
-    """How many pixels a square of a side covers of a field along an axis, by the distance of their middles."""
-    return np.clip((field + occluder) / 2 - np.abs(offsets), 0, min(field, occluder))
+ONE, TWO = np.ones(8), np.repeat([1.0, 2.0, 1.0], [4, 8, 4])
+"""The weights of a field's pixels along an axis."""
+
+
+def _covered(offsets: np.ndarray, weights: np.ndarray, occluder: int) -> np.ndarray:
+    """The weight that a square covers of a field along an axis, by the distance of their middles."""
+    edges, total = np.arange(len(weights) + 1) - len(weights) / 2, np.append(0, np.cumsum(weights))
+    return np.interp(offsets + occluder / 2, edges, total) - np.interp(offsets - occluder / 2, edges, total)
+
+
+def _size(weights: np.ndarray, occluder: int, fraction: float) -> float:
+    """The size that a field has in closed form, occluders being everywhere."""
+    along = _covered(np.linspace(-20, 20, 1601), weights, occluder)
+    return float(40 * np.sqrt((np.outer(along, along) > fraction * along.max() ** 2).mean()))
 
 
 @pytest.mark.parametrize("stride", [1, 3])
@@ -82,14 +96,11 @@ def test_the_field_of_a_box_is_known(occluder: int, stride: int) -> None:
         for each, y, x in zip(found["one"], cells.y.tolist(), cells.x.tolist(), strict=True)
     ]
     mean = mean_field(maps, [1.0, 1.0])
-    along = _overlap(np.arange(-reach, reach + 1), 8, occluder)
+    along = _covered(np.arange(-reach, reach + 1), ONE, occluder)
     expected = np.outer(along, along)
-    fine = np.linspace(-reach, reach, 20 * reach + 1)
-    over = np.outer(_overlap(fine, 8, occluder), _overlap(fine, 8, occluder))
     assert np.abs(mean / mean.max() - expected / expected.max()).max() < (1e-5 if stride == 1 else 0.15)
     fractions = (0.05, 0.1, 0.3, 0.5, 0.7, 0.9)[0 if stride == 1 else 2 :]
-    areas = [(over > f * over.max()).mean() * (2 * reach) ** 2 for f in fractions]
-    np.testing.assert_allclose(sizes(mean, fractions), np.sqrt(areas), atol=1.0)
+    np.testing.assert_allclose(sizes(mean, fractions), [_size(ONE, occluder, f) for f in fractions], atol=1.0)
     assert 0 < run < len(occluders)
 
 
@@ -142,6 +153,40 @@ def test_means_count_what_is_known() -> None:
     np.testing.assert_array_equal(mean_field(maps, [3.0, 1.0]), [[2.0, 2.0], [3.0, nan]])
     np.testing.assert_array_equal(sizes(np.zeros((3, 3)), (0.5,)), [nan])
     np.testing.assert_allclose(sizes(np.array([[1.0, 2.0], [nan, 4.0]]), (0.1, 0.4, 0.9)), np.sqrt([3, 2, 1]))
+
+
+def test_planted_fields_are_found_to_within_a_pixel() -> None:
+    """The task itself, with noise in its occluders: in dark pictures they move a sum over a box by what they cover."""
+    session, spec = _session()
+    dark = Dataset.from_arrays([each // 32 for each in (example.image.read() for example in _pictures(3))])
+    found = measure_fields(session, dark, _options(backbone=spec, occluder=5, stride=2))
+    sizes_found = {row.subset: row.value for row in found.rows if (row.method, row.metric) == ("actual", "size")}
+    assert abs(sizes_found["one"] - _size(ONE, 5, 0.5)) < 1
+    assert abs(sizes_found["two"] - _size(TWO, 5, 0.5)) < 1
+    assert abs(sizes_found["one"] - 8) < 1
+
+
+class Tokens(nn.Module):
+    """Patches that see each other: there is no bound to a unit's field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.mix = nn.Conv2d(3, 4, 16, 16), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        return self.mix(x + 0.1 * x.mean(1, keepdim=True))
+
+
+def test_units_of_tokens_have_places_too() -> None:
+    session, _ = _session()
+    spec = session.reader.hold(Backbone.from_module(Tokens(), PLAIN))
+    found = measure_fields(session, _pictures(3), _options(backbone=spec, layers=("mix",), occluder=16, stride=16))
+    assert found.config["occlusions"] == {"run": 36 * found.config["occlusions"]["grid"] // 36, "grid": 36 * 3}
+    theory, actual = (next(row for row in found.rows if row.method == m) for m in ("theoretical", "actual"))
+    assert theory.value == 96
+    assert 8 < actual.value < 40
+    assert any("run whole" in note for note in found.notes)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,13 @@ BATCH = 64
 """Occluders at a time."""
 
 
+_ASKED = "it was asked for"
+
+_TRIED = 12  # occluders, by which a network is checked
+
+_DEVIATION = 1e-4  # of the largest activation, that is still rounding
+
+
 @dataclass(frozen=True)
 class Occluders:
     """Squares on a picture, at even steps from its upper left corner, wholly inside.
@@ -153,18 +160,37 @@ class Incremental:
         whole: bool = False,
     ) -> None:
         self.backbone, self.layers, self.occluders, self.batch = backbone, tuple(layers), occluders, batch
-        self.untraced = "it was asked for" if whole else ""
+        self.untraced = _ASKED if whole else ""
         self.graph: _Traced | None = None
         if not whole:
             try:
                 self.graph = _Traced(self.maps, backbone.blank(batch=batch), self.layers)
             except Exception as error:  # networks are untraceable in as many ways as there are networks
-                self.untraced = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                self.untraced = _said(error)
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The layers' activation maps ``(N, C, h, w)`` of pictures."""
         outputs = self.backbone.run(x, self.layers)
         return [self.backbone.patches(n, o) if o.ndim == 3 else o for n, o in outputs.items()]
+
+    def checked(self, x: Tensor, patches: Tensor, cells: Mapping[str, Cells]) -> Incremental:
+        """Itself, or where it does not give what the network gives, one that runs the network whole.
+
+        Args:
+            x, patches, cells: as of :meth:`run`; ``patches`` of all occluders, of which a few are tried.
+        """
+        which = np.unique(np.linspace(0, len(self.occluders) - 1, _TRIED).round().astype(np.int64))
+        whole = Incremental(self.backbone, self.layers, self.occluders, batch=self.batch, whole=True)
+        some = patches[torch.from_numpy(which).to(patches.device)]
+        expected = whole.run(x, some, which, cells)
+        try:
+            found = self.run(x, some, which, cells)
+            for name, each in expected.items():
+                if not np.abs(found[name] - each).max() <= _DEVIATION * np.abs(each).max():
+                    whole.untraced = f"its operations, one by one, give other numbers in layer {name}"
+        except Exception as error:  # of an operation that was traced for other pictures
+            whole.untraced = _said(error)
+        return self if whole.untraced == _ASKED else whole
 
     @torch.inference_mode()
     def run(
@@ -208,6 +234,10 @@ class Incremental:
         return found
 
 
+def _said(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @dataclass(frozen=True)
 class _Plan:
     """How the graph is run for some occluders and cells.
@@ -238,7 +268,7 @@ class _Traced:
     def __init__(self, maps: Callable[[Tensor], list[Tensor]], blank: Tensor, layers: Sequence[str]) -> None:
         with torch.no_grad():
             make = make_fx(functionalize(lambda x: maps(x)), tracing_mode="fake", _allow_non_fake_inputs=True)
-            module = make(blank)
+            module = make(blank.contiguous(memory_format=torch.channels_last))
         module.graph.eliminate_dead_code()
         self.graph: Graph = module.graph
         self.constants: dict[Node, Any] = {}

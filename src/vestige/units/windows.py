@@ -88,8 +88,8 @@ class Step:
 
 
 def run_node(node: Node, known: Mapping[Node, Any]) -> Any:
-    """A node's operation, as it was traced."""
-    target: Any = node.target
+    """A node's operation, as it was traced; views are copied where a tensor lies otherwise in memory."""
+    target: Any = torch.ops.aten.reshape.default if _name(node) in _VIEWS else node.target
     return target(*map_arg(node.args, known.__getitem__), **map_arg(node.kwargs, known.__getitem__))
 
 

@@ -203,9 +203,11 @@ class _Occluded:
     ) -> None:
         self.session, self.data, self.reader, self.options, self.layers = session, data, reader, options, layers
         self.occluders = occluders
-        self.network = Incremental(reader.network, tuple(reader.layers), occluders, batch=reader.options.batch)
+        batch = 2 * reader.options.batch  # windows are smaller than pictures
+        self.network = Incremental(reader.network, tuple(reader.layers), occluders, batch=batch)
         self.ran = self.asked = 0
         self._patches: torch.Tensor | None = None
+        self._checked = False
 
     def run(self) -> dict[str, NDArray[np.float32]]:
         """By layer ``(U, K, ny, nx)``: what each occluder does to a unit in each of its pictures."""
@@ -242,7 +244,11 @@ class _Occluded:
     def _changes(self, row: int, crop: Crop, cells: Mapping[str, Cells]) -> dict[str, NDArray[Any]]:
         expected = self.reader.backbone.preprocessing
         picture = crop.pixels(expected.size, expected.interpolation)
-        found, run = changes(self.network, self.reader.fields, picture, self._noise(row), cells, self.reader.device)
+        device, patches = self.reader.device, self._noise(row)
+        if not self._checked:
+            x = self.reader.backbone.preprocessing(picture[None], device)
+            self.network, self._checked = self.network.checked(x, patches.to(device), cells), True
+        found, run = changes(self.network, self.reader.fields, picture, patches, cells, device)
         return {**{f"change/{name}": each for name, each in found.items()}, "run": np.array(run)}
 
     def _noise(self, row: int) -> torch.Tensor:
@@ -346,7 +352,10 @@ def _notes(
         which = listed([f"{n} of {name}" for name, n in silent.items() if n])
         yield f"Units that no occluder changes (they answer to nothing in their top pictures) are left out: {which}."
     if network.graph is None:
-        yield f"The network cannot be traced ({network.untraced}), so every occluded picture was run whole."
+        yield (
+            f"The network cannot be run operation by operation ({network.untraced}), so every occluded picture was run "
+            "whole."
+        )
     elif network.graph.unknown:
         yield (
             f"Behind {network.graph.unknown}, whose output depends on all of its input or is not known to be local, "
