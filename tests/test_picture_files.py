@@ -151,7 +151,7 @@ def test_a_palette_with_transparency_is_put_on_white(tmp_path, alphas):
 def test_pixels_without_a_stated_rule_are_refused_in_words(tmp_path, image):
     image.save(tmp_path / "a.tif")
     for read in (ImageFile(tmp_path / "a.tif").read, lambda: image_size(tmp_path / "a.tif")):
-        with pytest.raises(VestigeError, match=r"a\.tif: .*save it as grey or RGB with 8 or 16 bits"):
+        with pytest.raises(VestigeError, match=r"a\.tif: .*8 or 16 bits"):
             read()
 
 
@@ -236,7 +236,7 @@ def test_other_formats_are_not_opened_whatever_they_are_called(tmp_path, monkeyp
     monkeypatch.setattr(subprocess, "Popen", started)
     (tmp_path / "a.jpg").write_bytes(FOREIGN[name])
     for read in (ImageFile(tmp_path / "a.jpg").read, lambda: image_size(tmp_path / "a.jpg")):
-        with pytest.raises(VestigeError, match=r"a\.jpg: .*expected JPEG, PNG"):
+        with pytest.raises(VestigeError, match=r"a\.jpg: .*JPEG, PNG"):
             read()
 
 
@@ -265,7 +265,7 @@ def test_a_picture_that_claims_more_pixels_than_are_read_is_refused(tmp_path):
         content[:12] + header + PngImagePlugin.zlib.crc32(header).to_bytes(4, "big") + content[33:]
     )
     for name in ("a.ppm", "c.png"):
-        with pytest.raises(VestigeError, match="too many pixels; expected at most 178,956,970"):
+        with pytest.raises(VestigeError, match="178,956,970"):
             image_size(tmp_path / name)
 
 
@@ -274,7 +274,7 @@ def test_a_small_file_cannot_claim_many_pixels(tmp_path, name):
     Image.new("L", (3000, 3000)).save(tmp_path / name)
     assert read_rgb(tmp_path / name).shape == (3000, 3000, 3)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:700])
-    with pytest.raises(VestigeError, match="claims 3000x3000 pixels in 700 bytes"):
+    with pytest.raises(VestigeError, match=r"3000x3000 .* 700 bytes"):
         read_rgb(tmp_path / name)
 
 

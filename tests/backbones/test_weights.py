@@ -199,7 +199,7 @@ def test_what_is_said_of_a_damaged_file_is_whole(tmp_path: Path, kept: int) -> N
 
 
 def test_a_missing_file_is_told() -> None:
-    with pytest.raises(VestigeError, match=r"nowhere.pth: no such weights file"):
+    with pytest.raises(VestigeError, match=r"nowhere.pth: "):
         open_backbone("efficientnet_lite0@nowhere.pth")
 
 

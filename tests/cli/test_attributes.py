@@ -92,7 +92,7 @@ def test_predict_reads_a_photograph(vestige, run, tmp_path):
 
 def test_the_report_shows_each_attribute(run):
     page = (run / "report.html").read_text()
-    assert "AUC of binary attributes" in page
+    assert 'id="attributes"' in page
     assert "R² of continuous attributes" in page
     assert (run / "figures" / "metric-against-layer.png").is_file()
     assert (run / "figures" / "extremes-run.png").is_file()

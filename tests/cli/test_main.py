@@ -128,7 +128,7 @@ def test_every_name_of_the_package_can_be_imported():
 
     assert all(getattr(vestige, name) is not None for name in vestige.__all__)
     assert set(vestige.__all__) <= set(dir(vestige))
-    with pytest.raises(AttributeError, match="no attribute 'probe_everything'"):
+    with pytest.raises(AttributeError, match="'probe_everything'"):
         _ = vestige.probe_everything
 
 

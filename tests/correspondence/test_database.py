@@ -11,7 +11,7 @@ from PIL import Image
 
 from vestige.backbones import open_backbone
 from vestige.correspondence.search import database as module
-from vestige.correspondence.search.database import DenseReader, View, build, pool, seen, views
+from vestige.correspondence.search.database import DenseReader, LayerView, build, pool, seen, views
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
@@ -116,7 +116,7 @@ def test_data_sets_come_one_after_the_other_and_share_nothing(folder):
     assert both.source.tolist() == [0] * 3 + [1] * 8 + [2]
     assert both.copies == 4
     assert both.place[drawn[1].image.digest()] == [e.id for e in both.examples].index(drawn[1].id)
-    with pytest.raises(VestigeError, match="at least one data set"):
+    with pytest.raises(VestigeError, match="data set"):
         pool([])
 
 
@@ -151,7 +151,7 @@ def test_patches_lie_about_the_centres_of_receptive_fields(shallow):
     cells = np.array([[0, 0], [2, 5]], dtype=np.int32)
     assert first.corners(cells).tolist() == [[2, 2], [10, 22]]  # 3.5 - 2 lies between two pixels: the later one
     assert first.field_corners(cells).tolist() == [[-2, -2], [6, 18]]
-    odd = View("layer", (3, 5), (1.5, 2.5), (7, 9))
+    odd = LayerView("layer", (3, 5), (1.5, 2.5), (7, 9))
     assert odd.corners(cells).tolist() == [[0, 0], [6, 25]]
     assert odd.field_corners(cells).tolist() == [[-2, -2], [4, 23]]
     moved = replace(odd, response=(3.5, 1.5))  # the patch moves, what the cell can see does not
@@ -161,14 +161,14 @@ def test_patches_lie_about_the_centres_of_receptive_fields(shallow):
 
 
 def test_layers_that_cannot_be_searched_are_told(backbone):
-    with pytest.raises(VestigeError, match="at least one layer"):
+    with pytest.raises(VestigeError, match="layer"):
         views(backbone, [])
     with pytest.raises(VestigeError, match="no layer 'blocc4'"):
         views(backbone, ["blocc4"])
     with pytest.raises(VestigeError, match="no grid"):
         views(backbone, ["classifier"])
-    with pytest.raises(VestigeError, match="reads the whole picture"):
-        View("senet", (8, 8), (4.0, 4.0), None).bounded()
+    with pytest.raises(VestigeError, match="whole picture"):
+        LayerView("senet", (8, 8), (4.0, 4.0), None).bounded()
 
 
 def test_no_patches_wanted_is_a_mistake(backbone, shallow, folder):

@@ -91,12 +91,13 @@ def test_tokens_are_a_grid_and_vectors_are_none(crops):
     backbone = Backbone("patches", Patches(), preprocessing, paths, prefix_tokens=1)
     cells, notes = layer_cells(backbone, backbone.layers(["tokens"]))
     assert cells["tokens"] == Cells((4, 5), (8.0, 8.0), (4.0, 4.0), (32, 40))
-    assert "their share of the picture" in notes[0]
+    assert len(notes) == 1
+    assert "tokens" in notes[0]
     grid = network_grids(Reader(_open={"patches": backbone}), "patches", cells, crops)["tokens"].read(0)
     pixels = np.stack([crops[0].pixels((32, 40), preprocessing.interpolation)])
     with torch.inference_mode():
         tokens = backbone.run(preprocessing(pixels), ["tokens"])["tokens"]
     expected = backbone.patches("tokens", tokens)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(grid, unit_cells(expected), atol=1e-4)
-    with pytest.raises(VestigeError, match="no cells to align"):
+    with pytest.raises(VestigeError, match="no cells"):
         layer_cells(backbone, backbone.layers(["scores"]))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from vestige.correspondence.detect.candidates import Candidates, DenseSift, Labels, Rule, dense_cells, unit_scale
+from vestige.correspondence.detect.candidates import (
+    CandidateLabels,
+    Candidates,
+    DenseSift,
+    Rule,
+    dense_cells,
+    unit_scale,
+)
 from vestige.correspondence.detect.hard_negatives import Mining, _drawn, mine
 from vestige.correspondence.grids import Cells
 from vestige.correspondence.svm import Solution
@@ -39,7 +46,7 @@ def made(n=37, channels=3, keypoints=2, seed=0):
         near = np.exp(-np.square(places[None] - points[:, k, None, None]).sum(-1) / 150)
         grids[:, k] += 1.2 * (near * visible[:, k, None, None]).astype(np.float32)
     candidates = Candidates(Grids(grids), CELLS, 1, 0.3)
-    return candidates, Labels(places.reshape(-1, 2), points, visible, NEAR)
+    return candidates, CandidateLabels(places.reshape(-1, 2), points, visible, NEAR)
 
 
 def all_rows(candidates, labels, keypoint):
@@ -119,11 +126,14 @@ def test_a_keypoint_without_examples_has_no_detector():
     candidates, labels = made()
     visible = labels.visible.copy()
     visible[:, 0] = False
-    found = mine(candidates, Labels(labels.places, labels.points, visible, NEAR), Mining(rounds=1))
+    found = mine(candidates, CandidateLabels(labels.places, labels.points, visible, NEAR), Mining(rounds=1))
     assert found[0] is None
     assert found[1] is not None
     everywhere = Rule(4, 0.0, (500.0, 500.0), True)
-    assert mine(candidates, Labels(labels.places, labels.points, visible, everywhere), Mining(rounds=1))[1] is None
+    assert (
+        mine(candidates, CandidateLabels(labels.places, labels.points, visible, everywhere), Mining(rounds=1))[1]
+        is None
+    )
 
 
 def test_first_negatives_are_drawn_evenly():
@@ -159,8 +169,8 @@ def test_positives_are_the_closest_and_negatives_see_nothing_of_the_keypoint():
 
 def test_no_candidate_is_both_positive_and_negative():
     _, labels = made()
-    near = Labels(labels.places, labels.points, labels.visible, Rule(9, 0.0, (11.0, 11.0), square=False))
-    far = Labels(labels.places, labels.points + 300, labels.visible, Rule(0, 9.0, (20.0, 20.0), square=False))
+    near = CandidateLabels(labels.places, labels.points, labels.visible, Rule(9, 0.0, (11.0, 11.0), square=False))
+    far = CandidateLabels(labels.places, labels.points + 300, labels.visible, Rule(0, 9.0, (20.0, 20.0), square=False))
     for each in (near, far):
         negative = np.concatenate([each.negative(first, first + 8) for first in range(0, 37, 8)]).reshape(-1, 2)
         for keypoint in (0, 1):
@@ -180,7 +190,7 @@ def test_positives_and_negatives_by_distance():
     assert places[0].tolist() == [4, 4]
     assert places[-1].tolist() == [60, 60]
     points, visible = np.array([[[21.0, 20.0]], [[200.0, 20.0]]]), np.ones((2, 1), dtype=bool)
-    labels = Labels(places, points, visible, Rule(0, 9.0, (20.0, 20.0), False))
+    labels = CandidateLabels(places, points, visible, Rule(0, 9.0, (20.0, 20.0), False))
     distance = np.hypot(*(places - (21, 20)).T)
     assert labels.positive(0)[:-1].tolist() == np.flatnonzero(distance <= 9).tolist()
     assert labels.positive(0)[-1] == 64 + 2 * 8 + 7  # none is near enough to the second: the nearest

@@ -92,7 +92,7 @@ def test_fields_and_strides_are_the_layers_own():
 def test_a_network_without_fine_layers_is_told(monkeypatch):
     backbone = open_backbone(CAFFENET)
     monkeypatch.setattr(reproduction, "LARGEST_STRIDE", 1)
-    with pytest.raises(VestigeError, match="name one with layers"):
+    with pytest.raises(VestigeError, match="layers"):
         last_fine_layer(backbone)
 
 

@@ -131,7 +131,7 @@ def test_annotations_of_turned_pictures_are_read_as_shown_or_as_stored(tmp_path:
     spec = LOADERS[name](tmp_path, f"a{ending}", (2, 45, 38, 58))
     (example,) = open_dataset(spec, strict=True)
     assert example.image.read().shape == (WIDTH, HEIGHT, 3)
-    with pytest.raises(VestigeError, match="exif=ignore passes over its EXIF orientation 6"):
+    with pytest.raises(VestigeError, match=r"exif=ignore .*orientation 6"):
         open_dataset(f"{spec},exif=ignore")
 
 
@@ -139,7 +139,7 @@ def test_annotations_of_turned_pictures_are_read_as_shown_or_as_stored(tmp_path:
 def test_annotations_of_the_stored_picture_name_exif_and_its_remedy(tmp_path: Path, name: str) -> None:
     turned(tmp_path / "a.jpg")
     spec = LOADERS[name](tmp_path, "a.jpg", (45, 2, 58, 38))
-    with pytest.raises(VestigeError, match=r"EXIF orientation 6 turns it: .* add exif=ignore"):
+    with pytest.raises(VestigeError, match=r"orientation 6.*exif=ignore"):
         open_dataset(spec)
     (example,) = open_dataset(f"{spec},exif=ignore", strict=True)
     assert example.image.read().shape == (HEIGHT, WIDTH, 3)
@@ -190,7 +190,7 @@ def test_pipes_are_problems_wherever_a_file_is_expected(tmp_path: Path, write_pi
     dataset = open_dataset(f"folder:{tmp_path}")
     assert [Path(problem.file).name for problem in dataset.skipped] == ["pipe.jpg"]
     os.mkfifo(tmp_path / "good.pts")
-    with pytest.raises(VestigeError, match=r"good\.pts: is a pipe"):
+    with pytest.raises(VestigeError, match=r"good\.pts: .*pipe"):
         open_dataset(f"300w:{tmp_path}")
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(VestigeError, match="is a pipe"):
@@ -255,7 +255,7 @@ def test_a_comma_in_a_path_can_be_written_and_comes_back(tmp_path: Path, write_p
 @pytest.mark.parametrize("spec", ["folder:{root}/a,b", "folder:{root}/none,fold=1/1"])
 def test_a_spec_that_is_cut_at_a_comma_says_how_to_write_it(tmp_path: Path, write_picture, spec: str) -> None:
     write_picture(tmp_path / "a,b" / "a.png")
-    with pytest.raises(VestigeError, match=r"a comma that belongs to a path is written \\,"):
+    with pytest.raises(VestigeError, match=r"comma.*\\,"):
         open_dataset(spec.format(root=tmp_path))
 
 

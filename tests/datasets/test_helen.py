@@ -47,15 +47,15 @@ def test_its_own_split_is_used(helen: Path) -> None:
     train, test = open_train_test(f"helen194:{helen}")
     assert [len(train), len(test)] == [3, 1]
     assert test[0].id == "test/400_1.jpg"
-    with pytest.raises(VestigeError, match="is only the train part"):
+    with pytest.raises(VestigeError, match="train part"):
         open_train_test(f"helen194:{helen},train")
-    with pytest.raises(VestigeError, match="at most one of train and test"):
+    with pytest.raises(VestigeError, match="train and test"):
         open_dataset(f"helen194:{helen},train,test")
 
 
 def test_a_missing_list_is_named(helen: Path) -> None:
     (helen / "trainnames.txt").unlink()
-    with pytest.raises(VestigeError, match=r"names listed in .*trainnames\.txt: cannot be read"):
+    with pytest.raises(VestigeError, match=r"trainnames\.txt: "):
         open_dataset(f"helen194:{helen},train")
 
 
@@ -64,11 +64,11 @@ def test_a_listed_name_without_annotation_is_a_problem(helen: Path) -> None:
     for spec in (f"helen194:{helen}", f"helen194:{helen},train"):
         (problem,) = open_dataset(spec).skipped
         assert problem.file.endswith("200_1.jpg")
-        assert "names it in its first line" in problem.message
+        assert "first line" in problem.message
 
 
 def test_no_annotation_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(VestigeError, match="annotation does not exist; expected Helen's"):
+    with pytest.raises(VestigeError, match="annotation does not exist"):
         open_dataset(f"helen194:{tmp_path}")
 
 
@@ -117,4 +117,4 @@ def test_a_bad_picture_is_reported_and_left_out(helen: Path, bad_pictures, name:
 def test_two_pictures_of_one_name_are_a_problem(helen: Path, write_picture) -> None:
     write_picture(helen / "extra" / "200_1.png")
     (problem,) = open_dataset(f"helen194:{helen}").skipped
-    assert "there is 2 pictures of this name" in problem.message
+    assert "2 pictures" in problem.message

@@ -58,7 +58,7 @@ def test_strict_lists_the_problems_and_counts_the_rest(photos: Path) -> None:
 
 def test_nothing_usable_is_an_error_that_shows_why(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(VestigeError, match=r"no usable examples\n.*a\.png: is empty"):
+    with pytest.raises(VestigeError, match=r"\n.*a\.png: is empty"):
         open_dataset(f"folder:{tmp_path}")
 
 
@@ -123,14 +123,14 @@ def test_names_that_are_no_unicode_have_a_part_too(tmp_path: Path, write_picture
 
 
 def test_the_same_data_for_training_and_test_is_refused(photos: Path) -> None:
-    with pytest.raises(VestigeError, match="are the same data"):
+    with pytest.raises(VestigeError, match="the same data"):
         open_train_test(f"folder:{photos}", f"folder:{photos}/../photos")
 
 
 def test_one_shared_picture_is_refused_whatever_its_name(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "other.png").write_bytes((photos / "07.png").read_bytes())
-    with pytest.raises(VestigeError, match=r"1 of 40 pictures .* '07.png' \(there 'other.png'\)"):
+    with pytest.raises(VestigeError, match=r"1 of 40 .*'07.png' .*'other.png'"):
         open_train_test(f"folder:{photos}", f"folder:{tmp_path}/test")
 
 
@@ -150,7 +150,7 @@ def test_copies_in_one_data_set_leave_the_training_part(photos: Path) -> None:
     assert with_copy.fingerprint == train.fingerprint
     assert same.fingerprint == test.fingerprint
     assert [(p.file, p.message.endswith(name)) for p in with_copy.skipped] == [(copy, True)]
-    with pytest.raises(VestigeError, match="share pictures, and strict was asked for"):
+    with pytest.raises(VestigeError, match=r"share pictures.*strict"):
         open_train_test(*specs, strict=True)
 
 
@@ -162,7 +162,7 @@ def test_equal_names_of_different_pictures_are_no_overlap(photos: Path, write_pi
 
 def test_without_a_split_of_its_own_test_data_must_be_given(photos: Path) -> None:
     for train in (f"folder:{photos}", f"folder:{photos},fold=2/5", "synthetic:objects,n=9,seed=4,size=32,category=car"):
-        with on_command_line(), pytest.raises(VestigeError, match="has no split of its own") as said:
+        with on_command_line(), pytest.raises(VestigeError, match="no split") as said:
             open_train_test(train)
         told = shlex.split(str(said.value).partition("as in ")[2])
         assert told[1] == "--test"
@@ -175,7 +175,7 @@ def test_without_a_split_of_its_own_test_data_must_be_given(photos: Path) -> Non
 
 
 def test_a_markup_must_fit_the_points() -> None:
-    with pytest.raises(VestigeError, match=r"is for 5 points; .* has 68 points"):
+    with pytest.raises(VestigeError, match=r"5 points; .* 68 points"):
         open_dataset("synthetic:faces,n=1,size=32", markup=unknown_markup(5))
     given = shipped_markup("face68")
     assert open_dataset("synthetic:faces,n=1,size=32", markup=given).markup is given

@@ -144,8 +144,8 @@ def test_a_bad_picture_is_reported_for_each_of_its_objects(voc: Path, bad_pictur
 def test_what_is_missing_is_named(voc: Path) -> None:
     with pytest.raises(VestigeError, match="expected annotations=DIR"):
         open_dataset(f"voc-keypoints:{voc}/VOC")
-    with pytest.raises(VestigeError, match="nowhere does not exist"):
+    with pytest.raises(VestigeError, match="nowhere"):
         open_dataset(f"voc-keypoints:{voc}/VOC,annotations={voc}/nowhere")
     (voc / "VOC" / "ImageSets" / "Main" / "val.txt").unlink()
-    with pytest.raises(VestigeError, match=r"the val part is the names listed there: .*val\.txt"):
+    with pytest.raises(VestigeError, match=r"val part .*val\.txt"):
         opened(voc, ",val")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_a_class_that_is_none_is_reported_with_its_pixel(voc: Path) -> None:
     write_mask(voc / "SegmentationClass" / "b.png", wrong, "L")
     dataset = open_dataset(f"voc-segmentation:{voc}")
     assert [example.id for example in dataset] == ["a", "c"]
-    assert dataset.skipped[0].message == "the pixel (11, 7) is of class 21; expected 0 to 20, or 255 for void"
+    assert "(11, 7) is of class 21" in dataset.skipped[0].message
 
 
 def test_a_colour_that_is_no_class_is_reported_with_its_pixel(voc: Path) -> None:
@@ -113,7 +114,7 @@ def test_a_colour_that_is_no_class_is_reported_with_its_pixel(voc: Path) -> None
 def test_a_mask_of_another_size_is_reported(voc: Path) -> None:
     write_mask(voc / "SegmentationClass" / "b.png", MASK[:, :39], "L")
     (problem,) = open_dataset(f"voc-segmentation:{voc}").skipped
-    assert problem.message == "has 39x30 pixels; its picture has 40x30"
+    assert re.findall(r"\d+x\d+", problem.message) == ["39x30", "40x30"]
 
 
 @pytest.mark.parametrize("name", ["truncated", "empty", "binary", "text", "folder", "missing"])
@@ -152,5 +153,5 @@ def test_wrong_classes_are_an_error(voc: Path, content: str, message: str) -> No
 
 
 def test_folders_that_are_missing_are_named(tmp_path: Path) -> None:
-    with pytest.raises(VestigeError, match="SegmentationClass does not exist; expected VOC's folders"):
+    with pytest.raises(VestigeError, match="SegmentationClass does not exist"):
         open_dataset(f"voc-segmentation:{tmp_path}")

@@ -181,7 +181,7 @@ def test_a_damaged_store_that_is_being_read_is_an_error(tiny, tmp_path, monkeypa
     monkeypatch.setattr(writer, "_DAMAGED_SECONDS", 0.2)
     (features,) = extract(tiny.backbone(), tiny.crops(1300), [("late", Readout("gap"))], cache=tmp_path)
     cut_off(features.path)
-    with pytest.raises(VestigeError, match="damaged, and another run is reading it"):
+    with pytest.raises(VestigeError, match=r"damaged.*another run"):
         extract(tiny.backbone(), tiny.crops(1300), [("late", Readout("gap"))], cache=tmp_path)
     with pytest.raises(VestigeError, match="chunk 1 is gone"):
         features.read()

@@ -72,7 +72,7 @@ def test_each_attribute_has_a_direction_and_one_orthogonal_to_the_others_asked_f
         assert direction.unit @ own > 0  # towards more of it
         for other in direction.others:
             assert direction.unit @ coef[names.index(other)] == pytest.approx(0, abs=1e-6)
-    with pytest.raises(ValueError, match="male: a regressor with no coefficient"):
+    with pytest.raises(ValueError, match="male: "):
         attribute_directions(0 * coef, names, ["male"], [])
 
 

@@ -37,7 +37,7 @@ def test_errors_are_shares_of_the_eye_distance():
 def test_other_normalisers():
     assert truth_of([example()], MARKUP, "box").normaliser == 20.0
     assert truth_of([example()], MARKUP, "eye-corners").normaliser == 20.0
-    with pytest.raises(VestigeError, match=r"inter-pupil.*does not say"):
+    with pytest.raises(VestigeError, match=r"inter-pupil"):
         truth_of([example()], MARKUP, "inter-pupil")
     with pytest.raises(VestigeError, match="expected one of"):
         truth_of([example()], MARKUP, "nose")

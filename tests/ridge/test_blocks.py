@@ -115,7 +115,7 @@ def test_rows_that_change_between_passes_are_refused() -> None:
             self.reads += 1
             yield from chunks(X, Y, folds)[: 3 + (self.reads > 2)]
 
-    with pytest.raises(VestigeError, match="chunks gave 30 rows when they were first read, and 40 now"):
+    with pytest.raises(VestigeError, match=r"30 rows .* 40 "):
         fit_chunks(Growing(), [1.0], form="primal", n_folds=4, memory=0)
     m = Moments(5, 2, 4).update(X, Y[:, :2], folds)
     with pytest.raises(VestigeError, match="a target is missing"):
@@ -125,7 +125,7 @@ def test_rows_that_change_between_passes_are_refused() -> None:
 def test_a_bad_target_in_a_later_block_is_named_by_its_column() -> None:
     X, Y, folds = data()
     Y[17, T - 1] = np.nan
-    with pytest.raises(VestigeError, match=f"Y is nan at row 17, column {T - 1}"):
+    with pytest.raises(VestigeError, match=f"Y is nan at row 17{T - 1}"):
         fit_chunks(chunks(X, Y, folds), [1.0], form="primal", n_folds=4, memory=0)
 
 

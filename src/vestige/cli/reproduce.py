@@ -23,7 +23,7 @@ from vestige.spec import parse_named
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
-    from vestige.papers.reproduction import Afterwards, Exhibit, Experiment, Network, Place
+    from vestige.papers.reproduction import Afterwards, DataPlace, Exhibit, Experiment, Network
     from vestige.run import Run
 
 Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable[[str], None], Sequence[str]], None]
@@ -354,7 +354,7 @@ def _check(asked: Asked) -> None:
         raise VestigeError(f"{', '.join(wrong)}: cannot be used as given; see above")
 
 
-def _check_place(place: Place, given: Mapping[str, str], checked: dict[str, bool]) -> None:
+def _check_place(place: DataPlace, given: Mapping[str, str], checked: dict[str, bool]) -> None:
     """Say it of one place, once, and note in ``checked`` whether what was given, if anything, can be used."""
     from vestige.datasets.opening import open_dataset
 

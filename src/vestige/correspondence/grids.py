@@ -164,7 +164,7 @@ def _shape(backbone: Backbone, layer: Layer) -> tuple[int, int]:
     if layout is None:
         raise VestigeError(
             f"layer {layer.name!r} of {backbone.spec} is no grid, so it has no cells to align; "
-            f"vestige layers {backbone.spec} tells which are"
+            f"vestige layers {backbone.spec} lists them"
         )
     return layout[1]
 

@@ -80,7 +80,7 @@ def instances_of(dataset: Dataset) -> Instances:
     markup = dataset.markup
     if markup is None or not len(dataset):
         raise VestigeError(
-            f"{dataset.spec}: has no examples with keypoints; vestige data check {dataset.spec} tells more"
+            f"{dataset.spec}: has no examples with keypoints; vestige data check {dataset.spec} says more"
         )
     for example in dataset:
         points = 0 if example.keypoints is None else len(example.keypoints)

@@ -33,7 +33,7 @@ Columns = NDArray[np.float32]
 """``(n, C)``: the features at each mark."""
 
 _BLOCK = 32
-"""Pictures whose SIFT is computed between two words of progress."""
+"""Pictures whose SIFT is computed between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def marked_classes(dataset: Dataset) -> list[str]:
     """
     markup = dataset.markup
     if markup is None:
-        raise VestigeError(f"{dataset.spec}: has no keypoints; vestige data check {dataset.spec} tells more")
+        raise VestigeError(f"{dataset.spec}: has no keypoints; vestige data check {dataset.spec} says more")
     found = []
     for example in dataset:
         if example.keypoints is None or example.visible is None or len(example.keypoints) != len(markup.points):
@@ -169,7 +169,7 @@ def layer_columns(
     """The features of the cells that are centred nearest to the marks, from the cache where they are there.
 
     Args:
-        session: reads features; it is told of cells.
+        session: reads features; it reports progress in cells.
         spec: of the backbone.
         layer: a grid layer.
         field: where its cells are centred.
@@ -238,7 +238,7 @@ def sift_columns(
         radii: of descriptors.
         short_side: of the pictures; None for their own.
         interpolation: by which they are resized.
-        session: keeps what is done; it is told of pictures.
+        session: keeps what is done; it reports progress in pictures.
     """
     progress = session.counting("pictures")
     made = {radius: np.zeros((len(marks), CHANNELS), dtype=np.float32) for radius in radii}

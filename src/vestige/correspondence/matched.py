@@ -25,7 +25,7 @@ class MatchedInstances:
         train_neighbours: of the training instances among those of their class and other folds.
         folds: ``(N,)``: which part of the training data each of its instances is in, from 1 on; groups stay together.
         read: what neighbours were found by.
-        notes: what was given up.
+        notes: what was left out.
     """
 
     train: Instances

@@ -40,13 +40,13 @@ class Solution:
         weights: ``(d,)``.
         intercept: the weight of the constant feature.
         objective: the value of the objective.
-        settled: whether the gradient vanished.
+        converged: whether the gradient vanished.
     """
 
     weights: Floats
     intercept: float
     objective: float
-    settled: bool
+    converged: bool
 
     def scores(self, vectors: NDArray[np.float32], rows: RowNumbers | None = None) -> Floats:
         """``(n, d) -> (n,)``, or of some rows: above 0 on the positive side, 1 and -1 at the margins."""
@@ -79,12 +79,12 @@ def fit_svm(
     for _ in range(MOST_STEPS):
         gradient = problem.gradient(weights, output)
         if np.linalg.norm(gradient) <= least:
-            return problem.solution(weights, output, settled=True)
+            return problem.solution(weights, output, converged=True)
         step = hessian.newton(sign * output < 1, gradient)
         change = problem.output(step)
         length = problem.length(weights, step, output, change)
         weights, output = weights + length * step, output + length * change
-    return problem.solution(weights, output, settled=False)
+    return problem.solution(weights, output, converged=False)
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,6 @@ class _Problem:
         hinge = np.maximum(1 - self.sign * (output + at * change), 0)
         return float((weights + at * step) @ step - 2 * self.c * (hinge * self.sign) @ change)
 
-    def solution(self, weights: Floats, output: Floats, *, settled: bool) -> Solution:
+    def solution(self, weights: Floats, output: Floats, *, converged: bool) -> Solution:
         """What was found."""
-        return Solution(weights[:-1], float(weights[-1]), self.objective(weights, output), settled)
+        return Solution(weights[:-1], float(weights[-1]), self.objective(weights, output), converged)

@@ -45,7 +45,7 @@ Runs = Mapping[str, Run]
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPlace:
     """A data set that a paper measures on, to be filled with the user's copy.
 
     Attributes:
@@ -97,12 +97,12 @@ class Experiment(Generic[Perform]):
     """
 
     name: str
-    train: Place
-    test: Place | None
+    train: DataPlace
+    test: DataPlace | None
     perform: Perform
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[DataPlace, ...]:
         """All."""
         return (self.train,) if self.test is None else (self.train, self.test)
 
@@ -132,7 +132,7 @@ class Afterwards:
     """
 
     exhibit: str
-    place: Place
+    place: DataPlace
     make: Callable[[Runs, Mapping[str, Specs], str | None, Path, str, Callable[[str], None]], None]
 
 
@@ -160,7 +160,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRow:
     """A row that stands below the published ones: a method, and where its number in each column comes from.
 
     Attributes:
@@ -183,7 +183,7 @@ class Measured:
 
 
 def beside_published(
-    table: PublishedTable, measured: Sequence[Measured], decimals: int | Sequence[int], note: str
+    table: PublishedTable, measured: Sequence[MeasuredRow], decimals: int | Sequence[int], note: str
 ) -> Table:
     """The paper's table, its rows first, with the measured rows below; ``decimals`` of all columns, or of each.
 
@@ -213,7 +213,7 @@ def _published(value: float | None, decimals: int) -> Cell:
     return Cell(f"{value:.{decimals}f}", tone="published", number=Number(published=value))
 
 
-def _measured(table: PublishedTable, k: int, of: Measured, theirs: PublishedRow | None, decimals: int) -> Cell:
+def _measured(table: PublishedTable, k: int, of: MeasuredRow, theirs: PublishedRow | None, decimals: int) -> Cell:
     """The cell of the table's column k."""
     row = of.find(table.columns[k])
     if row is None:

@@ -1,1 +1,1 @@
-"""Do instances of a class fall into place?"""
+"""Do features align instances of a class?"""

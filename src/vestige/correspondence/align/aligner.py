@@ -26,7 +26,7 @@ from vestige.geometry import Points
 from vestige.partial_work import Arrays
 
 _BLOCK = 8
-"""Instances whose neighbours are aligned between two words of progress."""
+"""Instances whose neighbours are aligned between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Aligner:
 
         Args:
             rows: which instances.
-            session: keeps what is done; it is told of pairs, every few instances.
+            session: keeps what is done; it reports progress in pairs, every few instances.
         """
         found: list[Arrays] = []
         progress = session.counting("pairs")

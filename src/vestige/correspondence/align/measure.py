@@ -307,7 +307,7 @@ class Prepared:
     Attributes:
         matched: the instances and their neighbours.
         features: every layer's, then SIFT on every different grid.
-        notes: what was given up.
+        notes: what was left out.
     """
 
     matched: MatchedInstances
@@ -406,7 +406,7 @@ def choose_beta(
         feature: a layer's, or SIFT's.
         matched: the instances.
         options: what to try, and on how many instances.
-        session: keeps what is done; it is told of pairs, anew with every beta.
+        session: keeps what is done; it reports progress in pairs, anew with every beta.
     """
     rows = tried_rows(len(matched.train), options)
     tried = {}

@@ -138,7 +138,7 @@ def align_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section
     sections = [
         Section("Keypoints carried over", "pck", tuple(table for run in read for table in pck_tables(run))),
         Section("What flow is worth", "worth", worth),
-        Section("Neighbours brought into place", "pictures", tuple(block for run in read for block in sheets(run))),
+        Section("Aligned neighbours", "pictures", tuple(block for run in read for block in sheets(run))),
         Section("How far off the others are", "curve", (_curve_chart(read),)),
         Section("Betas", "betas", _beta_blocks(read)),
     ]
@@ -255,7 +255,7 @@ def difference_table(run: AlignRun, *, named: bool) -> Table | None:
         caption=(f"{run.name}: d" if named else "D") + f"ifferences of {run.metric}, on the same test instances",
         columns=("", "Difference", "95 % interval", "p"),
         groups=(RowGroup(tuple(rows)),),
-        note="Above nought: the first of the two is better. Paired bootstrap over "
+        note="Above zero: the first of the two is better. Paired bootstrap over "
         f"{resampled(run.results.data, what='test instances')}, two-sided.",
     )
 
@@ -334,7 +334,7 @@ def sheets(run: AlignRun) -> tuple[Gallery, ...]:
         "Left: the test instance, its box squashed to a square. Right: its nearest training instances, first as they "
         f"are, then as the flow lays them on it ({shown}), each with its keypoints, a colour and a shape each. "
         "White lines lead from a prediction to where the keypoint is. Taken at even steps of the error, from small to "
-        "large; nobody chose them."
+        "large; not picked by hand."
     )
     return (Gallery("warped-neighbours", tiles, caption, columns=1),)
 

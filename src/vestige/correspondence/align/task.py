@@ -81,7 +81,7 @@ class AlignOptions:
 ALIGN = Task(
     name="align",
     question=(
-        "Do instances of a class fall into place? Flow from each to its neighbours, whose keypoints it takes over."
+        "Do features align instances of a class? Flow from each to its neighbours, which give it their keypoints."
     ),
     group="correspond",
     data=PointTrainTest,

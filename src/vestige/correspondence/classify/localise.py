@@ -47,7 +47,7 @@ class Peaks:
     """Where the highest responses are.
 
     Attributes:
-        marks: ``(m,)``: the test marks about which they were sought.
+        marks: ``(m,)``: the test marks about which they were searched for.
         examples: ``(m,)``: whose marks they are.
         offsets: by method ``(m, 2)``: (dx, dy) of the peak from the mark, in whole pixels from -10 to 10.
     """
@@ -57,7 +57,7 @@ class Peaks:
     offsets: Mapping[str, NDArray[np.int8]]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Of ``examples.npz``; none where nothing was sought."""
+        """Of ``examples.npz``; none where there was no search."""
         if not len(self.marks):
             return {}
         return {"peak_marks": self.marks, **{f"peak/{name}": offsets for name, offsets in self.offsets.items()}}
@@ -107,7 +107,7 @@ def localise(
         classifiers: ``cell:LAYER`` and ``sift:RADIUS``.
         fields: of the layers.
         options: how many pictures.
-        session: for its backbones and device; it is told of pictures, and keeps what is done.
+        session: for its backbones and device; it reports progress in pictures, and keeps what is done.
     """
     reader, progress = session.reader, session.counting("pictures")
     count = min(options.localise, len(marks.pictures))
@@ -129,8 +129,8 @@ def localise(
         for method in classifiers:
             offsets[method].append(found[method])
     progress(count, count)
-    sought = np.concatenate(rows)
-    return Peaks(sought, marks.example[sought], {method: np.concatenate(each) for method, each in offsets.items()})
+    searched = np.concatenate(rows)
+    return Peaks(searched, marks.example[searched], {method: np.concatenate(each) for method, each in offsets.items()})
 
 
 @dataclass(frozen=True)

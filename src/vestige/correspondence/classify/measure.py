@@ -190,7 +190,7 @@ def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveFiel
             if layer.name not in regular:
                 raise VestigeError(
                     f"layer {layer.name!r} of {options.backbone} has no cells with receptive fields of their own; "
-                    f"vestige layers {options.backbone} tells which have"
+                    f"vestige layers {options.backbone} lists them"
                 )
         return regular
     fine = {name: field for name, field in regular.items() if max(field.stride or (0,)) <= LARGEST_STRIDE}

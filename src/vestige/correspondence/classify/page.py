@@ -111,7 +111,7 @@ class ClassifyRun(MeasuredRun):
 
     @property
     def peaks(self) -> Mapping[str, NDArray[np.int8]]:
-        """By method ``(m, 2)``: the offsets of the highest responses; empty where none were sought."""
+        """By method ``(m, 2)``: the offsets of the highest responses; empty where there was no search."""
         return {name.removeprefix("peak/"): array for name, array in self.arrays.items() if name.startswith("peak/")}
 
     @property
@@ -143,7 +143,7 @@ def classify_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Sect
         Section("Keypoints named", "accuracy", tuple(table for run in read for table in accuracy_tables(run))),
         Section("The network against SIFT", "worth", tuple(t for run in read if (t := difference_table(run)))),
         Section("The SVMs’ C", "c", tuple(chart for run in read if (chart := c_chart(run)))),
-        Section("What is taken for what", "confusions", tuple(c for run in read if (c := _confusion_chart(run)))),
+        Section("Confusions", "confusions", tuple(c for run in read if (c := _confusion_chart(run)))),
         Section("Where the responses are highest", "peaks", tuple(b for run in read for b in _peak_blocks(run))),
     ]
     return tuple(map(_opening, read)), tuple(section for section in sections if section.blocks)
@@ -173,7 +173,7 @@ def accuracy_tables(run: ClassifyRun) -> tuple[Table, ...]:
         for heading, methods in (
             ("Network", run.layers),
             ("SIFT", run.sifts),
-            ("Without looking", tuple(m for m in run.methods if m not in (*run.layers, *run.sifts))),
+            ("Without features", tuple(m for m in run.methods if m not in (*run.layers, *run.sifts))),
         )
         if methods
     ]
@@ -253,7 +253,7 @@ def difference_table(run: ClassifyRun) -> Table | None:
         caption=f"{run.name}: the difference of accuracy on the same test keypoints",
         columns=("", "Difference", "95 % interval", "p"),
         groups=(RowGroup((difference_cells("What the network’s features add", words, found),)),),
-        note="Above nought: the network is better. Paired bootstrap over test examples, two-sided.",
+        note="Above zero: the network is better. Paired bootstrap over test examples, two-sided.",
     )
 
 
@@ -283,7 +283,7 @@ def _confusion_chart(run: ClassifyRun) -> Chart | None:
 
 
 def peak_chart(run: ClassifyRun, types: Sequence[int] = ()) -> Chart | None:
-    """Fig. 4, of some keypoints, or of those that were seen most; None where no peaks were sought or found."""
+    """Fig. 4, of some keypoints, or of those that were seen most; None where there are no peaks."""
     shown = tuple(types) or tuple(peak_types(run).tolist())
     if not run.peaks or not shown:
         return None
@@ -359,11 +359,11 @@ def confused(run: ClassifyRun) -> bool:
 
 def confusion(run: ClassifyRun, method: str) -> tuple[Floats, list[str]]:
     """The shares ``(t, t)`` of what each keypoint is taken for, and the keypoints' names; rows add up to 1."""
-    truth, told = run.arrays["keypoint"].astype(int), run.arrays[f"prediction/{method}"].astype(int)
+    truth, predicted = run.arrays["keypoint"].astype(int), run.arrays[f"prediction/{method}"].astype(int)
     types = np.unique(truth)
-    known = np.isin(told, types)
+    known = np.isin(predicted, types)
     counts = np.zeros((len(types), len(types)))
-    np.add.at(counts, (np.searchsorted(types, truth[known]), np.searchsorted(types, told[known])), 1)
+    np.add.at(counts, (np.searchsorted(types, truth[known]), np.searchsorted(types, predicted[known])), 1)
     total = np.bincount(np.searchsorted(types, truth), minlength=len(types))
     return counts / total[:, None], [run.keypoints[k] for k in types]
 
@@ -388,7 +388,7 @@ def draw_confusions(run: ClassifyRun, theme: Theme) -> Figure:
 
 
 def peak_types(run: ClassifyRun, count: int = SHOWN_TYPES) -> NDArray[np.intp]:
-    """The ``count`` keypoints about which most peaks were sought, the most frequent first; () where none were."""
+    """The ``count`` keypoints about which most peaks were searched for, the most frequent first; () where none were."""
     if not run.peaks:
         return np.empty(0, np.intp)
     found = run.arrays["keypoint"][run.arrays["peak_marks"].astype(np.intp)]

@@ -23,7 +23,7 @@ from vestige.features.store import Features
 from vestige.geometry import Points
 from vestige.images import Crop
 
-Grids = NDArray[np.float32]
+GridArrays = NDArray[np.float32]
 """``(b, C, H, W)``."""
 
 TOGETHER = 16
@@ -35,7 +35,7 @@ class GridSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, instances: Sequence[int]) -> Grids:
+    def read(self, instances: Sequence[int]) -> GridArrays:
         """The grids of some instances."""
         ...
 
@@ -51,7 +51,7 @@ class StoredGrids:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, instances: Sequence[int]) -> Grids:
+    def read(self, instances: Sequence[int]) -> GridArrays:
         """The grids of some instances."""
         values = self.features[self.rows[list(instances)]]
         return values.reshape(len(instances), -1, *self.shape)
@@ -66,7 +66,7 @@ class DenseSift:
     def __len__(self) -> int:
         return len(self.descriptors)
 
-    def read(self, instances: Sequence[int]) -> Grids:
+    def read(self, instances: Sequence[int]) -> GridArrays:
         """The grids of some instances."""
         values = self.descriptors[list(instances)].astype(np.float32)
         length = np.linalg.norm(values, axis=-1, keepdims=True)
@@ -84,7 +84,7 @@ class Subset:
     def __len__(self) -> int:
         return len(self.instances)
 
-    def read(self, instances: Sequence[int]) -> Grids:
+    def read(self, instances: Sequence[int]) -> GridArrays:
         """The grids of some of them."""
         return self.grids.read(self.instances[list(instances)].tolist())
 
@@ -110,7 +110,7 @@ class Candidates:
     Attributes:
         grids: of the instances.
         cells: where they stand.
-        reach: how many neighbours on every side belong to a candidate: 1 for 3 x 3. Outside the grid there is nought.
+        reach: how many neighbours on every side belong to a candidate: 1 for 3 x 3. Outside the grid there are zeros.
         scale: by which features are multiplied.
     """
 
@@ -165,8 +165,8 @@ class Candidates:
                 scored = torch.nn.functional.conv2d(grids, kernel, bias)
             yield first, scored.flatten(2).transpose(1, 2).contiguous().numpy()
 
-    def _padded(self, instances: Sequence[int]) -> Grids:
-        """Scaled grids with noughts about them, ``(b, C, H + 2 reach, W + 2 reach)``."""
+    def _padded(self, instances: Sequence[int]) -> GridArrays:
+        """Scaled grids with zeros about them, ``(b, C, H + 2 reach, W + 2 reach)``."""
         around = (self.reach, self.reach)
         return np.pad(self.grids.read(instances) * np.float32(self.scale), ((0, 0), (0, 0), around, around))
 
@@ -200,7 +200,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Labels:
+class CandidateLabels:
     """Which candidates of N instances are examples of J keypoints.
 
     Attributes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.correspondence.detect.candidates import TOGETHER, Candidates, GridSource, Labels, Subset
+from vestige.correspondence.detect.candidates import TOGETHER, CandidateLabels, Candidates, GridSource, Subset
 from vestige.correspondence.detect.features import Feature
 from vestige.correspondence.detect.hard_negatives import Detector, Mining, mine
 from vestige.correspondence.detect.task import DetectOptions
@@ -76,7 +76,7 @@ class ClassFound:
             "test": np.stack(list(self.test.values())),
             "known": known,
             "weights": np.array([detector.solution.weights for detector in there]),
-            "solutions": np.array([(d.solution.intercept, d.solution.objective, d.solution.settled) for d in there]),
+            "solutions": np.array([(d.solution.intercept, d.solution.objective, d.solution.converged) for d in there]),
             "counts": np.array([(d.positives, d.negatives, d.left, d.rounds) for d in there]),
         }
 
@@ -86,8 +86,8 @@ def read_class_found(arrays: Arrays) -> ClassFound:
     settings = [(float(eta), float(sigma)) for eta, sigma in arrays["settings"]]
     each = zip(arrays["weights"], arrays["solutions"].tolist(), arrays["counts"].tolist(), strict=True)
     there = (
-        Detector(Solution(weights, intercept, objective, bool(settled)), *counts)
-        for weights, (intercept, objective, settled), counts in each
+        Detector(Solution(weights, intercept, objective, bool(converged)), *counts)
+        for weights, (intercept, objective, converged), counts in each
     )
     return ClassFound(
         dict(zip(settings, arrays["train"], strict=True)),
@@ -112,7 +112,7 @@ def detect_class(
         grids: of the training and of the test instances.
         c: of the SVMs.
         options: see there.
-        progress: told of fits, anew with every fold.
+        progress: counts fits, anew with every fold.
     """
     scale = feature.scale(grids[0], options.seed)
     mining = Mining(c, options.rounds, options.negatives)
@@ -131,17 +131,17 @@ def detect_class(
     )
 
 
-def _labels(feature: Feature, data: ClassData, size: int) -> Labels:
+def _labels(feature: Feature, data: ClassData, size: int) -> CandidateLabels:
     train, columns = data.train, data.keypoints
     points = train.unit[:, columns] * size
-    return Labels(feature.cells.places().reshape(-1, 2), points, train.visible[:, columns], feature.rule)
+    return CandidateLabels(feature.cells.places().reshape(-1, 2), points, train.visible[:, columns], feature.rule)
 
 
 def _held_out(
     feature: Feature,
     grids: GridSource,
     scale: float,
-    labels: Labels,
+    labels: CandidateLabels,
     folds: NDArray[np.int64],
     mining: Mining,
     seed: int,
@@ -154,7 +154,7 @@ def _held_out(
         rest, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(rest):
             continue
-        known = Labels(labels.places, labels.points[rest], labels.visible[rest], labels.rule)
+        known = CandidateLabels(labels.places, labels.points[rest], labels.visible[rest], labels.rule)
         detectors = mine(feature.candidates(Subset(grids, rest), scale), known, mining, seed, progress)
         scores[own] = _scores(feature.candidates(Subset(grids, own), scale), detectors, len(own), count)
     return scores
@@ -173,7 +173,7 @@ def _scores(
     return scores
 
 
-def _calibrations(scores: NDArray[np.float32], labels: Labels) -> list[Calibration | None]:
+def _calibrations(scores: NDArray[np.float32], labels: CandidateLabels) -> list[Calibration | None]:
     """The logistic of each detector's held-out scores: positive against negative candidates."""
     starts = range(0, len(labels.points), TOGETHER)
     negative = np.concatenate([labels.negative(first, first + TOGETHER) for first in starts])

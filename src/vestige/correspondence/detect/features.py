@@ -103,7 +103,7 @@ def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) ->
         if layer.kind != "grid" or field.stride is None or field.centre is None:
             raise VestigeError(
                 f"{backbone.spec}: layer {layer.name!r} is no grid whose cells have a place of their own; "
-                f"vestige layers {backbone.spec} tells which are"
+                f"vestige layers {backbone.spec} lists them"
             )
         stride = (float(field.stride[0]), float(field.stride[1]))
         found[layer.name] = Cells((layer.shape[1], layer.shape[2]), stride, field.centre, size), _rule(field, options)

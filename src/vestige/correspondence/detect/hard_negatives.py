@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from vestige.correspondence.detect.candidates import TOGETHER, Candidates, Labels
+from vestige.correspondence.detect.candidates import TOGETHER, CandidateLabels, Candidates
 from vestige.correspondence.svm import Solution, fit_svm
 from vestige.progress import Progress
 
@@ -71,7 +71,7 @@ class Detector:
 
 def mine(
     candidates: Candidates,
-    labels: Labels,
+    labels: CandidateLabels,
     mining: Mining,
     seed: int = 0,
     progress: Progress | None = None,
@@ -86,7 +86,7 @@ def mine(
         labels: of the same.
         mining: how.
         seed: of the first negatives, drawn at random.
-        progress: told of fits, of as many as there are at most.
+        progress: counts fits, of as many as there are at most.
         workers: threads; the result does not depend on them.
     """
     keypoints = labels.points.shape[1]
@@ -183,7 +183,7 @@ class _Set:
         return Detector(self.solution, count, len(self.rows) - count, self.left, self.rounds)
 
 
-def _first_sets(labels: Labels, each: int, mining: Mining, draw: np.random.Generator) -> list[_Set]:
+def _first_sets(labels: CandidateLabels, each: int, mining: Mining, draw: np.random.Generator) -> list[_Set]:
     """The positive rows of each keypoint, and negative ones drawn at random."""
     sets = []
     for keypoint, negative in enumerate(_drawn(labels, each, mining.batch, draw)):
@@ -194,7 +194,7 @@ def _first_sets(labels: Labels, each: int, mining: Mining, draw: np.random.Gener
     return sets
 
 
-def _drawn(labels: Labels, each: int, count: int, draw: np.random.Generator) -> list[NDArray[np.int64]]:
+def _drawn(labels: CandidateLabels, each: int, count: int, draw: np.random.Generator) -> list[NDArray[np.int64]]:
     """Up to ``count`` negative rows of each keypoint, every one as likely as any other, in order."""
     totals = sum((negative.sum(axis=(0, 1)) for _, negative in _negatives(labels)), np.zeros(1, dtype=np.int64))
     ranks = [np.sort(draw.choice(total, min(total, count), replace=False)) for total in totals.tolist()]
@@ -209,7 +209,7 @@ def _drawn(labels: Labels, each: int, count: int, draw: np.random.Generator) -> 
     return [np.concatenate(rows) for rows in found]
 
 
-def _negatives(labels: Labels) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _negatives(labels: CandidateLabels) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """The negative candidates, some instances at a time: the first instance, and ``(b, each, J)``."""
     for first in range(0, len(labels.points), TOGETHER):
         yield first, labels.negative(first, first + TOGETHER)
@@ -222,7 +222,7 @@ def _hardest(scored: Sequence[_Scored], count: int) -> _Scored:
     return rows[order], scores[order]
 
 
-def _find(candidates: Candidates, labels: Labels, sets: Sequence[_Set], mining: Mining) -> list[int]:
+def _find(candidates: Candidates, labels: CandidateLabels, sets: Sequence[_Set], mining: Mining) -> list[int]:
     """Find the negatives inside the margin of each detector that it was not fitted on; how many of them to add."""
     most = mining.most(candidates, len(sets))
     counts = [max(mining.batch, min(len(each.rows), most - len(each.rows))) for each in sets]

@@ -350,7 +350,7 @@ def _described(found: FeatureFound) -> dict[str, Any]:
         "sigma": sigma,
         "cells": list(found.feature.cells.shape),
         "detectors": len(there),
-        "settled": sum(not each.left for each in there),
+        "stable": sum(not each.left for each in there),
         "positives": sum(each.positives for each in there),
         "negatives": sum(each.negatives for each in there),
         "left": sum(each.left for each in there),
@@ -364,7 +364,7 @@ def _shortages(found: Iterable[FeatureFound], nearest: Points, test: Instances) 
         lost = int((test.visible & ~np.isfinite(each.test[next(iter(each.test))]).all(axis=-1)).sum())
         if lost:
             notes.append(
-                f"{lost} visible keypoints have no detector by {each.feature.name}, for want of training examples: "
+                f"{lost} visible keypoints have no detector by {each.feature.name}, for lack of training examples: "
                 "they count as missed."
             )
     flat = int((test.visible & ~np.isfinite(nearest).all(axis=-1)).sum())

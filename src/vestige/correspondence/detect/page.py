@@ -42,7 +42,7 @@ class _Feature(TypedDict):
     c: float
     eta: float
     sigma: float
-    settled: int
+    stable: int
     detectors: int
     positives: int
     negatives: int
@@ -165,7 +165,7 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
             columns=("Method", *metrics),
             groups=(RowGroup(rows),),
             note="Tuned: eta and sigma of the prior chosen on training folds. Small figures: 95 % bootstrap intervals "
-            f"over {resampled(run.results.data, what='test instances')}.{unsettled_note(run)}",
+            f"over {resampled(run.results.data, what='test instances')}.{unstable_note(run)}",
         )
     ]
     if len(run.classes) > 1:
@@ -178,13 +178,13 @@ def pck_tables(run: DetectRun) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def unsettled_note(run: DetectRun) -> str:
+def unstable_note(run: DetectRun) -> str:
     """A sentence, after a space, on the detectors that hard negatives would still change; "" where there are none."""
     said = [
-        f"{run.label(f'detect:{kind}')} {found['detectors'] - found['settled']} of {found['detectors']} "
+        f"{run.label(f'detect:{kind}')} {found['detectors'] - found['stable']} of {found['detectors']} "
         f"({found['left']:,} negatives)"
         for kind, found in run.kinds.items()
-        if found["settled"] < found["detectors"]
+        if found["stable"] < found["detectors"]
     ]
     return f" Detectors that negatives left out would still change: {listed(said)}." if said else ""
 
@@ -214,7 +214,7 @@ def difference_table(run: DetectRun) -> Table:
         caption=f"{run.name}: differences of {run.metric}, on the same test instances",
         columns=("", "Difference", "95 % interval", "p"),
         groups=(RowGroup(rows),),
-        note="Above nought: the first of the two is better. Paired bootstrap over test instances, two-sided.",
+        note="Above zero: the first of the two is better. Paired bootstrap over test instances, two-sided.",
     )
 
 
@@ -227,7 +227,7 @@ def choice_tables(run: DetectRun) -> tuple[Table, ...]:
             Cell(f"{found['c']:g}"),
             Cell(f"{found['eta']:g}"),
             Cell(f"{found['sigma']:g}" if found["eta"] else "–"),
-            Cell(f"{found['settled']} of {found['detectors']}"),
+            Cell(f"{found['stable']} of {found['detectors']}"),
             Cell(f"{found['positives']:,}"),
             Cell(f"{found['negatives']:,}"),
             Cell(f"{found['left']:,}"),
@@ -236,7 +236,7 @@ def choice_tables(run: DetectRun) -> tuple[Table, ...]:
     )
     mining = Table(
         caption=f"{run.name}: what training folds chose, and how the mining of hard negatives ended",
-        columns=("Features", "C", "eta", "sigma", "Settled", "Positives", "Negatives", "Left"),
+        columns=("Features", "C", "eta", "sigma", "Stable", "Positives", "Negatives", "Left"),
         groups=(RowGroup(rows),),
         note="Settled: detectors that no further negative would change. Negatives: those inside the margin of the last "
         "fits, all detectors together; left: further ones inside it that the rounds did not come to.",
@@ -288,7 +288,7 @@ def pictures(run: DetectRun) -> tuple[Gallery, ...]:
     caption = (
         "The test instance, its box squashed to a square, with its visible keypoints, a colour and a shape each: where "
         f"they are, and where {listed([run.label(method) for method in methods])} {put} them. Taken at even steps of "
-        "the error, from small to large; nobody chose them."
+        "the error, from small to large; not picked by hand."
     )
     return (Gallery("detections", tiles, caption, columns=1 if len(methods) > 1 else 2),)
 

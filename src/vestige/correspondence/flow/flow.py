@@ -1,4 +1,4 @@
-"""Dense correspondence between two grids of features: which cell of the target each cell of the source answers to.
+"""Dense correspondence between two grids of features: which cell of the target each cell of the source corresponds to.
 
 *Do Convnets Learn Correspondence?* (Long, Zhang and Darrell, 2014), section 3: the field w minimises
 
@@ -73,7 +73,7 @@ def solve(
     max_iterations: int = 100,
     tolerance: float = 1e-3,
 ) -> Labelling:
-    """As :func:`align`, with what belief propagation tells beside the labels: bound, iterations, convergence."""
+    """As :func:`align`, with what belief propagation gives beside the labels: bound, iterations, convergence."""
     _check_beta(beta)
     if max_iterations < 1:
         raise VestigeError(f"max_iterations {max_iterations}: expected 1 or more")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vestige.backbones import Backbone
 from vestige.backbones.receptive import ReceptiveField
-from vestige.correspondence.search.search import NearestRows, Vectors, nearest_rows
+from vestige.correspondence.search.nearest_rows import NearestRows, Vectors, nearest_rows
 from vestige.correspondence.search.task import MILLION
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -35,7 +35,7 @@ SHARD = 64
 
 
 @dataclass(frozen=True)
-class View:
+class LayerView:
     """How a layer's units look at a picture, in pixels ``(y, x)`` of the picture as the network sees it.
 
     Attributes:
@@ -89,7 +89,7 @@ class View:
         return np.floor(centres - np.array(size) / 2 + 0.5).astype(np.int64)
 
 
-def views(backbone: Backbone, patterns: Sequence[str]) -> tuple[View, ...]:
+def views(backbone: Backbone, patterns: Sequence[str]) -> tuple[LayerView, ...]:
     """The views of the grid layers that patterns mean.
 
     Raises:
@@ -105,10 +105,10 @@ def views(backbone: Backbone, patterns: Sequence[str]) -> tuple[View, ...]:
     return tuple(_view(backbone, name, field) for name, field in fields_at_every_size(backbone, names).items())
 
 
-def _view(backbone: Backbone, name: str, field: ReceptiveField) -> View:
+def _view(backbone: Backbone, name: str, field: ReceptiveField) -> LayerView:
     if field.stride is None or field.centre is None:
         raise VestigeError(f"{backbone.spec}: layer {name!r} has no stride: its units look at no place of their own")
-    return View(name, field.stride, field.centre, field.receptive_field)
+    return LayerView(name, field.stride, field.centre, field.receptive_field)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Database:
         problems: picture -> what is wrong with it.
     """
 
-    view: View
+    view: LayerView
     parts: tuple[DenseFeatures, ...]
     columns: NDArray[np.int32]
     sizes: NDArray[np.int32]
@@ -273,7 +273,7 @@ class Database:
             own: ``(m,)``: the picture of the pool that each query is from, whose cells it may not have; -1 for none.
             k: how many.
             options: its device computes the products.
-            progress: told of rows.
+            progress: counts rows.
 
         Raises:
             VestigeError: where too few patches are left.
@@ -293,7 +293,7 @@ class Database:
 
 def build(
     backbone: Backbone,
-    view: View,
+    view: LayerView,
     pictures: Pool,
     reader: DenseReader,
     patches: int = MILLION,
@@ -309,7 +309,7 @@ def build(
         pictures: to take from, in order.
         reader: shows them to the network.
         patches: how many are wanted.
-        progress: told of patches, of as many as are wanted.
+        progress: counts patches, of as many as are wanted.
 
     Raises:
         VestigeError: as :func:`vestige.features.dense.extract_dense`.

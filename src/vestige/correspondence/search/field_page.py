@@ -220,7 +220,7 @@ def agreement_table(run: SearchRun, ks: Sequence[int]) -> Table:
         columns=("Layer", "Similarity", "Middle", "Around", "Middle, random", "Around, random", "Middle − around"),
         groups=tuple(groups),
         note="Random: as many cells drawn from the same database. Middle − around: of the neighbours, paired; below "
-        "nought where they are more alike in the middle. Small figures: 95 % bootstrap intervals over seeds.",
+        "zero where they are more alike in the middle. Small figures: 95 % bootstrap intervals over seeds.",
     )
 
 

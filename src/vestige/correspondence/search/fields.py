@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vestige import bounds as b
 from vestige.contract.session import Session
-from vestige.correspondence.search.database import Database, View, seen
+from vestige.correspondence.search.database import Database, LayerView, seen
 from vestige.correspondence.search.patches import cut
 from vestige.correspondence.search.retrieval import Library, checked_ks
 from vestige.errors import VestigeError
@@ -258,7 +258,7 @@ def _drawn_points(
     return tuple(seeds)
 
 
-def _rows(cells: DenseFeatures, view: View, points: Sequence[Seed]) -> NDArray[np.intp]:
+def _rows(cells: DenseFeatures, view: LayerView, points: Sequence[Seed]) -> NDArray[np.intp]:
     """The rows of the cells that stand nearest to points."""
     rows = []
     for point in points:
@@ -277,13 +277,13 @@ def _drawn(database: Database, own: int, k: int, draw: np.random.Generator) -> N
     return draw.choice(np.flatnonzero(allowed), k, replace=False)
 
 
-def _own_field(picture: Pixels, view: View, cell: NDArray[np.int32]) -> Pixels:
+def _own_field(picture: Pixels, view: LayerView, cell: NDArray[np.int32]) -> Pixels:
     """A cell's receptive field ``(h, w, 3)``; what lies outside the picture is grey."""
     pixels, inside = _field(picture, view, cell)
     return np.where(inside[..., None], pixels, np.uint8(128))
 
 
-def _field(picture: Pixels, view: View, cell: NDArray[np.int32]) -> tuple[Pixels, NDArray[np.bool_]]:
+def _field(picture: Pixels, view: LayerView, cell: NDArray[np.int32]) -> tuple[Pixels, NDArray[np.bool_]]:
     """A cell's receptive field ``(h, w, 3)``, and where it lies inside the picture ``(h, w)``."""
     corner, size = view.field_corners(cell[None]), view.bounded()
     y, x = (corner[0, axis] + np.arange(size[axis]) for axis in (0, 1))
@@ -312,7 +312,7 @@ class _Sums:
         self.total += other.total
         self.squares += other.squares
 
-    def mean_field(self, view: View) -> MeanField:
+    def mean_field(self, view: LayerView) -> MeanField:
         """Mean, and deviation in the patch in the middle and around it."""
         count = self.count[..., None].astype(np.float64)
         mean = np.divide(self.total, count, out=np.full(self.total.shape, np.nan), where=count > 0)
@@ -343,7 +343,7 @@ def _sums(
         library: with the pictures.
         wanted: by layer: rows ``(S, K)`` of the neighbours and of the random cells.
         ks: from few to many.
-        progress: told of pictures.
+        progress: counts pictures.
     """
     views = [database.view for database in library.databases]
     sums = [

@@ -106,11 +106,11 @@ def galleries(run: SearchRun) -> tuple[Gallery, ...]:
     errors = run.values("neighbours", layers[0], f"mae@{run.ks[0]}")
     chosen = [int(kept[i]) for i in typical(errors, kept, SHOWN)]
     parts = [layers[i : i + COLUMNS] for i in range(0, len(layers), COLUMNS)]
-    rule = "" if len(chosen) == len(run.arrays["ids"]) else "Taken at even steps of the error; nobody chose them. "
+    rule = "" if len(chosen) == len(run.arrays["ids"]) else "Taken at even steps of the error; not picked by hand. "
     caption = (
         f"Left: the picture, with one patch (yellow) and its receptive fields (white). Right, a layer a column: every "
         f"patch replaced by its neighbours’ in other pictures; last row: by a patch drawn uniformly from its receptive "
-        f"field in the picture itself, as good as it gets where a feature tells nothing of where in its field it "
+        f"field in the picture itself, as good as it gets where a feature says nothing of where in its field it "
         f"looks. {rule}"
     ).strip()
     return tuple(
@@ -247,7 +247,7 @@ def error_table(run: SearchRun) -> Table:
         columns=("Layer", "Similarity", "MAE", "MAE, uniform", "Difference", "PSNR, dB", "PSNR, uniform"),
         groups=tuple(groups),
         note="Uniform: patches of the picture itself, as many as there are neighbours, drawn from the receptive field. "
-        "All layers are measured on the same part of each picture. Difference: paired, of MAE, below nought where "
+        "All layers are measured on the same part of each picture. Difference: paired, of MAE, below zero where "
         "the neighbours are nearer. Small figures: 95 % bootstrap intervals over pictures.",
     )
 

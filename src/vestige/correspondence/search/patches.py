@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from vestige.bounds import SEED
 from vestige.contract.session import Session
-from vestige.correspondence.search.database import Database, View, seen
+from vestige.correspondence.search.database import Database, LayerView, seen
+from vestige.correspondence.search.nearest_rows import NearestRows
 from vestige.correspondence.search.retrieval import Library, checked_ks
-from vestige.correspondence.search.search import NearestRows
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Pixels
@@ -236,7 +236,7 @@ def _sheets(library: Library, found: Sequence[NearestRows], progress: Progress) 
     ]
 
 
-def _region(example: Example, picture: Pixels, views: Sequence[View], grids: Sequence[Sequence[int]]) -> Region:
+def _region(example: Example, picture: Pixels, views: Sequence[LayerView], grids: Sequence[Sequence[int]]) -> Region:
     """The part of a picture that the patches of every layer cover."""
     low, high = np.zeros(2, dtype=np.int64), np.array(picture.shape[:2])
     for view, grid in zip(views, grids, strict=True):
@@ -254,7 +254,7 @@ def _region(example: Example, picture: Pixels, views: Sequence[View], grids: Seq
 class _Frame:
     """Puts patches where a picture's cells look; the grid has ``height`` x ``width`` cells."""
 
-    view: View
+    view: LayerView
     picture: Pixels
     region: Region
     height: int

@@ -21,14 +21,14 @@ from vestige.correspondence import marks
 from vestige.correspondence.search.database import (
     Database,
     DenseReader,
+    LayerView,
     Pool,
-    View,
     build,
     pool,
     seen,
     views,
 )
-from vestige.correspondence.search.search import NearestRows
+from vestige.correspondence.search.nearest_rows import NearestRows
 from vestige.correspondence.search.task import DatabaseOptions
 from vestige.datasets.dataset import Dataset
 from vestige.datasets.opening import open_dataset
@@ -91,7 +91,7 @@ class Library:
             rows: ``(m,)`` of the cells.
             own: ``(P,)`` as :meth:`own` gives it.
             k: how many.
-            progress: told of patches.
+            progress: counts patches.
         """
         whose = own[cells.columns[rows, 0]]
         return database.nearest(cells.features.read(rows), whose, k, self.reader.options, progress)
@@ -112,8 +112,8 @@ class Library:
 
         Args:
             pictures: their places.
-            work: told a picture's place and its pixels.
-            progress: told of pictures.
+            work: called with a picture's place and its pixels.
+            progress: counts pictures.
         """
         sizes = max((database.sizes for database in self.databases), key=len)
         wanted = list(pictures)
@@ -168,7 +168,9 @@ def open_library(
     return Library(options, backbone, reader, pictures, tuple(databases), time.monotonic() - started)
 
 
-def _placed(backbone: Backbone, unplaced: Sequence[View], pictures: Pool, reader: DenseReader) -> tuple[View, ...]:
+def _placed(
+    backbone: Backbone, unplaced: Sequence[LayerView], pictures: Pool, reader: DenseReader
+) -> tuple[LayerView, ...]:
     """The views with patches about where cells respond, by the first pictures that can be read."""
     shown: list[Pixels] = []
     for example in pictures.examples:

@@ -131,7 +131,7 @@ def number(row: Row | None, digits: int = 3) -> Cell:
 
 
 def difference_cell(difference: Difference | None) -> Cell:
-    """A paired difference; what is clear of nought stands out."""
+    """A paired difference; what is clear of zero stands out."""
     if difference is None:
         return NONE
     low, high = difference.ci95
@@ -159,7 +159,7 @@ def database_table(run: SearchRun) -> Table:
         caption=f"{run.name}: the patches that could be chosen, by layer",
         columns=("Layer", "Patches", "Pictures", "Patch, pixels", "Field, pixels", "On disk"),
         groups=(RowGroup(rows),),
-        note=f"Pictures are seen {seen}. A picture’s own patches are never its neighbours, should it be in the "
+        note=f"Pictures are seen {seen}. A picture’s own patches are never its neighbours, even where it is in the "
         f"database too.{said} The search is exact.",
     )
 

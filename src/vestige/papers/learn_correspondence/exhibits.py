@@ -11,11 +11,11 @@ from vestige.correspondence.align.page import AlignRun, read_align_run
 from vestige.correspondence.align.task import PAPER_BETA
 from vestige.correspondence.classify.page import ClassifyRun, c_chart, peak_chart, peak_types, read_classify_run
 from vestige.correspondence.classify.task import PAPER_C
-from vestige.correspondence.detect.page import DetectRun, read_detect_run, unsettled_note
+from vestige.correspondence.detect.page import DetectRun, read_detect_run, unstable_note
 from vestige.correspondence.detect.task import CHOSEN, PRIOR
 from vestige.papers.reproduction import (
     Exhibit,
-    Measured,
+    MeasuredRow,
     Runs,
     beside_published,
     classes_of,
@@ -73,9 +73,9 @@ def _transfer(runs: Runs) -> tuple[Block, ...]:
     def by_alpha(find: Find, column: Column) -> Row | None:
         return find(column.match, "all")
 
-    def measured(place: Callable[[Find, Column], Row | None]) -> list[Measured]:
+    def measured(place: Callable[[Find, Column], Row | None]) -> list[MeasuredRow]:
         return [
-            Measured(label, partial(place, find), 100, small, group, classes)
+            MeasuredRow(label, partial(place, find), 100, small, group, classes)
             for label, find, small, group in _transferred(run)
         ]
 
@@ -130,22 +130,22 @@ def _classification(runs: Runs) -> tuple[Block, ...]:
     return (beside_published(paper(PAPER).table("keypoint-classification"), measured, 0, note),)
 
 
-def _at_paper_c(run: ClassifyRun, method: str) -> Measured:
+def _at_paper_c(run: ClassifyRun, method: str) -> MeasuredRow:
     def find(column: Column) -> Row | None:
         subset = f"C={PAPER_C:g}" if column.match == "all" else f"C={PAPER_C:g} {column.match}"
         return swept_row_of(run.results, method, run.metric, subset)
 
-    return Measured(run.label(method), find, 100, "", f"Measured here, C = {PAPER_C:g}", len(run.classes))
+    return MeasuredRow(run.label(method), find, 100, "", f"Measured here, C = {PAPER_C:g}", len(run.classes))
 
 
-def _at_own_c(run: ClassifyRun, method: str) -> Measured:
+def _at_own_c(run: ClassifyRun, method: str) -> MeasuredRow:
     def find(column: Column) -> Row | None:
         return row_of(run.results, method, run.metric, column.match)
 
     c = run.results.config["c"].get(method)
     if c is None:
-        return Measured(run.label(method), find, 100, "", "Measured here, without looking", len(run.classes))
-    return Measured(
+        return MeasuredRow(run.label(method), find, 100, "", "Measured here, without features", len(run.classes))
+    return MeasuredRow(
         run.label(method), find, 100, f"C = {c:g}", "Measured here, C by cross-validation", len(run.classes)
     )
 
@@ -155,13 +155,13 @@ def _prediction(runs: Runs) -> tuple[Block, ...]:
     run = read_detect_run(_only(runs))
     classes = classes_of(run.results)
     measured = [
-        Measured(_detector(run, method), partial(_found, run, method), 100, classes=classes)
+        MeasuredRow(_detector(run, method), partial(_found, run, method), 100, classes=classes)
         for method in _detectors(run)
     ]
     note = (
         "PCK at alpha = 0.1, mean over keypoint types. The prior: eta 0.1 and sigma 22 pixels as the paper’s; tuned: "
         "chosen on training folds. Small figures: 95 % bootstrap interval over "
-        f"{resampled(run.results.data, what='test instances')}.{unsettled_note(run)}"
+        f"{resampled(run.results.data, what='test instances')}.{unstable_note(run)}"
     )
     return (beside_published(paper(PAPER).table("keypoint-prediction"), measured, 1, note),)
 

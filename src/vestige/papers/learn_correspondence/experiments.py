@@ -1,4 +1,4 @@
-"""The experiments of "Do Convnets Learn Correspondence?", as it tells them."""
+"""The experiments of "Do Convnets Learn Correspondence?", as described there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, Pa
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
-from vestige.papers.reproduction import Experiment, Network, Place, Specs
+from vestige.papers.reproduction import DataPlace, Experiment, Network, Specs
 from vestige.partial_work import PartialWork
 from vestige.progress import Say
 from vestige.run import Run
@@ -184,32 +184,32 @@ def _second(specs: Specs) -> str:
     return specs[1]
 
 
-_PATCHES = Place(
+_PATCHES = DataPlace(
     "database",
     "a million patches: the pictures of PASCAL VOC 2011",
     "folder:/data/VOC2011/JPEGImages",
     "host.robots.ox.ac.uk/pascal/VOC",
 )
-_PICTURES = Place("pictures", "photographs to put together again", "folder:/data/photographs", "your own")
+_PICTURES = DataPlace("pictures", "photographs to put together again", "folder:/data/photographs", "your own")
 
 _ANNOTATED = "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part"
 _OWN = "as above; may be left out, for the set carries its own split"
-_KEYPOINTS = Place(
+_KEYPOINTS = DataPlace(
     "voc-keypoints",
     "PASCAL VOC 2011 with Bourdev and Malik's keypoints, 20 classes",
     _ANNOTATED,
     "host.robots.ox.ac.uk/pascal/VOC, and the Berkeley keypoint annotations",
     own_split=True,
 )
-_KEYPOINTS_TEST = Place("voc-keypoints-test", "the same, validation part", f"{_ANNOTATED},val", _OWN)
-_CATS = Place(
+_KEYPOINTS_TEST = DataPlace("voc-keypoints-test", "the same, validation part", f"{_ANNOTATED},val", _OWN)
+_CATS = DataPlace(
     "voc-cats",
     "the same, cats alone: the class that the paper draws in Figs. 4 and 5",
     f"{_ANNOTATED}/cat",
     "as voc-keypoints: the annotations' folder cat",
     own_split=True,
 )
-_CATS_TEST = Place("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
+_CATS_TEST = DataPlace("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
 
 EXPERIMENTS: tuple[Experiment[Recorded], ...] = (
     Experiment("patches", _PATCHES, _PICTURES, Recorded(patches)),

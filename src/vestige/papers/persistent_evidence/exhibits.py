@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from vestige.images import ImageFile
-from vestige.papers.reproduction import Exhibit, Measured, Runs, beside_published, classes_of, figure_of, row_of
+from vestige.papers.reproduction import Exhibit, MeasuredRow, Runs, beside_published, classes_of, figure_of, row_of
 from vestige.published import Column, paper
 from vestige.report.blocks import Block, Gallery, Tile
 from vestige.results import Results, Row, resampled
@@ -34,7 +34,7 @@ def _faces(runs: Runs) -> tuple[Block, ...]:
     def find(method: str, column: Column) -> Row | None:
         return row_of(results.get(f"landmarks-{column.match}"), method, "nme_inter_ocular")
 
-    measured = [Measured(label, partial(find, method), method=method) for method, label in METHODS.items()]
+    measured = [MeasuredRow(label, partial(find, method), method=method) for method, label in METHODS.items()]
     points = ", ".join(f"{name.removeprefix('landmarks-')} {_points(each)}" for name, each in results.items())
     note = (
         f"Points measured here: {points}; of other points the error is another. Small figures: 95 % bootstrap interval "
@@ -56,7 +56,8 @@ def _keypoints(runs: Runs) -> tuple[Block, ...]:
 
     labels, classes = {**METHODS, "mean": "Mean shape"}, classes_of(results)
     measured = [
-        Measured(label, partial(find, method), 100, classes=classes, method=method) for method, label in labels.items()
+        MeasuredRow(label, partial(find, method), 100, classes=classes, method=method)
+        for method, label in labels.items()
     ]
     over = resampled(results.data, what="test objects")
     note = f"PCK at alpha = 0.1, mean over keypoint types; small figures: 95 % bootstrap interval over {over}."
@@ -72,7 +73,7 @@ def _segmentation(runs: Runs) -> tuple[Block, ...]:
 
     metrics, classes = {"miou": "intersection over union", "pixel_ap": "pixel average precision"}, classes_of(results)
     measured = [
-        Measured(
+        MeasuredRow(
             f"{METHODS.get(method, method)}: {said}", partial(find, method, metric), 100, classes=classes, method=method
         )
         for metric, said in metrics.items()

@@ -1,4 +1,4 @@
-"""The experiments of "Persistent Evidence of Local Image Properties in Generic ConvNets", as it tells them."""
+"""The experiments of "Persistent Evidence of Local Image Properties in Generic ConvNets", as described there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vestige.geometry import square_about
 from vestige.images import Pixels, crop_resize, save_image
 from vestige.manifest import may_replace, update_manifest
 from vestige.papers.persistent_evidence.exhibits import PORTRAIT
-from vestige.papers.reproduction import Afterwards, Experiment, Network, Place, Runs, Specs
+from vestige.papers.reproduction import Afterwards, DataPlace, Experiment, Network, Runs, Specs
 from vestige.probes.directions.task import DirectionOptions, FaceOptions
 from vestige.probes.engine.options import VectorOptions
 from vestige.probes.keypoints.task import KeypointOptions
@@ -199,7 +199,7 @@ def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: 
         given: of a data set whose first picture is taken; None for the first test picture of the first run.
         folder: to write into.
         device: that features are computed on.
-        say: told what is being done.
+        say: shows what is being done.
 
     Raises:
         VestigeError: where the photograph cannot be read, or no run reads it.
@@ -220,7 +220,7 @@ def portrait(runs: Runs, specs: Mapping[str, Specs], given: str | None, folder: 
 PORTRAITS = (
     Afterwards(
         "figure 1",
-        Place(
+        DataPlace(
             "portrait",
             "the photograph of Fig. 1: the first of a set, a face or an object of a class whose keypoints are read",
             "folder:/data/portrait",
@@ -236,8 +236,8 @@ def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
     source = "ibug.doc.ic.ac.uk/resources/300-W (68 points)"
     return Experiment(
         f"landmarks-{name}",
-        Place(name, train_what, f"300w:/data/{name}/trainset", source, own_split=name == "helen"),
-        Place(f"{name}-test", what, f"300w:/data/{name}/testset", source),
+        DataPlace(name, train_what, f"300w:/data/{name}/trainset", source, own_split=name == "helen"),
+        DataPlace(f"{name}-test", what, f"300w:/data/{name}/testset", source),
         Probed("landmarks", landmarks),
     )
 
@@ -250,14 +250,14 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
     _faces("ibug", "the 135 faces of IBUG", "training faces, such as those of 300-W (the paper does not say which)"),
     Experiment(
         "keypoints",
-        Place(
+        DataPlace(
             "voc-keypoints",
             "PASCAL VOC 2011 with Bourdev and Malik's keypoints, 20 classes",
             "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part",
             "host.robots.ox.ac.uk/pascal/VOC, and the Berkeley keypoint annotations",
             own_split=True,
         ),
-        Place(
+        DataPlace(
             "voc-keypoints-test",
             "the same, validation part",
             "voc-keypoints:/data/VOC2011,annotations=/data/Annotations_Part,val",
@@ -267,27 +267,27 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
     ),
     Experiment(
         "pixels",
-        Place(
+        DataPlace(
             "imagenet",
             "the first 49,000 pictures of ImageNet's validation set",
             "folder:/data/imagenet/val-first-49000",
             "image-net.org (ILSVRC 2012 validation)",
         ),
-        Place(
+        DataPlace(
             "imagenet-test", "the last 1,000 of them", "folder:/data/imagenet/val-last-1000", "image-net.org, as above"
         ),
         Probed("pixels", pixels),
     ),
     Experiment(
         "segmentation",
-        Place(
+        DataPlace(
             "voc-segmentation",
             "PASCAL VOC 2012's segmentation task: train",
             "voc-segmentation:/data/VOC2012",
             "host.robots.ox.ac.uk/pascal/VOC",
             own_split=True,
         ),
-        Place(
+        DataPlace(
             "voc-segmentation-test",
             "the same, val",
             "voc-segmentation:/data/VOC2012,val",
@@ -297,13 +297,13 @@ EXPERIMENTS: tuple[Experiment[Probed], ...] = (
     ),
     Experiment(
         "directions",
-        Place(
+        DataPlace(
             "lfw",
             "Labeled Faces in the Wild with attributes (gender, glasses, pose), to train on",
             "lfw:/data/lfw,fold=1-4/5",
             "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
         ),
-        Place("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
+        DataPlace("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
         Probed("directions", directions),
     ),
 )

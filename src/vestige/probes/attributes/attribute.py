@@ -1,4 +1,4 @@
-"""Which attributes of a data set can be read and measured, and what is known of them beforehand."""
+"""Which attributes of a data set can be read and measured, and what the training data say of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def choose_attributes(
 
     They are chosen by the training data alone: the mean over them chooses the layer. A binary one needs ``least``
     examples of each value, a continuous one ``least`` examples that are not all the same. One that is asked for by name
-    is taken with any number of each value but none, and said to be rare.
+    is taken with any number of each value but none, and noted as rare.
 
     Args:
         train: to train on.

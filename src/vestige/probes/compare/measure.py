@@ -132,8 +132,8 @@ def _default_notes(backbone: str, asked: Sequence[_Asked]) -> Iterator[str]:
         if each.name != str(each.read.readout):
             layers.setdefault(each.name, {}).setdefault(str(each.read.readout), []).append(each.read.layer.name)
     for name, readouts in layers.items():
-        told = "; ".join(f"{readout} of {', '.join(names)}" for readout, names in readouts.items())
-        yield f"{backbone}, {name}: {told}."
+        listing = "; ".join(f"{readout} of {', '.join(names)}" for readout, names in readouts.items())
+        yield f"{backbone}, {name}: {listing}."
 
 
 @dataclass(frozen=True)
@@ -156,14 +156,14 @@ class _Entry:
         """The metric, the same on training folds, and the costs."""
         tested = self.row(metric)
         yield tested
-        told = {
+        values = {
             f"oof_{metric}": self.tested.out_of_fold,
             "depth": self.read.depth,
             "ms_per_image": self.ms,
             "bytes_per_image": float(self.bytes),
             "numbers_per_image": float(self.read.size),
         }
-        for name, value in told.items():
+        for name, value in values.items():
             if value is not None:
                 yield replace(tested, metric=name, value=value, ci95=None)
 

@@ -17,7 +17,7 @@ COSTS: Mapping[str, Metric] = {
     "bytes_per_image": Metric("stored features", "bytes an image", lower_is_better=True),
     "numbers_per_image": Metric("features", "numbers an image", lower_is_better=True),
 }
-"""What the sweep tells of a layer and readout beside the task's own metric."""
+"""What the sweep says of a layer and readout beside the task's own metric."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

@@ -66,7 +66,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def detail(comparison: Comparison) -> str:
-    """How much depends on readout and training, and who cannot be told from the best."""
+    """How much depends on readout and training, and what cannot be told apart from the best."""
     picked = comparison.picked()
     best = picked[0]
     said = []
@@ -82,7 +82,7 @@ def detail(comparison: Comparison) -> str:
         said.append(f"Without any network: {listed(each)}.")
     tied = [ranked.entry for ranked in comparison.rank(picked) if ranked.tied and ranked.entry is not best]
     if tied:
-        said.append(f"Not told from the best over {count(best.n, 'test picture')}: {_others(tied)}.")
+        said.append(f"Not told apart from the best over {count(best.n, 'test picture')}: {_others(tied)}.")
     return " ".join(said)
 
 
@@ -92,7 +92,7 @@ def _pooled_away(comparison: Comparison, others: Sequence[Entry]) -> str:
     if not pooled:
         return ""
     *_, ranked = comparison.rank((comparison.picked()[0], pooled[0]))
-    return "" if ranked.tied else ": averaging over the picture throws away part of what tells where things are"
+    return "" if ranked.tied else ": averaging over the picture throws away part of what says where things are"
 
 
 def _others(entries: Sequence[Entry]) -> str:
@@ -139,9 +139,9 @@ def _depth_chart(comparison: Comparison, by: By, caption: str, end: str) -> Char
 def _ranking(comparison: Comparison, prefix: str) -> list[Block]:
     note = (
         f"Small figures: 95 % bootstrap interval over {resampled(comparison.results.data)}. "
-        "Differences are paired, picture by picture; those "
-        "in grey hold nought: they cannot be told from the best. The first place was taken on these test pictures, so "
-        "it is a little flattered, the more so the more entries there are."
+        "Differences are paired, picture by picture; those in grey hold zero: they cannot be told apart from the "
+        "best. The first place was chosen on these test pictures, so it is a little flattered, the more so the more "
+        "entries there are."
     )
     chosen = f"{prefix}Every backbone and readout at its layer chosen on training folds"
     blocks: list[Block] = [_rank_table(comparison, comparison.picked(), chosen, note)]
@@ -241,7 +241,7 @@ def draw_depth(comparison: Comparison, by: By, theme: Theme) -> Figure:
         ax.set_ylabel("" if position % 2 else value_label(comparison))
         ax.tick_params(labelleft=True, labelbottom=True)
         ax.grid(axis="y")
-    _from_nought(comparison, axes)
+    _from_zero(comparison, axes)
     for ax, labels in zip(axes, ends, strict=True):
         label_right(ax, labels)
         decimal_axis(ax.yaxis)
@@ -294,8 +294,8 @@ def _draw_lines(
     return ends
 
 
-def _from_nought(comparison: Comparison, axes: Sequence[Axes]) -> None:
-    """Begin the axis of values at nought, where none is below."""
+def _from_zero(comparison: Comparison, axes: Sequence[Axes]) -> None:
+    """Begin the axis of values at zero, where none is below."""
     values = [*(entry.value for entry in comparison.entries), *(row.value for row in comparison.baselines)]
     if min(values) >= 0:
         axes[0].set_ylim(bottom=0)
@@ -323,7 +323,7 @@ def draw_cost(comparison: Comparison, theme: Theme) -> Figure:
         ax.tick_params(labelleft=True)
         _name_front(ax, comparison, entries, cost, theme)
     axes[0].set_ylabel(value_label(comparison))
-    _from_nought(comparison, axes)
+    _from_zero(comparison, axes)
     decimal_axis(axes[0].yaxis)
     for ax, written in zip(axes, ("{:.3g}".format, size), strict=True):
         if ax.get_xscale() == "log":

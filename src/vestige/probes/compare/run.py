@@ -48,7 +48,7 @@ class Entry:
     """One backbone, layer and readout, measured.
 
     Attributes:
-        backbone: its spec; random weights are told by ``@random:SEED``.
+        backbone: its spec; ``@random:SEED`` for random weights.
         layer, readout: what was read, and how.
         depth: of the layer, relative: 0 at the first layer of its network, 1 at the last.
         value: the metric over the test examples.
@@ -168,7 +168,7 @@ class Ranked:
 
     @property
     def tied(self) -> bool:
-        """Whether it cannot be told from the best: its difference's interval holds nought."""
+        """Whether it cannot be told apart from the best: its difference's interval holds zero."""
         return self.to_best is None or self.to_best.ci95[0] <= 0 <= self.to_best.ci95[1]
 
 
@@ -203,12 +203,12 @@ def comparison_of(name: str, results: Results, arrays: Mapping[str, NDArray[Any]
         VestigeError: where they are not whole.
     """
     metric = str(results.config["metric"])
-    told: dict[tuple[str, str, str], dict[str, Row]] = {}
+    found: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in results.sweep:
-        told.setdefault((row.method, row.layer or "", row.readout or ""), {})[row.metric] = row
-    if not told or metric not in results.metrics or results.metrics[metric].lower_is_better is None:
+        found.setdefault((row.method, row.layer or "", row.readout or ""), {})[row.metric] = row
+    if not found or metric not in results.metrics or results.metrics[metric].lower_is_better is None:
         raise VestigeError(f"holds no layer with its {metric}")
-    entries = tuple(_entry(metric, key, rows) for key, rows in told.items())
+    entries = tuple(_entry(metric, key, rows) for key, rows in found.items())
     baselines = tuple(row for row in results.rows if row.backbone is None and row.metric == metric)
     return Comparison(name, results, entries, baselines, arrays or {})
 

@@ -142,8 +142,8 @@ def _settings(task: Task, words: Sequence[str]) -> dict[str, Any]:
 def _settable(kind: type) -> dict[str, tuple[str, Any]]:
     """What can be set of options: the word of the command line, and the field with its type."""
     hints = get_type_hints(kind)
-    told = {each.name: each.metadata["option"] for each in fields(kind) if "option" in each.metadata}
-    words = {name: (about.names or (f"--{name.replace('_', '-')}",))[0] for name, about in told.items()}
+    known = {each.name: each.metadata["option"] for each in fields(kind) if "option" in each.metadata}
+    words = {name: (about.names or (f"--{name.replace('_', '-')}",))[0] for name, about in known.items()}
     return {
         word.partition("/")[0].removeprefix("--"): (name, hints[name])
         for name, word in words.items()

@@ -26,10 +26,10 @@ PANEL = 184
 
 GAP = 4
 
-BY_LOT = 25
+RANDOM_PICTURES = 25
 """Pictures of the paper's Fig. 4."""
 
-BY_LOT_SIDE = 480
+RANDOM_SIDE = 480
 """Pixels of a panel with all of them."""
 
 
@@ -63,7 +63,7 @@ def pixel_parts(runs: Sequence[Run]) -> tuple[tuple[Opening, ...], tuple[Section
         Section(
             "What it looks like",
             "pictures",
-            tuple(block for run in read for block in (_gallery(run), drawn_by_lot(run))),
+            tuple(block for run in read for block in (_gallery(run), random_pictures(run))),
         ),
     ]
     return tuple(map(_opening, read)), tuple(section for section in sections if section is not None)
@@ -91,7 +91,7 @@ def _opening(run: VectorRun) -> Opening:
     )
     detail = f"Mean absolute error of colour values in [0, 1], over {count(ridge.n, 'test picture')}."
     if mean is not None:
-        detail += f" The mean picture errs by {signed(mean.value)}."
+        detail += f" The error of the mean picture is {signed(mean.value)}."
     detail += ahead_sentence(run.results, signed)
     return vector_opening(run, headline, detail)
 
@@ -118,17 +118,17 @@ def _gallery(run: VectorRun) -> Gallery:
         f"reconstructions-{run.name}",
         tuple(tiles),
         f"From left to right: {names}. Numbers: the mean absolute error of the network’s. Taken at even steps of it, "
-        "from small to large; nobody chose them.",
+        "from small to large; not picked by hand.",
         columns=1,
     )
 
 
-def drawn_by_lot(run: VectorRun) -> Gallery:
+def random_pictures(run: VectorRun) -> Gallery:
     """The paper's Fig. 4: 25 random test pictures, and beside them their reconstructions."""
     size, n = _size(run), len(run.arrays["ids"])
-    rows = np.random.default_rng(0).permutation(n)[:BY_LOT]
+    rows = np.random.default_rng(0).permutation(n)[:RANDOM_PICTURES]
     truth = run.arrays["truth"].reshape(-1, size, size, 3)[rows]
-    pixels = beside([_square_of(truth), _square_of(_reconstructions(run, "ridge")[rows])], side=BY_LOT_SIDE)
+    pixels = beside([_square_of(truth), _square_of(_reconstructions(run, "ridge")[rows])], side=RANDOM_SIDE)
     said = f"{count(len(rows), 'random test picture')} and what the network’s linear map makes of them"
     caption = (
         f"Left: {count(len(rows), 'test picture')} drawn at random at {size} pixels. Right: what the network’s linear "

@@ -209,8 +209,8 @@ def difference_table(run: SegmentationRun, *, named: bool) -> Table | None:
         + f"aired differences, in percentage points: {full} less each other method",
         ("Other method", *(METRICS[metric] for metric in metrics)),
         (RowGroup(rows),),
-        f"Above nought: {full} is better. Small figures: 95 % interval over the same resamples of "
-        f"{resampled(run.results.data)}; bold where it does not hold nought.",
+        f"Above zero: {full} is better. Small figures: 95 % interval over the same resamples of "
+        f"{resampled(run.results.data)}; bold where it does not hold zero.",
     )
 
 
@@ -282,7 +282,7 @@ def _pictures(run: SegmentationRun) -> tuple[Block, ...]:
         f"From left to right: {listed(panels)}. Below: the network’s response to each class, all on one scale, black "
         f"for 0 or less and white for {top:.2f} or more (the first paper’s Fig. 5 calls them probabilities). Numbers: "
         "the share of labelled pixels that the last map gets wrong. Taken at even steps of it, from small to large; "
-        "nobody chose them."
+        "not picked by hand."
     )
     tiles = tuple(tile(run, int(k), top) for k in chosen)
     maps = Gallery(f"class-maps-{run.name}", tiles, caption, columns=1)

@@ -64,9 +64,9 @@ def nearest_rows(
         n: how many rows there are.
         k: how many to find.
         excluded: ``(m, 2)``: each query passes over the rows from the first to before the second number.
-        usable: ``(n,)``: False for rows that no query may have; None where all may be had.
+        usable: ``(n,)``: False for rows that no query may take; None where every row is allowed.
         device: of the products.
-        progress: told of rows.
+        progress: counts rows.
 
     Raises:
         VestigeError: where a query is left with fewer than k rows.

@@ -6,8 +6,8 @@ import faiss
 import numpy as np
 import pytest
 
-from vestige.correspondence.search import search
-from vestige.correspondence.search.search import blocks, nearest_rows
+from vestige.correspondence.search import nearest_rows as search
+from vestige.correspondence.search.nearest_rows import blocks, nearest_rows
 from vestige.errors import VestigeError
 
 
