@@ -127,7 +127,7 @@ def test_table_3_has_both_cs_below_the_published(tmp_path):
     assert [group.heading for group in table.groups[1:]] == [
         "Measured here, C = 1e-06",
         "Measured here, C by cross-validation",
-        "Measured here, without looking",
+        "Measured here, without features",
     ]
     assert [row[0].text for row in at_paper_c.rows] == ["SIFT, radius 10 px", "SIFT, radius 20 px", "near", "far"]
     far = at_paper_c.rows[-1]

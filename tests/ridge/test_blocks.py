@@ -125,7 +125,7 @@ def test_rows_that_change_between_passes_are_refused() -> None:
 def test_a_bad_target_in_a_later_block_is_named_by_its_column() -> None:
     X, Y, folds = data()
     Y[17, T - 1] = np.nan
-    with pytest.raises(VestigeError, match=f"Y is nan at row 17{T - 1}"):
+    with pytest.raises(VestigeError, match=f"Y is nan at row 17.* {T - 1} "):
         fit_chunks(chunks(X, Y, folds), [1.0], form="primal", n_folds=4, memory=0)
 
 
