@@ -101,4 +101,5 @@ def test_the_page_is_as_agreed_on(tmp_path: Path, request: pytest.FixtureRequest
 
 
 def test_every_task_has_a_page_here() -> None:
-    assert set(RUNS) == {name for name in task_names() if task_named(name).paged_by}
+    tasks = [task_named(name) for name in task_names()]
+    assert set(RUNS) == {task.name for task in tasks if task.paged_by and task.group != "units"}
