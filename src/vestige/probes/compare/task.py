@@ -14,6 +14,7 @@ from vestige.contract.task import Task
 from vestige.datasets.given import PointTrainTest
 from vestige.errors import VestigeError, choice
 from vestige.options import option, seed_option
+from vestige.probes.engine.options import normaliser_option
 from vestige.spec import EVEN_LAYERS
 from vestige.spelling import spelled
 from vestige.tasks import task_named, task_names
@@ -75,12 +76,7 @@ class CompareOptions:
     box_margin: float | None = option(
         None, "Share of a box's side added on every side.", bounds=b.BOX_MARGIN, told="as probe does: 0.3 for faces"
     )
-    normaliser: str | None = option(
-        None,
-        "Of landmarks: inter-ocular, inter-pupil, eye-corners, box or longer-side.",
-        metavar="NAME",
-        told="inter-ocular, else box",
-    )
+    normaliser: str | None = normaliser_option("Of landmarks: ")
     settings: tuple[str, ...] = option(
         (),
         "Another option of the task's, as its probe has it: grid=12, attribute=glasses; repeat for several.",

@@ -20,6 +20,12 @@ NORMALISERS = ("inter-ocular", "inter-pupil", "eye-corners", "box", LONGER_SIDE)
 of the outer eye corners, the square root of the box's area, or the box's longer side."""
 
 
+def normaliser_option(whose: str = "") -> str | None:
+    """Of what errors are divided by."""
+    text = f"{whose}{', '.join(NORMALISERS[:-1])} or {NORMALISERS[-1]}."
+    return option(None, text, metavar="NAME", told="inter-ocular, else box")
+
+
 def layers_option() -> tuple[str, ...]:
     """Of which layers are read."""
     return option((EVEN_LAYERS,), LAYER, names=("--layer",), metavar="NAME")

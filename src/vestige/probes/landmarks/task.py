@@ -8,19 +8,8 @@ from vestige.bounds import FACE_MARGIN
 from vestige.contract.task import Task
 from vestige.datasets.given import PointTrainTest
 from vestige.errors import VestigeError, choice
-from vestige.options import option
-from vestige.probes.engine.options import NORMALISERS, PointOptions, box_margin_option
+from vestige.probes.engine.options import NORMALISERS, PointOptions, box_margin_option, normaliser_option
 from vestige.spelling import spelled
-
-
-def normaliser_option() -> str | None:
-    """Of what errors are divided by."""
-    return option(
-        None,
-        "inter-ocular, inter-pupil, eye-corners, box or longer-side.",
-        metavar="NAME",
-        told="inter-ocular, else box",
-    )
 
 
 @dataclass(frozen=True)
