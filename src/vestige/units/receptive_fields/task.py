@@ -62,8 +62,8 @@ RECEPTIVE_FIELDS = Task(
     paged_by="vestige.units.receptive_fields.page:field_parts",
     tables_by="vestige.units.receptive_fields.table:field_tables",
     example=(
-        "vestige units receptive-fields synthetic:faces,n=40,seed=1 --layer block2 --layer block4 --units 4 "
-        "--pictures 3 --stride 6 -o runs/receptive-fields"
+        "vestige units receptive-fields synthetic:scenes,n=60,seed=7 --backbone scene_cnn --layer pool1 --layer conv3 "
+        "--units 5 --pictures 3 -o runs/receptive-fields"
     ),
     without=frozenset({"store_dtype", "compile"}),
 )
