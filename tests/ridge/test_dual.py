@@ -56,7 +56,7 @@ def test_doubtful_targets_get_the_scores_of_float64(
     np.testing.assert_array_equal(settled[:, ~doubtful], quick[:, ~doubtful])
 
 
-def test_targets_that_nothing_foretells_get_the_strongest_alpha_without_another_look(
+def test_targets_that_nothing_predicts_get_the_strongest_alpha_without_another_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = problem()

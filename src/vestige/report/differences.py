@@ -28,7 +28,7 @@ def difference_table(run: MeasuredRun, *, named: bool) -> Table | None:
         caption=(f"{run.name}: w" if named else "W") + "hat each step is worth: paired differences, picture by picture",
         columns=("", "Difference of error", "95 % interval", "p"),
         groups=(RowGroup(rows),),
-        note=f"Below nought: the first of the two is better. Bootstrap over {resampled(run.results.data)}, two-sided.",
+        note=f"Below zero: the first of the two is better. Bootstrap over {resampled(run.results.data)}, two-sided.",
     )
 
 

@@ -129,7 +129,7 @@ def edge_note(results: Results) -> str | None:
         return f"{edge}: the best one may lie beyond it."
     return (
         f"{edge}, which is so wide that there is nothing beyond: they are read best without regularisation, or nothing "
-        "foretells them better than their mean."
+        "predicts them better than their mean."
     )
 
 

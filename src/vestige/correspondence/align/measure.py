@@ -100,8 +100,8 @@ def align_instances(
 
     Args:
         train: examples with keypoints and boxes, and categories where there are several.
-        test: likewise; nothing is chosen on it.
-        options: see there.
+        test: the same of other examples; nothing is chosen on it.
+        options: of the measurement.
         session: None for the default cache and device, and lines on standard error.
 
     Raises:

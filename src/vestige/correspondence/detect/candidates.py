@@ -205,9 +205,9 @@ class CandidateLabels:
 
     Attributes:
         places: ``(each, 2)``: of an instance's candidates, (x, y) in pixels of the square.
-        points: ``(N, J, 2)``: the keypoints, likewise.
+        points: ``(N, J, 2)``: the keypoints, in the same pixels.
         visible: ``(N, J)``; of an instance that does not show a keypoint no candidate is an example.
-        rule: see there.
+        rule: says which are.
     """
 
     places: Points

@@ -111,7 +111,7 @@ def detect_class(
         data: the instances.
         grids: of the training and of the test instances.
         c: of the SVMs.
-        options: see there.
+        options: of the measurement.
         progress: counts fits, anew with every fold.
     """
     scale = feature.scale(grids[0], options.seed)

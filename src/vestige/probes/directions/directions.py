@@ -179,8 +179,8 @@ class Reconstruction:
 
     Attributes:
         base: ``(size * size * 3,)`` in [0, 1], in the order (y, x, channel); cut off at 0 and 1 when drawn.
-        change: likewise: what is added, ``times`` over.
-        times: see there.
+        change: in the same shape: what is added, ``times`` over.
+        times: how often ``change`` is added.
         size: side in pixels.
     """
 

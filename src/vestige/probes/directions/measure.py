@@ -110,8 +110,8 @@ def probe_directions(
     Args:
         codec: of the attributes.
         train: examples of them.
-        test: likewise; nothing is chosen on it.
-        options: see there.
+        test: the same of other examples; nothing is chosen on it.
+        options: of the measurement.
         session: None for the default cache and device, and lines on standard error.
         notes: what a reader of the numbers must know, for the run to keep.
 

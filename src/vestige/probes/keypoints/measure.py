@@ -58,8 +58,8 @@ def probe_keypoints(
 
     Args:
         train: examples with keypoints, boxes and categories (without one, all are of the class ``object``).
-        test: likewise; nothing is chosen on it.
-        options: see there.
+        test: the same of other examples; nothing is chosen on it.
+        options: of the measurement.
         session: None for the default cache and device, and lines on standard error.
 
     Raises:

@@ -47,8 +47,8 @@ def probe_landmarks(
 
     Args:
         train: examples with keypoints and boxes.
-        test: likewise; nothing is chosen on it.
-        options: see there.
+        test: the same of other examples; nothing is chosen on it.
+        options: of the measurement.
         session: None for the default cache and device, and lines on standard error.
 
     Raises:
