@@ -44,9 +44,8 @@ class PartialWork:
             return made
         content = io.BytesIO()
         np.savez(content, **made)  # type: ignore[arg-type]  # the stubs take the names for options
-        write_bytes(
-            self._path(self.folder, made_from), content.getvalue() + _digest(content.getvalue()), overwrite=True
-        )
+        content.write(_digest(content.getvalue()))
+        write_bytes(self._path(self.folder, made_from), content.getvalue(), overwrite=True)
         return made
 
     def find(self, made_from: str) -> Arrays | None:

@@ -24,7 +24,7 @@ from vestige.progress import print_nothing
 from vestige.regions import NamedMask, Polygons, rasters
 from vestige.units.dissect import counting
 from vestige.units.dissect.looking import Grid, exchanged
-from vestige.units.dissect.numbers import average_precision, crossed, curve, discoveries, p_values
+from vestige.units.dissect.numbers import average_precision, curve, discoveries, p_values
 from vestige.units.dissect.run import read_dissection
 from vestige.units.dissect.scan import Parts, rotation, scale_by
 from vestige.units.places import Standing
@@ -157,6 +157,9 @@ def test_units_that_are_set_by_hand_are_found_with_their_objects():
     assert float(lines[3]["iou"]) == 0
     rows = {(row.method, row.metric): row for row in found.rows}
     assert rows["network", "detectors_fixed"].value >= 2
+    assert [line["detector"] for line in lines[:2]] == ["true", "true"]
+    assert lines[3]["detector"] == "false"
+    assert float(lines[0]["chance_iou"]) < 0.3
     assert rows["shuffled", "median_iou"].value < rows["network", "median_iou"].value
     assert {row.method for row in found.rows} == {"network", "rotated", "untrained", "shuffled"}
     low, high = rows["network", "median_iou"].ci95
@@ -334,11 +337,6 @@ def test_false_discoveries_stay_below_their_rate_where_chance_is_shared():
     draw = np.random.default_rng(1)
     found = [discoveries(p_values(draw.random(60), draw.random(60))).any() for _ in range(400)]
     assert np.mean(found) < 0.08
-
-
-def test_crossed_takes_the_label_of_the_other_half():
-    values = np.array([[[1.0, 2.0]], [[3.0, 4.0]]])
-    assert crossed(values, np.array([[0], [1]])) == pytest.approx([(3 + 2) / 2])
 
 
 def test_pictures_are_dealt_evenly_and_groups_stay_together():

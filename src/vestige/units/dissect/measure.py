@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 from vestige.arrays import Arrays
 from vestige.contract.found import Found
@@ -35,7 +36,6 @@ from vestige.units.activations import ActivationReader
 from vestige.units.dissect.counting import COARSE, STEPS
 from vestige.units.dissect.looking import Grid, Seen, exchanged
 from vestige.units.dissect.numbers import (
-    Counted,
     Floats,
     Indices,
     Tables,
@@ -45,7 +45,7 @@ from vestige.units.dissect.numbers import (
 )
 from vestige.units.dissect.scan import HIGHEST, LOWEST, WINDOW, Parts, Pass
 from vestige.units.dissect.table import units_csv
-from vestige.units.dissect.task import DISSECT, Chance, DissectOptions
+from vestige.units.dissect.task import DISSECT, DissectOptions
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
 from vestige.units.top import TopPictures
@@ -59,7 +59,7 @@ SHARES = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999
 NEGATIVES = 3
 """Pictures of the lowest that are planted among a unit's strongest for people who annotate them."""
 
-RESAMPLES = 200
+RESAMPLES = 100
 
 _SHOWN_UNITS, _SHOWN_PICTURES, _SIDE = 8, 4, 112
 
@@ -99,7 +99,7 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
             twin = session.reader.backbone(parse_backbone_spec(options.backbone).with_random_weights(options.seed).text)
             session.say(f"chance: {twin.spec}")
             other = ActivationReader(twin, tuple(reader.layers), session.reader.options)
-            untrained = _gathered(laid.passing(other, pool, chance=False), laid, kept, session)
+            untrained = _gathered(laid.passing(other, pool, turned=False), laid, kept, session)
         layers = _layers(laid, own, untrained, kept, session)
         shown = _shown(reader, laid, own, layers)
     rows = tuple(row for each in layers.values() for row in each.rows)
@@ -107,7 +107,7 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
         task=DISSECT,
         options=(replace(options, layers=tuple(reader.layers)),),
         config={
-            "metric": "units" if laid.seen is None else "detectors" if options.chance else "detectors_fixed",
+            "metric": "units" if laid.seen is None else "detectors" if laid.exchanged else "detectors_fixed",
             "standings": {name: asdict(each) for name, each in laid.standings.items()},
             "fields": {name: each.receptive_field for name, each in reader.fields.items()},
             "rank_error": max(each.sketch.error for each in own.sums.values()),
@@ -158,14 +158,14 @@ class _Laid:
         """Of the objects."""
         return tuple(self.seen.names) if self.seen else ()
 
-    def passing(self, reader: ActivationReader, pool: ThreadPoolExecutor, *, chance: bool = True) -> Pass:
+    def passing(self, reader: ActivationReader, pool: ThreadPoolExecutor, *, turned: bool = True) -> Pass:
         """A pass of these pictures through a network."""
         crops = [Crop(example) for example in self.examples]
-        others = self.exchanged if chance and "shuffled" in self.options.chance else {}
-        rotated = chance and "rotated" in self.options.chance and self.seen is not None
-        options = self.options
+        rotated = turned and "rotated" in self.options.chance and self.seen is not None
+        options, parts = self.options, self.parts
         return Pass(
-            reader, crops, self.parts, self.standings, options.quantile, options.seed, self.seen, others, rotated, pool
+            *(reader, crops, parts, self.standings, options.quantile, options.seed, self.seen, self.exchanged, rotated),
+            pool,
         )
 
     def made_from(self, reader: ActivationReader) -> str:
@@ -194,7 +194,8 @@ def _lay(data: Dataset, reader: ActivationReader, options: DissectOptions) -> _L
     left_out = tuple(sorted(found.keys() - set(names)))
     seen = Seen(examples, names, Grid(options.points, options.seed)) if names else None
     annotated = np.array([row for row, each in enumerate(examples) if each.objects], np.intp)
-    others = exchanged(scenes, parts.halves, annotated, options.seed) if seen is not None else {}
+    shuffled = seen is not None and "shuffled" in options.chance
+    others = exchanged(scenes, parts.halves, annotated, options.seed) if shuffled else {}
     return _Laid(data, examples, options, parts, standings, seen, others, left_out)
 
 
@@ -224,46 +225,33 @@ class _Sums:
 
 @dataclass
 class _Gathered:
-    """What all shards of a pass say together."""
+    """What all shards of a pass say together; ``counted`` as the kernel counts, ``(2, C, O + 1, B + 1)`` of a set."""
 
     passing: Pass
     made_from: str
     sums: dict[str, _Sums]
-    counted: dict[str, NDArray[np.float64]]
-    chance: dict[str, NDArray[np.float64]]
-    sizes: Floats
-    total: Floats
+    counted: dict[str, NDArray[np.uint32]]
+    sizes: NDArray[np.int64]
+    total: NDArray[np.int64]
     problems: dict[int, str]
+
+    @property
+    def often(self) -> float:
+        """The share of points that coarse steps are counted at."""
+        assert self.passing.seen is not None
+        return self.passing.seen.grid.often / self.passing.seen.grid.points
 
     def tables(self, name: str) -> Tables:
         """The counts of a set of units."""
-        return self._tables(name, self.counted[name], self.sizes, self.total)
-
-    def one_shard(self, name: str, shard: Mapping[str, NDArray[Any]]) -> Tables:
-        """Those of one shard: ``(1, ...)``."""
-        return self._tables(name, shard[f"{name}/table"][None], shard["sizes"][None], shard["points"][None])
-
-    def shuffled(self, name: str, table: NDArray[Any], threshold: Indices) -> tuple[Indices, Floats]:
-        """Points ``(..., C, O)`` of objects of other pictures above thresholds, and the edges that they are above: of
-        those at which chance is counted the ones nearest to a layer's thresholds."""
-        window = self.passing.scale(name).window.astype(np.intp)
-        column = np.clip(threshold + 2 - window, 1, WINDOW)
-        from_above = np.cumsum(table[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
-        hits = np.take_along_axis(from_above, column[None, :, None, None], axis=3)[..., 0]
-        return column + window - 2, hits
-
-    def _tables(self, name: str, counted: NDArray[Any], sizes: NDArray[Any], total: NDArray[Any]) -> Tables:
-        assert self.passing.seen is not None
-        grid, edges = self.passing.seen.grid, self.passing.scale(name).edges
-        sizes, total = sizes.astype(np.float64), total.astype(np.float64)
-        return Tables.of(counted, COARSE, grid.often / grid.points, sizes, total, edges)
+        sizes, total = self.sizes.astype(np.float64), self.total.astype(np.float64)
+        return Tables.of(self.counted[name], COARSE, self.often, sizes, total, self.passing.scale(name).edges)
 
 
 def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -> _Gathered:
     """Add up the shards of a pass."""
     made_from, kinds = laid.made_from(passing.reader), len(laid.names)
     seed = laid.options.seed
-    found = _Gathered(passing, made_from, {}, {}, {}, np.zeros((2, kinds)), np.zeros(2), {})
+    found = _Gathered(passing, made_from, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
     for name, shape in passing.reader.shapes.items():
         none, units = TopPictures.none(shape[0]), shape[0]
         found.sums[name] = _Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
@@ -278,10 +266,7 @@ def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -
         found.total[half] += shard["points"]
         for name in passing.sets():
             table = shard[f"{name}/table"]
-            found.counted.setdefault(name, np.zeros((2, *table.shape)))[half] += table
-        for name in passing.reader.shapes:
-            table = shard[f"{name}/chance/table"]
-            found.chance.setdefault(name, np.zeros((2, *table.shape)))[half] += table
+            found.counted.setdefault(name, np.zeros((2, *table.shape), np.uint32))[half] += table
     passing.scaled(kept, made_from)
     if len(found.problems) == len(laid.examples):
         raise VestigeError(f"{laid.data.spec}: no picture can be read; {next(iter(found.problems.values()))}")
@@ -324,8 +309,8 @@ def _layers(
         sets |= {f"{name}/untrained": each for name, each in _reduced(untrained, laid, kept).items()}
     found = {}
     for name, layer in bare.items():
-        chance = {method: sets[f"{name}/{method}"] for method in get_args(Chance) if f"{name}/{method}" in sets}
-        found[name] = _with_objects(name, laid, sets[name], chance, layer)
+        chance = {m: sets[f"{name}/{m}"] for m in ("rotated", "untrained") if f"{name}/{m}" in sets}
+        found[name] = _with_objects(name, laid, own.tables(name), {"network": sets[name], **chance}, layer)
     return found
 
 
@@ -358,131 +343,150 @@ def _activity(name: str, laid: _Laid, own: _Gathered) -> _Layer:
 
 @dataclass(frozen=True)
 class _Set:
-    """A set of units above their thresholds: a layer's own, or a chance level's. K shards, C units.
+    """A set of C units above their thresholds, over K shards: a layer's own, or those of a chance level.
 
     Attributes:
-        tables: of all shards; None of shuffled masks, which are counted about the threshold alone.
         threshold: ``(C,)`` the edge.
         labels: ``(2, C)`` the object that each half chose.
         label: ``(C,)`` that of all pictures.
-        hits, area, sizes: ``(K, C)`` points of the label that the other half chose above the threshold, of all points,
-            and of the label anywhere.
+        hits, area, sizes: ``(K, C)`` points of the label that the other half chose above the threshold, of all points
+            there, and of the label anywhere.
+        own, other: ``(K, C)`` points of the label above the edge at which chance is counted, of the pictures' own
+            masks and of other pictures' of the same scene; None where these were not counted.
+        curves: ``(2, K, C, B + 1)`` points by step: of the label, and all.
         halves: ``(K,)``.
-        curves: ``(2, K, C, B + 1)`` points by step: of that label, and all; None likewise.
     """
 
-    tables: Tables | None
     threshold: Indices
     labels: Indices
     label: Indices
     hits: Floats
     area: Floats
     sizes: Floats
+    own: Floats | None
+    other: Floats | None
+    curves: Floats
     halves: Indices
-    curves: Floats | None
 
     def iou(self, times: Floats) -> Floats:
         """``(C,)``: each unit's overlap with its label, the mean of both halves; shards are there so often ``(K,)``."""
-        hits, area, sizes = (self._by_half(each, times) for each in (self.hits, self.area, self.sizes))
-        mean: Floats = (hits / np.maximum(area + sizes - hits, 1)).mean(axis=0)
-        return mean
+        return self._iou(self.hits, times)
 
-    def precision(self, times: Floats) -> Floats | None:
-        """``(C,)``: each unit's average precision of its label, likewise."""
-        if self.curves is None:
+    def shuffled(self, times: Floats) -> Floats | None:
+        """``(C,)``: likewise with the masks of other pictures of the same scene."""
+        if self.own is None or self.other is None:
             return None
+        return self._iou(self.other * (self.hits.sum(axis=0) / np.maximum(self.own.sum(axis=0), 1)), times)
+
+    def p(self, drawn: Indices | None = None) -> Floats | None:
+        """``(C,)``: how likely a label's own masks lie so much better than others' where neither is meant.
+
+        Where a unit has nothing to do with where in a scene an object is, a picture's own masks and those of another
+        picture of its scene are exchangeable, and the shards' differences of what they share with the unit have a mean
+        of nought: Student's paired test over shards, one-sided. The label was chosen on the other half.
+        """
+        if self.own is None or self.other is None or len(self.halves) < 2:
+            return None
+        away = (self.own - self.other).astype(np.float64)[slice(None) if drawn is None else drawn]
+        spread = away.std(axis=0, ddof=1) / np.sqrt(len(away))
+        t = np.divide(away.mean(axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
+        found: Floats = stdtr(len(away) - 1, -t)
+        return found
+
+    def precision(self, times: Floats) -> Floats:
+        """``(C,)``: each unit's average precision of its label, likewise."""
         positives, points = (self._by_half(each, times) for each in self.curves)
         mean: Floats = average_precision(positives, points).mean(axis=0)
         return mean
 
+    def _iou(self, hits: Floats, times: Floats) -> Floats:
+        hits, area, sizes = (self._by_half(each, times) for each in (hits, self.area, self.sizes))
+        mean: Floats = (hits / np.maximum(area + sizes - hits, 1)).mean(axis=0)
+        return mean
+
     def _by_half(self, of_shards: Floats, times: Floats) -> Floats:
         """Sums over the shards of each half: ``(K, ...) -> (2, ...)``."""
-        return np.tensordot(np.stack([(self.halves == half) * times for half in (0, 1)]), of_shards, axes=1)
+        each = np.stack([(self.halves == half) * times for half in (0, 1)]).astype(np.float32)
+        return np.tensordot(each, of_shards, axes=1)
 
 
 def _reduced(gathered: _Gathered, laid: _Laid, kept: PartialWork) -> dict[str, _Set]:
     """Every set of units at its thresholds, shard by shard, read once more from where the shards are kept."""
-    passing, halves = gathered.passing, np.array(laid.parts.half_of, np.intp)
-    tables = {name: gathered.tables(name) for name in passing.sets()}
-    thresholds = {name: each.thresholds(laid.options.quantile) for name, each in tables.items()}
-    counted = {name: tables[name].at(thresholds[name]) for name in tables}
-    if passing.exchanged:
-        for name in passing.reader.shapes:
-            threshold, hits = gathered.shuffled(name, gathered.chance[name], thresholds[name])
-            thresholds[f"{name}/shuffled"] = threshold
-            counted[f"{name}/shuffled"] = Counted(hits, tables[name].at(threshold).area, gathered.sizes)
-    labels = {name: each.labels() for name, each in counted.items()}
-    parts: dict[str, list[tuple[Floats, ...]]] = {name: [] for name in counted}
+    passing, found = gathered.passing, {}
+    chosen: dict[str, tuple[Indices, Indices, Indices]] = {}
+    for name in passing.sets():
+        tables = gathered.tables(name)
+        threshold = tables.thresholds(laid.options.quantile)
+        counted = tables.at(threshold)
+        chosen[name] = threshold, counted.labels(), counted.pooled.argmax(axis=1)
+    parts: dict[str, list[Sequence[Floats]]] = {name: [] for name in chosen}
     for k, half in enumerate(laid.parts.half_of):
         shard = kept.find(f"{gathered.made_from} shard {k}")
         if shard is None:
             raise VestigeError(f"{kept.folder}: a part of the measurement is gone; run the command again")
-        for name, into in parts.items():
-            label = labels[name][1 - half]
-            one = gathered.one_shard(name.removesuffix("/shuffled"), shard)
-            at = one.at(thresholds[name])
-            hits = at.hits[0]
-            if name.endswith("/shuffled"):
-                layer = name.removesuffix("/shuffled")
-                _, by_chance = gathered.shuffled(layer, shard[f"{layer}/chance/table"][None], thresholds[name])
-                hits = by_chance[0]
-            units = np.arange(len(label))
-            curves = (one.objects[0][units, label], one.points[0])
-            into.append((hits[units, label], at.area[0], one.sizes[0][label], *curves))
-    found = {}
-    for name, into in parts.items():
-        hits, area, sizes, positives, points = (np.stack(each).astype(np.float32) for each in zip(*into, strict=True))
-        by_step = np.stack([positives, points]) if name in tables else None
-        label = counted[name].pooled.argmax(axis=1)
-        found[name] = _Set(tables.get(name), thresholds[name], labels[name], label, hits, area, sizes, halves, by_step)
+        for name, (threshold, labels, _) in chosen.items():
+            parts[name].append(_at_label(gathered, shard, name, threshold, labels[1 - half]))
+    halves = np.array(laid.parts.half_of, np.intp)
+    for name, (threshold, labels, label) in chosen.items():
+        hits, area, sizes, own, other, positives, points = (np.stack(each) for each in zip(*parts[name], strict=True))
+        curves, chance = np.stack([positives, points]), bool(passing.exchanged)
+        by_chance = (own, other) if chance else (None, None)
+        found[name] = _Set(threshold, labels, label, hits, area, sizes, by_chance[0], by_chance[1], curves, halves)
     return found
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """Units beside chance.
-
-    Attributes:
-        iou: method -> ``(C,)``.
-        p: ``(C,)``, the largest of all chance levels; None without one.
-        detector: ``(C,)``.
-    """
-
-    iou: Mapping[str, Floats]
-    p: Floats | None
-    detector: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, sets: Mapping[str, _Set], times: Floats) -> _Judged:
-        """The first of the sets is the layer's own, the others are its chance levels."""
-        iou = {method: each.iou(times) for method, each in sets.items()}
-        own, *chance = iou.values()
-        p = np.max([p_values(own, each) for each in chance], axis=0) if chance else None
-        return cls(iou, p, np.zeros(len(own), bool) if p is None else discoveries(p))
-
-    def numbers(self, sets: Mapping[str, _Set], times: Floats) -> dict[tuple[str, str], float]:
-        """By method and metric."""
-        found: dict[tuple[str, str], float] = {}
-        for method, iou in self.iou.items():
-            fixed, label = iou > FIXED, sets[method].label
-            found[method, "detectors_fixed"] = float(fixed.sum())
-            found[method, "objects_fixed"] = float(len(np.unique(label[fixed])))
-            found[method, "median_iou"] = float(np.median(iou))
-            if (ap := sets[method].precision(times)) is not None:
-                found[method, "mean_ap"] = float(ap.mean())
-            if method == "network" and self.p is not None:
-                found[method, "detectors"] = float(self.detector.sum())
-                found[method, "objects"] = float(len(np.unique(label[self.detector])))
-        return found
+def _at_label(
+    gathered: _Gathered, shard: Mapping[str, NDArray[Any]], name: str, threshold: Indices, label: Indices
+) -> Sequence[Floats]:
+    """Of one shard and each unit's label: see :class:`_Set`, ``(C,)`` each, and the counts by step ``(C, B + 1)``."""
+    table, units = shard[f"{name}/table"], np.arange(len(label))
+    sizes = shard["sizes"][label].astype(np.float32)
+    rows = []
+    for counts, whole in ((table[units, label], sizes), (table[:, -1], np.float32(shard["points"]))):
+        row = counts.astype(np.float32)
+        row[:, : COARSE + 1] /= gathered.often
+        row[:, 0] = np.maximum(whole - row[:, 1:].sum(axis=1), 0)
+        rows.append(row)
+    from_above = [np.pad(np.cumsum(row[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1))) for row in rows]
+    window = gathered.passing.scale(name).window.astype(np.intp)
+    column = np.clip(threshold + 2 - window, 1, WINDOW)
+    chance = shard[f"{name}/chance/table"][units, label].astype(np.float32)
+    other = np.cumsum(chance[:, ::-1], axis=1)[:, ::-1][units, column]
+    hits, area = (each[units, threshold + 1] for each in from_above)
+    return hits, area, sizes, from_above[0][units, column + window - 1], other, rows[0], rows[1]
 
 
-def _with_objects(name: str, laid: _Laid, own: _Set, chance: Mapping[str, _Set], bare: _Layer) -> _Layer:
+def _numbers(sets: Mapping[str, _Set], drawn: Indices | None) -> dict[tuple[str, str], float]:
+    """A layer's numbers by method and metric, over all shards, or some ``(K,)`` that were drawn."""
+    found: dict[tuple[str, str], float] = {}
+    for method, each in sets.items():
+        times = np.ones(len(each.halves)) if drawn is None else np.bincount(drawn, minlength=len(each.halves)) * 1.0
+        overlaps = {method: each.iou(times)}
+        if method == "network" and (shuffled := each.shuffled(times)) is not None:
+            overlaps["shuffled"] = shuffled
+        for which, iou in overlaps.items():
+            _add_overlap(found, which, iou > FIXED, each.label, "_fixed")
+            found[which, "median_iou"] = float(np.median(iou))
+        if (p := each.p(drawn)) is not None:
+            _add_overlap(found, method, discoveries(p), each.label)
+        found[method, "mean_ap"] = float(each.precision(times).mean())
+    return found
+
+
+def _add_overlap(
+    found: dict[tuple[str, str], float], method: str, detector: NDArray[np.bool_], label: Indices, kind: str = ""
+) -> None:
+    found[method, f"detectors{kind}"] = float(detector.sum())
+    found[method, f"objects{kind}"] = float(len(np.unique(label[detector])))
+
+
+def _with_objects(name: str, laid: _Laid, tables: Tables, sets: Mapping[str, _Set], bare: _Layer) -> _Layer:
     """A layer's units and the objects they overlap, beside chance."""
-    names, sets, once = np.array(laid.names), {"network": own, **chance}, np.ones(len(own.halves))
-    judged, tables, ap = _Judged.of(sets, once), own.tables, own.precision(once)
-    assert tables is not None
-    assert ap is not None
-    units = np.arange(len(own.threshold))
+    own, names = sets["network"], np.array(laid.names)
+    once, units = np.ones(len(own.halves)), np.arange(len(own.threshold))
+    iou, ap, p, shuffled = own.iou(once), own.precision(once), own.p(), own.shuffled(once)
+    unknown = np.full(len(units), np.nan)
+    detector = np.zeros(len(units), bool) if p is None else discoveries(p)
     positives, points = tables.objects.sum(axis=0), tables.points.sum(axis=0)
     best_iou, best_edge = _best(tables, own.labels)
     threshold = tables.activations(own.threshold)
@@ -490,35 +494,36 @@ def _with_objects(name: str, laid: _Laid, own: _Set, chance: Mapping[str, _Set],
         "layer": bare.columns["layer"],
         "unit": bare.columns["unit"],
         "object": names[own.label],
-        "iou": judged.iou["network"],
+        "iou": iou,
         "average_precision": ap,
         "threshold": threshold,
-        "chance_iou": np.full(len(units), max((float(judged.iou[method].mean()) for method in chance), default=np.nan)),
-        "p_value": np.full(len(units), np.nan) if judged.p is None else judged.p,
-        "detector": judged.detector,
-        "detector_fixed": judged.iou["network"] > FIXED,
+        "chance_iou": unknown if shuffled is None else shuffled,
+        "p_value": unknown if p is None else p,
+        "detector": detector,
+        "detector_fixed": iou > FIXED,
         "object_of_half_1": names[own.labels[0]],
         "object_of_half_2": names[own.labels[1]],
         "best_iou": best_iou,
         "best_threshold": tables.activations(best_edge),
         "share_above": tables.at(own.threshold).area.sum(axis=0) / tables.points[:, 0].sum(),
-        **({"shuffled_iou": judged.iou["shuffled"]} if "shuffled" in judged.iou else {}),
+        **{f"p_{method}": p_values(iou, each.iou(once)) for method, each in sets.items() if method != "network"},
         **{key: bare.columns[key] for key in ("mean", "sparsity", "largest")},
     }
     arrays = bare.arrays | {
         "threshold": threshold,
         "labels": own.label,
-        "iou": judged.iou["network"],
+        "iou": iou,
         "average_precision": ap,
         "p_value": columns["p_value"],
-        "detector": judged.detector,
+        "chance_iou": columns["chance_iou"],
+        "detector": detector,
         "edges": tables.edges,
         "positives": positives[units, own.label],
         "points": points,
         "ious": tables.at(own.threshold).pooled.astype(np.float32),
         "best_ious": _best_pooled(tables).astype(np.float32),
         "average_precisions": average_precision(positives, points[:, None, :]).astype(np.float32),
-        **{f"chance/{method}": judged.iou[method] for method in chance},
+        **{f"chance/{method}": each.iou(once) for method, each in sets.items() if method != "network"},
     }
     return _Layer(bare.rows + tuple(_rows(name, laid, sets)), columns, arrays)
 
@@ -554,21 +559,18 @@ def _best_pooled(tables: Tables) -> Floats:
 def _rows(name: str, laid: _Laid, sets: Mapping[str, _Set]) -> Iterator[Row]:
     """A layer's numbers with intervals: the shards of each half are drawn anew, at the same labels and thresholds."""
     halves = sets["network"].halves
-    once = np.ones(len(halves))
-    values = _Judged.of(sets, once).numbers(sets, once)
+    values = _numbers(sets, None)
     draw = np.random.default_rng([laid.options.seed, 5])
     resampled: dict[tuple[str, str], list[float]] = {key: [] for key in values}
     if min(np.bincount(halves, minlength=2)) > 1:
+        here = [np.flatnonzero(halves == half) for half in (0, 1)]
         for _ in range(RESAMPLES):
-            times = np.zeros(len(halves))
-            for half in (0, 1):
-                here = np.flatnonzero(halves == half)
-                times[here] = draw.multinomial(len(here), np.full(len(here), 1 / len(here)))
-            for key, value in _Judged.of(sets, times).numbers(sets, times).items():
+            drawn = np.concatenate([draw.choice(each, len(each)) for each in here])
+            for key, value in _numbers(sets, drawn).items():
                 resampled[key].append(value)
     n = sum(bool(each.objects) for each in laid.examples)
     for metric in METRICS:
-        for method in sets:
+        for method in METHODS:
             if (method, metric) in values:
                 ci95 = interval(np.array(resampled[method, metric]), len(halves))
                 yield Row(method, metric, name, values[method, metric], ci95, n)

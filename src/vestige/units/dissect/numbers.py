@@ -124,13 +124,6 @@ class Counted:
         return found
 
 
-def crossed(values: Floats, labels: Indices) -> Floats:
-    """``(2, C, O)`` at the label that the other half chose, the mean of both: ``(C,)``."""
-    both = [np.take_along_axis(values[1 - half], labels[half][:, None], axis=1)[:, 0] for half in (0, 1)]
-    mean: Floats = np.mean(both, axis=0)
-    return mean
-
-
 def average_precision(positives: Floats, points: Floats) -> Floats:
     """The area under the precision-recall curve from counts by step ``(..., B + 1)``: ``(...)``.
 

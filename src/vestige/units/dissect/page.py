@@ -78,7 +78,8 @@ def _opening(run: DissectRun) -> Opening:
     detail = (
         f"{looked}. An object is chosen for a unit on one half of the pictures, and the overlap measured on the other. "
         + (
-            "A detector is a unit whose overlap beats every chance level measured, at a false discovery rate of 5 %."
+            "A detector is a unit that overlaps its object more than that object’s masks in other pictures of the same "
+            "scene, at a false discovery rate of 5 %."
             if judged
             else "No chance level was measured."
         )
@@ -99,9 +100,8 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
         f"layers-{run.name}",
         partial(_draw_layers, run),
         "Units by layer whose overlap is above 0.04, and the mean average precision, beside chance",
-        "Left: units of an overlap above 0.04. Middle: the median overlap. Right: the mean average precision. Lines: "
-        "95 % intervals. Chance: the layer turned at random, the network with random weights, and masks of other "
-        "pictures of the same scene.",
+        "Units of each layer that detect an object, and how well, beside the layer turned at random, the network with "
+        "random weights, and masks of other pictures of the same scene. Upright lines: 95 % intervals.",
     )
     groups = []
     for method in run.results.methods:
@@ -115,8 +115,9 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
         f"{run.name}: units of each layer, and what chance gives",
         ("Layer", "Detectors", "Objects", "IoU > 0.04", "Their objects", "Median IoU", "Mean AP"),
         tuple(groups),
-        "Detectors: units that beat every chance level at a false discovery rate of 5 %. Objects: how many different "
-        "ones those are of. Small figures: 95 % intervals.",
+        "Detectors: units that overlap their object more than its masks in other pictures of the same scene, at a "
+        "false discovery rate of 5 %, of the layer turned and of random weights likewise: what is there by chance. "
+        "Objects: how many different ones those are of. Small figures: 95 % intervals.",
     )
 
 
@@ -129,8 +130,13 @@ def _cell(row: Row | None, metric: str) -> Cell:
 
 
 def _draw_layers(run: DissectRun, theme: Theme) -> Figure:
-    figure, axes = panels(3, 3.2, share_y=False)
-    titles = {"detectors_fixed": "units of IoU > 0.04", "median_iou": "median IoU", "mean_ap": "mean AP"}
+    titles = {
+        **({"detectors": "detectors"} if run.row("detectors", run.layers[0]) else {}),
+        "detectors_fixed": "units of IoU > 0.04",
+        "median_iou": "median IoU",
+        "mean_ap": "mean AP",
+    }
+    figure, axes = panels(len(titles), 2.9, share_y=False, columns=2)
     for ax, (metric, title) in zip(axes, titles.items(), strict=True):
         for method in run.results.methods:
             rows = [(x, row) for x, layer in enumerate(run.layers) if (row := run.row(metric, layer, method))]
@@ -179,7 +185,11 @@ def _galleries(run: DissectRun, rule: Rule) -> Iterator[Gallery]:
             f"units-{layer}-{run.name}",
             tuple(tiles),
             f"{layer}: the units {chosen}, each with its {len(maps)} strongest pictures. Bright: {RULES[rule]}"
-            + (" (in brackets: mean overlap by chance)." if run.objects and "chance" in caption else "."),
+            + (
+                " (in brackets: with masks of other pictures of the scene)."
+                if run.objects and "chance" in caption
+                else "."
+            ),
         )
 
 
@@ -187,10 +197,7 @@ def _by_chance(run: DissectRun, layer: str, unit: int) -> str:
     p = float(run.of(layer, "p_value")[unit])
     if np.isnan(p):
         return ""
-    levels = [
-        run.arrays[f"{layer}/chance/{m}"].mean() for m in run.results.methods if f"{layer}/chance/{m}" in run.arrays
-    ]
-    return f" (chance {max(levels):.3f}, p {p_value(p)})"
+    return f" (chance {float(run.of(layer, 'chance_iou')[unit]):.3f}, p {p_value(p)})"
 
 
 def lit(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:

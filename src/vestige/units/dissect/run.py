@@ -43,6 +43,7 @@ _WITH_OBJECTS = {
     "iou": "real C",
     "average_precision": "real C",
     "p_value": "real C",
+    "chance_iou": "real C",
     "detector": "bool C",
     "edges": "real C B",
     "positives": "real C P",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from vestige.units.dissect.counting import (
     STEPS,
     Between,
     Counts,
+    Extremes,
     Floats,
     Scale,
     count,
@@ -55,7 +56,9 @@ _ENDLESS = 1e30  # steps per unit of activation
 
 _PILOT = 192  # pictures that the steps are chosen by
 
-_PILOT_POINTS = 64  # of each of them, of each unit
+_PILOT_POINTS = 32  # of each of them, of each unit
+
+_TOGETHER = 512  # pictures that are sorted into top lists at once
 
 _CELLS = 8  # of each map that go into the quantiles' sketch
 
@@ -92,7 +95,7 @@ class Parts:
         halves = np.zeros(len(groups), np.intp)
         for shard in dealt[each:]:
             halves[shard] = 1
-        kept = [(np.array(rows, np.intp), int(k >= each)) for k, rows in enumerate(dealt) if rows]
+        kept = [(np.sort(np.array(rows, np.intp)), int(k >= each)) for k, rows in enumerate(dealt) if rows]
         return cls(halves, tuple(rows for rows, _ in kept), tuple(half for _, half in kept))
 
 
@@ -150,7 +153,7 @@ class Pass:
         tables: dict[str, Counts] = {}
         if self.seen is not None:
             tables = {name: self._table(name) for name in self.sets()}
-            tables |= {f"{name}/chance": self._chance(name) for name in self.reader.shapes}
+            tables |= {f"{name}/chance": self._chance(name) for name in self.sets()}
         kinds = len(self.seen.names) if self.seen else 0
         sizes, points = np.zeros(kinds, np.int64), 0
         problems: dict[int, str] = {}
@@ -188,7 +191,7 @@ class Pass:
 
     def _chance(self, name: str) -> Counts:
         assert self.seen is not None
-        return np.zeros((self.reader.shapes[name][0], len(self.seen.names), WINDOW + 1), np.uint32)
+        return np.zeros((self.reader.shapes[_layer(name)][0], len(self.seen.names), WINDOW + 1), np.uint32)
 
     def _with_objects(self, rows: Sequence[int]) -> list[int]:
         """Which pictures of a batch have objects annotated."""
@@ -215,11 +218,12 @@ class Pass:
             nothing_at(len(rows), grid.points),
         )
         others = self.seen.objects([self.exchanged[row] for row in rows]) if self.exchanged else none
-        chance = tables[f"{name}/chance"]
-        count(maps, points, grid.often, scales[name], objects, others, tables[name], chance, self.pool)
+        looked_at = {name: maps}
         if self.rotated:
-            turned, other = self._turned(maps), f"{name}/rotated"
-            count(turned, points, grid.often, scales[other], objects, none, tables[other], chance, self.pool)
+            looked_at[f"{name}/rotated"] = self._turned(maps)
+        for which, each in looked_at.items():
+            table, chance = tables[which], tables[f"{which}/chance"]
+            count(each, points, grid.often, scales[which], objects, others, table, chance, self.pool)
 
     def _turned(self, maps: Floats) -> Floats:
         """Maps ``(n, hw, C)`` of the layer turned."""
@@ -285,6 +289,7 @@ def _per_unit(low: Floats, high: Floats, steps: int) -> Floats:
     return np.minimum(steps / span, _ENDLESS).astype(np.float32)
 
 
+@lru_cache(maxsize=16)
 def rotation(channels: int, seed: int) -> Floats:
     """A random rotation ``(C, C)``, uniform over all (F. Mezzadri, *Notices of the AMS* 54, 2007)."""
     drawn = np.random.default_rng([seed, 3, channels]).standard_normal((channels, channels))
@@ -303,6 +308,7 @@ class _Sums:
     above: NDArray[np.int64]
     cells: int
     sketch: Quantiles
+    waiting: list[tuple[Sequence[int], Extremes, Floats]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, units: int, seed: int) -> _Sums:
@@ -312,14 +318,28 @@ class _Sums:
     def add(self, rows: Sequence[int], maps: Floats, pool: ThreadPoolExecutor, cells: NDArray[np.intp]) -> None:
         """Take in the maps ``(n, hw, C)`` of pictures; ``cells`` ``(n, 8)`` of each go into the sketch."""
         found = extremes(maps, pool)
-        self.top = self.top.with_batch(rows, found.largest, found.places, HIGHEST)
-        self.low = self.low.with_batch(rows, -found.largest, found.places, LOWEST)
         self.total += found.sums.sum(axis=0, dtype=np.float64)
         self.above += found.above.sum(axis=0, dtype=np.int64)
         self.cells += maps.shape[0] * maps.shape[1]
-        self.sketch.add(maps[np.arange(len(maps))[:, None], cells].reshape(-1, maps.shape[2]))
+        sample = maps[np.arange(len(maps))[:, None], cells].reshape(-1, maps.shape[2])
+        self.waiting.append((rows, found, sample))
+        if sum(len(rows) for rows, _, _ in self.waiting) >= _TOGETHER:
+            self.settle()
+
+    def settle(self) -> None:
+        """Sort what is waiting into the lists and the sketch: together, for that costs as much for few as for many."""
+        if not self.waiting:
+            return
+        rows = [row for rows, _, _ in self.waiting for row in rows]
+        values = np.concatenate([found.largest for _, found, _ in self.waiting])
+        places = np.concatenate([found.places for _, found, _ in self.waiting])
+        self.sketch.add(np.concatenate([sample for _, _, sample in self.waiting]))
+        self.top = self.top.with_batch(rows, values, places, HIGHEST)
+        self.low = self.low.with_batch(rows, -values, places, LOWEST)
+        self.waiting.clear()
 
     def arrays(self) -> Arrays:
+        self.settle()
         return {
             **{f"top/{key}": getattr(self.top, key) for key in ("rows", "values", "places")},
             **{f"low/{key}": getattr(self.low, key) for key in ("rows", "values", "places")},
