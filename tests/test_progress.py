@@ -59,6 +59,19 @@ def test_what_was_there_before_is_no_work(told):
     assert kept == ["  1,024 pictures done in 16.0 s"]
 
 
+def test_what_is_left_goes_at_the_pace_of_late(told):
+    lines, clock, kept = told
+    lines.count("pictures", 0, 1000)
+    for second in range(1, 81):
+        clock.now = float(second)
+        lines.count("pictures", 500 + second, 1000)  # a killed run had done 500, which take no time
+    assert [line.split()[-2:] for line in kept[3:]] == [
+        ["0:07:40", "left"],
+        *[[f"0:07:{n}0", "left"] for n in (3, 2, 1)],
+        ["0:07:00", "left"],
+    ]
+
+
 def test_another_count_begins_anew(told):
     lines, clock, kept = told
     lines.count("pictures", 0, 9)

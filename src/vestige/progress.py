@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,9 @@ Progress = Callable[[int, int], None]
 
 EVERY = 10.0
 """Seconds between two lines about one count."""
+
+RECENT = 30.0
+"""Seconds whose pace is taken for that of what is left: what a killed run had done is counted in no time."""
 
 
 def count_nothing(_done: int, _total: int) -> None:
@@ -56,29 +60,42 @@ class Lines:
         """Some of what is counted is done; what is done from the start, or the only one, is not worth a line."""
         now, counted = self.clock(), self._counted
         if counted is None or (counted.what, counted.total) != (what, total) or done < counted.done:
-            self._counted = _Counted(what, total, done, done, now, now)
+            self._counted = _Counted(what, total, done, now, now, deque([(now, done)]))
             return
-        counted.done = done
+        counted.add(now, done)
         if done >= total:
             if total > 1 and done > counted.before:
                 self.write(f"  {total:,} {what}".rstrip() + f" done in {_time(now - counted.began)}")
             self._counted = None
         elif now - counted.written >= EVERY and done > counted.before:
             counted.written = now
-            left = (now - counted.began) * (total - done) / (done - counted.before)
-            self.write(f"  {done:,} of {total:,} {what}".rstrip() + f", about {_time(left)} left")
+            self.write(f"  {done:,} of {total:,} {what}".rstrip() + f", about {_time(counted.left())} left")
 
 
 @dataclass
 class _Counted:
-    """What is being counted, since when, and when a line was last written about it."""
+    """What is being counted, since when, when a line was last written about it, and the latest counts."""
 
     what: str
     total: int
     before: int
-    done: int
     began: float
     written: float
+    latest: deque[tuple[float, int]]
+
+    @property
+    def done(self) -> int:
+        return self.latest[-1][1]
+
+    def add(self, now: float, done: int) -> None:
+        self.latest.append((now, done))
+        while len(self.latest) > 2 and self.latest[1][0] <= now - RECENT:
+            self.latest.popleft()
+
+    def left(self) -> float:
+        """Seconds until all is done, at the pace of late."""
+        (first, before), (last, done) = self.latest[0], self.latest[-1]
+        return (last - first) * (self.total - done) / max(done - before, 1)
 
 
 def _time(seconds: float) -> str:
