@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vestige.backbones import open_backbone
 from vestige.contract.session import Session
 from vestige.datasets.opening import open_train_test
 from vestige.errors import VestigeError
 from vestige.features.reader import Reader
 from vestige.partial_work import PartialWork
-from vestige.probes.compare.measure import measure_comparison
+from vestige.probes.compare.measure import layers_by_network, measure_comparison
 from vestige.probes.compare.task import CompareOptions
 from vestige.progress import print_nothing
 from vestige.tasks import task_named
@@ -129,3 +130,56 @@ def test_options_go_to_the_task_that_has_them():
         CompareOptions("pixel")
     with pytest.raises(VestigeError, match="inter-pupil"):
         CompareOptions(normaliser="pupil")
+
+
+LITE, TWIN, CAFFE = "efficientnet_lite0", "efficientnet_lite0@random:0", "caffe:caffenet@random:0"
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {spec: open_backbone(spec) for spec in (LITE, TWIN, CAFFE)}
+
+
+def found(networks, *patterns):
+    return layers_by_network(patterns, networks)
+
+
+def test_each_network_may_have_layers_of_its_own(networks):
+    layers = found(networks, f"{LITE}=block4", f"{TWIN}=block7", "caffe:=conv[34]", "caffe=fc6")
+    assert layers == {LITE: ("block4",), TWIN: ("block7",), CAFFE: ("conv3", "conv4", "fc6")}
+
+
+def test_a_pattern_counts_where_it_matches(networks):
+    layers = found(networks, "block4", "conv5", f"{TWIN}=head")
+    assert layers == {LITE: ("block4",), TWIN: ("block4", "head"), CAFFE: ("conv5",)}
+
+
+def test_networks_for_which_nothing_is_said_are_read_at_six_layers(networks):
+    layers = found(networks, "caffe=fc6")
+    assert layers[CAFFE] == ("fc6",)
+    assert layers[LITE] == layers[TWIN] == networks[LITE].select(["even:6"])
+    assert found(networks, "all")[CAFFE] == tuple(networks[CAFFE].paths)
+
+
+def test_specs_may_hold_the_sign(networks):
+    spec = "python:nets:make@a=b.pth,size=96"
+    layers = found({spec: networks[LITE], "x": networks[LITE]}, f"{spec}=block4", "python=block7")
+    assert layers[spec] == ("block4", "block7")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "told"),
+    [
+        (("blok4",), "block4"),  # in none: the nearest name
+        (("caffe=block4",), "no layer 'block4'"),  # not in the network that it is for
+        (("efficient=block4",), "whole spec"),  # begins two
+        (("resnet=block4",), "NETWORK=LAYER"),
+        (("=block4",), "layers='=block4'"),
+        (("caffe=",), "NETWORK=LAYER"),
+        (("block4",), "layers=('caffe:caffenet@random:0=LAYER',)"),  # nothing left for one network
+    ],
+)
+def test_what_matches_nowhere_is_refused(networks, patterns, told):
+    with pytest.raises(VestigeError) as error:
+        found(networks, *patterns)
+    assert told in str(error.value)

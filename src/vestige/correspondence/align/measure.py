@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from vestige.backbones import Layer
 from vestige.contract.found import Found
 from vestige.contract.session import Session
-from vestige.correspondence.align.aligner import Aligner, Transferred
-from vestige.correspondence.align.gallery import gallery
+from vestige.correspondence.align.aligner import Aligner, Transferred, gallery
 from vestige.correspondence.align.task import ALIGN, AlignOptions
 from vestige.correspondence.grids import Cells, Grids, SiftGrids, layer_cells, network_grids
 from vestige.correspondence.instances import Instances, describe_points
