@@ -265,7 +265,7 @@ def overview(run: DirectionRun, name: str) -> Gallery:
         "the change from end to end, grey for none. The two lines below go as far again on either side: three times "
         "the range, where no face is, which shows plainly what the range itself shows faintly. Colours are linear "
         "in the representation, so the change is the same for every face. Faces are taken at even steps of rank "
-        "along the direction; nobody chose them."
+        "along the direction; not picked by hand."
     )
     return Gallery(name, tuple(tiles), caption, columns=1)
 

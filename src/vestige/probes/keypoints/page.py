@@ -190,6 +190,6 @@ def _pictures(run: PointRun) -> tuple[Block, ...]:
         return ()
     caption = (
         "Ground truth and readings, only the keypoints that can be seen. Numbers: the mean distance in longer sides of "
-        "the box. Taken at even steps of the error, from small to large; nobody chose them."
+        "the box. Taken at even steps of the error, from small to large; not picked by hand."
     )
     return (Gallery("keypoints", tuple(triplet(drawn, int(k)) for k in chosen), caption),)

@@ -112,7 +112,7 @@ def _triplets(run: PointRun, *, named: bool) -> Gallery | None:
         name="triplets",
         tiles=tuple(triplet(run, int(k)) for k in chosen),
         caption=(f"{run.name}: {listed(steps)}" if named else _sentence(listed(steps)))
-        + f".{boxes} Taken at even steps of the {steps[-1]} error, from small to large; nobody chose them.",
+        + f".{boxes} Taken at even steps of the {steps[-1]} error, from small to large; not picked by hand.",
     )
 
 

@@ -43,7 +43,7 @@ _GAP = 4  # pixels between a picture and its minimal one
 _CHARTED = 14  # objects of a scene in the chart
 
 _FILLS = {
-    "gradient": "its gradients are set to nought, and the picture is integrated again",
+    "gradient": "its gradients are set to zero, and the picture is integrated again",
     "mean": "its cells show the picture’s mean colour",
     "blur": "its cells show the picture blurred",
     "noise": "its cells show uniform noise",
@@ -171,7 +171,7 @@ def _galleries(run: _MinimalRun) -> Iterator[Block]:
         caption = (
             f"{run.name}, {scene}: pictures as the network sees them and, right of each, the least of it that it still "
             f"names right (Fig. 2). Of a segment that is taken away {_FILLS[str(config['fill'])]}.{stretched} Taken at "
-            "even steps of the area that is left; nobody chose them."
+            "even steps of the area that is left; not picked by hand."
         )
         if tiles:
             yield Gallery(f"minimal-{run.name}-{number}", tiles, caption)

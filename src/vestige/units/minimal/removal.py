@@ -1,4 +1,4 @@
-"""Pictures from which segments are taken away: gradients set to nought and integrated again, or cells painted over."""
+"""Pictures from which segments are taken away: gradients set to zero and integrated again, or cells painted over."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def divergence_of(across: Numbers, down: Numbers) -> Numbers:
 
 
 class Gradients:
-    """A picture whose differences are nought wherever one of the two cells is of a segment that was taken away.
+    """A picture whose differences are zero wherever one of the two cells is of a segment that was taken away.
 
     So nothing is left of such a segment, its outline included; the cells that it had take on what surrounds them. The
     mean colour stays that of the whole picture. The equation is linear: taking one more segment away subtracts the

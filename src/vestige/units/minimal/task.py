@@ -28,7 +28,7 @@ class MinimalOptions:
     Attributes:
         backbone: spec of a network that names pictures.
         segments: what is taken away.
-        fill: what takes its place: nothing, where gradients are set to nought and integrated again; else a colour.
+        fill: what takes its place: nothing, where gradients are set to zero and integrated again; else a colour.
         stretch: stretch every picture that the network is shown so that it goes from black to white.
         scenes: those whose pictures are made minimal; () for all.
         pictures: of each scene, at most; drawn, of those that are named right.

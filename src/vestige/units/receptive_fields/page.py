@@ -257,7 +257,7 @@ def _maps(run: _FieldsRun) -> Iterator[Block]:
             tiles,
             "From left to right: pictures that a unit is most active in, each above how far an occluder there moves "
             "the activation (bright: far), the cross where the unit is; at the end the maps’ mean about that place, "
-            "at the same scale. The first unit of each layer that was drawn and answers to occluders; nobody chose it.",
+            "at the same scale. The first unit of each layer drawn that answers to occluders; not picked by hand.",
             columns=1,
         )
 
@@ -324,7 +324,7 @@ def _patches(run: _FieldsRun) -> Iterator[Block]:
             tuple(tiles),
             "Left, a unit’s field; right of it what lies there in the pictures that the unit is most active in, "
             f"darkened where the field is below {fraction:g} of its peak. Each unit at its own scale: its size is "
-            "below. The first units of each layer that were drawn and answer to occluders; nobody chose them.",
+            "below. The first units of each layer that were drawn and answer to occluders; not picked by hand.",
             columns=2,
         )
 
