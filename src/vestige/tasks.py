@@ -37,6 +37,8 @@ TASKS: Mapping[str, str] = {
     "classify": "correspondence.classify.task:CLASSIFY",
     "detect": "correspondence.detect.task:DETECT",
     "dissect": "units.dissect.task:DISSECT",
+    "unit-segments": "units.segment.task:SEGMENT",
+    "unit-detections": "units.detect.task:UNIT_DETECT",
     "minimal": "units.minimal.task:MINIMAL",
     "prefer": "units.prefer.task:PREFER",
     "receptive-fields": "units.receptive_fields.task:RECEPTIVE_FIELDS",

@@ -8,9 +8,10 @@ from PIL import Image
 
 from vestige.correspondence.search.database import LayerView
 from vestige.correspondence.search.fields import Seed, _field, _rows, mean_fields
-from vestige.correspondence.search.retrieval import open_library, open_pictures
+from vestige.correspondence.search.retrieval import open_library
 from vestige.correspondence.search.task import DatabaseOptions
 from vestige.datasets.opening import open_dataset
+from vestige.datasets.photographs import open_pictures
 from vestige.errors import VestigeError
 
 LAYERS = ("block0", "block2")

@@ -11,9 +11,10 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from vestige.correspondence.search.database import LayerView
 from vestige.correspondence.search.patches import _Frame, _region, cut, mae, psnr, replace_patches
-from vestige.correspondence.search.retrieval import open_library, open_pictures
+from vestige.correspondence.search.retrieval import open_library
 from vestige.correspondence.search.task import DatabaseOptions
 from vestige.datasets.opening import open_dataset
+from vestige.datasets.photographs import open_pictures
 from vestige.errors import VestigeError
 
 LAYERS = ("block0", "block2")

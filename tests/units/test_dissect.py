@@ -1,11 +1,13 @@
 """Dissection against plain numpy on everything at once, scikit-learn, and networks whose units are known."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import map_coordinates
 from scipy.stats import false_discovery_control
 from sklearn.metrics import average_precision_score
@@ -29,6 +31,7 @@ from vestige.units.dissect.run import read_dissection
 from vestige.units.dissect.scan import Parts, rotation, scale_by
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
+from vestige.units.rules import UnitScale, shown_by
 
 SIDE = 32
 COLOURS = {"poppy": (220, 20, 20), "sea": (20, 20, 220), "lawn": (20, 200, 20)}
@@ -382,3 +385,93 @@ def test_sketches_of_shards_add_up():
         whole.merge(sketch)
     found = whole.at([0.995])[:, 0]
     assert np.abs((values > found).mean(axis=0) - 0.005).max() <= whole.error + 2e-4
+
+
+BOX = (6, 10, 18, 22)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dissected") / "run"
+    dissected(scenes(), chance=("shuffled",), quantile=0.09).save(folder)
+    return folder
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    picture = np.full((2 * SIDE, 2 * SIDE, 3), 110, np.uint8)
+    x0, y0, x1, y1 = (2 * side for side in BOX)
+    picture[y0:y1, x0:x1] = (220, 20, 20)
+    Image.fromarray(picture).save(tmp_path / "red.png")
+    return tmp_path / "red.png"
+
+
+def measured(task, run, *images, backbone=None, **options):
+    session = Session(Reader(ExtractOptions(batch=8)), print_nothing)
+    return vestige.measure(task, run=run, images=images, session=session, backbone=backbone or network(), **options)
+
+
+def test_a_labelled_unit_finds_its_object(run, photograph):
+    found = measured("unit-detections", run, photograph)
+    (document,) = json.loads(found.texts["detections.json"])
+    first = document["boxes"][0]
+    assert (first["object"], first["unit"]) == ("poppy", "units:0")
+    assert 0.5 < first["confidence"] <= 1
+    np.testing.assert_allclose(first["box"], [2 * side for side in BOX], atol=4)
+    assert document["scenes"] == []
+    assert any("no names of categories" in note for note in found.notes)
+
+
+def test_a_network_that_knows_categories_names_the_scene(run, photograph):
+    named = network()
+    named.categories = ("meadow", "shore")
+    found = measured("unit-detections", run, photograph, backbone=named, scenes=2)
+    (document,) = json.loads(found.texts["detections.json"])
+    assert {scene["name"] for scene in document["scenes"]} == {"meadow", "shore"}
+    assert sum(scene["probability"] for scene in document["scenes"]) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("rule", ["quantile", "relative", "smooth", "fields"])
+def test_a_unit_shows_its_object_by_every_rule(run, photograph, rule, tmp_path):
+    found = measured("unit-segments", run, photograph, units=("units:0",), rule=rule)
+    (mask,) = found.arrays["masks"]
+    side = len(mask)
+    truth = np.zeros_like(mask)
+    x0, y0, x1, y1 = (round(value * side / SIDE) for value in BOX)
+    truth[y0:y1, x0:x1] = True
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.6
+    assert found.save(tmp_path / "segments").report_path.is_file()
+
+
+def test_pages_are_made_of_what_is_found(run, photograph, tmp_path):
+    assert measured("unit-detections", run, photograph).save(tmp_path / "found").report_path.is_file()
+    strongest = measured("unit-segments", run, photograph, top=1)
+    assert strongest.arrays["units"].tolist() == ["units:0"]
+
+
+def test_a_run_or_unit_that_does_not_fit_is_refused(run, photograph, tmp_path):
+    with pytest.raises(VestigeError, match="LAYER:NUMBER"):
+        measured("unit-segments", run, photograph, units=("units:9",))
+    other = Backbone.from_module(Colours(), Preprocessing((SIDE, SIDE), (110.0,) * 3, (50.0,) * 3), name="other")
+    with pytest.raises(VestigeError, match="other weights"):
+        measured("unit-segments", run, photograph, backbone=other)
+    bare = dissected(scenes(24, objects=False)).save(tmp_path / "bare")
+    with pytest.raises(VestigeError, match="no labels"):
+        measured("unit-detections", bare.folder, photograph)
+    with pytest.raises(VestigeError, match="rule"):
+        measured("unit-segments", run, photograph, rule="guess")
+
+
+def test_rules_on_one_cell():
+    standing = Standing((64, 64), (8, 8), (8.0, 8.0), (4.0, 4.0))
+    map = np.zeros((8, 8), np.float32)
+    map[2, 5] = 10
+    unit = UnitScale(threshold=5.0, largest=40.0)
+    masks = {rule: shown_by(rule, map, standing, (64, 64), unit) for rule in ("quantile", "relative", "fields")}
+    y, x = np.argwhere(masks["quantile"]).T
+    assert y.mean() == pytest.approx(19.5)
+    assert x.mean() == pytest.approx(43.5)
+    assert masks["relative"].sum() < masks["quantile"].sum()  # 8 of at most 10 is little of the picture
+    assert masks["fields"].sum() == pytest.approx(np.pi * 8**2, rel=0.05)
+    for rule in ("smooth", "fields", "quantile"):
+        assert not shown_by(rule, np.zeros_like(map), standing, (64, 64), unit).any()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,7 +36,7 @@ from vestige.example import Example
 from vestige.extraction import ExtractOptions, default_workers
 from vestige.features.cell_places import PICTURES, response_centred, shift_note
 from vestige.features.dense import DenseFeatures
-from vestige.images import ImageFile, Pixels, image_size
+from vestige.images import Pixels
 from vestige.progress import Progress
 from vestige.spelling import spelled
 from vestige.text import count
@@ -195,24 +194,6 @@ def open_databases(given: Iterable[str | Dataset], *, strict: bool = False) -> l
     """
     distinct = dict.fromkeys(given)
     return [open_dataset(each, strict=strict) if isinstance(each, str) else each for each in distinct]
-
-
-def open_pictures(paths: Sequence[Path]) -> tuple[Example, ...]:
-    """Photographs as examples, named by their files.
-
-    Raises:
-        VestigeError: where one cannot be read.
-    """
-    if not paths:
-        raise VestigeError("expected at least one picture")
-    paths = tuple(dict.fromkeys(paths))
-    names = Counter(path.name for path in paths)
-    examples = []
-    for path in paths:
-        image_size(path)  # tells at once what is no picture
-        name = path.name if names[path.name] == 1 else str(path)
-        examples.append(Example(name, name, ImageFile(path)))
-    return tuple(examples)
 
 
 def describe_database(library: Library) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class PatchData:
 
     def open(self) -> tuple[tuple[Example, ...], list[Dataset]]:
         """The photographs, and the data sets of the database."""
-        from vestige.correspondence.search.retrieval import open_databases, open_pictures
+        from vestige.correspondence.search.retrieval import open_databases
+        from vestige.datasets.photographs import open_pictures
 
         return open_pictures(self.images), open_databases(self.databases, strict=self.strict)
 
@@ -89,7 +90,8 @@ class FieldData:
 
     def open(self) -> tuple[tuple[Example, ...], list[Dataset]]:
         """The pictures of the seeds, and the data sets of the database."""
-        from vestige.correspondence.search.retrieval import open_databases, open_pictures
+        from vestige.correspondence.search.retrieval import open_databases
+        from vestige.datasets.photographs import open_pictures
 
         return open_pictures(self.images) if self.images else (), open_databases(self.databases, strict=self.strict)
 

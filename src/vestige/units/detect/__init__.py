@@ -1,0 +1,1 @@
+"""What do labelled units find in a picture?"""

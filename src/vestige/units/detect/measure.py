@@ -1,0 +1,180 @@
+"""The scene of a photograph, and boxes of what labelled units see in it (section 4.2, Fig. 10)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+
+from vestige.contract.found import Found
+from vestige.contract.session import Session
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.images import crop_resize, picture_size
+from vestige.methods import Method
+from vestige.metrics import Metric
+from vestige.results import Row
+from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
+from vestige.units.dissected import Units, labelled, looked_at, reader_of
+from vestige.units.naming import Namer
+from vestige.units.segment.measure import SIDE, pictures_said
+
+if TYPE_CHECKING:
+    from vestige.units.dissect.run import DissectRun
+
+METRICS: Mapping[str, Metric] = {
+    "boxes": Metric("boxes", lower_is_better=None, paper=False),
+    "scene": Metric("probability of the scene named first", lower_is_better=None, shown="percent", paper=False),
+}
+
+METHODS: Mapping[str, Method] = {"network": Method("Network", "blue")}
+
+_RASTER = 112  # cells of a picture's sides in which what a unit sees is joined to boxes
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box of what a unit sees.
+
+    Attributes:
+        box: ``(x0, y0, x1, y1)`` in shares of the picture's sides.
+        confidence: the precision of the unit at the activation there.
+        object: the unit's label.
+        unit: ``LAYER:NUMBER``.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    object: str
+    unit: str
+
+
+def measure_detections(
+    session: Session, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions
+) -> Found:
+    """Scenes and boxes of photographs, as the task has it."""
+    started = time.monotonic()
+    run, examples = data
+    if not run.objects:
+        raise VestigeError(f"{run.name}: its units have no labels: it was made of pictures without annotated objects")
+    units = labelled(run, options.least_iou)
+    layers = tuple(layer for layer in run.layers if any(layer == each for each, _ in units)) or run.layers[-1:]
+    reader = reader_of(run, options.backbone, layers, session)
+    namer = Namer(reader.backbone, session.reader.options) if reader.backbone.categories else None
+    notes = [] if namer else [f"{reader.backbone.spec} has no names of categories, so no scene is named."]
+    if not units:
+        notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}: there are no boxes.")
+    pictures, found, scenes = [], [], []
+    for _, pixels, maps in looked_at(reader, examples):
+        pictures.append(crop_resize(pixels, None, (SIDE, SIDE), "bilinear"))
+        found.append(detected(run, units, maps, options))
+        scenes.append([] if namer is None else _named(namer, pixels, options.scenes))
+    return Found(
+        task=UNIT_DETECT,
+        options=(options,),
+        config={"metric": "boxes", "dissection": run.name},
+        data={"test": pictures_said(examples)},
+        backbone={**run.results.backbone, "layer": ", ".join(layers)},
+        rows=tuple(_rows(examples, found, scenes)),
+        arrays={
+            "ids": np.array([example.id for example in examples]),
+            "pictures": np.stack(pictures),
+            "picture": np.array([k for k, each in enumerate(found) for _ in each], np.int64),
+            "boxes": np.array([one.box for each in found for one in each], np.float64).reshape(-1, 4),
+            "confidence": np.array([one.confidence for each in found for one in each], np.float64),
+            "objects": np.array([one.object for each in found for one in each], dtype=np.str_),
+            "units": np.array([one.unit for each in found for one in each], dtype=np.str_),
+            "scene_picture": np.array([k for k, each in enumerate(scenes) for _ in each], np.int64),
+            "scene_names": np.array([name for each in scenes for name, _ in each], dtype=np.str_),
+            "scene_shares": np.array([share for each in scenes for _, share in each], np.float64),
+        },
+        metrics=METRICS,
+        methods=METHODS,
+        extraction=session.reader.options,
+        seconds=time.monotonic() - started,
+        notes=tuple(notes),
+        texts={"detections.json": _document(examples, found, scenes)},
+    )
+
+
+def detected(
+    run: DissectRun, units: Units, maps: Mapping[str, NDArray[np.float32]], options: UnitDetectOptions
+) -> list[Detection]:
+    """Boxes about the areas above units' thresholds, the most confident first; of an object, none over another."""
+    found = [one for layer, unit in units for one in _boxes(run, layer, unit, maps[layer][unit])]
+    found.sort(key=lambda one: -one.confidence)
+    kept: list[Detection] = []
+    for one in found:
+        if one.confidence < options.confidence or len(kept) == options.top:
+            break
+        if all(one.object != other.object or _overlap(one.box, other.box) <= options.overlap for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _boxes(run: DissectRun, layer: str, unit: int, map: NDArray[np.float32]) -> list[Detection]:
+    threshold = run.scale(layer, unit).threshold
+    if not map.max() > threshold:
+        return []
+    laid = run.standing(layer).laid_over(map, (_RASTER, _RASTER))
+    areas, _ = label(laid > threshold)
+    boxes = find_objects(areas)
+    peaks = np.array([laid[box].max() for box in boxes])
+    return [
+        Detection(
+            (x.start / _RASTER, y.start / _RASTER, x.stop / _RASTER, y.stop / _RASTER),
+            float(confidence),
+            run.object_of(layer, unit),
+            f"{layer}:{unit}",
+        )
+        for (y, x), confidence in zip(boxes, run.confidence(layer, unit, peaks), strict=True)
+    ]
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def _named(namer: Namer, pixels: NDArray[np.uint8], n: int) -> list[tuple[str, float]]:
+    """The categories that a picture is most likely of, with their probabilities."""
+    shares = np.exp(namer.log_probabilities(pixels[None])[0])
+    return [(namer.categories[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")[:n]]
+
+
+def _rows(examples: Sequence[Example], found: Sequence[Any], scenes: Sequence[Any]) -> list[Row]:
+    rows = [Row("network", "boxes", e.id, float(len(each)), None, 1) for e, each in zip(examples, found, strict=True)]
+    named = zip(examples, scenes, strict=True)
+    return rows + [Row("network", "scene", e.id, each[0][1], None, 1) for e, each in named if each]
+
+
+def _document(examples: Sequence[Example], found: Sequence[Any], scenes: Sequence[Any]) -> str:
+    """Everything that was found, boxes in pixels of the photographs."""
+    pictures = []
+    for example, boxes, named in zip(examples, found, scenes, strict=True):
+        width, height = picture_size(example.image)
+        sides = np.array([width, height, width, height])
+        pictures.append(
+            {
+                "image": example.id,
+                "scenes": [{"name": name, "probability": round(share, 4)} for name, share in named],
+                "boxes": [
+                    {
+                        "object": one.object,
+                        "confidence": round(one.confidence, 4),
+                        "box": [round(float(value), 1) for value in np.array(one.box) * sides],
+                        "unit": one.unit,
+                    }
+                    for one in boxes
+                ],
+            }
+        )
+    return json.dumps(pictures, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""What do units show of a picture?"""

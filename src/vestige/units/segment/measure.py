@@ -1,0 +1,116 @@
+"""What units show of photographs (Fig. 5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.contract.found import Found
+from vestige.contract.plan import Part, Plan
+from vestige.contract.session import Session
+from vestige.example import Example
+from vestige.features.reader import Reader
+from vestige.images import crop_resize
+from vestige.methods import Method
+from vestige.metrics import Metric
+from vestige.results import Row
+from vestige.units.dissected import Units, labelled, looked_at, reader_of, units_of
+from vestige.units.rules import shown_by
+from vestige.units.segment.task import SEGMENT, SegmentOptions
+
+if TYPE_CHECKING:
+    from vestige.units.dissect.run import DissectRun
+
+SIDE = 224
+"""Pixels of a picture's sides, as it is kept and shown."""
+
+METRICS: Mapping[str, Metric] = {
+    "area": Metric("share of the picture that is shown", lower_is_better=None, shown="percent", paper=False)
+}
+
+METHODS: Mapping[str, Method] = {"network": Method("Network", "blue")}
+
+
+def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Found:
+    """What units show of photographs, as the task has it."""
+    started = time.monotonic()
+    run, examples = data
+    asked = units_of(run, options.units)
+    units = asked or labelled(run, options.least_iou)
+    layers = tuple(layer for layer in run.layers if any(layer == each for each, _ in units))
+    notes = []
+    if not units:
+        notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}; ask for less, or name units.")
+        layers = run.layers[-1:]
+    reader = reader_of(run, options.backbone, layers, session)
+    pictures, masks, names, shares = [], [], [], []
+    for k, (_, pixels, maps) in enumerate(looked_at(reader, examples)):
+        pictures.append(crop_resize(pixels, None, (SIDE, SIDE), "bilinear"))
+        for layer, unit in asked or strongest(run, units, maps, options.top):
+            mask = shown_by(
+                options.rule,
+                maps[layer][unit],
+                run.standing(layer),
+                (SIDE, SIDE),
+                run.scale(layer, unit),
+                options.disc,
+            )
+            masks.append(mask)
+            names.append((k, layer, unit))
+            shares.append(float(mask.mean()))
+    return Found(
+        task=SEGMENT,
+        options=(options,),
+        config={"metric": "area", "dissection": str(run.name)},
+        data={"test": pictures_said(examples)},
+        backbone={**run.results.backbone, "layer": ", ".join(layers)},
+        rows=tuple(
+            Row("network", "area", f"{examples[k].id}, {layer}:{unit}", share, None, 1)
+            for (k, layer, unit), share in zip(names, shares, strict=True)
+        ),
+        arrays={
+            "ids": np.array([example.id for example in examples]),
+            "pictures": np.stack(pictures),
+            "picture": np.array([k for k, _, _ in names], np.int64),
+            "units": np.array([f"{layer}:{unit}" for _, layer, unit in names], dtype=np.str_),
+            "objects": np.array([run.object_of(layer, unit) for _, layer, unit in names], dtype=np.str_),
+            "masks": np.array(masks, dtype=bool).reshape(-1, SIDE, SIDE),
+        },
+        metrics=METRICS,
+        methods=METHODS,
+        extraction=session.reader.options,
+        seconds=time.monotonic() - started,
+        notes=tuple(notes),
+    )
+
+
+def strongest(
+    run: DissectRun, units: Units, maps: Mapping[str, NDArray[np.float32]], top: int
+) -> Sequence[tuple[str, int]]:
+    """The units that are most active in a picture, each by its own measure: how far above its threshold, in shares of
+    how far its largest activation is."""
+    worth = []
+    for layer, unit in units:
+        scale = run.scale(layer, unit)
+        span = scale.largest - scale.threshold
+        above = float(maps[layer][unit].max()) - scale.threshold
+        if np.isfinite(span) and span > 0 and above > 0:
+            worth.append((-above / span, (layer, unit)))
+    return [unit for _, unit in sorted(worth)[:top]]
+
+
+def pictures_said(examples: Sequence[Example]) -> dict[str, Any]:
+    """What results.json says of photographs."""
+    shown = ", ".join(example.id for example in examples[:10]) + (", ..." if len(examples) > 10 else "")
+    return {"label": "Pictures", "spec": shown, "n": len(examples), "skipped": 0, "problems": []}
+
+
+def plan_pictures(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: Any) -> Plan:
+    """Each picture goes through the run's network once."""
+    run, examples = data
+    part = Part("", ", ".join(example.id for example in examples[:3]), len(examples), len(examples))
+    return Plan("unit pictures", (part,), (options.backbone or str(run.results.backbone["spec"]),))
