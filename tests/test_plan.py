@@ -1,11 +1,11 @@
 """Plans and forecasts: what will be computed, and how long it will take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from vestige.contract.forecast import Forecast
-from vestige.contract.plan import Layer, Part, Plan, plan_by_options, plan_of
+from vestige.contract.plan import Layer, Part, Plan, Work, plan_by_options, plan_of
 from vestige.datasets.opening import open_train_test
 from vestige.features.reader import Reader
 from vestige.probes.engine.options import VectorOptions
@@ -18,7 +18,8 @@ PLAN = Plan(
     (Part("train", "a", 50, 100), Part("test", "b", 20, 20)),
     ("net@random:0", "net"),
     (Layer("one", "flat", 400), Layer("two", "flat", 800)),
-    fits=5,
+    classes=1,
+    baseline=400,
 )
 
 
@@ -55,7 +56,7 @@ def test_pictures_of_all_networks_count_at_the_speed_of_the_first(watched):
         clock.now += 1.0
         forecast.count("pictures", done, 100)
     # told at 60 pictures: 20 s are over, 40 + 20 + 120 are to come at 10 a second
-    assert told == ["all of it will take about 38 s, without fits"]
+    assert told == ["pictures will take about 38 s, fits beside that"]
 
 
 def test_fits_are_foretold_from_the_first(watched):
@@ -76,7 +77,7 @@ def test_fits_are_foretold_from_the_first(watched):
 
 def test_where_all_is_stored_the_first_fit_tells():
     clock, told = Clock(), []
-    stored = Plan(PLAN.task, PLAN.data, PLAN.networks, PLAN.layers, fits=5, bytes=100, stored=100)
+    stored = replace(PLAN, stored=PLAN.bytes)
     forecast = Forecast(stored, told.append, clock)
     forecast.begin("net@random:0", [Read(800), Read(800)], 100)
     clock.now = 2.0
@@ -85,6 +86,49 @@ def test_where_all_is_stored_the_first_fit_tells():
     clock.now = 4.0
     forecast.count("fits", 2, 2)
     assert len(told) == 1
+
+
+def test_what_else_takes_long_is_foretold_once_its_speed_is_known():
+    clock, told = Clock(), []
+    work = (Work("pairs", 10), Work("pairs", 10, cost=4.0))
+    forecast = Forecast(Plan("align", PLAN.data[1:], ("net",), work=work), told.append, clock)
+    forecast.begin("net", [Read(8)], 20)
+    forecast.count("pictures", 0, 20)
+    clock.now = 2.0
+    forecast.count("pictures", 20, 20)
+    assert told == ["pictures will take about 2.0 s, pairs beside that"]
+    forecast.count("pairs", 0, 10)
+    clock.now = 8.0  # the first pairs compile
+    forecast.count("pairs", 2, 10)
+    for done in (4, 6, 8, 10):
+        clock.now += 2.0
+        forecast.count("pairs", done, 10)
+    # known at 8 pairs, after 14 s: 2 are to come at 1 s, and 10 that cost four times as much
+    assert told[1:] == ["all of it will take about 56 s"]
+
+
+def test_of_what_may_end_early_the_whole_is_timed():
+    clock, told = Clock(), []
+    forecast = Forecast(Plan("detect", (), work=(Work("SVMs", 100, early=True),) * 3), told.append, clock)
+    forecast.count("SVMs", 0, 100)
+    clock.now = 1.0
+    forecast.count("SVMs", 10, 100)
+    assert told == []
+    clock.now = 2.0
+    forecast.count("SVMs", 100, 100)
+    assert told == ["all of it will take about 6.0 s"]
+
+
+def test_what_is_not_counted_is_named():
+    clock, told = Clock(), []
+    plan = Plan("fields", PLAN.data, work=(Work("patches", 100),), uncounted="the pictures of neighbours")
+    forecast = Forecast(plan, told.append, clock)
+    forecast.count("patches", 20, 100)  # stored before
+    forecast.count("pairs", 1, 2)  # not planned
+    for done in (60, 80, 100):
+        clock.now += 4.0
+        forecast.count("patches", done, 100)
+    assert told == ["all of it will take about 12 s, the pictures of neighbours beside that"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +156,9 @@ def test_looks_are_at_every_part_of_every_view(data):
     options = LandmarkOptions("rgb:8", ("all",), untrained_seeds=0, look_backs=2)
     plan = plan_of(task_named("landmarks"), Reader(), data, (options,))
     assert [part.views for part in plan.data] == [24, 6]
-    assert plan.looks == 2 * 30 * len(data[0].markup.parts)
+    parts = len(data[0].markup.parts)
+    assert plan.looks == 2 * 30 * parts
+    assert plan.fits == 1 + 1 + 2 * parts  # the layer, the pixels, and every part at each look
     plain = plan_of(
         task_named("landmarks"),
         Reader(),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import vestige
@@ -210,6 +211,54 @@ def test_a_run_of_it_is_evaluated_predicts_and_is_reported(run, depth: Path, tmp
     run("report", depth, tmp_path / "other", "-o", tmp_path / "both.html")
     page = (tmp_path / "both.html").read_text(encoding="utf-8")
     assert all(name in page for name in ("run", "other", "Relative error"))
+
+
+def test_networks_and_layers_are_compared_on_it_by_what_its_metric_says(run, depth: Path, tmp_path: Path) -> None:
+    networks = ("--backbone", "tiny:two@random:0", "--backbone", "rgb:6")
+    words = ("compare", SCENES[0], "--test", SCENES[1], "--task", "depth", *networks, "--set", "grid=4")
+    words = (*words, "--layer", "all", "--readout", "auto:4096")
+    plan = json.loads(run(*words, "--dry-run", "--json", "-o", tmp_path / "run")[0])
+    assert [layer["network"] for layer in plan["layers"]] == ["tiny:two@random:0"] * 3 + ["rgb:6"]
+    assert plan["fits"] == 4 + 1
+    run(*words, "-o", tmp_path / "run")
+    found, own = results(tmp_path / "run"), results(depth)
+    assert found["metrics"]["abs_rel"]["lower_is_better"] is True
+    compared, probed = (
+        {
+            row["layer"]: row["value"]
+            for row in each["sweep"]
+            if row["metric"] == "abs_rel" and row["backbone"] == "tiny:two@random:0" and row["method"] in methods
+        }
+        for each, methods in ((found, ("tiny:two@random:0",)), (own, ("ridge",)))
+    )
+    assert {layer: compared[layer] for layer in probed} == probed
+    on_folds = {
+        (row["backbone"], row["layer"]): row["value"] for row in found["sweep"] if row["metric"] == "oof_abs_rel"
+    }
+    best = min(on_folds, key=on_folds.__getitem__)
+    assert (found["backbone"]["spec"], found["backbone"]["layer"]) == best
+    assert "relative error" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    run("report", tmp_path / "run", "-o", tmp_path / "again.html")
+
+
+def test_its_plan_says_layers_disk_and_fits_and_refuses_what_is_mistyped(run, tmp_path: Path) -> None:
+    words = ("probe", "depth", SCENES[0], "--test", SCENES[1], *NETWORK, "--layer", "0", "--layer", "2", "--dry-run")
+    plan = json.loads(run(*words, "--json", "-o", tmp_path / "run")[0])
+    assert [(layer["name"], layer["numbers"]) for layer in plan["layers"]] == [("0", 8 * 16 * 16), ("2", 8 * 8 * 8)]
+    assert plan["fits"] == 2 * 2 + 1
+    for more, told in ((("--layer", "nil"), "nil"), (("--readout", "gpa"), "gpa")):
+        assert told in run(*words, *more, "-o", tmp_path / "run", status=2)[1]
+    lacking = ("probe", "depth", "squares:plain,n=8", "--test", SCENES[1], *NETWORK, "--dry-run")
+    assert "has no depth" in run(*lacking, "-o", tmp_path / "run", status=2)[1]
+
+
+def test_a_portrait_shows_it_as_it_draws_itself(run, depth: Path, tmp_path: Path) -> None:
+    image = np.full((48, 64, 3), 120, np.uint8)
+    PIL.Image.fromarray(image).save(tmp_path / "photo.png")
+    run("portrait", tmp_path / "photo.png", "--run", depth, "-o", tmp_path / "portrait.png")
+    (reading,) = json.loads((tmp_path / "portrait.json").read_text())["readings"]
+    assert np.array(reading["depth"]).shape == (4, 4)
+    assert PIL.Image.open(tmp_path / "portrait.png").size[0] > 64
 
 
 def test_from_python_it_is_a_task_as_any_other(site: Path, depth: Path, tmp_path: Path) -> None:

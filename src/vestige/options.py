@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
-from vestige.bounds import SEED, Bounds
+from vestige.bounds import PCK_ALPHA, SEED, Bounds
 
 T = TypeVar("T")
 
@@ -121,3 +121,15 @@ def backbone_option() -> str:
 def seed_option(of: str) -> int:
     """Of the random numbers of what is named."""
     return option(0, f"Random seed of {of}.", bounds=SEED, metavar="N", last=True)
+
+
+def pck_alphas_option(default: tuple[float, ...], chosen: str) -> tuple[float, ...]:
+    """Of PCK's alphas; ``chosen`` says what the first one chooses."""
+    return option(
+        default,
+        "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
+        f"{chosen} by the first.",
+        bounds=PCK_ALPHA,
+        names=("--alpha",),
+        metavar="A",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vestige.contract.found import Found
+from vestige.contract.plan import Part, Plan, Work, layer_of, with_stored
 from vestige.contract.task import Predictor, Task, Trained
 from vestige.datasets.dataset import Dataset
 from vestige.documents import check_json
@@ -14,11 +15,11 @@ from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.reader import Reader
-from vestige.probes.engine.linear import check_weights
-from vestige.probes.engine.predict_run import BATCH, Predicted, predict_pictures
+from vestige.probes.engine.linear import LinearProbe, check_weights
+from vestige.probes.engine.predict_run import BATCH, Predicted, lacks_box, predict_pictures
 from vestige.probes.engine.views import decodable
 from vestige.progress import NamedProgress, Say
-from vestige.results import damaged
+from vestige.results import Results, damaged
 from vestige.run import Run
 from vestige.spelling import spelled
 from vestige.tasks import task_named
@@ -120,6 +121,48 @@ def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
         seconds=time.monotonic() - started,
         notes=tuple(dict.fromkeys((*trained.notes, *evaluation.notes))),
         ridge=trained.ridge,
+    )
+
+
+def plan_evaluation(run: Run, test: Dataset, reader: Reader) -> Plan:
+    """What an evaluation will do: every network of the run looks at the pictures.
+
+    Raises:
+        VestigeError: as :func:`evaluate_run`.
+    """
+    trained, results = load_trained(run), run.results()
+    trained.check(test)
+    part = Part("test", test.spec, len(test), len(test))
+    plan = _plan_of_probes(Plan(f"evaluate {results.task}", (part,)), trained.probes, results, reader)
+    return with_stored(plan, reader, test)
+
+
+def plan_prediction(
+    run: Run, examples: Sequence[Example], reader: Reader, *, category: str | None = None, whole: bool = False
+) -> Plan:
+    """What a prediction will do; arguments and errors as of :func:`predict_run`."""
+    predictor, results, n = load_predictor(run, category), run.results(), len(examples)
+    if not whole:
+        lacks_box(run, predictor, examples)
+    work = (Work("photographs", n),)
+    plan = Plan(f"predict {results.task}", (Part("", "photographs", n, n),), passes=0, work=work, uncounted="drawing")
+    return _plan_of_probes(plan, predictor.probes, results, reader)
+
+
+def _plan_of_probes(plan: Plan, probes: Sequence[LinearProbe], results: Results, reader: Reader) -> Plan:
+    """The plan with the networks and layers that probes look through; the pictures themselves are no network."""
+    check_weights(probes, reader)
+    main = str(results.backbone["spec"])
+    sources = dict.fromkeys(probe.source for probe in probes if probe.source is not None)
+    seen = [source for source in sources if source.backbone == main or not source.backbone.startswith("rgb:")]
+    reads = [(s.backbone, reader.reads(s.backbone, [s.layer], [s.readout])[0]) for s in seen]
+    return replace(
+        plan,
+        networks=tuple(dict.fromkeys(network for network, _ in reads)),
+        layers=tuple(layer_of(read, network) for network, read in reads),
+        uncounted="looking back" if results.config.get("look_backs") else plan.uncounted,
+        dtype=reader.options.store_dtype,
+        keep=reader.keep,
     )
 
 

@@ -1,16 +1,20 @@
 """Ctrl-C and SIGTERM: a message, a status and no traceback, whenever they come."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
 
+import PIL.Image
 import pytest
 
+import vestige as library
 from vestige.cli.main import main
-from vestige.cli.stopping import Stopped, stoppable
+from vestige.cli.stopping import FINISHED, NOTHING, Stopped, stoppable
+from vestige.progress import print_nothing
 
 WORDS = ["probe", "landmarks", "synthetic:faces,n=400,seed=1", "--test", "synthetic:faces,n=40,seed=2", "-o"]
 
@@ -96,3 +100,64 @@ def test_other_threads_run_commands_without_handlers():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+FACES = ["synthetic:faces,n=12,seed=1,size=48", "synthetic:faces,n=6,seed=2,size=48"]
+OPENED = "vestige.datasets.opening.open_train_test"
+COMMANDS = [
+    (["probe", "pixels", FACES[0], "--test", FACES[1]], OPENED, FINISHED),
+    (["directions", FACES[0], "--test", FACES[1]], OPENED, FINISHED),
+    (["compare", FACES[0], "--test", FACES[1]], OPENED, FINISHED),
+    (["correspond", "align", FACES[0], "--test", FACES[1]], OPENED, FINISHED),
+    (
+        ["correspond", "fields", "--database", FACES[0], "--layer", "stem"],
+        "vestige.correspondence.search.retrieval.open_databases",
+        FINISHED,
+    ),
+    (["evaluate", "RUN", FACES[1]], "vestige.trained_run.evaluate_run", FINISHED),
+    (["predict", "RUN", FACES[1], "--whole-picture"], "vestige.trained_run.predict_run", NOTHING),
+    (["predict", "RUN", FACES[1], "--whole-picture", "--store"], "vestige.trained_run.predict_run", "stored features"),
+    (["portrait", "photo.png", "--run", "RUN"], "vestige.probes.portrait.read.read_portrait", NOTHING),
+    (["demo"], OPENED, FINISHED),
+    (
+        [
+            *("reproduce", "persistent-evidence", "--table", "2"),
+            *("--data", f"voc-keypoints={FACES[0]}", "--data", f"voc-keypoints-test={FACES[1]}"),
+        ],
+        "vestige.papers.persistent_evidence.experiments.open_train_test",
+        FINISHED,
+    ),
+    (["data", "check", FACES[0]], "vestige.datasets.check.check", NOTHING),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of a few numbers, without its page."""
+    session = library.Session(library.Reader(keep=False), print_nothing)
+    few = {"backbone": "rgb:4", "layers": ["rgb"], "rgb_size": 4, "untrained_seeds": 0, "size": 8}
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vestige.contract.pages.show", lambda *_: None)
+        library.measure("pixels", *FACES, session=session, **few).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("words", "place", "kept"), COMMANDS, ids=[" ".join(each[0][:2]) for each in COMMANDS])
+def test_every_long_command_says_what_is_kept_and_how_to_go_on(monkeypatch, capsys, tmp_path, run, words, place, kept):
+    def stopped(*_args, **_options):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (48, 48)).save("photo.png")
+    words = [str(run) if word == "RUN" else word for word in words]
+    words += ["-o", "sheet.png" if words[0] in ("data", "portrait") else "made"]
+    monkeypatch.setattr(place, stopped)
+    monkeypatch.setattr(sys, "argv", ["vestige", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    said = capsys.readouterr().err
+    assert kept in said
+    assert is_told(said, [shlex.quote(word) for word in words])

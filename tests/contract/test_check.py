@@ -42,13 +42,22 @@ def session():
 def wanting(name):
     """Data that lack what a task needs, and one of each of its options."""
     task = task_named(name)
-    data = ((), [EMPTY]) if name in ("patches", "fields") else (PLAIN, PLAIN)
+    others = {"patches": ((), [EMPTY]), "fields": ((), [EMPTY]), "prefer": [("a", EMPTY)]}
+    one = TASKS[name].startswith("units.")
+    data = others.get(name, PLAIN if one else (PLAIN, PLAIN))
     given = GIVEN.get(name, {})
     options = [kind(**{k: v for k, v in given.items() if k in kind.__dataclass_fields__}) for kind in task.options]
     return task, data, options
 
 
-@pytest.mark.parametrize("name", TASKS)
+CHECKED = [name for name in TASKS if task_named(name).checked_by]
+
+
+def test_probes_and_correspondences_check_what_they_need():
+    assert {name for name in TASKS if not TASKS[name].startswith("units.")} <= set(CHECKED)
+
+
+@pytest.mark.parametrize("name", CHECKED)
 def test_every_task_refuses_them_measured_or_planned(name):
     task, data, options = wanting(name)
     with pytest.raises(vestige.VestigeError) as measured:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vestige.backbones import open_backbone
+from vestige.contract.session import Session
 from vestige.contract.task import Task
 from vestige.correspondence.align.task import AlignOptions
 from vestige.correspondence.classify.page import read_classify_run
@@ -14,6 +15,8 @@ from vestige.features.reader import Reader
 from vestige.papers.learn_correspondence import experiments as reproduction
 from vestige.papers.learn_correspondence.experiments import EXPERIMENTS, last_fine_layer, layers_of, see_little
 from vestige.papers.reproduction import Network
+from vestige.partial_work import PartialWork
+from vestige.progress import print_nothing
 from vestige.run import start_run
 
 CAFFENET = "caffe:caffenet@random:0"
@@ -31,7 +34,7 @@ def reader():
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path, reader):
+def asked(monkeypatch, reader):
     """``asked(experiment, network)``: the options that its measurement is called with."""
 
     def refuse(_task, _session, _data, options):
@@ -41,7 +44,7 @@ def asked(monkeypatch, tmp_path, reader):
 
     def call(experiment, network):
         with pytest.raises(AskedError) as found:
-            PERFORM[experiment](start_run(tmp_path / experiment), (TRAIN, TEST), network, reader, print, ())
+            PERFORM[experiment](Session(reader, print_nothing), (TRAIN, TEST), network)
         return found.value.args[0]
 
     return call
@@ -99,7 +102,8 @@ def test_a_network_without_fine_layers_is_told(monkeypatch):
 def test_the_runs_sweep_holds_every_keypoint_at_the_papers_c(tmp_path, monkeypatch, reader):
     monkeypatch.setattr(reproduction, "CS", (1e-6, 1e-2))
     run = start_run(tmp_path / "classify")
-    PERFORM["classify"](run, (TRAIN, TEST), Network("efficientnet_lite0", ("block2",)), reader, print, ())
+    session = Session(reader, print_nothing, PartialWork(run.kept))
+    PERFORM["classify"](session, (TRAIN, TEST), Network("efficientnet_lite0", ("block2",))).record(run)
     found = read_classify_run(run)
     at_paper_c = {
         row.subset.removeprefix("C=1e-06").strip(): row

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -13,55 +12,86 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from vestige import bounds as b
-from vestige.cli import options as o
-from vestige.cli.console import console
+from vestige.cli.commands import command_of
+from vestige.cli.console import console, print_json
 from vestige.cli.help import examples
+from vestige.cli.parts import Printing
 from vestige.errors import VestigeError
+from vestige.options import option
 
 if TYPE_CHECKING:
     from vestige.features.cache import StoreInfo
 
 
+@dataclass(frozen=True)
+class Pruning:
+    """Which stores are removed.
+
+    Attributes:
+        prune: whether any are.
+        older_than: days since they were last used.
+        larger_than: megabytes on disk.
+        unfinished: only those that a stopped run left.
+        everything: every store.
+    """
+
+    prune: bool = option(False, "Remove the stores that meet all conditions given.", names=("--prune",))
+    older_than: float | None = option(
+        None, "With --prune: those not used for so many days.", bounds=b.DAYS, metavar="DAYS"
+    )
+    larger_than: float | None = option(
+        None, "With --prune: those larger than so many megabytes.", bounds=b.MEGABYTES, metavar="MB"
+    )
+    unfinished: bool = option(False, "With --prune: those left by a stopped run.", names=("--unfinished",))
+    everything: bool = option(False, "With --prune: every store.", names=("--all",))
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """As :func:`vestige.features.cache.prune` takes them.
+
+        Raises:
+            VestigeError: where there are none.
+        """
+        if self.older_than is None and self.larger_than is None and not self.unfinished and not self.everything:
+            raise VestigeError(
+                "--prune: add --older-than DAYS, --larger-than MB or --unfinished, or --all for every store"
+            )
+        return {
+            "older_than": None if self.older_than is None else self.older_than * 86400,
+            "larger_than": None if self.larger_than is None else int(self.larger_than * 1e6),
+            "unfinished": self.unfinished,
+            "everything": self.everything,
+        }
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=examples("vestige cache", "vestige cache --prune --older-than 30"))(cache)
+    doc = "What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."
+    shown = examples("vestige cache", "vestige cache --prune --older-than 30")
+    app.command("cache", epilog=shown)(command_of(cache, (Pruning, Printing), doc))
 
 
-def cache(
-    remove: Annotated[bool, typer.Option("--prune", help="Remove the stores that meet all conditions given.")] = False,
-    older_than: Annotated[
-        float | None, o.number(b.DAYS, "--older-than", "DAYS", "With --prune: those not used for so long.")
-    ] = None,
-    larger_than: Annotated[
-        float | None, o.number(b.MEGABYTES, "--larger-than", "MB", "With --prune: those larger than that.")
-    ] = None,
-    unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="With --prune: those left by a stopped run.")
-    ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="With --prune: every store.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."""
-    from vestige.features.cache import cache_root, list_stores, prune
+def cache(pruning: Pruning, printing: Printing) -> None:
+    """List the stores, or remove some."""
+    from vestige.features.cache import cache_root, list_stores
+
+    if pruning.prune:
+        _prune(pruning, printing)
+    elif printing.json:
+        print_json({"cache": str(cache_root()), "stores": [_to_json(info) for info in list_stores()]})
+    else:
+        _list(list_stores())
+
+
+def _prune(pruning: Pruning, printing: Printing) -> None:
+    from vestige.features.cache import prune
     from vestige.text import count
 
-    if not remove:
-        stores = list_stores()
-        if as_json:
-            typer.echo(
-                json.dumps({"cache": str(cache_root()), "stores": [_to_json(info) for info in stores]}, indent=1)
-            )
-        else:
-            _list(stores)
+    pruned = prune(**pruning.conditions)
+    if printing.json:
+        removed, left = ([str(info.path) for info in infos] for infos in (pruned.removed, pruned.in_use))
+        print_json({"removed": removed, "bytes": pruned.bytes, "in_use": left})
         return
-    if older_than is None and larger_than is None and not unfinished and not everything:
-        raise VestigeError("--prune: add --older-than DAYS, --larger-than MB or --unfinished, or --all for every store")
-    pruned = prune(
-        older_than=None if older_than is None else older_than * 86400,
-        larger_than=None if larger_than is None else int(larger_than * 1e6),
-        unfinished=unfinished,
-        everything=everything,
-    )
     typer.echo(f"removed {count(len(pruned.removed), 'store')}, {decimal(pruned.bytes)}")
     if pruned.in_use:
         typer.echo(f"left {len(pruned.in_use)} that a run is using")

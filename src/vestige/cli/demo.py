@@ -12,9 +12,9 @@ import typer
 from vestige.cli.commands import command_of
 from vestige.cli.console import Listener, command_line, console, listening, print_json, print_report, quietly
 from vestige.cli.help import examples
-from vestige.cli.measuring import planned_session, print_found, print_plan
-from vestige.cli.options import path_of
-from vestige.cli.parts import Printing, Trial
+from vestige.cli.measuring import print_found, print_plan, session_of
+from vestige.cli.parts import Printing, Trial, runs_option
+from vestige.cli.stopping import keeping
 from vestige.errors import VestigeError
 from vestige.options import option
 
@@ -37,9 +37,7 @@ class RunsFolder:
         overwrite: whether finished ones are replaced.
     """
 
-    output: Path = option(
-        Path("runs/demo"), "The runs' folder.", names=("-o", "--output"), metavar="DIR", parser=path_of
-    )
+    output: Path = runs_option("runs/demo")
     overwrite: bool = option(False, "Replace finished runs in the folder.", names=("--overwrite",), last=True)
 
 
@@ -71,7 +69,7 @@ def demo(where: RunsFolder, printing: Printing, trial: Trial) -> None:
         _print_plans(printing)
         return
     runs = [Run(where.output / name) for name in _tasks()]
-    with quietly(printing.quiet):
+    with quietly(printing.quiet), keeping():
         with folder_of_runs(where.output), listening() as listener:
             reader = Reader()
             for run in runs:
@@ -96,8 +94,7 @@ def _measure(run: Run, reader: Reader, listener: Listener, printing: Printing, *
     with run_folder(run.folder, overwrite=overwrite, command=command_line()) as made:
         if not made.finished:
             data = open_train_test(*specs)
-            session = planned_session(task, reader, data, options, made, listener)
-            task.measure(session, data, *options).record(made, command_line())
+            task.measure(session_of(made, reader, listener), data, *options).record(made, command_line())
         if not printing.json:
             print_found(made.results(), printing)
         show(made)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from vestige.cli.commands import command_of
+from vestige.cli.console import print_json
 from vestige.cli.help import examples
+from vestige.cli.parts import Printing
+from vestige.options import needed, option
 from vestige.text import count
 
 if TYPE_CHECKING:
@@ -20,38 +24,43 @@ if TYPE_CHECKING:
 _SHOWN = 8  # names of categories
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=examples("vestige layers efficientnet_lite0 --layer 'block*'", "vestige layers scene_cnn"))(
-        layers
+@dataclass(frozen=True)
+class SomeLayers:
+    """Layers of a network.
+
+    Attributes:
+        backbone: its spec.
+        layers: names and globs.
+    """
+
+    backbone: str = needed("The network, as in --backbone of other commands.", metavar="BACKBONE", argument=True)
+    layers: tuple[str, ...] = option(
+        ("all",), "A layer's name or a glob; repeat for several.", names=("--layer",), metavar="NAME"
     )
 
 
-def layers(
-    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="As in --backbone.")],
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A layer's name or a glob; repeat for several. [default: all]"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """The layers of a network: name, kind, shape, stride, receptive field (unclipped; in pixels of the input).
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    doc = """The layers of a network: name, kind, shape, stride, receptive field (unclipped; in pixels of the input).
 
     The centre is that of unit 0, in continuous pixels: pixel i covers [i, i + 1).
     """
+    shown = examples("vestige layers efficientnet_lite0 --layer 'block*'", "vestige layers scene_cnn")
+    app.command("layers", epilog=shown)(command_of(layers, (SomeLayers, Printing), doc))
+
+
+def layers(asked: SomeLayers, printing: Printing) -> None:
+    """Describe them."""
     from vestige.backbones import open_backbone
     from vestige.backbones.receptive import receptive_fields
 
-    opened = open_backbone(backbone)
-    names = opened.select(layer or ["all"])
+    opened = open_backbone(asked.backbone)
+    names = opened.select(asked.layers)
     described = opened.layers(names)
     fields = receptive_fields(opened, names)
-    if as_json:
-        document = {
-            "layers": [_to_json(each, fields[each.name]) for each in described],
-            "categories": opened.categories,
-        }
-        typer.echo(json.dumps(document, indent=1))
+    if printing.json:
+        own = [_to_json(each, fields[each.name]) for each in described]
+        print_json({"layers": own, "categories": opened.categories})
         return
     Console(emoji=False, markup=False).print(_table(opened, described, fields))
     typer.echo(_preprocessing(opened))

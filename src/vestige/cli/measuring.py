@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from vestige.cli.console import (
 )
 from vestige.cli.help import examples
 from vestige.cli.parts import Printing, Trial, Where
+from vestige.cli.stopping import keeping
 from vestige.contract.task import Task
 from vestige.extraction import ExtractOptions
 
@@ -48,8 +48,7 @@ def add_task(app: typer.Typer, task: Task) -> None:
         def measure(run: Run, listener: Listener) -> Results:
             reader = reader_of(extraction, listener)
             opened = data.open()
-            session = planned_session(task, reader, opened, options, run, listener)
-            return task.measure(session, opened, *options).record(run, command_line())
+            return task.measure(session_of(run, reader, listener), opened, *options).record(run, command_line())
 
         if trial.dry_run:
             rehearse_into(where, printing, rehearse)
@@ -69,30 +68,12 @@ def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> R
     return Reader(options=extraction, progress=None if listener is None else listener.count)
 
 
-def planned_session(
-    task: Task, reader: Reader, opened: Any, options: Sequence[Any], run: Run, listener: Listener
-) -> Session:
-    """The session of a measurement whose plan is printed now, and of which is told, as it begins, how long it takes."""
-    from vestige.contract.plan import plan_of
+def session_of(run: Run, reader: Reader, listener: Listener) -> Session:
+    """The session of a measurement into a run's folder."""
     from vestige.contract.session import Session
     from vestige.partial_work import PartialWork
 
-    plan = plan_of(task, reader, opened, options)
-    return Session(watched(reader, plan, listener), listener.say, PartialWork(run.kept))
-
-
-def watched(reader: Reader, plan: Plan, listener: Listener) -> Reader:
-    """The reader of what is planned: the plan is printed now, and how long it takes after the first batches."""
-    from vestige.contract.forecast import Forecast
-
-    listener.tell(*plan.lines())
-    forecast = Forecast(plan, lambda line: listener.tell(f"  {line}"))
-
-    def count(what: str, done: int, total: int) -> None:
-        forecast.count(what, done, total)
-        listener.count(what, done, total)
-
-    return replace(reader, progress=count, begun=forecast.begin)
+    return Session(reader, listener.say, PartialWork(run.kept), tell=listener.tell)
 
 
 _LOUD = Printing()
@@ -143,7 +124,7 @@ def measure_into(
     from vestige.pages import show
     from vestige.run import Run, run_folder
 
-    with quietly(printing.quiet):
+    with quietly(printing.quiet), keeping():
         with run_folder(output, overwrite=overwrite, command=command_line()) as run:
             if run.finished:
                 console.print("measured before; what is missing are its figures and its page", highlight=False)

@@ -1,32 +1,16 @@
-"""How words on the command line are read: numbers, paths, boxes and markups."""
+"""How words on the command line are read: paths, boxes and markups."""
 
 from __future__ import annotations
 
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from vestige.bounds import Bounds
 from vestige.errors import VestigeError
 
 if TYPE_CHECKING:
     from vestige.markup import Markup
-
-
-def number(bounds: Bounds, name: str, metavar: str, text: str) -> Any:
-    """An option that takes a number, or numbers where it is repeated; anything else is refused in one line.
-
-    Args:
-        bounds: of the number.
-        name: of the option, with its dashes.
-        metavar: what help calls the number.
-        text: what help says of it.
-    """
-    told = f"{text} [{bounds.brief}]"
-    return typer.Option(name, parser=lambda word: bounds.parse(name, word), metavar=metavar, help=told)
 
 
 def path_of(text: str | Path) -> Path:

@@ -9,6 +9,16 @@ from vestige.cli.options import path_of
 from vestige.options import needed, option
 
 
+def runs_option(default: str) -> Path:
+    """Of the folder that several runs are made in."""
+    return option(Path(default), "The runs' folder.", names=("-o", "--output"), metavar="DIR", parser=path_of)
+
+
+def class_option() -> str | None:
+    """Of the class of an object, where a run reads several."""
+    return option(None, "The object's class, where a run has several.", names=("--class",), metavar="NAME")
+
+
 @dataclass(frozen=True)
 class Where:
     """Where a run goes.

@@ -11,7 +11,7 @@ from vestige.cli.commands import command_of
 from vestige.cli.console import console, listening, print_json, quietly
 from vestige.cli.help import FACES_RUN, examples
 from vestige.cli.options import parse_box, path_of
-from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing
+from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing, class_option
 from vestige.contract.task import PHOTOGRAPH
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option
@@ -39,9 +39,7 @@ class Photograph:
         parser=path_of,
     )
     box: str | None = option(None, "The object's box in pixels.", metavar="X0,Y0,X1,Y1", told="the whole picture")
-    category: str | None = option(
-        None, "The object's class, where a run has several.", names=("--class",), metavar="NAME"
-    )
+    category: str | None = class_option()
 
 
 def add_to(app: typer.Typer) -> None:

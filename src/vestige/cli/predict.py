@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,16 +14,15 @@ from vestige.cli.console import console, listening, quietly
 from vestige.cli.help import FACES_RUN, examples
 from vestige.cli.measuring import print_plan
 from vestige.cli.options import parse_box, path_of
-from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing, Source, Trial
+from vestige.cli.parts import DEVICE_ALONE, Printing, Replacing, Source, Trial, class_option
+from vestige.cli.stopping import NOTHING, keeping
 from vestige.contract.task import PHOTOGRAPH
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option
 
 if TYPE_CHECKING:
-    from vestige.contract.plan import Plan
     from vestige.example import Example
-    from vestige.features.reader import Reader
     from vestige.probes.engine.predict_run import Failure, Predicted
     from vestige.run import Run
 
@@ -60,9 +59,7 @@ class Photographs:
         metavar="FILE",
     )
     whole: bool = option(False, "The object fills the picture where no box is given.", names=("--whole-picture",))
-    category: str | None = option(
-        None, "The object's class, where the run has several.", names=("--class",), metavar="NAME"
-    )
+    category: str | None = class_option()
     form: Format = option("vestige", "Of predictions.json: vestige's own, or COCO's.", names=("--format",))
     store: bool = option(False, "Keep the pictures' features in the cache.", names=("--store",))
 
@@ -111,29 +108,21 @@ def predict(
     """Predict, draw, and say what could not be done."""
     from vestige.probes.engine.prediction_files import check_prediction_folder
     from vestige.run import Run
-    from vestige.trained_run import reader_of
+    from vestige.trained_run import plan_prediction, reader_of
 
     source = Run(given.run)
     source.results()  # refuses what is no finished run
     check_prediction_folder(asked.output, overwrite=replacing.overwrite)
     found, failures = asked.open()
     if trial.dry_run:
-        print_plan(prediction_plan(source, found, reader_of(source, extraction.device)), printing)
+        reader = replace(reader_of(source, extraction.device), keep=asked.store)
+        print_plan(plan_prediction(source, found, reader, category=asked.category, whole=asked.whole), printing)
         return
     with quietly(printing.quiet):
         predicted = _predict(source, found, failures, asked, extraction.device, overwrite=replacing.overwrite)
         _tell(predicted, asked.output, printing)
     if predicted.failures:
         raise typer.Exit(1)
-
-
-def prediction_plan(run: Run, found: Sequence[Example], reader: Reader) -> Plan:
-    """What a prediction will do."""
-    from vestige.contract.plan import Part, Plan
-
-    results = run.results()
-    part = Part("", "photographs", len(found), len(found))
-    return Plan(f"predict {results.task}", (part,), (reader.backbone(str(results.backbone["spec"])).spec,))
 
 
 def _predict(
@@ -146,14 +135,16 @@ def _predict(
     overwrite: bool,
 ) -> Predicted:
     """What is predicted; it is drawn and written, where there is anything."""
-    from dataclasses import replace
-
+    from vestige.contract.forecast import watched
     from vestige.probes.engine.prediction_files import write_predictions
-    from vestige.trained_run import predict_run, reader_of
+    from vestige.trained_run import plan_prediction, predict_run, reader_of
 
     with listening() as listener:
         reader = replace(reader_of(source, device, listener.count), keep=asked.store)
-        predicted = predict_run(source, found, reader, category=asked.category, whole=asked.whole, say=listener.say)
+        plan = plan_prediction(source, found, reader, category=asked.category, whole=asked.whole)
+        reader = watched(reader, plan, listener.tell)
+        with keeping("stored features are kept, and the same command goes on" if asked.store else NOTHING):
+            predicted = predict_run(source, found, reader, category=asked.category, whole=asked.whole, say=listener.say)
         predicted = replace(predicted, failures=(*failures, *predicted.failures))
         if predicted.predictions:
             listener.say("drawing")

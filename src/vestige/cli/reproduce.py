@@ -14,8 +14,9 @@ from vestige import bounds as b
 from vestige.cli.commands import command_of
 from vestige.cli.console import Listener, command_line, console, listening, print_json, print_report, quietly
 from vestige.cli.help import examples
-from vestige.cli.options import path_of
-from vestige.cli.parts import DEVICE_ALONE, Printing
+from vestige.cli.measuring import session_of
+from vestige.cli.parts import DEVICE_ALONE, Printing, runs_option
+from vestige.cli.stopping import keeping
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import backbone_option, option, seed_option
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from vestige.features.reader import Reader
     from vestige.papers.reproduction import Afterwards, DataPlace, Exhibit, Experiment, Network
     from vestige.run import Run
-
-Perform = Callable[["Run", tuple[str, str | None], "Network", "Reader", Callable[[str], None], Sequence[str]], None]
-"""Run, specs of training and test data, network, reader, listener, words of the command line: measures and records."""
 
 app = typer.Typer(help="A paper's tables and figures, measured again.", no_args_is_help=True)
 
@@ -68,9 +66,7 @@ class Reproduction:
 class FirstPaper:
     """What of the first paper's network is read, and where runs go."""
 
-    output: Path = option(
-        Path("runs/persistent-evidence"), "The runs' folder.", names=("-o", "--output"), metavar="DIR", parser=path_of
-    )
+    output: Path = runs_option("runs/persistent-evidence")
     layers: tuple[str, ...] = option(
         (),
         "A layer's name or a glob; repeat for several.",
@@ -92,13 +88,7 @@ class FirstPaper:
 class SecondPaper:
     """What of the second paper's network is read, and where runs go."""
 
-    output: Path = option(
-        Path("runs/do-convnets-learn-correspondence"),
-        "The runs' folder.",
-        names=("-o", "--output"),
-        metavar="DIR",
-        parser=path_of,
-    )
+    output: Path = runs_option("runs/do-convnets-learn-correspondence")
     layers: tuple[str, ...] = option(
         (), "Grid layers; repeat for several.", names=("--layer",), metavar="NAME", told="the paper's"
     )
@@ -185,7 +175,7 @@ class Asked:
 
     paper: str
     exhibits: Sequence[Exhibit]
-    experiments: Sequence[Experiment[Perform]]
+    experiments: Sequence[Experiment]
     given: Mapping[str, str]
     network: Network
     afterwards: Sequence[Afterwards] = ()
@@ -196,19 +186,19 @@ class Asked:
         names = [exhibit.name for exhibit in self.exhibits]
         return [each for each in self.afterwards if each.exhibit in names]
 
-    def specs(self, experiment: Experiment[Perform]) -> tuple[str, str | None]:
+    def specs(self, experiment: Experiment) -> tuple[str, str | None]:
         """Of the experiment's training and test data."""
         test = None if experiment.test is None else self.given.get(experiment.test.name)
         return self.given[experiment.train.name], test
 
-    def is_ready(self, experiment: Experiment[Perform]) -> bool:
+    def is_ready(self, experiment: Experiment) -> bool:
         """Whether the experiment has its data: what it is tested on, too, unless the set carries a split."""
         if not experiment.is_ready(self.given):
             return False
         train, test = self.specs(experiment)
         return test is not None or experiment.test is None or _carries_split(train)
 
-    def needed(self) -> list[Experiment[Perform]]:
+    def needed(self) -> list[Experiment]:
         """The experiments that the exhibits are made of."""
         wanted = {name for exhibit in self.exhibits for name in exhibit.experiments}
         return [experiment for experiment in self.experiments if experiment.name in wanted]
@@ -248,7 +238,7 @@ def reproduce(asked: Asked, output: Path, device: str, printing: Printing, *, dr
     runs = {}
     page = output / "report.html"
     missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
-    with quietly(printing.quiet):
+    with quietly(printing.quiet), keeping():
         with folder_of_runs(output), listening() as listener:
             reader = Reader(ExtractOptions(device=device), progress=listener.count)
             for experiment in ready:
@@ -263,7 +253,7 @@ def reproduce(asked: Asked, output: Path, device: str, printing: Printing, *, dr
         print_report(page, printing)
 
 
-def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener: Listener, output: Path) -> Run:
+def _run(experiment: Experiment, asked: Asked, reader: Reader, listener: Listener, output: Path) -> Run:
     """The experiment's run: the finished one where its folder holds it, of the same data and network.
 
     What it was asked is kept beside the run's folder.
@@ -289,7 +279,8 @@ def _run(experiment: Experiment[Perform], asked: Asked, reader: Reader, listener
         write_json(note, told, overwrite=may_replace(note))
         update_manifest(output, note)
         if not made.finished:
-            experiment.perform(made, specs, asked.network, reader, listener.say, command_line())
+            session = session_of(made, reader, listener)
+            experiment.perform(session, specs, asked.network).record(made, command_line())
         show(made)
     return run
 
@@ -306,7 +297,7 @@ def _make(asked: Asked, runs: Mapping[str, Run], output: Path, device: str, list
 
 
 def _given(
-    data: Sequence[str], experiments: Sequence[Experiment[Perform]], afterwards: Sequence[Afterwards] = ()
+    data: Sequence[str], experiments: Sequence[Experiment], afterwards: Sequence[Afterwards] = ()
 ) -> dict[str, str]:
     """``PLACE=SPEC`` by place.
 

@@ -16,20 +16,39 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CLEAR = "\r\x1b[2K\x1b[?25h"  # the line of a bar, and the cursor that it hides
 
 
+FINISHED = "what was finished is kept, and the same command goes on from there"
+"""What is told of commands that keep features, finished parts or whole runs."""
+
+NOTHING = "nothing of it is kept, and the same command starts from the beginning"
+"""What is told of the others, and of all before they begin."""
+
+_kept = NOTHING
+
+
 class Stopped(BaseException):
     """The user, or the system, stopped the command. No ``except Exception`` holds it up.
 
     Attributes:
         status: with which the process ends, as a shell gives it: 128 and the signal's number.
+        kept: what is kept, and how to go on.
     """
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.status = 128 + number
+        self.kept = _kept
 
     def __str__(self) -> str:
-        command = shlex.join(command_line())
-        return f"stopped; what was finished is kept, and the same command goes on from there:\n  {command}"
+        return f"stopped; {self.kept}:\n  {shlex.join(command_line())}"
+
+
+@contextmanager
+def keeping(told: str = FINISHED) -> Iterator[None]:
+    """While the block runs, and where it is stopped, that is what is told of what is kept."""
+    global _kept  # of the process, as signals are
+    before, _kept = _kept, told
+    yield
+    _kept = before  # where the block is stopped it stays, for what is told then
 
 
 def command_line() -> list[str]:
@@ -40,6 +59,8 @@ def command_line() -> list[str]:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """While the block runs, a first Ctrl-C or SIGTERM raises :class:`Stopped`; a second one ends the process."""
+    global _kept  # see keeping
+    _kept = NOTHING
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's alone
         yield
         return

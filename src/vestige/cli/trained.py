@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from vestige.cli.commands import command_of
 from vestige.cli.console import Listener, command_line
 from vestige.cli.help import EVALUATION, FACES_RUN, examples
-from vestige.cli.measuring import measure_into, rehearse_into, watched
+from vestige.cli.measuring import measure_into, rehearse_into
 from vestige.cli.parts import DEVICE_ALONE, Printing, Source, Trial, Where
 from vestige.datasets.given import strict_option
 from vestige.errors import VestigeError
@@ -57,7 +57,7 @@ def evaluate(
 ) -> None:
     """Measure a trained run on other data."""
     from vestige.run import Run
-    from vestige.trained_run import check_trained, evaluate_run, reader_of
+    from vestige.trained_run import check_trained, evaluate_run, plan_evaluation, reader_of
 
     source = Run(given.run)
     check_trained(source)  # before anything is made
@@ -67,11 +67,13 @@ def evaluate(
     def planned() -> tuple[Reader, Dataset, Plan]:
         reader = reader_of(source, extraction.device)
         test = other.open()
-        return reader, test, evaluation_plan(source, test, reader)
+        return reader, test, plan_evaluation(source, test, reader)
 
     def measure(made: Run, listener: Listener) -> Results:
+        from vestige.contract.forecast import watched
+
         reader, test, plan = planned()
-        reader = watched(reader, plan, listener)
+        reader = watched(replace(reader, progress=listener.count), plan, listener.tell)
         listener.say(f"{given.run} on {other.data}")
         return evaluate_run(source, test, reader).record(made, command_line())
 
@@ -79,14 +81,3 @@ def evaluate(
         rehearse_into(where, printing, lambda: planned()[-1])
     else:
         measure_into(where.output, where.overwrite, measure, printing)
-
-
-def evaluation_plan(run: Run, test: Dataset, reader: Reader) -> Plan:
-    """What an evaluation will do: every network looks at the pictures."""
-    from vestige.contract.plan import Part, Plan
-
-    results = run.results()
-    main = reader.backbone(str(results.backbone["spec"])).spec
-    others = dict.fromkeys(row.backbone for row in results.sweep if row.backbone not in (None, main))
-    part = Part("test", test.spec, len(test), len(test))
-    return Plan(f"evaluate {results.task}", (part,), (*map(str, others), main))

@@ -1,106 +1,191 @@
-"""How long all of a measurement will take, told once, after its first batches."""
+"""How long all of a measurement will take: told after its first batches, and again once what was unknown is known."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from vestige.contract.plan import Plan
-from vestige.features.reader import Read
+from vestige.contract.plan import Plan, Work
+from vestige.features.reader import Read, Reader
 from vestige.progress import Say
-from vestige.text import duration
+from vestige.text import duration, listed
 
 _SECONDS = 5.0
-"""For which pictures are watched before their speed is trusted; the first batch, which warms up, is not counted."""
+"""For which something is watched before its speed is trusted; its first batch, which warms up, is not counted."""
 
 _SOLVE = 40
 """What solving for all alphas and folds costs per cubed side of the kernel, in multiplications of its making."""
+
+_SHORT = 1.0
+"""Seconds; where no more is left, nothing is told a second time."""
+
+
+def watched(reader: Reader, plan: Plan, tell: Say) -> Reader:
+    """A reader by which a planned measurement is made: the plan is told now, and how long it takes once that is known.
+
+    Args:
+        reader: that it would be made with.
+        plan: of the measurement.
+        tell: told a line at a time.
+    """
+    for line in plan.lines():
+        tell(line)
+    forecast = Forecast(plan, lambda line: tell(f"  {line}"))
+
+    def count(what: str, done: int, total: int) -> None:
+        forecast.count(what, done, total)
+        reader.count(what, done, total)
+
+    return replace(reader, progress=count, begun=forecast.begin)
+
+
+@dataclass
+class _Speed:
+    """How fast one kind of work goes.
+
+    Attributes:
+        warms: whether its first batch is slower than the others.
+        early: whether a count of it may end long before its most: then it is timed as a whole.
+    """
+
+    warms: bool = True
+    early: bool = False
+    _first: tuple[float, float] = (0.0, 0.0)
+    _rest: tuple[float, float] = (0.0, 0.0)
+
+    def add(self, cost: float, seconds: float, *, ended: bool) -> None:
+        """Some of it is done."""
+        if self.warms and not self._first[0]:
+            self._first = cost, seconds
+        else:
+            self._rest = self._rest[0] + cost, self._rest[1] + seconds
+        if ended and not self._rest[0]:
+            self._rest = self._first
+            self.warms = False
+
+    @property
+    def each(self) -> float | None:
+        """Seconds for a unit of its cost; None while they are not known."""
+        cost, seconds = self._rest
+        return seconds / cost if cost and (seconds >= _SECONDS or not self.warms) else None
 
 
 @dataclass
 class Forecast:
     """Watches a planned measurement, and tells how long all of it will take: from the speed of the first pictures
-    through a network, and from the time of the first fit, which is mostly the RGB baseline's.
+    through a network, of the first fit, which is mostly the RGB baseline's, and of what else the plan counts.
 
     Attributes:
         plan: of the measurement.
-        tell: told one line, once.
+        tell: told a line, and another where not all was known at the first.
         clock: the time in seconds.
     """
 
     plan: Plan
     tell: Say
     clock: Callable[[], float] = time.monotonic
-    told: bool = False
-    _left: dict[str, int] = field(default_factory=dict, repr=False)
-    _network: str = ""
+    _unread: dict[str, int] = field(default_factory=dict, repr=False)
+    _reading: int = 0
+    _fits: float = 0.0
     _numbers: tuple[int, ...] = ()
-    _first: tuple[int, float] | None = None
-    _warm: tuple[int, float] | None = None
-    _fit: tuple[float, float] | None = None
-    _fits_left: int = 0
+    _count: tuple[str, int, int] | None = None
+    _told: int = 0
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self._began = self._last = self.clock()
+        self._began = self._last = self._opened = self.clock()
         share = 1 - plan.stored / plan.bytes if plan.bytes else 1.0
-        self._left = dict.fromkeys(plan.networks, round(share * plan.pictures))
+        self._unread = dict.fromkeys(plan.networks, round(share * plan.passes * plan.pictures))
         if plan.networks:
-            self._left[plan.networks[-1]] += plan.looks
-        self._fits_left = len(plan.networks) * len(plan.layers) if plan.fits else 0
+            self._unread[plan.networks[-1]] += plan.looks
+        self._network = ""
+        costs = [self._cost(layer.numbers) for layer in plan.read()]
+        if plan.classes:
+            self._fits = plan.classes * (sum(costs) + (self._cost(plan.baseline) if plan.baseline else 0.0))
+            self._fits += plan.further_fits * sum(costs) / max(len(costs), 1)
+        self._work: dict[str, list[Work]] = {}
+        for each in plan.work:
+            self._work.setdefault(each.what, []).append(each)
+        self._speeds = {"pictures": _Speed(), "fits": _Speed(warms=False)}
+        self._speeds |= {each.what: _Speed(warms=not each.early, early=each.early) for each in plan.work}
 
     def begin(self, network: str, reads: Sequence[Read], pictures: int) -> None:
         """Pictures begin to go through a network."""
-        self._network, self._numbers = network, tuple(read.size for read in reads)
-        self._first = self._warm = None
+        self._numbers = tuple(read.size for read in reads)
+        self._network = network if network in self._unread else ""
+        self._reading = 0
+        self._count = None
         self._last = self.clock()
-        if network in self._left:
-            self._left[network] = max(0, self._left[network] - pictures)
+        if self._network:
+            self._unread[network] = max(0, self._unread[network] - pictures)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Some of what is counted is done."""
         now = self.clock()
-        if not self.told and what == "pictures" and self._network in self._left:
-            self._of_pictures(done, total, now)
-        elif not self.told and what == "fits":
-            self._of_fit(done, now)
+        if self._told < 2 and (what != "pictures" or self._network):
+            before = self._before(what, done, total, now)
+            self._add(what, before, done, total, now)
+            self._tell(now)
+        self._count = (what, done, total) if done < total else None
         self._last = now
 
-    def _of_pictures(self, done: int, total: int, now: float) -> None:
-        if self._first is None:
-            self._first = done, now
-        elif self._warm is None and done < total:
-            self._warm = done, now
-        elif (self._warm is not None and now - self._warm[1] >= _SECONDS) or done >= total:
-            before, since = self._warm or self._first
-            if done > before:
-                self._say(now, total - done + sum(self._left.values()), (now - since) / (done - before))
+    def _before(self, what: str, done: int, total: int, now: float) -> int:
+        """How much was done at the last word about the same count; all of it, where the count begins."""
+        if self._count is not None and self._count[0] == what and self._count[2] == total and self._count[1] <= done:
+            return self._count[1]
+        self._opened = now
+        if what == "fits":
+            return 0  # each is told of when it is done, and none from the cache
+        if self._work.get(what):
+            self._work[what][0] = replace(self._work[what][0], n=total)
+        return done
 
-    def _of_fit(self, done: int, now: float) -> None:
-        numbers = self._numbers[done - 1] if done <= len(self._numbers) else max(self._numbers, default=0)
-        self._fit = now - self._last, self._cost(numbers)
-        if self._network in self._left:  # all its pictures were stored: fits are what is left
-            self._fits_left -= 1
-            if self._fits_left and not sum(self._left.values()):
-                self._say(now, 0, 0.0)
+    def _add(self, what: str, before: int, done: int, total: int, now: float) -> None:
+        if what == "pictures":
+            self._reading = total - done
+            cost = float(done - before)
+        elif what == "fits":
+            cost = sum(self._cost(numbers) for numbers in self._numbers[before:done])
+            self._fits = max(0.0, self._fits - cost)
+        elif self._work.get(what):
+            here = self._work[what][0]
+            cost = here.cost * (done - before)
+            if here.early:  # timed from its beginning to its end, however much of it there was
+                cost = here.cost * total if done >= total else 0.0
+            self._work[what][0] = replace(here, n=total - done)
+            if done >= total:
+                del self._work[what][0]
+        else:
+            return
+        speed = self._speeds[what]
+        if cost:
+            speed.add(cost, now - (self._opened if speed.early else self._last), ended=done >= total)
 
-    def _say(self, now: float, pictures: int, each: float) -> None:
-        """Tell, given how many pictures are left and the seconds that each takes."""
-        seconds = now - self._began + pictures * each + self._seconds_of_fits()
-        without = "" if self._fit is not None or not self._fits_left else ", without fits"
-        what = "all of it" if self.plan.fits else "reading all pictures"
-        self.tell(f"{what} will take about {duration(seconds)}{without}")
-        self.told = True
+    def _left(self, what: str) -> float:
+        if what == "pictures":
+            return self._reading + sum(self._unread.values())
+        if what == "fits":
+            return self._fits
+        return sum(each.n * each.cost for each in self._work[what])
 
-    def _seconds_of_fits(self) -> float:
-        if self._fit is None or not self.plan.layers:
-            return 0.0
-        seconds, cost = self._fit
-        costs = [self._cost(layer.numbers) for layer in self.plan.layers]
-        parts = self.plan.looks // max(self.plan.pictures, 1)  # of each view, a fit each
-        mean = sum(costs) / len(costs)
-        return seconds * (self._fits_left + parts) * mean / cost
+    def _tell(self, now: float) -> None:
+        left = {what: amount for what in self._speeds if (amount := self._left(what)) > 0}
+        unknown = [what for what in left if self._speeds[what].each is None]
+        if "pictures" in unknown or (unknown and self._told):
+            return
+        seconds = sum(left[what] * (self._speeds[what].each or 0.0) for what in left)
+        if unknown:
+            known = [what for what, speed in self._speeds.items() if speed.each is not None]
+            if known:
+                self._told = 1
+                self._say(listed(known), now, seconds, f", {listed(unknown)} beside that")
+        elif self._told == 0 or seconds >= _SHORT:
+            self._told = 2
+            self._say("all of it", now, seconds, f", {self.plan.uncounted} beside that" if self.plan.uncounted else "")
+
+    def _say(self, what: str, now: float, seconds: float, beside: str) -> None:
+        self.tell(f"{what} will take about {duration(now - self._began + seconds)}{beside}")
 
     def _cost(self, numbers: int) -> float:
         """Of a fit of all that is trained on: its kernel or moments are made and solved."""

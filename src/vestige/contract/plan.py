@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,40 @@ class Part:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with the readout that makes one vector of it, and how many numbers that has."""
+    """A layer with the readout that makes one vector of it.
+
+    Attributes:
+        name: of the layer.
+        readout: of it.
+        numbers: in a vector.
+        network: that it is read of; "" for every one of the plan's.
+        rows: vectors that are kept; None for one of every view.
+        dtype: of the numbers on disk; "" for the plan's.
+    """
 
     name: str
     readout: str
     numbers: int
+    network: str = ""
+    rows: int | None = None
+    dtype: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What takes long beside reading pictures and fitting layers.
+
+    Attributes:
+        what: it is counted as, as progress tells it: ``pairs``, ``SVMs``.
+        n: how many there are, at most.
+        cost: of each, beside others that are counted as the same.
+        early: whether a count may end long before its most, so that its speed is known only at its end.
+    """
+
+    what: str
+    n: int
+    cost: float = 1.0
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,22 +88,38 @@ class Plan:
         task: its name.
         data: that take part.
         networks: specs of all that are read, those with random weights, too.
-        layers: of each network; () where the task chooses them when it measures.
-        looks: pictures that are looked at once more, closer, by the network at the layer chosen.
-        fits: at those layers; of looks at parts, there are more.
+        layers: of the networks.
+        passes: times that all pictures go through each network.
+        looks: pictures that go once more through the network at the layer chosen.
+        looked_at: what these are.
+        classes: sets of regressors: of each, every layer is fitted; 0 where nothing is.
+        baseline: numbers of the pictures themselves, as the baseline reads them; 0 for none.
+        further_fits: at the layer chosen.
+        work: what else takes long.
+        uncounted: what takes long, too, and is not foretold; "" for nothing.
         dtype: of the features on disk.
-        bytes: of the features, at most; None where it is not known before they are computed.
-        stored: how many of them are likely to be there already.
+        keep: whether features are stored.
+        sized: whether it is known how much of the layers is kept.
+        rough: whether that is known but roughly.
+        stored: bytes of the features that are likely to be there already.
     """
 
     task: str
     data: tuple[Part, ...]
     networks: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    passes: int = 1
     looks: int = 0
-    fits: int = 0
+    looked_at: str = "views of parts"
+    classes: int = 0
+    baseline: int = 0
+    further_fits: int = 0
+    work: tuple[Work, ...] = ()
+    uncounted: str = ""
     dtype: str = "float32"
-    bytes: int | None = None
+    keep: bool = True
+    sized: bool = True
+    rough: bool = False
     stored: int = 0
 
     @property
@@ -84,8 +129,41 @@ class Plan:
 
     @property
     def fitted(self) -> int:
-        """The rows of each fit: views of the data that are trained on."""
-        return next((part.views for part in self.data if part.role != "test"), 0)
+        """The rows of each fit: views of the data that are trained on, of one class."""
+        views = next((part.views for part in self.data if part.role != "test"), 0)
+        return views // max(self.classes, 1)
+
+    def read(self) -> tuple[Layer, ...]:
+        """Every layer of every network."""
+        return tuple(
+            replace(layer, network=network)
+            for network in self.networks
+            for layer in self.layers
+            if layer.network in ("", network)
+        )
+
+    @property
+    def fits(self) -> int:
+        """How many ridge regressions are fitted."""
+        return self.classes * (len(self.read()) + (self.baseline > 0)) + self.further_fits
+
+    @property
+    def bytes(self) -> int | None:
+        """Of the features, at most; None where that is not known before they are computed."""
+        if not self.sized:
+            return None
+        if not self.keep:
+            return 0
+        own = np.dtype(self.dtype).itemsize
+        kept = sum(
+            (self.pictures if layer.rows is None else layer.rows)
+            * layer.numbers
+            * np.dtype(layer.dtype or self.dtype).itemsize
+            for layer in self.read()
+        )
+        # of all pictures the baseline is read, to see which of them can be, and then of all views
+        pixels = self.baseline * (self.pictures + sum(part.n for part in self.data))
+        return kept + own * (pixels + self.looks * max((layer.numbers for layer in self.layers), default=0))
 
     def lines(self) -> Iterator[str]:
         """The plan as text."""
@@ -95,24 +173,37 @@ class Plan:
             yield f"  {part.role or 'data'}: {count(part.n, 'picture')} of {part.spec}{seen}"
         if self.networks:
             yield f"  {count(len(self.networks), 'network')}: {', '.join(self.networks)}"
-        if self.layers:
-            layers, n = len({layer.name for layer in self.layers}), len(self.layers)
-            shown = [f"{layer.name} {layer.readout} ({layer.numbers:,})" for layer in self.layers[:_LISTED]]
-            more = [f"and {n - _LISTED} more"] if n > _LISTED else []
-            yield (
-                f"  {count(layers, 'layer')}, {count(n, 'readout')} (numbers per picture): {', '.join((*shown, *more))}"
-            )
+        for network in dict.fromkeys(layer.network for layer in self.layers):
+            yield self._layers_line(network)
         if self.looks:
-            yield f"  look-back: {count(self.looks, 'view')} of parts, at the layer chosen"
-        if self.bytes is not None:
+            yield f"  {count(self.looks, 'more picture')} through the network: {self.looked_at}"
+        if self.bytes is not None and self.layers:
             there = f", about {_size(self.stored)} of them there already" if self.stored else ""
-            yield f"  disk: at most {_size(self.bytes)} of features ({self.dtype}){there}"
+            kinds = ", ".join(dict.fromkeys(layer.dtype or self.dtype for layer in self.layers))
+            yield f"  disk: {'about' if self.rough else 'at most'} {_size(self.bytes)} of features ({kinds}){there}"
         if self.fits:
             yield f"  fits: {self.fits:,}"
+        for what, n in self.counted().items():
+            yield f"  {what}: at most {n:,}"
+
+    def _layers_line(self, network: str) -> str:
+        own = [layer for layer in self.layers if layer.network == network]
+        shown = [f"{layer.name} {layer.readout} ({layer.numbers:,})" for layer in own[:_LISTED]]
+        more = [f"and {len(own) - _LISTED} more"] if len(own) > _LISTED else []
+        layers = count(len({layer.name for layer in own}), "layer")
+        of = f" of {network}" if network else ""
+        return f"  {layers}{of}, {count(len(own), 'readout')} (numbers of each): {', '.join((*shown, *more))}"
+
+    def counted(self) -> dict[str, int]:
+        """How much there is of each kind of other work."""
+        found: dict[str, int] = {}
+        for each in self.work:
+            found[each.what] = found.get(each.what, 0) + each.n
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON."""
-        return asdict(self)
+        return {**asdict(self), "pictures": self.pictures, "bytes": self.bytes, "fits": self.fits}
 
 
 def plan_of(task: Task, reader: Reader, data: Any, options: Sequence[Any]) -> Plan:
@@ -137,50 +228,62 @@ def plan_of(task: Task, reader: Reader, data: Any, options: Sequence[Any]) -> Pl
 def plan_by_options(name: str, reader: Reader, data: Any, options: Sequence[Any]) -> Plan:
     """The plan of a task as its options say; arguments and errors as of :func:`plan_of`."""
     asked = {each.name: getattr(one, each.name) for one in options for each in fields(one)}
-    sets = list(_sets(data))
-    paired = len(sets) == len(_ROLES) == len(data) and isinstance(data[0], Dataset)
-    roles = _ROLES if paired else ("",) * len(sets)
-    copies = _copies(asked, sets[0].markup if sets else None)
-    parts = tuple(
-        Part(role, each.spec, len(each), len(each) * (copies if role != "test" else 1))
-        for role, each in zip(roles, sets, strict=True)
-    )
+    plan = plan_of_data(name, reader, data, copies=_copies(asked, data))
     if "backbone" not in asked:
-        return Plan(name, parts)
+        return plan
     spec = asked["backbone"]
     networks = (
         *(parse_backbone_spec(spec).with_random_weights(seed).text for seed in range(asked.get("untrained_seeds", 0))),
         spec,
     )
     if "readouts" not in asked:
-        return Plan(name, parts, networks, _cells(reader.backbone(spec), asked.get("layers", ())))
+        cells = _cells(reader.backbone(spec), asked.get("layers", ()))
+        return replace(plan, networks=networks, layers=cells, sized=False)
     reads = reader.reads(spec, asked["layers"], asked["readouts"])
-    return _of_reads(Plan(name, parts, networks), reads, sets, asked, reader)
-
-
-def _of_reads(
-    plan: Plan, reads: Sequence[Read], sets: Sequence[Dataset], asked: dict[str, Any], reader: Reader
-) -> Plan:
-    """The plan with what is read of layers."""
-    layers = tuple(Layer(read.layer.name, str(read.readout), read.size) for read in reads)
-    looks = asked.get("look_backs", 0) * _parts_seen(sets, [part.views for part in plan.data])
-    rgb = 3 * asked.get("rgb_size", 0) ** 2
-    pictures = sum(len(each) for each in sets)  # all of them are read as RGB, whether they can be
-    numbers = plan.pictures * len(plan.networks) * sum(layer.numbers for layer in layers)
-    numbers += (plan.pictures + pictures) * rgb + looks * max(layer.numbers for layer in layers)
-    dtype = reader.options.store_dtype
-    baseline = 1 if rgb else 0
-    return Plan(
-        plan.task,
-        plan.data,
-        plan.networks,
-        layers,
-        looks,
-        len(plan.networks) * len(layers) + baseline,
-        dtype,
-        numbers * np.dtype(dtype).itemsize if reader.keep else 0,
-        _stored(plan, layers, sets, reader) if reader.keep else 0,
+    seen, fits = _parts_seen(plan, data)
+    look_backs = asked.get("look_backs", 0)
+    return with_stored(
+        replace(
+            plan,
+            networks=networks,
+            layers=tuple(layer_of(read) for read in reads),
+            looks=look_backs * seen,
+            classes=1,
+            baseline=3 * asked.get("rgb_size", 0) ** 2,
+            further_fits=look_backs * fits + (asked.get("augment", 1) > 1),
+        ),
+        reader,
+        data,
     )
+
+
+def plan_of_data(name: str, reader: Reader, data: Any, *, copies: int = 1) -> Plan:
+    """A plan that says which data take part, and no more.
+
+    Args:
+        name: of the task.
+        reader: of features.
+        data: what the task's data open to.
+        copies: views of each training picture.
+    """
+    sets = list(_sets(data))
+    paired = len(sets) == len(_ROLES) == len(data) and isinstance(data[0], Dataset)
+    roles = _ROLES if paired else ("",) * len(sets)
+    parts = tuple(
+        Part(role, each.spec, len(each), len(each) * (copies if role != "test" else 1))
+        for role, each in zip(roles, sets, strict=True)
+    )
+    return Plan(name, parts, dtype=reader.options.store_dtype, keep=reader.keep)
+
+
+def layer_of(read: Read, network: str = "") -> Layer:
+    """What is read of a layer, one vector of every view."""
+    return Layer(read.layer.name, str(read.readout), read.size, network)
+
+
+def with_stored(plan: Plan, reader: Reader, data: Any) -> Plan:
+    """The plan, that says how much of its features is there already."""
+    return replace(plan, stored=_stored(plan, list(_sets(data)), reader)) if reader.keep else plan
 
 
 def _cells(backbone: Backbone, layers: Sequence[str]) -> tuple[Layer, ...]:
@@ -198,17 +301,19 @@ def _sets(data: Any) -> Iterator[Dataset]:
             yield from _sets(each)
 
 
-def _copies(asked: dict[str, Any], markup: Any) -> int:
+def _copies(asked: dict[str, Any], data: Any) -> int:
     """How many views there are of each training picture."""
     points = "look_backs" in asked
+    markup = next((each.markup for each in _sets(data)), None)
     mirrored = asked.get("mirror", False) and not (points and (markup is None or markup.mirror is None))
     return int(asked.get("augment", 2 if mirrored else 1))
 
 
-def _parts_seen(sets: Sequence[Dataset], views: Sequence[int]) -> int:
-    """Views of parts that one look-back takes: those of each class's visible points, of every view."""
-    total = 0
-    for each, seen in zip(sets, views, strict=True):
+def _parts_seen(plan: Plan, data: Any) -> tuple[int, int]:
+    """Views of parts that one look-back takes, those of each class's visible points in every view; and how many parts
+    are fitted, those of the classes that are trained on."""
+    total, fits = 0, 0
+    for each, part in zip(_sets(data), plan.data, strict=True):
         if each.markup is None or not len(each):
             continue
         visible: dict[str, Any] = {}
@@ -220,22 +325,21 @@ def _parts_seen(sets: Sequence[Dataset], views: Sequence[int]) -> int:
             category: sum(bool(seen_points[list(points)].any()) for points in each.markup.parts.values())
             for category, seen_points in visible.items()
         }
-        total += sum(parts.get(example.category or "", 0) for example in each) * seen // len(each)
-    return total
+        total += sum(parts.get(example.category or "", 0) for example in each) * part.views // len(each)
+        fits += sum(parts.values()) if part.role != "test" else 0
+    return total, fits
 
 
-def _stored(plan: Plan, layers: Sequence[Layer], sets: Sequence[Dataset], reader: Reader) -> int:
+def _stored(plan: Plan, sets: Sequence[Dataset], reader: Reader) -> int:
     """Bytes of features of the same networks, layers, data and numerics; whether of the same crops is not looked at."""
     numerics = reader.options.numerics(reader.options.torch_device())
     sources = {(source_of(each), part.views) for each, part in zip(sets, plan.data, strict=True)}
-    wanted = {
-        (spec, layer.name, layer.readout, *about) for spec in plan.networks for layer in layers for about in sources
-    }
+    wanted = {(layer.network, layer.name, layer.readout, *about) for layer in plan.read() for about in sources}
     found: dict[tuple[str, str, str, str, int], int] = {}
     for info in list_stores(reader.cache):
         what = (info.backbone, info.layer, info.readout, info.source, info.n)
         about = _described(info.path) if what in wanted else None
-        if about is not None and (about.numerics, about.dtype) == (numerics, reader.options.store_dtype):
+        if about is not None and (about.numerics, about.dtype) == (numerics, plan.dtype):
             found[what] = max(found.get(what, 0), info.rows * about.row_bytes)
     return sum(found.values())
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from vestige.features.reader import Reader
 from vestige.handed_in import as_type
 from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.progress import Lines, Progress, Say
+
+if TYPE_CHECKING:
+    from vestige.contract.task import Task
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,14 @@ class Session:
         reader: of features; it is told of what is counted.
         say: told of every step as it begins.
         kept: the finished parts of a long measurement, so that a killed one goes on.
+        tell: told the plan before a task is measured, and how long all of it takes once that is known; None for nobody.
         workers: threads for what a measurement computes itself; no result depends on them.
     """
 
     reader: Reader = field(default_factory=Reader)
     say: Say = field(default_factory=lambda: Lines().say)
     kept: PartialWork = KEEP_NOTHING
+    tell: Say | None = None
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def __post_init__(self) -> None:
@@ -36,6 +43,16 @@ class Session:
         """The default cache and device, and lines on standard error."""
         lines = Lines()
         return cls(Reader(progress=lines.count), lines.say)
+
+    def planned(self, task: Task, data: Any, options: Sequence[Any]) -> Session:
+        """The session of a measurement, whose plan is told now where someone is told."""
+        if self.tell is None:
+            return self
+        from vestige.contract.forecast import watched
+        from vestige.contract.plan import plan_of
+
+        plan = plan_of(task, self.reader, data, options)
+        return replace(self, reader=watched(self.reader, plan, self.tell), tell=None)
 
     def counting(self, what: str) -> Progress:
         """Tells of the progress of what is counted."""

@@ -89,7 +89,7 @@ class Task:
             named(self.checked_by)(data, *options)
 
     def measure(self, session: Session, data: Any, *options: Any) -> Found:
-        """Check the data, then measure.
+        """Check the data, tell the plan where someone is told, and measure.
 
         Args:
             session: what it is made with.
@@ -100,7 +100,7 @@ class Task:
             VestigeError: where data or options are not what the task needs.
         """
         self.check(data, *options)
-        found: Found = named(self.measured_by)(session, data, *options)
+        found: Found = named(self.measured_by)(session.planned(self, data, options), data, *options)
         return found
 
     def page(self, runs: Sequence[Run]) -> Parts:

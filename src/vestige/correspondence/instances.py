@@ -19,6 +19,11 @@ UNNAMED = "object"
 """The class of examples that have no category."""
 
 
+def class_of(example: Example) -> str:
+    """The name of an example's class."""
+    return example.category or UNNAMED
+
+
 @dataclass(frozen=True)
 class Instances:
     """N objects of a data set, each in its box, which is squashed to a square (section 3 of the paper).
@@ -95,7 +100,7 @@ def instances_of(dataset: Dataset) -> Instances:
     boxes = np.stack([example.box for example in dataset if example.box is not None])
     points_ = np.stack([example.keypoints for example in dataset if example.keypoints is not None])
     visible = np.stack([example.visible for example in dataset if example.visible is not None])
-    classes = np.array([example.category or UNNAMED for example in dataset])
+    classes = np.array([class_of(example) for example in dataset])
     return Instances(dataset.examples, boxes, classes, to_unit(points_, boxes), visible, markup.points)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vestige.backbones import ReceptiveField
 from vestige.contract.session import Session
-from vestige.correspondence.instances import UNNAMED
+from vestige.correspondence.instances import class_of
 from vestige.correspondence.sift import CHANNELS, sift
 from vestige.datasets.dataset import Dataset, Problem
 from vestige.errors import VestigeError
@@ -115,7 +115,7 @@ def marked_classes(dataset: Dataset) -> list[str]:
         if example.category == "all":
             raise VestigeError(f"{example.id}: is of a class 'all', which stands for all of them in results; rename it")
         if example.visible.any():
-            found.append(example.category or UNNAMED)
+            found.append(class_of(example))
     if not found:
         raise VestigeError(f"{dataset.spec}: no example shows a keypoint")
     return found
@@ -142,7 +142,7 @@ def marks_of(dataset: Dataset) -> Marks:
     picture, rows, keypoint = np.array(found, dtype=np.intp).T
     examples = dataset.examples
     places = np.array([_point(examples[row], k) for _, row, k in found])
-    classes = np.array([examples[row].category or UNNAMED for row in rows])
+    classes = np.array([class_of(examples[row]) for row in rows])
     groups = np.array([examples[row].group for row in rows])
     return Marks(pictures, picture, rows, keypoint, places, classes, groups, markup.points)
 
@@ -240,10 +240,11 @@ def sift_columns(
         interpolation: by which they are resized.
         session: keeps what is done; it reports progress in pictures.
     """
-    progress = session.counting("pictures")
+    progress = session.counting("SIFT pictures")
     made = {radius: np.zeros((len(marks), CHANNELS), dtype=np.float32) for radius in radii}
     rows = [marks.rows_of(i) for i in range(len(marks.pictures))]
     keys = list(keys_of([Crop(example) for example in marks.pictures]))
+    progress(0, len(rows))
     for start in range(0, len(rows), _BLOCK):
         some = range(start, min(start + _BLOCK, len(rows)))
         places = [marks.places[rows[i]].tobytes() for i in some]

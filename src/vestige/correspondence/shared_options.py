@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from vestige import bounds as b
 from vestige.errors import VestigeError
 from vestige.options import UNSET, option
 from vestige.spelling import spelled
 
 Centres = Literal["field", "response"]
 """Where a cell stands: at the centre of its receptive field, or of its response to pictures."""
+
+
+ALPHAS = (0.1, 0.05, 0.025)
+"""Of PCK, in longer sides of the box."""
 
 
 def grid_layers_option(told: str = "", *, typed: Any = UNSET) -> tuple[str, ...]:
@@ -22,18 +25,6 @@ def grid_layers_option(told: str = "", *, typed: Any = UNSET) -> tuple[str, ...]
     """
     text = "A grid layer's name or a glob; repeat for several."
     return option((), text, names=("--layer",), metavar="NAME", told=told, typed=typed)
-
-
-def alphas_option(chosen: str) -> tuple[float, ...]:
-    """Of PCK's alphas; ``chosen`` says what the first one chooses."""
-    return option(
-        (0.1, 0.05, 0.025),
-        "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
-        f"{chosen} by the first.",
-        names=("--alpha",),
-        bounds=b.PCK_ALPHA,
-        metavar="A",
-    )
 
 
 def neighbour_layer_option(whose: str, told: str) -> str:

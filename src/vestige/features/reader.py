@@ -102,7 +102,8 @@ class Reader:
         return None
 
     def reads(self, spec: str, layers: Sequence[str], readouts: Sequence[str] = ()) -> tuple[Read, ...]:
-        """Every layer that the patterns mean, with every readout asked for (``auto``, or none: the layer's default).
+        """Every layer that the patterns mean with every readout asked for, each once; ``auto``, or none, is the layer's
+        default.
 
         A readout that fits only some of several layers is read from those.
 
@@ -112,7 +113,7 @@ class Reader:
         backbone = self.backbone(spec)
         names = tuple(backbone.paths)
         described = backbone.layers(backbone.select(layers))
-        reads = []
+        reads: dict[tuple[str, str], Read] = {}
         for text in readouts or (DEFAULT,):
             largest = largest_of(text)
             found, refusals = [], []
@@ -127,8 +128,8 @@ class Reader:
                 found.append(Read(layer, readout, depth))
             if not found:
                 raise refusals[0]
-            reads += found
-        return tuple(sorted(reads, key=lambda read: described.index(read.layer)))
+            reads |= {(read.layer.name, str(read.readout)): read for read in found}
+        return tuple(sorted(reads.values(), key=lambda read: described.index(read.layer)))
 
     def features(self, spec: str, crops: Sequence[Crop], reads: Sequence[Read]) -> list[Features]:
         """The features of crops, one Features per read, from the cache where they are there."""

@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
 
+from vestige.contract.found import Found
+from vestige.contract.session import Session
 from vestige.files import write_text
 from vestige.manifest import may_replace, update_manifest
 from vestige.pages import parts_of
@@ -63,7 +64,8 @@ class DataPlace:
     own_split: bool = False
 
 
-Perform = TypeVar("Perform", covariant=True)
+Specs = tuple[str, str | None]
+"""Of training and test data; None where the set carries its own split, or there is only one."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +88,20 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Experiment(Generic[Perform]):
+class Experiment:
     """One run of a paper.
 
     Attributes:
         name: of the run's folder.
         train: where its training data go, or what it searches.
         test: where its test data go; None where all is made of the first.
-        perform: measures and records, as the command line calls it.
+        perform: measures the data of specs in a session, by a network.
     """
 
     name: str
     train: DataPlace
     test: DataPlace | None
-    perform: Perform
+    perform: Callable[[Session, Specs, Network], Found]
 
     @property
     def places(self) -> tuple[DataPlace, ...]:
@@ -114,10 +116,6 @@ class Experiment(Generic[Perform]):
         """What has to be given, in words."""
         places = [place for place in self.places if place.name not in given]
         return "; ".join(f"{spelled('data', word=f'{p.name}={p.example}')} ({p.what}, from {p.source})" for p in places)
-
-
-Specs = tuple[str, str | None]
-"""Of training and test data; None where the set carries its own split, or there is only one."""
 
 
 @dataclass(frozen=True)

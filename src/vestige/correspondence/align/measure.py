@@ -320,8 +320,8 @@ def prepare(train: Dataset, test: Dataset, options: AlignOptions, reader: Reader
     Raises:
         VestigeError: where a layer is no grid, and as :func:`vestige.correspondence.matched.match_instances`.
     """
-    cells, notes = layer_cells(reader.backbone(options.backbone), _layers(options, reader))
-    read = _global_read(options, reader)
+    cells, notes = layer_cells(reader.backbone(options.backbone), asked_layers(options, reader))
+    read = neighbour_read(options, reader)
     say(f"neighbours by {read.layer.name} ({read.readout}) of {options.backbone}")
     folds = FOLDS if len(options.betas) > 1 or len(cells) > 1 else 1  # where nothing is chosen, none are needed
     matched = match_instances(train, test, read, options.backbone, reader, folds=folds, k=options.neighbours)
@@ -329,7 +329,7 @@ def prepare(train: Dataset, test: Dataset, options: AlignOptions, reader: Reader
     return Prepared(matched, features, (*notes, *matched.notes))
 
 
-def _layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
+def asked_layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
     """The layers that are asked for, or the deepest one with enough cells."""
     backbone = reader.backbone(options.backbone)
     if options.layers:
@@ -343,7 +343,12 @@ def _layers(options: AlignOptions, reader: Reader) -> tuple[Layer, ...]:
     return (fine[-1],)
 
 
-def _global_read(options: AlignOptions, reader: Reader) -> Read:
+def neighbour_read(options: AlignOptions, reader: Reader) -> Read:
+    """The layer and readout that neighbours are found by.
+
+    Raises:
+        VestigeError: where the name means several layers, or the readout does not fit.
+    """
     backbone = reader.backbone(options.backbone)
     name = options.neighbour_layer or list(backbone.paths)[-1]
     reads = reader.reads(options.backbone, [name])

@@ -8,13 +8,13 @@ from vestige import bounds as b
 from vestige.bounds import check_bounds
 from vestige.contract.task import Task
 from vestige.correspondence.shared_options import (
-    alphas_option,
+    ALPHAS,
     grid_layers_option,
     neighbour_layer_option,
     neighbour_readout_option,
 )
 from vestige.datasets.given import PointTrainTest
-from vestige.options import Switch, backbone_option, option, seed_option
+from vestige.options import Switch, backbone_option, option, pck_alphas_option, seed_option
 
 PAPER_BETA = 0.003
 """The paper's, for features whose lengths are the network's and SIFT's own."""
@@ -58,7 +58,7 @@ class AlignOptions:
     )
     beside: tuple[float, ...] = option((), bounds=b.BETA, empty=True)
     queries: int = option(40, "Training instances on which betas and layers are tried.", bounds=b.COUNT)
-    alphas: tuple[float, ...] = alphas_option("betas and layers are chosen")
+    alphas: tuple[float, ...] = pck_alphas_option(ALPHAS, "betas and layers are chosen")
     sift_radius: float = option(
         20.0,
         "Half the side of a descriptor's 4 x 4 bins, in input pixels.",
@@ -88,6 +88,7 @@ ALIGN = Task(
     options=(AlignOptions,),
     checked_by="vestige.correspondence.align.measure:check_alignment",
     measured_by="vestige.correspondence.align.measure:measure_alignment",
+    planned_by="vestige.correspondence.align.plan:plan_alignment",
     paged_by="vestige.correspondence.align.page:align_parts",
     example=(
         "vestige correspond align synthetic:objects,n=60,seed=1 --test synthetic:objects,n=30,seed=2 "

@@ -109,7 +109,7 @@ def localise(
         options: how many pictures.
         session: for its backbones and device; it reports progress in pictures, and keeps what is done.
     """
-    reader, progress = session.reader, session.counting("pictures")
+    reader, progress = session.reader, session.counting("localised pictures")
     count = min(options.localise, len(marks.pictures))
     drawn = np.sort(np.random.default_rng(options.seed).permutation(len(marks.pictures))[:count])
     if not count:

@@ -38,6 +38,7 @@ from vestige.features.reader import Reader
 from vestige.intervals import Bootstrap, Difference, Floats, difference_of, interval, mean_known
 from vestige.methods import ACCENTS, Method
 from vestige.metrics import Metric
+from vestige.progress import Progress
 from vestige.results import Row
 from vestige.scores import interval_notes
 from vestige.spelling import spelled
@@ -52,6 +53,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 FOLDS = 5
+
+_FINAL = 3
+"""Classifiers on all training keypoints: at the paper's C, at the chosen one, and at that of localised responses."""
 
 LARGEST_STRIDE = 16
 """Of the layers that are taken where none is named (the paper's conv5 has it)."""
@@ -139,7 +143,7 @@ def classify_keypoints(
     started = time.monotonic()
     session = session or Session.on_stderr()
     reader = session.reader
-    fields = _fields(options, reader)
+    fields = asked_fields(options, reader)
     session.say("reading pictures")
     train, test = without_unreadable(train), without_unreadable(test)
     check_classification((train, test), options)
@@ -179,7 +183,7 @@ def classify_keypoints(
     )
 
 
-def _fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveField]:
+def asked_fields(options: ClassifyOptions, reader: Reader) -> dict[str, ReceptiveField]:
     """The layers that are asked for, or the last of every stride up to 16, with where their cells are centred."""
     backbone = reader.backbone(options.backbone)
     layers = backbone.layers(backbone.select(options.layers or ["all"]))
@@ -219,6 +223,32 @@ def _marks(train: Dataset, test: Dataset) -> tuple[Marks, Marks, tuple[str, ...]
             f"{sum(never)} test keypoints are of types that training pictures never show: they count as missed."
         )
     return first, second, tuple(notes)
+
+
+def svms_of_class(options: ClassifyOptions) -> int:
+    """How many times the classifiers of a class are trained on one feature, at most."""
+    return _FINAL + (FOLDS * len(options.cs) if len(options.cs) > 1 else 0)
+
+
+@dataclass
+class _Counted:
+    """Tells how many classifiers of a feature are trained."""
+
+    progress: Progress
+    total: int
+    _done: int = 0
+
+    def __post_init__(self) -> None:
+        self.progress(0, self.total)
+
+    def add(self, n: int) -> None:
+        """So many more."""
+        self._done += n
+        self.progress(self._done, self.total)
+
+    def end(self) -> None:
+        """No more; test pictures may lack classes."""
+        self.progress(self.total, self.total)
 
 
 @dataclass(frozen=True)
@@ -271,7 +301,8 @@ class _Work:
         self.session.say(f"{method}: classifiers")
         train, test = self.train, self.test
         cs = self.options.cs
-        tried = dict(zip(cs, self._validated(columns[0]).tolist(), strict=True)) if len(cs) > 1 else {}
+        svms = _Counted(self.session.counting("SVMs"), len(np.unique(train.classes)) * svms_of_class(self.options))
+        tried = dict(zip(cs, self._validated(columns[0], svms).tolist(), strict=True)) if len(cs) > 1 else {}
         c = max(tried, key=lambda each: tried[each]) if tried else cs[0]
         classifiers: dict[str, Classifier] = {}
         predicted, at_paper_c = np.zeros((2, len(test)), dtype=np.intp)
@@ -281,17 +312,20 @@ class _Work:
             at_paper, chosen, classifiers[name] = fit_path(
                 columns[0][own], train.keypoint[own], cs, self.session.workers
             )
+            svms.add(_FINAL)
             predicted[asked], at_paper_c[asked] = (each.predict(columns[1][asked]) for each in (chosen, at_paper))
+        svms.end()
         return Classified(method, tried, c, classifiers, predicted, at_paper_c)
 
-    def _validated(self, columns: Columns) -> Floats:
+    def _validated(self, columns: Columns, svms: _Counted) -> Floats:
         """Accuracy by five-fold cross-validation for every C, the mean of the classes."""
         train = self.train
         folds = np.array([part_of(group, FOLDS) for group in train.groups.tolist()], dtype=np.intp)
-        shares = [
-            cross_validate(columns[own], train.keypoint[own], folds[own], self.options.cs, self.session.workers)
-            for own in (train.classes == name for name in np.unique(train.classes))
-        ]
+        shares = []
+        for name in np.unique(train.classes):
+            own, cs = train.classes == name, self.options.cs
+            shares.append(cross_validate(columns[own], train.keypoint[own], folds[own], cs, self.session.workers))
+            svms.add(FOLDS * len(cs))
         means: Floats = np.nan_to_num(mean_known(np.stack(shares, axis=-1)))
         return means
 

@@ -80,6 +80,7 @@ CLASSIFY = Task(
     options=(ClassifyOptions,),
     checked_by="vestige.correspondence.classify.measure:check_classification",
     measured_by="vestige.correspondence.classify.measure:measure_classification",
+    planned_by="vestige.correspondence.classify.plan:plan_classification",
     paged_by="vestige.correspondence.classify.page:classify_parts",
     example=(
         "vestige correspond classify synthetic:objects,n=60,seed=1 --test synthetic:objects,n=30,seed=2 "

@@ -77,17 +77,29 @@ def features_of(matched: MatchedInstances, options: DetectOptions, reader: Reade
             candidate's field holds every keypoint.
     """
     backbone = at_size(reader.backbone(options.backbone), (options.size, options.size))
-    names = backbone.select(options.layers)
     crops = [matched.train.crops, matched.test.crops]
-    layers = _layers(backbone, names, options)
+    layers = detected_layers(backbone, options)
     found = _layer_features(backbone, layers, crops, options, reader)
     if not options.sift_bin:
         return found
     return (*found, _sift_feature(matched, options, backbone.preprocessing.interpolation))
 
 
-def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) -> dict[str, tuple[Cells, Rule]]:
-    """The cells and the rule of each layer."""
+def detected_layers(backbone: Backbone, options: DetectOptions) -> dict[str, tuple[Cells, Rule]]:
+    """The cells and the rule of each layer.
+
+    Args:
+        backbone: the network, for squares.
+        options: which layers.
+
+    Raises:
+        VestigeError: as :func:`features_of`.
+    """
+    if not options.layers:
+        raise VestigeError(
+            f"{spelled('layers')}: names none; expected at least one layer, vestige layers {backbone.spec} lists them"
+        )
+    names = backbone.select(options.layers)
     size = (options.size, options.size)
     try:
         described = backbone.layers(names)
@@ -107,6 +119,11 @@ def _layers(backbone: Backbone, names: Sequence[str], options: DetectOptions) ->
             )
         stride = (float(field.stride[0]), float(field.stride[1]))
         found[layer.name] = Cells((layer.shape[1], layer.shape[2]), stride, field.centre, size), _rule(field, options)
+        if min(found[layer.name][1].beyond) >= options.size:
+            raise VestigeError(
+                f"layer {layer.name!r}: the field of a candidate is as large as the whole square, so none is a "
+                f"negative example by not seeing a keypoint; give a {spelled('negative_distance')}, or an earlier layer"
+            )
     return found
 
 
@@ -127,12 +144,6 @@ def _layer_features(
     options: DetectOptions,
     reader: Reader,
 ) -> tuple[Feature, ...]:
-    for name, (_, rule) in layers.items():
-        if min(rule.beyond) >= options.size:
-            raise VestigeError(
-                f"layer {name!r}: the field of a candidate is as large as the whole square, so none is a negative "
-                f"example by not seeing a keypoint; give a {spelled('negative_distance')}, or an earlier layer"
-            )
     flat = parse_readout("flat")
     extraction = replace(reader.options, store_dtype="float16", batch=min(reader.options.batch, 8))
     stored = [
@@ -142,7 +153,7 @@ def _layer_features(
             [(name, flat) for name in layers],
             cache=reader.cache,
             options=extraction,
-            progress=partial(reader.count, "pictures"),
+            progress=partial(reader.count, "squares"),
         )
         for part in crops
     ]

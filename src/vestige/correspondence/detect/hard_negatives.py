@@ -93,6 +93,8 @@ def mine(
     work = _first_sets(labels, candidates.each, mining, np.random.default_rng(seed))
     pool = _Pool(candidates)
     most = mining.rounds * max(len(work), 1)
+    if progress is not None:
+        progress(0, most)
     for done in range(mining.rounds):
         open_sets = [each for each in work if each.left]
         if not open_sets:

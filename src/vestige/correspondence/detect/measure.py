@@ -136,8 +136,6 @@ def detect_keypoints(train: Dataset, test: Dataset, options: DetectOptions, sess
     started = time.monotonic()
     session = session or Session.on_stderr()
     reader, say = session.reader, session.say
-    if not options.layers:
-        raise VestigeError("expected at least one layer; `vestige layers BACKBONE` lists them")
     read = prior_read(options, reader)
     say(f"neighbours by {read.layer.name} ({read.readout}) of {options.backbone}")
     matched = match_instances(train, test, read, options.backbone, reader, folds=options.folds, k=NEIGHBOURS)
@@ -273,7 +271,7 @@ def _class_found(
         session.say(f"{feature.name}: {len(data.keypoints)} keypoints of {name}, C = {c:g}")
 
         def detected(c: float = c) -> Arrays:
-            return detect_class(feature, data, grids(), c, options, session.counting("fits")).arrays()
+            return detect_class(feature, data, grids(), c, options, session.counting("SVMs")).arrays()
 
         yield read_class_found(session.kept.get(repr((feature.key, data.key, c, options)), detected))
 

@@ -8,14 +8,14 @@ from vestige import bounds as b
 from vestige.bounds import check_bounds
 from vestige.contract.task import Task
 from vestige.correspondence.shared_options import (
-    alphas_option,
+    ALPHAS,
     grid_layers_option,
     neighbour_layer_option,
     neighbour_readout_option,
 )
 from vestige.datasets.given import PointTrainTest
 from vestige.errors import VestigeError
-from vestige.options import Switch, backbone_option, option, seed_option
+from vestige.options import Switch, backbone_option, option, pck_alphas_option, seed_option
 from vestige.spelling import spelled
 
 ETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -95,7 +95,7 @@ class DetectOptions:
     sigmas: tuple[float, ...] = option(SIGMAS, bounds=b.SIGMA)
     neighbour_layer: str = neighbour_layer_option("the prior's neighbour", "the last grid")
     neighbour_readout: str = neighbour_readout_option("auto, flat but pooled to at most 25,000 numbers")
-    alphas: tuple[float, ...] = alphas_option("choices are made")
+    alphas: tuple[float, ...] = pck_alphas_option(ALPHAS, "choices are made")
     seed: int = seed_option("the first negatives, and of the bootstrap")
 
     def __post_init__(self) -> None:
@@ -121,6 +121,7 @@ DETECT = Task(
     options=(DetectOptions,),
     checked_by="vestige.correspondence.detect.measure:check_detection",
     measured_by="vestige.correspondence.detect.measure:measure_detection",
+    planned_by="vestige.correspondence.detect.plan:plan_detection",
     paged_by="vestige.correspondence.detect.page:detect_parts",
     example=(
         "vestige correspond detect synthetic:objects,n=60,seed=1,category=bird "

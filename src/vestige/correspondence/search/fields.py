@@ -179,12 +179,14 @@ def mean_fields(
     for database, cells in zip(library.databases, asked, strict=True):
         session.say(f"neighbours in {database.view.layer}")
         rows = _rows(cells, database.view, points)
-        found = library.ask(database, cells, rows, own, ks[-1], session.counting("patches"))
+        found = library.ask(database, cells, rows, own, ks[-1], session.counting("searched patches"))
         chance = np.stack([_drawn(database, own[point.picture], ks[-1], draw) for point in points])
         chosen.append(cells.columns[rows])
         searches.append((found, chance))
     session.say("their receptive fields")
-    sums = _sums(library, [(found.rows, chance) for found, chance in searches], ks, session.counting("pictures"))
+    sums = _sums(
+        library, [(found.rows, chance) for found, chance in searches], ks, session.counting("neighbours' pictures")
+    )
     fields = {}
     for index, database in enumerate(library.databases):
         found = searches[index][0]

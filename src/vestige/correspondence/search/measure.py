@@ -11,7 +11,6 @@ import numpy as np
 
 from vestige.arrays import Arrays
 from vestige.contract.found import Found
-from vestige.contract.plan import Plan, plan_by_options
 from vestige.contract.session import Session
 from vestige.contract.task import Task
 from vestige.correspondence.search.database import check_databases
@@ -28,7 +27,6 @@ from vestige.correspondence.search.retrieval import (
 from vestige.correspondence.search.task import FIELDS, PATCHES, DatabaseOptions, FieldOptions, PatchOptions
 from vestige.datasets.dataset import Dataset
 from vestige.example import Example
-from vestige.features.reader import Reader
 from vestige.methods import Method
 from vestige.metrics import Metric
 
@@ -186,17 +184,3 @@ def _field_arrays(found: FieldRun) -> Arrays:
             means = np.stack([field.means["neighbours", k].mean for field in fields])
             arrays[f"mean/{layer}/{k}"] = means.astype(np.float16)
     return arrays
-
-
-def plan_patches(reader: Reader, data: Any, options: PatchOptions, database: DatabaseOptions) -> Plan:
-    """The plan of a search for patches."""
-    return _of_databases(plan_by_options("patches", reader, data, (options, database)))
-
-
-def plan_fields(reader: Reader, data: Any, options: FieldOptions, database: DatabaseOptions) -> Plan:
-    """The plan of a search for fields."""
-    return _of_databases(plan_by_options("fields", reader, data, (options, database)))
-
-
-def _of_databases(plan: Plan) -> Plan:
-    return replace(plan, data=tuple(replace(part, role="database") for part in plan.data))

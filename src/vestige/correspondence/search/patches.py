@@ -147,10 +147,12 @@ def replace_patches(
     for database, asked in zip(library.databases, cells, strict=True):
         session.say(f"neighbours in {database.view.layer}")
         found.append(
-            library.ask(database, asked, np.arange(len(asked.features)), own, ks[-1], session.counting("patches"))
+            library.ask(
+                database, asked, np.arange(len(asked.features)), own, ks[-1], session.counting("searched patches")
+            )
         )
     session.say("the neighbours' patches")
-    sheets = _sheets(library, found, session.counting("pictures"))
+    sheets = _sheets(library, found, session.counting("neighbours' pictures"))
     seen_as = [seen(each, size, library.backbone) for each, size in zip(examples, cells[0].sizes, strict=True)]
     grids = [asked.grids for asked in cells]
     regions = [

@@ -179,7 +179,7 @@ PATCHES = Task(
     options=(PatchOptions, DatabaseOptions),
     checked_by="vestige.correspondence.search.measure:check_patches",
     measured_by="vestige.correspondence.search.measure:measure_patches",
-    planned_by="vestige.correspondence.search.measure:plan_patches",
+    planned_by="vestige.correspondence.search.plan:plan_patches",
     paged_by="vestige.correspondence.search.patch_page:patch_parts",
     example="\n".join(
         (
@@ -201,7 +201,7 @@ FIELDS = Task(
     options=(FieldOptions, DatabaseOptions),
     checked_by="vestige.correspondence.search.measure:check_fields",
     measured_by="vestige.correspondence.search.measure:measure_fields",
-    planned_by="vestige.correspondence.search.measure:plan_fields",
+    planned_by="vestige.correspondence.search.plan:plan_fields",
     paged_by="vestige.correspondence.search.field_page:field_parts",
     example=(
         "vestige correspond fields --database synthetic:faces,n=100,seed=1 --layer block4 --layer block7 "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from vestige.backbones import Backbone, receptive_fields
 from vestige.contract.found import Found
@@ -15,11 +15,7 @@ from vestige.correspondence.detect.task import DetectOptions
 from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, PatchOptions
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
-from vestige.features.reader import Reader
 from vestige.papers.reproduction import DataPlace, Experiment, Network, Specs
-from vestige.partial_work import PartialWork
-from vestige.progress import Say
-from vestige.run import Run
 from vestige.spelling import spelled
 from vestige.tasks import task_named
 
@@ -31,23 +27,6 @@ LOCALISED = 40
 
 REACH = 97.5
 """Half the receptive field of the paper's detectors, in pixels of the square (section 5): negatives lie beyond."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """An experiment that measures and records.
-
-    Attributes:
-        measure: with a session, the data's specs and the network.
-    """
-
-    measure: Callable[[Session, Specs, Network], Found]
-
-    def __call__(
-        self, run: Run, specs: Specs, network: Network, reader: Reader, say: Say, command: Sequence[str]
-    ) -> None:
-        """Measure and record; ``specs`` are those of the training and the test data."""
-        self.measure(Session(reader, say, PartialWork(run.kept)), specs, network).record(run, command)
 
 
 def align(session: Session, specs: Specs, network: Network) -> Found:
@@ -211,12 +190,12 @@ _CATS = DataPlace(
 )
 _CATS_TEST = DataPlace("voc-cats-test", "the same cats, validation part", f"{_ANNOTATED}/cat,val", _OWN)
 
-EXPERIMENTS: tuple[Experiment[Recorded], ...] = (
-    Experiment("patches", _PATCHES, _PICTURES, Recorded(patches)),
-    Experiment("fields", _PATCHES, None, Recorded(fields)),
-    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(align)),
-    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(classify)),
-    Experiment("classify-cats", _CATS, _CATS_TEST, Recorded(classify_cats)),
-    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, Recorded(detect)),
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment("patches", _PATCHES, _PICTURES, patches),
+    Experiment("fields", _PATCHES, None, fields),
+    Experiment("align", _KEYPOINTS, _KEYPOINTS_TEST, align),
+    Experiment("classify", _KEYPOINTS, _KEYPOINTS_TEST, classify),
+    Experiment("classify-cats", _CATS, _CATS_TEST, classify_cats),
+    Experiment("detect", _KEYPOINTS, _KEYPOINTS_TEST, detect),
 )
 """The paper's experiments, in its order."""

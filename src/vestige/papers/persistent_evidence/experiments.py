@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.features.reader import Reader
 from vestige.files import write_json
 from vestige.geometry import square_about
 from vestige.images import Pixels, crop_resize, save_image
@@ -51,20 +51,12 @@ class Probed:
     task: str
     options: Callable[[Network], tuple[Any, ...]]
 
-    def __call__(
-        self,
-        run: Run,
-        specs: tuple[str, str | None],
-        network: Network,
-        reader: Reader,
-        say: Say,
-        command: Sequence[str],
-    ) -> None:
-        """Measure and record; ``specs`` are those of the training and the test data."""
-        layers = network.layers or ((PAPERS_LAYER,) if PAPERS_LAYER in reader.backbone(network.backbone).paths else ())
-        options = self.options(replace(network, layers=layers or ("all",)))
-        found = task_named(self.task).measure(Session(reader, say), open_train_test(*specs), *options)
-        found.record(run, command)
+    def __call__(self, session: Session, specs: Specs, network: Network) -> Found:
+        """Measure; ``specs`` are those of the training and the test data."""
+        paths = session.reader.backbone(network.backbone).paths
+        layers = network.layers or ((PAPERS_LAYER,) if PAPERS_LAYER in paths else ("all",))
+        options = self.options(replace(network, layers=layers))
+        return task_named(self.task).measure(session, open_train_test(*specs), *options)
 
 
 def landmarks(network: Network) -> tuple[Any, ...]:
@@ -232,7 +224,7 @@ PORTRAITS = (
 """What is made of the runs."""
 
 
-def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
+def _faces(name: str, what: str, train_what: str) -> Experiment:
     source = "ibug.doc.ic.ac.uk/resources/300-W (68 points)"
     return Experiment(
         f"landmarks-{name}",
@@ -242,7 +234,7 @@ def _faces(name: str, what: str, train_what: str) -> Experiment[Probed]:
     )
 
 
-EXPERIMENTS: tuple[Experiment[Probed], ...] = (
+EXPERIMENTS: tuple[Experiment, ...] = (
     _faces(
         "helen", "the 330 test faces of Helen", "the 2,000 training faces of Helen (194 points: helen194:DIR alone)"
     ),

@@ -19,7 +19,8 @@ from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
-from vestige.features.reader import DEFAULT, Read, Reader
+from vestige.features.reader import DEFAULT, Read, Reader, largest_of
+from vestige.features.readout import parse_readout
 from vestige.partial_work import Arrays
 from vestige.probes.compare.names import COSTS, default_name, methods_of
 from vestige.probes.compare.task import COMPARE, CompareOptions, compared_task
@@ -46,20 +47,18 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
     """
     started = time.monotonic()
     reader = session.reader
-    layers = layers_by_network(options.layers, {spec: reader.backbone(spec) for spec in options.backbones})
     probing = options.probing()
-    readouts = options.readouts or _readouts(probing)
-    asked = {backbone: _reads(reader, backbone, names, readouts) for backbone, names in layers.items()}
+    asked = reads_by_network(reader, options)
     bench = compared_task(options.task).bench(session, data, *probing)
     session.say("baselines: mean and RGB")
     baselines = _baselines(bench, reader)
     entries: list[_Entry] = []
     notes = list(bench.notes)
     made_from = f"{bench.train.fingerprint} {bench.test.fingerprint} {probing!r} {reader.options!r}"
-    for backbone, (reads, _) in asked.items():
-        session.say(f"{backbone}: {count(len(reads), 'layer')} and readouts")
-        entries += _measure_backbone(bench, session, made_from, backbone, reads)
-        notes += _default_notes(backbone, reads)
+    for backbone, own in asked.items():
+        session.say(f"{backbone}: {count(len(own.reads), 'layer')} and readouts")
+        entries += _measure_backbone(bench, session, made_from, backbone, own.reads)
+        notes += _default_notes(backbone, own.reads)
     chosen = _chosen(bench, entries)
     best = _best(bench, list(chosen.values()))
     return Found(
@@ -69,10 +68,10 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
             **bench.config,
             **{name: value for each in probing for name, value in asdict(each).items() if name in _RESOLVED},
             "metric": bench.metric,
-            "layers": layers,
-            "readouts": readouts,
+            "layers": {backbone: own.layers for backbone, own in asked.items()},
+            "readouts": _readouts(options),
             "probe": {name: value for each in probing for name, value in asdict(each).items()},
-            "skipped": [one for _, refused in asked.values() for one in refused],
+            "skipped": [one for own in asked.values() for one in own.skipped],
         },
         data={"train": bench.train, "test": bench.test},
         backbone=best.source(reader).to_json(best.read.size),
@@ -91,10 +90,10 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
     )
 
 
-def _readouts(probing: Sequence[Any]) -> tuple[str, ...]:
-    """Those of the task, and averaging over the picture."""
-    own = next(each.readouts for each in probing if hasattr(each, "readouts"))
-    return (*(own or (DEFAULT,)), "gap")
+def _readouts(options: CompareOptions) -> tuple[str, ...]:
+    """Those that are asked for, else those of the task and averaging over the picture."""
+    own = next(each.readouts for each in options.probing() if hasattr(each, "readouts"))
+    return options.readouts or (*(own or (DEFAULT,)), "gap")
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,39 @@ class _Asked:
     read: Read
 
 
-def _reads(
-    reader: Reader, backbone: str, layers: Sequence[str], readouts: Sequence[str]
-) -> tuple[list[_Asked], list[dict[str, str]]]:
-    """What can be read of a backbone, each thing once, and what cannot."""
+@dataclass(frozen=True)
+class NetworkReads:
+    """What is read of a network.
+
+    Attributes:
+        layers: their names.
+        readouts: those that fit some of them.
+        reads: each thing once.
+        skipped: what cannot be read, and why.
+    """
+
+    layers: tuple[str, ...]
+    readouts: tuple[str, ...]
+    reads: tuple[_Asked, ...]
+    skipped: tuple[dict[str, str], ...]
+
+
+def reads_by_network(reader: Reader, options: CompareOptions) -> dict[str, NetworkReads]:
+    """What is read of each network, by its spec.
+
+    Raises:
+        VestigeError: where there is no such network, layer or readout, or a network has nothing that can be read.
+    """
+    layers = layers_by_network(options.layers, {spec: reader.backbone(spec) for spec in options.backbones})
+    readouts = _readouts(options)
+    for text in readouts:
+        if not largest_of(text):
+            parse_readout(text)
+    return {backbone: _reads(reader, backbone, names, readouts) for backbone, names in layers.items()}
+
+
+def _reads(reader: Reader, backbone: str, layers: tuple[str, ...], readouts: Sequence[str]) -> NetworkReads:
+    """What can be read of a backbone, and what cannot."""
     reads: dict[tuple[str, str], _Asked] = {}
     skipped = []
     for readout in readouts:
@@ -122,7 +150,9 @@ def _reads(
             reads.setdefault((read.layer.name, str(read.readout)), _Asked(default_name(readout), read))
     if not reads:
         raise VestigeError(f"{backbone}: {skipped[0]['reason']}")
-    return list(reads.values()), skipped
+    refused = [one["readout"] for one in skipped]
+    fitting = tuple(readout for readout in readouts if readout not in refused)
+    return NetworkReads(layers, fitting, tuple(reads.values()), tuple(skipped))
 
 
 def _default_notes(backbone: str, asked: Sequence[_Asked]) -> Iterator[str]:

@@ -172,6 +172,7 @@ COMPARE = Task(
     options=(CompareOptions,),
     checked_by="vestige.probes.compare.task:check_comparison",
     measured_by="vestige.probes.compare.measure:measure_comparison",
+    planned_by="vestige.probes.compare.plan:plan_comparison",
     paged_by="vestige.probes.compare.page:comparison_parts",
     tables_by="vestige.probes.compare.run:ranking_tables",
     group="",

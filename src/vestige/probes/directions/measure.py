@@ -84,7 +84,7 @@ class SavedDirections:
 
 def check_directions(data: tuple[Dataset, Dataset], options: DirectionOptions, seen: FaceOptions) -> None:
     """Refuse data without the attributes that are moved."""
-    codec, _ = attributes_of(data[0], _named(options), **asdict(seen))
+    codec, _ = attributes_of(data[0], named_attributes(options), **asdict(seen))
     _check(codec, *data, options)
 
 
@@ -93,7 +93,7 @@ def measure_directions(
 ) -> Found:
     """:func:`probe_directions` on the attributes that are moved, as the task has it."""
     train, test = data
-    codec, notes = attributes_of(train, _named(options), **asdict(seen))
+    codec, notes = attributes_of(train, named_attributes(options), **asdict(seen))
     return probe_directions(codec, train, test, options, session, notes)
 
 
@@ -155,7 +155,7 @@ def probe_directions(
     )
 
 
-def _named(options: DirectionOptions) -> tuple[str, ...]:
+def named_attributes(options: DirectionOptions) -> tuple[str, ...]:
     """The attributes that are read; () for all."""
     return (*options.moved, *options.orthogonal_to) if options.moved else ()
 

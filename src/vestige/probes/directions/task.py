@@ -91,6 +91,7 @@ DIRECTIONS = Task(
     options=(DirectionOptions, FaceOptions),
     checked_by="vestige.probes.directions.measure:check_directions",
     measured_by="vestige.probes.directions.measure:measure_directions",
+    planned_by="vestige.probes.directions.plan:plan_directions",
     paged_by="vestige.probes.directions.page:direction_parts",
     tables_by="vestige.probes.directions.table:direction_tables",
     group="",

@@ -96,11 +96,12 @@ def predict_pictures(
         say(f"predicting {count(len(examples), 'picture')}")
     found: list[Prediction] = []
     failures: list[Failure] = []
-    quiet = replace(reader, progress=None)
+    quiet = replace(reader, progress=None, begun=None)
+    reader.count("photographs", 0, len(examples))
     for start in range(0, len(examples), batch):
         usable = list(_usable(examples[start : start + batch], lacking, failures))
         found += _predict(predictor, usable, quiet, failures)
-        reader.count("pictures", min(start + batch, len(examples)), len(examples))
+        reader.count("photographs", min(start + batch, len(examples)), len(examples))
     for each in found:
         if not np.isfinite(each.values).all():
             raise VestigeError(

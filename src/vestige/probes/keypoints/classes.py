@@ -93,7 +93,7 @@ def find_classes(
 def plan_keypoints(reader: Reader, data: tuple[Dataset, Dataset], options: KeypointOptions) -> Plan:
     """What the probe will do: a fit of everything for each class."""
     plan = plan_by_options(KEYPOINTS.name, reader, data, (options,))
-    return replace(plan, fits=plan.fits * len({class_of(example) for example in data[0]}))
+    return replace(plan, classes=len({class_of(example) for example in data[0]}))
 
 
 def class_markup(markup: Markup, columns: Sequence[int]) -> Markup:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vestige import bounds as b
 from vestige.bounds import OBJECT_MARGIN
 from vestige.contract.task import Task
 from vestige.datasets.given import PointTrainTest
-from vestige.options import option
+from vestige.options import pck_alphas_option
 from vestige.probes.engine.options import PointOptions, box_margin_option, look_backs_option
 
 
@@ -23,14 +22,7 @@ class KeypointOptions(PointOptions):
 
     look_backs: int = look_backs_option(paper=0)
     box_margin: float = box_margin_option(OBJECT_MARGIN)
-    alphas: tuple[float, ...] = option(
-        (0.1,),
-        "Distance within which a keypoint counts as found, in longer sides of the box; repeat for several, "
-        "layers are chosen by the first.",
-        bounds=b.PCK_ALPHA,
-        names=("--alpha",),
-        metavar="A",
-    )
+    alphas: tuple[float, ...] = pck_alphas_option((0.1,), "layers are chosen")
 
 
 KEYPOINTS = Task(

@@ -67,8 +67,8 @@ class Part:
         source = {"backbone": self.source.backbone, "layer": self.source.layer, "readout": self.source.readout}
         return {"run": str(self.run), "task": self.task, **source, "seen": self.prediction.looked.seen.tolist(), **own}
 
-    def panel(self) -> Panel:
-        """How it is drawn."""
+    def panel(self, pixels: Pixels) -> Panel:
+        """How it is drawn; of a plug-in's task, as the task itself draws it on the photograph ``(H, W, 3)``."""
         found, seen = self.prediction, self.prediction.looked.seen
         if found.names:
             return PointsPanel(f"{len(found.points)} {self.task}", self.layer, seen, found.points)
@@ -81,7 +81,7 @@ class Part:
             return MapsPanel(title, self.layer, seen, maps, codec.table.names, codec.colours)
         if isinstance(codec, Attributes):
             return ReadingsPanel("attributes", self.layer, seen, tuple(codec.readings(values)))
-        raise VestigeError(f"{self.run}: a portrait cannot show {self.task}")
+        return OwnPanel(self.task, self.layer, seen, found.picture(pixels))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ class Portrait:
 
     def picture(self) -> Pixels:
         """The photograph and a panel for each run."""
-        return draw_portrait(ImageFile(self.path).read(), [part.panel() for part in self.parts], self.box, self.shared)
+        pixels = ImageFile(self.path).read()
+        return draw_portrait(pixels, [part.panel(pixels) for part in self.parts], self.box, self.shared)
 
 
 def read_portrait(
@@ -203,6 +204,13 @@ class MapsPanel(Panel):
     responses: NDArray[np.floating[Any]]
     names: tuple[str, ...]
     colours: Colours
+
+
+@dataclass(frozen=True)
+class OwnPanel(Panel):
+    """A picture ``(h, w, 3)`` that the task draws itself."""
+
+    picture: Pixels
 
 
 @dataclass(frozen=True)
@@ -294,6 +302,10 @@ def _draw_colours(part: SubFigure, panel: ColoursPanel, pixels: Pixels, title: s
     _axes(part, title).imshow(panel.colours, interpolation="bicubic", extent=(0, width, height, 0))
 
 
+def _draw_own(part: SubFigure, panel: OwnPanel, _pixels: Pixels, title: str) -> None:
+    _axes(part, title).imshow(panel.picture, interpolation="bicubic")
+
+
 def _draw_maps(part: SubFigure, panel: MapsPanel, pixels: Pixels, title: str) -> None:
     """The map over the photograph, and the responses of the strongest classes on one scale."""
     _title(part, title, 0.02)
@@ -326,4 +338,5 @@ _DRAW: dict[type[Panel], Any] = {
     ColoursPanel: _draw_colours,
     MapsPanel: _draw_maps,
     ReadingsPanel: _draw_readings,
+    OwnPanel: _draw_own,
 }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.contract.found import Found
-from vestige.contract.plan import Part, Plan
+from vestige.contract.plan import Part, Plan, Work
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset, Problem, describe_data
 from vestige.documents import read_json
@@ -139,7 +139,9 @@ def plan_minimal(reader: Reader, data: Dataset, options: MinimalOptions) -> Plan
     backbone = reader.backbone(options.backbone)
     categories, _ = _scenes(data, backbone.named_categories(), options)
     used, _ = _usable(data, categories, options)
-    return Plan(MINIMAL.name, (Part("", data.spec, len(used), len(used)),), (backbone.spec,))
+    n = len(used)
+    work = (Work("pictures made minimal", n),)
+    return Plan(MINIMAL.name, (Part("", data.spec, n, n),), (backbone.spec,), passes=0, work=work)
 
 
 def _scenes(data: Dataset, names: Sequence[str], options: MinimalOptions) -> tuple[dict[str, int], list[str]]:

@@ -160,6 +160,7 @@ def plan_preferences(reader: Reader, data: Sequence[tuple[str, Dataset]], option
         tuple(chosen),
         tuple(Layer(name, str(read.readout), read.size) for name, read in reads.items()),
         dtype=reader.options.store_dtype,
+        keep=reader.keep,
     )
 
 
