@@ -18,8 +18,10 @@ OBJECTS = "synthetic:objects,n=24,seed=1,size=48,category=car"
 INSTEAD = {
     '"cub:DIR"': f'"{OBJECTS}"',
     '"cub:OTHER"': '"synthetic:objects,n=6,seed=3,size=48,category=car"',
-    'layers=["block7"]': 'backbone="rgb:4", layers=["rgb"], rgb_size=4, look_backs=0, alphas=[0.2], test=test_spec',
-    "untrained_seeds=0)": ")",
+    ", untrained_seeds=0)": ")",
+    'layers=["block7"]': (
+        'backbone="rgb:4", layers=["rgb"], rgb_size=4, look_backs=0, alphas=[0.2], untrained_seeds=0, test=test_spec'
+    ),
     "size=32": 'size=8, backbone="rgb:4", layers=["rgb"], rgb_size=4, untrained_seeds=0',
     'device="cuda"': 'device="cpu"',
     'layers=["layer3"]': 'layers=["0"], rgb_size=4, untrained_seeds=0, look_backs=0',
@@ -64,7 +66,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object
     before = Path.cwd()
     os.chdir(folder)
     io.imsave("face.png", data.astronaut())
-    opened = list(vestige.open_dataset("synthetic:faces,n=12,seed=1,size=48"))
+    opened, tested = (list(vestige.open_dataset(f"synthetic:faces,n={n},seed={n},size=48")) for n in (12, 6))
     names: dict[str, object] = {
         "vestige": vestige,
         "pictures": [each.image.read() for each in opened],
@@ -73,9 +75,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object
         "people": [each.group for each in opened],
         "test_spec": "synthetic:objects,n=6,seed=2,size=48,category=car",
         "test": vestige.Dataset.from_arrays(
-            [each.image.read() for each in opened[:6]],
-            keypoints=np.stack([each.keypoints for each in opened[:6]]) + 1.0,
-            boxes=np.stack([each.box for each in opened[:6]]),
+            [each.image.read() for each in tested],
+            keypoints=np.stack([each.keypoints for each in tested]),
+            boxes=np.stack([each.box for each in tested]),
             name="test",
         ),
         "module": nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.ReLU()).eval(),
