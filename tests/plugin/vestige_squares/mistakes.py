@@ -14,7 +14,7 @@ class OddOptions:
 
 
 ODD = replace(DEPTH, name="odd", options=(OddOptions,))
-FAULTY = replace(DEPTH, name="faulty", measured_by="vestige_squares.mistakes:fail", options=())
+FAULTY = replace(DEPTH, name="faulty", checked_by="", measured_by="vestige_squares.mistakes:fail", options=())
 
 
 def fail(*_given):
