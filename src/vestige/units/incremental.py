@@ -31,10 +31,15 @@ from vestige.backbones import Backbone
 from vestige.errors import VestigeError
 from vestige.features.extract import exact_arithmetic
 from vestige.spelling import spelled
-from vestige.units.windows import Places, Sliding, Step, run_node, sides_of, step_of
+from vestige.units.windows import MOVED, Places, Sliding, Step, run_node, sides_of, step_of, work_of
 
 MOST = 0.7
 """The share of a map that windows may cover on average: beyond, computing all of it is faster than gathering them."""
+
+WORTH = 0.75
+"""The share of the naive loop's work from which on that is done instead: what the work is, is only estimated."""
+
+_HANDLED = 1e5  # multiplications that could be done while an occluder's windows of one layer are looked up
 
 BATCH = 64
 """Occluders at a time."""
@@ -218,7 +223,9 @@ class Incremental:
         with exact_arithmetic():
             pass_ = None
             if self.graph is not None:
-                pass_ = _Pass(self.graph, self.graph.plan(places, self.occluders.side, cells), x, self.batch)
+                plan = self.graph.plan(places, self.occluders.side, cells)
+                if self.graph.share(plan) < WORTH:
+                    pass_ = _Pass(self.graph, plan, x, self.batch)
             for rows in _batches(len(which), self.batch, None if pass_ is None else pass_.plan):
                 given = patches[torch.from_numpy(rows).to(patches.device)]
                 if pass_ is None:
@@ -266,12 +273,15 @@ class _Traced:
     """
 
     def __init__(self, maps: Callable[[Tensor], list[Tensor]], blank: Tensor, layers: Sequence[str]) -> None:
+        self.batch = len(blank)
         with torch.no_grad():
             make = make_fx(functionalize(lambda x: maps(x)), tracing_mode="fake", _allow_non_fake_inputs=True)
             module = make(blank.contiguous(memory_format=torch.channels_last))
         module.graph.eliminate_dead_code()
         self.graph: Graph = module.graph
         self.constants: dict[Node, Any] = {}
+        self._inputs: dict[Node, tuple[Node, ...]] = {}
+        self._whole: dict[Node, _Region] = {}
         self.steps: dict[Node, Step] = {}
         self.outputs: dict[str, Node] = {}
         for node in self.graph.nodes:
@@ -288,7 +298,15 @@ class _Traced:
 
     def inputs(self, node: Node) -> tuple[Node, ...]:
         """What an occluder may change of what a node reads."""
-        return tuple(each for each in node.all_input_nodes if each not in self.constants)
+        found = self._inputs.get(node)
+        if found is None:
+            found = self._inputs[node] = tuple(each for each in node.all_input_nodes if each not in self.constants)
+        return found
+
+    @cached_property
+    def work(self) -> dict[Node, float]:
+        """What every node's output costs for one picture, roughly."""
+        return {node: work_of(node) / self.batch for node in self._inputs}
 
     def plan(self, places: Places, side: int, cells: Mapping[str, Cells]) -> _Plan:
         """How to find out what some occluders, at ``(P, 2)``, do to some cells."""
@@ -308,9 +326,19 @@ class _Traced:
             node = self.outputs[name]
             found[node] = _Region(np.array(low), np.array(high) + 1).hull(found.get(node))
         for node in reversed(self.graph.nodes):
+            step = steps.get(node)
             for source in self.inputs(node) if node in found else ():
-                found[source] = _of_inputs(steps.get(node), found[node], source).hull(found.get(source))
+                if step is None:
+                    found[source] = self._all(source)
+                else:
+                    found[source] = _of_inputs(step, found[node], source).hull(found.get(source))
         return found
+
+    def _all(self, node: Node) -> _Region:
+        """All of a node's output."""
+        if node not in self._whole:
+            self._whole[node] = _Region(np.zeros(2, np.int64), np.array(sides_of(node)))
+        return self._whole[node]
 
     def _reached(
         self, places: Places, side: int, needed: Mapping[Node, _Region], candidates: Mapping[Node, Step]
@@ -328,6 +356,34 @@ class _Traced:
             reached[node], regions[node], steps[node] = whole, wanted, step
         return steps, regions
 
+    def share(self, plan: _Plan) -> float:
+        """The share of the naive loop's work that a plan takes, roughly."""
+        count = len(plan.regions[self.input].low)
+        filled = -(-count // self.batch) * self.batch / count  # of what is run whole, all batches are full ones
+        ours = naive = 0.0
+        for node in plan.needed:
+            if node is self.input:
+                continue
+            work = self.work[node]
+            naive += work
+            step = plan.steps.get(node)
+            if step is None:
+                ours += work * filled
+                pasted_ = [n for n in self.inputs(node) if n in plan.steps or n is self.input]
+                ours += MOVED * filled * sum(_depth(n) * np.prod(sides_of(n)) for n in pasted_)
+                continue
+            ours += work * plan.regions[node].covered(sides_of(node))
+            if step.reads is not None or len(step.inputs) > 1:
+                ours += _HANDLED + MOVED * sum(self._gathered(node, step, each, plan) for each in step.inputs)
+        return ours / naive if naive else 1.0
+
+    def _gathered(self, node: Node, step: Step, source: Node, plan: _Plan) -> float:
+        """How many numbers are gathered of a node's input, for one occluder."""
+        region, start = plan.regions[node], np.zeros(1, np.int64)
+        counts = np.maximum(region.high - region.low, 1).mean(axis=0).round().astype(int).tolist()
+        reads = step.reads or (Sliding(1, 1, 0, 1, 0),) * 2
+        return float(np.prod([r.of(start, n).shape[1] for r, n in zip(reads, counts, strict=True)]) * _depth(source))
+
     @property
     def unknown(self) -> str:
         """The first operation that does not run on windows, "" where all do."""
@@ -335,10 +391,15 @@ class _Traced:
         return next((str(n.target) for n in found if n not in self.steps and n not in self.constants), "")
 
 
-def _of_inputs(step: Step | None, needed: _Region, source: Node) -> _Region:
+def _depth(node: Node) -> int:
+    """How many numbers a node has at each place of its map."""
+    value = node.meta["val"]
+    shape = (value[0] if isinstance(value, (tuple, list)) else value).shape
+    return int(np.prod(shape[1:-2]))
+
+
+def _of_inputs(step: Step, needed: _Region, source: Node) -> _Region:
     """What is needed of a node's input for some of its output."""
-    if step is None:
-        return _Region(np.zeros(2, np.int64), np.array(sides_of(source)))
     if step.reads is None:
         return needed
     size = np.array(sides_of(source))

@@ -99,6 +99,23 @@ def sides_of(node: Node) -> tuple[int, int]:
     return h, w
 
 
+MOVED = 30.0
+"""What reading or writing a number costs, in multiplications (measured on a CPU)."""
+
+
+def work_of(node: Node) -> float:
+    """What a node's output costs for one picture, roughly, in multiplications."""
+    shape, name = _shape(node), _name(node)
+    each = 0.0
+    if name == "convolution":
+        weight: Any = node.args[1]
+        each = float(np.prod(weight.meta["val"].shape[1:]))
+    elif name in ("mm", "bmm", "addmm", "baddbmm"):
+        factor: Any = node.args[-2]
+        each = float(_shape(factor)[-1])
+    return float(np.prod(shape)) * (MOVED + each)
+
+
 def step_of(node: Node, inputs: Sequence[Node], constants: Mapping[Node, Any]) -> Step | None:
     """How a node runs on windows; None where it cannot.
 
