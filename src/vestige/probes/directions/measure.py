@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ from vestige.probes.engine.codec import rows_of_scores
 from vestige.probes.engine.evaluate_vectors import small_pictures
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import LinearProbe, save_probes
-from vestige.probes.engine.vector_probe import Fitted, VectorBench, vector_bench
-from vestige.probes.engine.views import decodable, fold_labels
+from vestige.probes.engine.options import VectorOptions
+from vestige.probes.engine.vector_probe import Fitted, VectorBench, decoded_bench, vector_bench
+from vestige.probes.engine.views import fold_labels
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
 from vestige.results import Row
@@ -126,10 +128,8 @@ def probe_directions(
     options = replace(options, moved=options.moved or codec.names)
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
-    say("reading pictures")
-    rgb = f"rgb:{options.size}"
-    train, test = decodable(train, rgb, reader), decodable(test, rgb, reader)
-    bench = vector_bench(codec, train, test, options.seed, reader)
+    probing = VectorOptions(options.backbone, options.layers, rgb_size=options.size, seed=options.seed)
+    bench = decoded_bench(partial(vector_bench, codec), train, test, probing, session)
     say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
     best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
     say(f"colours from {best.source.layer}")
@@ -140,7 +140,7 @@ def probe_directions(
         task=DIRECTIONS,
         options=(options,),
         config={"made_of": codec.to_json(), "metric": "change_other_half"},
-        data={"train": train, "test": test},
+        data={"train": bench.train, "test": bench.test},
         backbone=best.source.to_json(best.read.size),
         rows=evaluation.rows,
         arrays=evaluation.arrays,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.datasets.dataset import Dataset
 from vestige.distances import box_scale, eye_distance, longer_side, mean_over_visible, point_errors
 from vestige.documents import Count, Json, check_json
 from vestige.errors import VestigeError, choice
@@ -30,7 +31,7 @@ from vestige.probes.engine.lookback import (
     to_numbers,
     to_points,
 )
-from vestige.probes.engine.options import LONGER_SIDE, NORMALISERS
+from vestige.probes.engine.options import LONGER_SIDE, NORMALISERS, PointOptions
 from vestige.probes.engine.vector_methods import VectorMethod
 from vestige.probes.engine.views import Views, example_views
 from vestige.results import Row
@@ -345,6 +346,28 @@ class _Saved:
     mirror: bool = False
     look_backs: Count = 0
     margin_quantile: float = 1.0
+
+
+def markup_of(train: Dataset, what: str, options: PointOptions) -> tuple[Markup, tuple[str, ...]]:
+    """The markup of training data, and what is given up because the markup lacks it.
+
+    Args:
+        train: to train on.
+        what: its points are called.
+        options: of the probe.
+
+    Raises:
+        VestigeError: where the data have no points.
+    """
+    markup = train.markup
+    if markup is None or not len(train):
+        raise VestigeError(f"{train.spec}: has no examples with {what}; vestige data check {train.spec} tells more")
+    lacks = []
+    if options.mirror and markup.mirror is None:
+        lacks.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
+    if options.look_backs and not markup.parts:
+        lacks.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
+    return markup, tuple(lacks)
 
 
 def check_points(examples: Sequence[Example], markup: Markup) -> None:

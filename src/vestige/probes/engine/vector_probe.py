@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -60,7 +60,7 @@ def probe_vectors(
         VestigeError: where there are fewer groups than folds, or the data lack what the codec reads.
     """
     check_vectors(codec, train, test, options)
-    return probe_layers(_prepare_for(codec), train, test, options, session, made_with, notes)
+    return probe_layers(partial(vector_bench, codec), train, test, options, session, made_with, notes)
 
 
 def bench_vectors(
@@ -73,7 +73,7 @@ def bench_vectors(
 ) -> Bench:
     """The data of a vector made ready to compare layers on; arguments and errors as of :func:`probe_vectors`."""
     check_vectors(codec, train, test, options)
-    return bench_layers(_prepare_for(codec), train, test, options, session, notes)
+    return bench_layers(partial(vector_bench, codec), train, test, options, session, notes)
 
 
 def check_vectors(codec: Codec[Any], train: Dataset, test: Dataset, options: ProbeOptions) -> None:
@@ -93,13 +93,6 @@ def _folds(train: Dataset, seed: int) -> NDArray[np.intp]:
         return fold_labels([example.group for example in train], FOLDS, seed)
     except ValueError as error:
         raise VestigeError(f"{train.spec}: {error}; the probe needs at least {FOLDS} people or pictures") from error
-
-
-def _prepare_for(codec: Codec[Any]) -> Prepare:
-    def prepare(train: Dataset, test: Dataset, options: ProbeOptions, reader: Reader) -> VectorBench:
-        return vector_bench(codec, train, test, options.seed, reader, shared=options.alpha_shared)
-
-    return prepare
 
 
 @dataclass(frozen=True)
@@ -335,29 +328,30 @@ class VectorBench(LayerBench[Fitted]):
 
 
 def vector_bench(
-    codec: Codec[Any], train: Dataset, test: Dataset, seed: int, reader: Reader, *, shared: bool = False
+    codec: Codec[Any], train: Dataset, test: Dataset, options: ProbeOptions, reader: Reader
 ) -> VectorBench:
     """Training and test examples made ready.
 
     Raises:
         VestigeError: where there are fewer groups than folds.
     """
-    views = codec.train_views(train)
-    return VectorBench(
-        codec, reader, train, test, seed, (), views, codec.encode(views), _folds(train, seed)[views.rows], shared
-    )
+    views, folds, seed = codec.train_views(train), _folds(train, options.seed), options.seed
+    encoded = codec.encode(views)
+    return VectorBench(codec, reader, train, test, seed, (), views, encoded, folds[views.rows], options.alpha_shared)
 
 
 def _place(source: Source, seed: int | None) -> dict[str, Any]:
     return {"layer": source.layer, "readout": source.readout, "backbone": source.backbone, "seed": seed}
 
 
-Prepare = Callable[[Dataset, Dataset, Any, Reader], LayerBench[Any]]
+B = TypeVar("B", bound=LayerBench[Any])
+
+Prepare = Callable[[Dataset, Dataset, Any, Reader], B]
 """Makes a bench of training and test examples that can be decoded, options and a reader."""
 
 
 def bench_layers(
-    prepare: Prepare,
+    prepare: Prepare[LayerBench[Any]],
     train: Dataset,
     test: Dataset,
     options: ProbeOptions,
@@ -365,7 +359,7 @@ def bench_layers(
     notes: Sequence[str] = (),
 ) -> Bench:
     """Data made ready to compare layers on; arguments and errors as of :func:`probe_layers`."""
-    bench = _prepared(prepare, train, test, options, session)
+    bench = decoded_bench(prepare, train, test, options, session)
     target = bench.target
     return Bench(
         bench.train,
@@ -381,7 +375,7 @@ def bench_layers(
 
 
 def probe_layers(
-    prepare: Prepare,
+    prepare: Prepare[LayerBench[Any]],
     train: Dataset,
     test: Dataset,
     options: ProbeOptions,
@@ -408,7 +402,7 @@ def probe_layers(
     reader, say = session.reader, session.say
     options = replace(options, layers=reader.backbone(options.backbone).select(options.layers))
     reads = reader.reads(options.backbone, options.layers, options.readouts)
-    bench = _prepared(prepare, train, test, options, session)
+    bench = decoded_bench(prepare, train, test, options, session)
     sweep: list[Row] = []
 
     def method(name: str, fitted: Any, seed: int | None = None) -> AnyMethod:
@@ -457,9 +451,7 @@ def probe_layers(
     )
 
 
-def _prepared(
-    prepare: Prepare, train: Dataset, test: Dataset, options: ProbeOptions, session: Session
-) -> LayerBench[Any]:
+def decoded_bench(prepare: Prepare[B], train: Dataset, test: Dataset, options: ProbeOptions, session: Session) -> B:
     """The bench of the pictures that can be decoded."""
     reader = session.reader
     session.say("reading pictures")

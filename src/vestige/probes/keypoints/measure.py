@@ -18,7 +18,7 @@ from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
 from vestige.images import Crop
 from vestige.probes.engine.lookback import look_back_name
-from vestige.probes.engine.points import check_points
+from vestige.probes.engine.points import check_points, markup_of
 from vestige.probes.engine.vector_methods import MAIN, VectorMethod
 from vestige.probes.engine.vector_probe import (
     Candidate,
@@ -158,7 +158,7 @@ def keypoint_bench(train: Dataset, test: Dataset, options: KeypointOptions, read
         own, tested = (
             replace(data, examples=class_examples(data, points)[1], markup=codec.markup) for data in (train, test)
         )
-        benches.append(vector_bench(codec, own, tested, options.seed, reader, shared=options.alpha_shared))
+        benches.append(vector_bench(codec, own, tested, options, reader))
     return KeypointBench(target, reader, train, test, options.seed, notes, tuple(benches))
 
 
@@ -168,19 +168,12 @@ def keypoints_of(train: Dataset, options: KeypointOptions) -> tuple[Keypoints, t
     Raises:
         VestigeError: where the data have no points, or no class can be trained.
     """
-    markup = train.markup
-    if markup is None or not len(train):
-        raise VestigeError(f"{train.spec}: has no examples with keypoints; vestige data check {train.spec} tells more")
+    markup, lacks = markup_of(train, "keypoints", options)
     check_points(train, markup)
     try:
         classes, notes = find_classes(train, markup, options.seed, mirror=options.mirror)
     except VestigeError as error:
         raise VestigeError(f"{train.spec}: {error}") from error
-    more = list(notes)
-    if options.mirror and markup.mirror is None:
-        more.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
-    if options.look_backs and not markup.parts:
-        more.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
     looks = options.look_backs, options.margin_quantile
     target = Keypoints(markup, options.box_margin, options.alphas, classes, options.mirror, *looks)
-    return target, tuple(more)
+    return target, (*notes, *lacks)

@@ -13,8 +13,7 @@ from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.contract.task import Task, Trained
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
-from vestige.probes.engine.points import PointCodec
+from vestige.probes.engine.points import PointCodec, markup_of
 from vestige.probes.engine.trained_vectors import load_trained_vectors
 from vestige.probes.engine.vector_probe import bench_vectors, check_vectors, probe_vectors
 from vestige.probes.landmarks.task import LANDMARKS, LandmarkOptions
@@ -75,16 +74,10 @@ def landmarks_of(train: Dataset, options: LandmarkOptions) -> tuple[Landmarks, t
     Raises:
         VestigeError: where the data have no points.
     """
-    markup = train.markup
-    if markup is None or not len(train):
-        raise VestigeError(f"{train.spec}: has no examples with landmarks; vestige data check {train.spec} tells more")
-    notes = []
+    markup, lacks = markup_of(train, "landmarks", options)
     normaliser = options.normaliser or ("inter-ocular" if markup.eyes else "box")
     if options.normaliser is None and normaliser == "box":
-        notes.append(f"Markup {markup.name!r} has no eyes: errors are divided by the square root of the box's area.")
-    if options.mirror and markup.mirror is None:
-        notes.append(f"Markup {markup.name!r} has no mirror pairs: no mirrored copies were trained on.")
-    if options.look_backs and not markup.parts:
-        notes.append(f"Markup {markup.name!r} has no parts: there is no look-back.")
+        no_eyes = f"Markup {markup.name!r} has no eyes: errors are divided by the square root of the box's area."
+        lacks = (no_eyes, *lacks)
     looks = options.look_backs, options.margin_quantile
-    return Landmarks(markup, options.box_margin, normaliser, options.mirror, *looks), tuple(notes)
+    return Landmarks(markup, options.box_margin, normaliser, options.mirror, *looks), lacks
