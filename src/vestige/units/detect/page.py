@@ -55,7 +55,8 @@ def detection_parts(runs: Sequence[Run]) -> Parts:
         openings.append(
             Opening(
                 run.name,
-                f"Units of {results.config['dissection']} find {count(found, 'object')} in {count(n, 'picture')}.",
+                f"{count(found, 'box', 'boxes')} in {count(n, 'picture')}, by units of the run "
+                f"“{results.config['dissection']}”.",
                 "A box is an area in which a unit is above its threshold; its confidence is the share of points that "
                 "show the unit’s object where it was so active in the pictures of the dissection.",
             )

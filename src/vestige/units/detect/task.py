@@ -50,6 +50,7 @@ UNIT_DETECT = Task(
     measured_by="vestige.units.detect.measure:measure_detections",
     paged_by="vestige.units.detect.page:detection_parts",
     planned_by="vestige.units.segment.measure:plan_pictures",
+    tables_by="vestige.units.tables:photograph_tables",
     example="\n".join((DISSECTION, PHOTOGRAPH, "vestige units detect runs/units face.png -o runs/found")),
     without=frozenset({"store_dtype"}),
 )

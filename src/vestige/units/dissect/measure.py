@@ -204,7 +204,8 @@ def with_objects(data: Dataset) -> tuple[Example, ...]:
     examples = tuple(data)
     if any(each.objects for each in examples) or not data.classes:
         return examples
-    names = {number: name for number, name in enumerate(data.classes) if number != data.void and name}
+    none = ("", "background")
+    names = {k: name for k, name in enumerate(data.classes) if k != data.void and name.lower() not in none}
     return tuple(
         each if each.mask is None else replace(each, objects=class_objects(cast(Any, each.mask), names))
         for each in examples

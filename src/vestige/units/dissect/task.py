@@ -81,6 +81,6 @@ DISSECT = Task(
     measured_by="vestige.units.dissect.measure:measure_dissect",
     paged_by="vestige.units.dissect.page:dissect_parts",
     tables_by="vestige.units.dissect.table:dissect_tables",
-    example="vestige units dissect synthetic:objects,n=60,seed=1 --layer block4 --layer block10 -o runs/units",
+    example="vestige units dissect synthetic:scenes,n=60,seed=1 --layer block4 --layer block10 -o runs/units",
     without=frozenset({"store_dtype"}),
 )

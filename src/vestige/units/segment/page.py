@@ -45,7 +45,8 @@ def segment_parts(runs: Sequence[Run]) -> Parts:
         openings.append(
             Opening(
                 read.name,
-                f"What {count(units, 'unit')} of {results.config['dissection']} show of {count(n, 'picture')}.",
+                f"What {count(units, 'unit')} of the run “{results.config['dissection']}” show of "
+                f"{count(n, 'picture')}.",
                 "A picture is dark where a unit is not active.",
             )
         )
@@ -56,5 +57,5 @@ def segment_parts(runs: Sequence[Run]) -> Parts:
                 caption = f"{unit}{f': {thing}' if thing else ''}, {percent(float(mask.mean()))} of the picture"
                 tiles.append(Tile(lit(arrays["pictures"][k], mask), caption, f"What {unit} shows of {name}"))
             said = f"Bright: {RULES.get(rule, rule)}."
-            galleries.append(Gallery(f"segments-{k}-{read.name}", tuple(tiles), said, columns=4))
+            galleries.append(Gallery(f"segments-{k}-{read.name}", tuple(tiles), said))
     return tuple(openings), (Section("What units show", "segments", tuple(galleries)),)

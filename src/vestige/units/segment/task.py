@@ -55,7 +55,7 @@ class SegmentOptions:
             raise VestigeError(f"rule {self.rule!r}: {choice(self.rule, tuple(RULES))}")
 
 
-DISSECTION = "vestige units dissect synthetic:objects,n=60,seed=1 --layer block10 --chance shuffled -o runs/units"
+DISSECTION = "vestige units dissect synthetic:scenes,n=60,seed=1 --layer block10 --chance shuffled -o runs/units"
 """Makes the run that examples go on with."""
 
 SEGMENT = Task(
@@ -68,6 +68,7 @@ SEGMENT = Task(
     measured_by="vestige.units.segment.measure:measure_segments",
     paged_by="vestige.units.segment.page:segment_parts",
     planned_by="vestige.units.segment.measure:plan_pictures",
+    tables_by="vestige.units.tables:photograph_tables",
     example="\n".join((DISSECTION, PHOTOGRAPH, "vestige units segment runs/units face.png -o runs/segments")),
     without=frozenset({"store_dtype"}),
 )
