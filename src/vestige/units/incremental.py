@@ -41,8 +41,8 @@ WORTH = 0.75
 
 _HANDLED = 1e5  # multiplications that could be done while an occluder's windows of one layer are looked up
 
-BATCH = 64
-"""Occluders at a time."""
+BATCH = 32
+"""Occluded pictures at a time; of windows, which are smaller, twice as many."""
 
 
 _ASKED = "it was asked for"
@@ -148,7 +148,7 @@ class Incremental:
         backbone: made ready by :func:`vestige.backbones.prepared`.
         layers: grids or tokens, that are read.
         occluders: that there may be.
-        batch: occluders at a time.
+        batch: occluded pictures at a time; of windows, which are smaller, twice as many.
         whole: run everything whole: the loop that the rest is measured against.
 
     Attributes:
@@ -169,7 +169,7 @@ class Incremental:
         self.graph: _Traced | None = None
         if not whole:
             try:
-                self.graph = _Traced(self.maps, backbone.blank(batch=batch), self.layers)
+                self.graph = _Traced(self.maps, backbone.blank(batch=2 * batch), self.layers)
             except Exception as error:  # networks are untraceable in as many ways as there are networks
                 self.untraced = _said(error)
 
@@ -225,8 +225,8 @@ class Incremental:
             if self.graph is not None:
                 plan = self.graph.plan(places, self.occluders.side, cells)
                 if self.graph.share(plan) < WORTH:
-                    pass_ = _Pass(self.graph, plan, x, self.batch)
-            for rows in _batches(len(which), self.batch, None if pass_ is None else pass_.plan):
+                    pass_ = _Pass(self.graph, plan, x)
+            for rows in _batches(len(which), self.batch, pass_):
                 given = patches[torch.from_numpy(rows).to(patches.device)]
                 if pass_ is None:
                     outputs: Mapping[str, Any] = dict(
@@ -423,8 +423,8 @@ def _of_outputs(step: Step, given: Sequence[_Region]) -> _Region:
 class _Pass:
     """One picture: what is known of it without occluders, and the outputs of batches with them."""
 
-    def __init__(self, traced: _Traced, plan: _Plan, x: Tensor, batch: int) -> None:
-        self.traced, self.plan, self.batch = traced, plan, batch
+    def __init__(self, traced: _Traced, plan: _Plan, x: Tensor) -> None:
+        self.traced, self.plan, self.batch = traced, plan, traced.batch
         self.known: dict[Node, Any] = {traced.input: x}
         for node, step in plan.steps.items():
             given = {each: self.known[each] for each in step.inputs}
@@ -532,11 +532,12 @@ def pasted(base: Tensor, patches: Tensor, start: Places) -> Tensor:
     return whole
 
 
-def _batches(count: int, size: int, plan: _Plan | None) -> Iterator[Places]:
-    """Numbers below ``count`` in batches; those together whose windows are of about the same size."""
+def _batches(count: int, size: int, windows: _Pass | None) -> Iterator[Places]:
+    """Numbers below ``count`` in batches; of windows, those together that are of about the same size."""
     order = np.arange(count)
-    if plan is not None and plan.steps:
-        region = plan.regions[list(plan.steps)[-1]]
+    if windows is not None:
+        size, plan = windows.batch, windows.plan
+        region = plan.regions[list(plan.regions)[-1]]
         h, w = (region.high - region.low).T
         order = np.lexsort((np.where(h % 2, w, -w), h))
     for start in range(0, count, size):

@@ -203,8 +203,7 @@ class _Occluded:
     ) -> None:
         self.session, self.data, self.reader, self.options, self.layers = session, data, reader, options, layers
         self.occluders = occluders
-        batch = 2 * reader.options.batch  # windows are smaller than pictures
-        self.network = Incremental(reader.network, tuple(reader.layers), occluders, batch=batch)
+        self.network = Incremental(reader.network, tuple(reader.layers), occluders, batch=reader.options.batch)
         self.ran = self.asked = 0
         self._patches: torch.Tensor | None = None
         self._checked = False
