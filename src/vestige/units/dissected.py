@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vestige.errors import VestigeError
 from vestige.options import needed
 from vestige.spelling import spelled
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vestige.contract.session import Session
     from vestige.example import Example
     from vestige.images import Pixels
@@ -104,6 +104,8 @@ def units_of(run: DissectRun, names: Sequence[str]) -> Units:
 
 def labelled(run: DissectRun, least: float) -> Units:
     """Units whose overlap with their object is at least so large; all units of a run without objects."""
+    import numpy as np
+
     found = []
     for layer in run.layers:
         units = np.arange(len(run.of(layer, "threshold")))

@@ -1,16 +1,19 @@
-"""What a unit's picture shows: rules by name that make a mask of an activation map."""
+"""What a unit's picture shows: rules by name that make a mask of an activation map.
+
+Names and rules stand together, and commands are made from the names: so what computes is imported where it does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-from vestige.units.places import Standing
+    from vestige.units.places import Standing
 
 Rule = Literal["quantile", "relative", "smooth", "fields"]
 """The names of the rules."""
@@ -25,7 +28,7 @@ RULES: Mapping[str, str] = {
 
 _RELATIVE, _SMOOTH, _HALF = 0.2, 0.4, 0.5
 
-Mask = NDArray[np.bool_]
+Mask: TypeAlias = "NDArray[np.bool_]"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def shown_by(
         unit: whose map it is.
         disc: the diameter of ``fields``' discs in pixels of the network's input; None for two strides.
     """
+    from scipy.ndimage import uniform_filter
+
     if rule == "fields":
         return _discs(map, standing, shape, disc)
     if rule == "smooth":
@@ -72,6 +77,8 @@ def shown_by(
 
 
 def _discs(map: NDArray[np.float32], standing: Standing, shape: tuple[int, int], disc: float | None) -> Mask:
+    import numpy as np
+
     largest = float(map.max())
     mask = np.zeros(shape, dtype=bool)
     if largest <= 0:
