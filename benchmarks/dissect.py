@@ -41,19 +41,20 @@ def main() -> None:
         print(json.dumps(measured(asked)))
         return
     for n in asked.pictures or [1000, 3500]:
-        bare = 0.0
+        bare, bare_cpu = 0.0, 0.0
         for case in asked.case or CASES:
             words = [sys.executable, __file__, asked.data, "--backbone", asked.backbone, "--one", "--case", case]
             words += ["--pictures", str(n), "--threads", str(asked.threads)]
             words += [word for layer in asked.layer for word in ("--layer", layer)]
             done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
-            seconds, peak = json.loads(done.stdout.splitlines()[-1])
-            bare = bare or seconds
-            print(f"{n:5} pictures  {case:28} {seconds:7.1f} s  {seconds / bare:5.2f} x  {peak:5.0f} MB", flush=True)
+            seconds, cpu, peak = json.loads(done.stdout.splitlines()[-1])
+            bare, bare_cpu = bare or seconds, bare_cpu or cpu
+            took = f"{seconds:7.1f} s {seconds / bare:5.2f} x  {cpu:7.1f} s of processors {cpu / bare_cpu:5.2f} x"
+            print(f"{n:5} pictures  {case:28} {took}  {peak:5.0f} MB", flush=True)
 
 
-def measured(asked: argparse.Namespace) -> tuple[float, float]:
-    """Seconds of a case, and the peak of the process's memory in MB."""
+def measured(asked: argparse.Namespace) -> tuple[float, float, float]:
+    """Seconds of a case, those that processors were busy, and the peak of the process's memory in MB."""
     import torch
 
     from vestige.contract.session import Session
@@ -80,14 +81,14 @@ def measured(asked: argparse.Namespace) -> tuple[float, float]:
     if CASES[case] is not None:  # numba's loops are compiled once, and kept
         few = replace(data, examples=data.examples[:64])
         measure_dissect(session, few, DissectOptions(asked.backbone, tuple(asked.layer), least=1, **CASES[case]))
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     if CASES[case] is None:
         for _ in warm.read([Crop(each) for each in data]):
             pass
     else:
         measure_dissect(session, data, DissectOptions(asked.backbone, tuple(asked.layer), **CASES[case]))
-    seconds = time.monotonic() - started
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, busy = time.monotonic() - started, time.process_time() - busy
+    return seconds, busy, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_units_that_are_set_by_hand_are_found_with_their_objects():
     assert [line["object"] for line in lines[:2]] == ["poppy", "sea"]
     assert float(lines[0]["iou"]) > 0.7
     assert float(lines[0]["average_precision"]) > 0.8
-    assert float(lines[3]["iou"]) == 0
+    assert (float(lines[3]["iou"]), lines[3]["object"]) == (0, "")
     rows = {(row.method, row.metric): row for row in found.rows}
     assert rows["network", "detectors_fixed"].value >= 2
     assert [line["detector"] for line in lines[:2]] == ["true", "true"]

@@ -73,7 +73,7 @@ class Grid:
 
 @dataclass
 class Seen:
-    """The objects at the points of pictures; those of a picture are rasterised once.
+    """The objects at the points of pictures; those of a picture are rasterised once, and kept in 2 kB or so.
 
     Attributes:
         examples: all pictures.

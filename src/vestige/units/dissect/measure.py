@@ -490,11 +490,11 @@ def _with_objects(name: str, laid: _Laid, tables: Tables, sets: Mapping[str, _Se
     detector = np.zeros(len(units), bool) if p is None else discoveries(p)
     positives, points = tables.objects.sum(axis=0), tables.points.sum(axis=0)
     best_iou, best_edge = _best(tables, own.labels)
-    threshold = tables.activations(own.threshold)
+    threshold, overlaps = tables.activations(own.threshold), tables.at(own.threshold).pooled
     columns = {
         "layer": bare.columns["layer"],
         "unit": bare.columns["unit"],
-        "object": names[own.label],
+        "object": np.where(overlaps.max(axis=1) > 0, names[own.label], ""),
         "iou": iou,
         "average_precision": ap,
         "threshold": threshold,
@@ -521,7 +521,7 @@ def _with_objects(name: str, laid: _Laid, tables: Tables, sets: Mapping[str, _Se
         "edges": tables.edges,
         "positives": positives[units, own.label],
         "points": points,
-        "ious": tables.at(own.threshold).pooled.astype(np.float32),
+        "ious": overlaps.astype(np.float32),
         "best_ious": _best_pooled(tables).astype(np.float32),
         "average_precisions": average_precision(positives, points[:, None, :]).astype(np.float32),
         **{f"chance/{method}": each.iou(once) for method, each in sets.items() if method != "network"},

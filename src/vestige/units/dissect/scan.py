@@ -2,7 +2,7 @@
 
 A shard is a stratified sample of one half of the pictures. What is known of it adds up with what is known of others
 (counts, sums, top lists, sketches), is kept on disk as it is finished, and is what a killed pass goes on from. Memory
-is that of one shard, however many pictures there are.
+is that of one shard's counts, however many pictures there are.
 """
 
 from __future__ import annotations
