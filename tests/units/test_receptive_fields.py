@@ -243,6 +243,18 @@ def test_options_change_the_numbers(options: dict[str, object]) -> None:
     assert plain != other
 
 
+def test_other_precisions_run_on_windows_too() -> None:
+    session, spec = _session()
+    session.reader.options = ExtractOptions(batch=16, precision="bfloat16")
+    plain, coarse = (
+        {(row.subset, row.metric): row.value for row in measure_fields(each, _pictures(), _options(backbone=spec)).rows}
+        for each in (_session()[0], session)
+    )
+    assert abs(coarse["two", "size"] - plain["two", "size"]) < 3
+    found = measure_fields(session, _pictures(), _options(backbone=spec))
+    assert not any("run whole" in note for note in found.notes)
+
+
 def test_bad_input_is_refused_before_anything_is_read() -> None:
     session, spec = _session()
     for options, said in (

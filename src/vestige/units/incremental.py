@@ -49,7 +49,7 @@ _ASKED = "it was asked for"
 
 _TRIED = 12  # occluders, by which a network is checked
 
-_DEVIATION = 1e-4  # of the largest activation, that is still rounding
+_ROUNDING = 1000  # steps of the arithmetic, of the largest activation, that are no more than rounding
 
 
 @dataclass(frozen=True)
@@ -188,10 +188,11 @@ class Incremental:
         whole = Incremental(self.backbone, self.layers, self.occluders, batch=self.batch, whole=True)
         some = patches[torch.from_numpy(which).to(patches.device)]
         expected = whole.run(x, some, which, cells)
+        rounding = min(_ROUNDING * torch.finfo(self.backbone.blank((1, 1)).dtype).eps, 0.05)
         try:
             found = self.run(x, some, which, cells)
             for name, each in expected.items():
-                if not np.abs(found[name] - each).max() <= _DEVIATION * np.abs(each).max():
+                if not np.abs(found[name] - each).max() <= rounding * np.abs(each).max():
                     whole.untraced = f"its operations, one by one, give other numbers in layer {name}"
         except Exception as error:  # of an operation that was traced for other pictures
             whole.untraced = _said(error)
@@ -219,7 +220,8 @@ class Incremental:
             By layer ``(P, Q)``.
         """
         found = {name: np.empty((len(which), len(each.units)), np.float32) for name, each in cells.items()}
-        places = self.occluders.places[which]
+        places, like = self.occluders.places[which], self.backbone.blank((1, 1))
+        x, patches = x.to(like), patches.to(like)
         with exact_arithmetic():
             pass_ = None
             if self.graph is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.backbones import Preprocessing, ReceptiveField
+from vestige.features.extract import exact_arithmetic
 from vestige.images import Pixels
 from vestige.units.incremental import Cells, Incremental, Occluders
 from vestige.units.receptive_fields.field import seen_by
@@ -57,7 +58,7 @@ def changes(
     """
     occluders = network.occluders
     x = network.backbone.preprocessing(picture[None], device)
-    with torch.inference_mode():
+    with torch.inference_mode(), exact_arithmetic():
         maps = {name: each[0].cpu() for name, each in zip(network.layers, network.maps(x), strict=True)}
     seen = {name: seen_by(fields[name], each.y, each.x, occluders) for name, each in cells.items()}
     found = {name: np.zeros((len(each.units), len(occluders)), np.float32) for name, each in cells.items()}
