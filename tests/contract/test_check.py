@@ -94,7 +94,8 @@ def test_too_few_for_the_folds_are_refused(name):
         task.check((few, few), *options)
 
 
-def test_an_evaluation_refuses_them_too(tmp_path):
+def test_an_evaluation_refuses_them_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("vestige.contract.pages.show", lambda *_: None)
     options = LandmarkOptions("rgb:4", ("all",), rgb_size=4, untrained_seeds=0, look_backs=0)
     own = Session(Reader(keep=False), print_nothing)
     run = task_named("landmarks").measure(own, (POINTS, POINTS), options).save(tmp_path / "run")

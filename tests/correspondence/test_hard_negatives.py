@@ -105,7 +105,7 @@ def test_rounds_are_counted_and_what_is_left_is_told():
         inside = (detector.solution.scores(vectors) > -1 + 1e-3) & ~positive
         assert detector.left > 0
         assert detector.left + detector.negatives == pytest.approx(inside.sum(), abs=3)
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
     again = mine(candidates, labels, Mining(c=2.0, rounds=2, batch=30))
     assert np.array_equal(again[0].solution.weights, found[0].solution.weights)
 

@@ -71,7 +71,7 @@ def test_peaks_are_where_the_network_responds_most_when_it_looks_there(backbone,
     reader = Reader(_open={"drawn": backbone}, progress=lambda *t: told.append(t))
     options = ClassifyOptions(backbone="drawn", localise=1)
     found = localise(marks, classifiers, fields, options, Session(reader))
-    assert told == [("pictures", 0, 1), ("pictures", 1, 1)]
+    assert told == [("localised pictures", 0, 1), ("localised pictures", 1, 1)]
     assert found.marks.tolist() == [0, 1]
     pixels = marks.pictures[0].image.read()
     for m, row in enumerate(found.marks):
