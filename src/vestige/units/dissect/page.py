@@ -69,7 +69,8 @@ def _opening(run: DissectRun) -> Opening:
     metric = "detectors" if judged else "detectors_fixed"
     found = {layer: row for layer in run.layers if (row := run.row(metric, layer)) is not None}
     best = max(found, key=lambda layer: found[layer].value)
-    said = "overlap their object more than chance" if judged else "overlap their object by more than 0.04"
+    verb = "overlaps its" if found[best].value == 1 else "overlap their"
+    said = f"{verb} object {'more than chance' if judged else 'by more than 0.04'}"
     headline = f"In {best}, {found[best].value:.0f} of {len(run.of(best, 'threshold'))} units {said}."
     if not found[best].value:
         headline = "No unit of any layer overlaps an object " + (
