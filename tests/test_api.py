@@ -264,3 +264,34 @@ def test_every_way_in_refuses_what_it_does_not_take(call: Callable[[], object], 
     with pytest.raises(vestige.VestigeError) as caught:
         call()
     assert said in str(caught.value)
+
+
+TRAIN, TEST = OBJECTS
+KEYWORDS = {
+    "compare": (FACES, {"task": "pixels", "backbones": ["rgb:4", "rgb:5"], "settings": ["size=8"], "seed": 3}),
+    "align": (OBJECTS, {"layers": ["stem"], "betas": [0.01], "neighbours": 3, "sift_radius": 0}),
+    "classify": (OBJECTS, {"layers": ["stem"], "cs": [1, 0.1], "radii": (), "localise": 2}),
+    "detect": (OBJECTS, {"layers": ["stem"], "size": 64, "sift_bin": 0, "rounds": 2, "etas": [0.1, 0.2]}),
+    "patches": ((), {"databases": [TRAIN], "layers": ["stem"], "ks": [1, 2], "patches": 50}),
+    "fields": ((), {"databases": [TRAIN, TEST], "layers": ["stem"], "seeds": 2, "short_side": 32}),
+}
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_correspondences_and_comparisons_take_their_own_options_by_keyword(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def options_of(_task: object, _session: object, _data: object, *options: object) -> tuple[object, ...]:
+        return options
+
+    Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
+    monkeypatch.setattr("vestige.contract.task.Task.measure", options_of)
+    data, given = KEYWORDS[name]
+    images = {"images": [tmp_path / "photo.png"]} if name == "patches" else {}
+    made = vestige.measure(name, *data, session=quiet(), **given, **images)
+    held = {key: value for each in made for key, value in vars(each).items()}
+    for key, value in given.items():
+        if key != "databases":
+            assert held[key] == (tuple(value) if isinstance(value, list) else value)
+    with pytest.raises(vestige.VestigeError, match=f"is no option of task '{name}'; did you mean"):
+        vestige.measure(name, *data, session=quiet(), **{**given, **images, "layrs": ["stem"]})
