@@ -152,7 +152,7 @@ def test_what_is_kept_is_not_computed_again(found, data, reader, tmp_path, monke
 
 
 def test_a_keypoint_without_a_detector_is_kept_as_one():
-    there = Detector(Solution(np.arange(3.0), 0.5, 2.0, settled=True), 4, 5, 6, 7)
+    there = Detector(Solution(np.arange(3.0), 0.5, 2.0, converged=True), 4, 5, 6, 7)
     one = ClassFound({(0.0, 8.0): np.ones((2, 2, 2))}, {(0.0, 8.0): np.zeros((1, 2, 2))}, (None, there))
     read = read_class_found(one.arrays())
     assert read.detectors[0] is None
@@ -165,7 +165,7 @@ def test_a_keypoint_without_a_detector_is_kept_as_one():
 
 def test_mining_came_to_its_end(found):
     for kind in found.config["kinds"].values():
-        assert kind["settled"] == kind["detectors"] > 3
+        assert kind["stable"] == kind["detectors"] > 3
         assert kind["left"] == 0
 
 

@@ -21,7 +21,7 @@ def test_it_is_that_of_liblinear(c):
     rows, positive = made()
     oracle = LinearSVC(loss="squared_hinge", dual=False, C=c, tol=1e-12, max_iter=10_000).fit(rows, positive)
     found = fit_svm(rows, positive, c)
-    assert found.settled
+    assert found.converged
     np.testing.assert_allclose(found.weights, oracle.coef_[0], rtol=1e-5, atol=1e-7)
     assert found.intercept == pytest.approx(oracle.intercept_[0], rel=1e-5, abs=1e-7)
     np.testing.assert_allclose(found.scores(rows), oracle.decision_function(rows), rtol=1e-4, atol=1e-5)
@@ -45,7 +45,7 @@ def test_where_it_begins_changes_nothing():
     for scale in (1.0, -50.0, 1e4):  # at the end, on the wrong side, and far off
         start = Solution(scale * found.weights, scale * found.intercept, 0.0, True)
         again = fit_svm(rows, positive, 1.0, start)
-        assert again.settled
+        assert again.converged
         np.testing.assert_allclose(again.weights, found.weights, rtol=1e-7, atol=1e-9)
 
 
@@ -65,5 +65,5 @@ def test_separable_rows_and_rows_alike():
     oracle = LinearSVC(dual=False, C=1e6, tol=1e-12, max_iter=10_000).fit(rows, positive)
     np.testing.assert_allclose(found.weights, oracle.coef_[0], rtol=1e-3)
     same = fit_svm(np.ones((10, 3), dtype=np.float32), np.arange(10) < 4, 1.0)
-    assert same.settled
+    assert same.converged
     assert np.ptp(same.weights) == pytest.approx(0, abs=1e-12)
