@@ -42,7 +42,8 @@ def session():
 def wanting(name):
     """Data that lack what a task needs, and one of each of its options."""
     task = task_named(name)
-    others = {"patches": ((), [EMPTY]), "fields": ((), [EMPTY]), "prefer": [("a", EMPTY)]}
+    others = {"patches": ((), [EMPTY]), "fields": ((), [EMPTY]), "prefer": [("a", EMPTY)], "dissect": EMPTY}
+    others["receptive-fields"] = EMPTY
     one = TASKS[name].startswith("units.")
     data = others.get(name, PLAIN if one else (PLAIN, PLAIN))
     given = GIVEN.get(name, {})

@@ -116,7 +116,7 @@ def test_data_sets_come_one_after_the_other_and_share_nothing(folder):
     assert both.source.tolist() == [0] * 3 + [1] * 8 + [2]
     assert both.copies == 4
     assert both.place[drawn[1].image.digest()] == [e.id for e in both.examples].index(drawn[1].id)
-    with pytest.raises(VestigeError, match="data set"):
+    with pytest.raises(VestigeError, match="databases"):
         pool([])
 
 

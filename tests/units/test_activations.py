@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from vestige.backbones import Backbone, Preprocessing
+from vestige.backbones import Backbone, Preprocessing, open_backbone
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
@@ -77,6 +77,16 @@ def test_a_layer_without_places_is_refused():
     assert list(ActivationReader(network(), ["all"]).layers) == ["first", "second"]
     with pytest.raises(VestigeError, match="no layer"):
         ActivationReader(network(), ["third"])
+
+
+def test_a_glob_passes_over_layers_without_places():
+    network = open_backbone("scene_cnn")
+    reader = ActivationReader(network, ["pool5", "f*"])
+    assert (list(reader.layers), reader.left_out) == (["pool5"], ("fc6", "fc7"))
+    assert "fc6 and fc7" in " ".join(reader.notes())
+    for layers in (["f*"], ["pool5", "fc6"]):
+        with pytest.raises(VestigeError, match=r"'fc6'.*pool5"):
+            ActivationReader(network, layers)
 
 
 @pytest.mark.parametrize("batch", [1, 4])

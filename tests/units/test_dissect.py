@@ -15,6 +15,7 @@ from torch import nn
 
 import vestige
 from vestige.backbones import Backbone, Preprocessing
+from vestige.contract.plan import plan_of
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
@@ -29,6 +30,7 @@ from vestige.units.dissect.looking import Grid, exchanged
 from vestige.units.dissect.numbers import average_precision, curve, discoveries, p_values
 from vestige.units.dissect.run import read_dissection
 from vestige.units.dissect.scan import Parts, rotation, scale_by
+from vestige.units.dissect.task import DISSECT, DissectOptions
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
 from vestige.units.rules import UnitScale, shown_by
@@ -243,6 +245,18 @@ def test_a_run_is_written_and_read_back(tmp_path):
 def test_what_does_not_fit_is_refused(options, match):
     with pytest.raises(VestigeError, match=match):
         dissected(scenes(), **options)
+
+
+def test_a_plan_names_the_layers_with_places_and_the_untrained_network():
+    reader = Reader()
+    options = DissectOptions("scene_cnn", ("pool5", "f*"), seed=3)
+    plan = plan_of(DISSECT, reader, scenes(24), (options,))
+    assert [layer.name for layer in plan.layers] == ["pool5"]
+    assert plan.networks == ("scene_cnn", "scene_cnn@random:3")
+    with pytest.raises(VestigeError, match="'fc6'"):
+        plan_of(DISSECT, reader, scenes(24), (replace(options, layers=("fc6",)),))
+    bare = plan_of(DISSECT, reader, scenes(24, objects=False), (options,))
+    assert bare.networks == ("scene_cnn",)
 
 
 def test_an_object_of_one_pixel_and_pictures_without_objects_are_told():

@@ -6,7 +6,7 @@ are computed and nothing is kept, so memory does not grow with the pictures.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from vestige.backbones import Backbone, Layer, ReceptiveField, prepared, receptive_fields
+from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.decode import PixelBatch, read_batches
 from vestige.features.extract import exact_arithmetic, not_finite
 from vestige.images import Crop
+from vestige.text import listed
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class ActivationReader:
 
     Attributes:
         layers: name -> the layer, in the order of depth.
+        left_out: layers that a glob means, too, whose units have no place in the picture.
         shapes: name -> ``(C, h, w)`` of its maps.
 
     Raises:
@@ -63,6 +66,7 @@ class ActivationReader:
         found = backbone.layers(backbone.select(layers))
         meant = [layer for layer in found if layer.kind != "vector" or layer.name in layers]
         self.layers: dict[str, Layer] = {layer.name: layer for layer in meant or found}
+        self.left_out = tuple(layer.name for layer in found if layer.name not in self.layers)
         self.shapes = {name: map_shape(backbone, layer) for name, layer in self.layers.items()}
 
     @cached_property
@@ -104,6 +108,11 @@ class ActivationReader:
             for batch in decoded:
                 yield self._activations(batch, [asked[i] for i in batch.rows])
 
+    def notes(self) -> Iterator[str]:
+        """What a reader of the numbers must know of the layers."""
+        if self.left_out:
+            yield f"Layers whose units have no place in the picture are left out: {listed(self.left_out)}."
+
     def maps(self, pixels: Tensor) -> dict[str, Tensor]:
         """The maps ``(N, C, h, w)`` of pictures ``(N, H, W, 3)`` uint8 RGB of the network's own size, on the CPU."""
         return self.maps_of(self.backbone.preprocessing(pixels, self.device))
@@ -138,6 +147,16 @@ class ActivationReader:
             rows = [rows[i] for i in good_ones]
             maps, pixels = {name: each[good_ones] for name, each in maps.items()}, pixels[good_ones]
         return Activations(tuple(rows), maps, pixels, problems)
+
+
+def check_pictures(data: Dataset, *_options: object) -> None:
+    """Refuse data without pictures.
+
+    Raises:
+        VestigeError: naming the data set.
+    """
+    if not len(data):
+        raise VestigeError(f"{data.spec}: holds no pictures")
 
 
 def map_shape(backbone: Backbone, layer: Layer) -> tuple[int, int, int]:

@@ -18,10 +18,12 @@ from scipy.special import stdtr
 
 from vestige.arrays import Arrays
 from vestige.contract.found import Found
+from vestige.contract.plan import Plan, plan_by_options
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.features.reader import Reader
 from vestige.images import Crop, crop_resize
 from vestige.intervals import interval
 from vestige.methods import Method
@@ -32,7 +34,7 @@ from vestige.results import Row
 from vestige.spec import parse_backbone_spec
 from vestige.spelling import spelled
 from vestige.text import count, listed
-from vestige.units.activations import ActivationReader
+from vestige.units.activations import ActivationReader, check_pictures
 from vestige.units.dissect.counting import COARSE, STEPS
 from vestige.units.dissect.looking import Grid, Seen, exchanged
 from vestige.units.dissect.numbers import (
@@ -83,11 +85,28 @@ METHODS: Mapping[str, Method] = {
 """The network, and its chance levels."""
 
 
+def check_dissect(data: Dataset, options: DissectOptions) -> None:
+    """Refuse data without pictures, or whose objects are all rarer than what is asked for.
+
+    Raises:
+        VestigeError: naming the data set and what to ask for.
+    """
+    check_pictures(data)
+    _objects(data, with_objects(data), options)
+
+
+def plan_dissect(reader: Reader, data: Dataset, options: DissectOptions) -> Plan:
+    """The plan; layers without places are refused here, before any picture is read."""
+    layers = tuple(ActivationReader(reader.backbone(options.backbone), options.layers, reader.options).layers)
+    plan = plan_by_options(DISSECT.name, reader, data, (replace(options, layers=layers),))
+    if "untrained" not in options.chance or not any(each.objects for each in with_objects(data)):
+        return plan
+    return replace(plan, networks=(*plan.networks, _untrained(options)))
+
+
 def measure_dissect(session: Session, data: Dataset, options: DissectOptions) -> Found:
     """Dissect a network, as the task has it."""
     started = time.monotonic()
-    if not len(data):
-        raise VestigeError(f"{data.spec}: holds no pictures")
     backbone = session.reader.backbone(options.backbone)
     reader = ActivationReader(backbone, options.layers, session.reader.options)
     laid = _lay(data, reader, options)
@@ -96,7 +115,7 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
         own = _gathered(laid.passing(reader, pool), laid, kept, session)
         untrained = None
         if laid.seen is not None and "untrained" in options.chance:
-            twin = session.reader.backbone(parse_backbone_spec(options.backbone).with_random_weights(options.seed).text)
+            twin = session.reader.backbone(_untrained(options))
             session.say(f"chance: {twin.spec}")
             other = ActivationReader(twin, tuple(reader.layers), session.reader.options)
             untrained = _gathered(laid.passing(other, pool, turned=False), laid, kept, session)
@@ -125,9 +144,14 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
         methods=METHODS,
         extraction=session.reader.options,
         seconds=time.monotonic() - started,
-        notes=_notes(laid, own),
+        notes=(*reader.notes(), *_notes(laid, own)),
         texts={"units.csv": units_csv({name: each.columns for name, each in layers.items()})},
     )
+
+
+def _untrained(options: DissectOptions) -> str:
+    """The spec of the network with random weights."""
+    return parse_backbone_spec(options.backbone).with_random_weights(options.seed).text
 
 
 @contextmanager
@@ -184,6 +208,18 @@ def _lay(data: Dataset, reader: ActivationReader, options: DissectOptions) -> _L
     standings = {
         name: Standing.of(size, reader.shapes[name][1:], field, options.anchor) for name, field in reader.fields.items()
     }
+    names, left_out = _objects(data, examples, options)
+    seen = Seen(examples, names, Grid(options.points, options.seed)) if names else None
+    annotated = np.array([row for row, each in enumerate(examples) if each.objects], np.intp)
+    shuffled = seen is not None and "shuffled" in options.chance
+    others = exchanged(scenes, parts.halves, annotated, options.seed) if shuffled else {}
+    return _Laid(data, examples, options, parts, standings, seen, others, left_out)
+
+
+def _objects(
+    data: Dataset, examples: Sequence[Example], options: DissectOptions
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of objects in pictures enough, and those of the others."""
     found = Counter(name for each in examples for name in {one.name for one in each.objects})
     names = tuple(sorted(name for name, n in found.items() if n >= options.least))
     if found and not names:
@@ -191,12 +227,7 @@ def _lay(data: Dataset, reader: ActivationReader, options: DissectOptions) -> _L
             f"{data.spec}: no object is in {count(options.least, 'picture')}, the commonest in "
             f"{max(found.values())}; ask for fewer with {spelled('least', max(found.values()))}"
         )
-    left_out = tuple(sorted(found.keys() - set(names)))
-    seen = Seen(examples, names, Grid(options.points, options.seed)) if names else None
-    annotated = np.array([row for row, each in enumerate(examples) if each.objects], np.intp)
-    shuffled = seen is not None and "shuffled" in options.chance
-    others = exchanged(scenes, parts.halves, annotated, options.seed) if shuffled else {}
-    return _Laid(data, examples, options, parts, standings, seen, others, left_out)
+    return names, tuple(sorted(found.keys() - set(names)))
 
 
 def with_objects(data: Dataset) -> tuple[Example, ...]:

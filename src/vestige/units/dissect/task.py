@@ -79,8 +79,13 @@ DISSECT = Task(
     data=Pictures,
     options=(DissectOptions,),
     measured_by="vestige.units.dissect.measure:measure_dissect",
+    checked_by="vestige.units.dissect.measure:check_dissect",
+    planned_by="vestige.units.dissect.measure:plan_dissect",
     paged_by="vestige.units.dissect.page:dissect_parts",
     tables_by="vestige.units.dissect.table:dissect_tables",
-    example="vestige units dissect synthetic:scenes,n=60,seed=1 --layer block4 --layer block10 -o runs/units",
+    example=(
+        "vestige units dissect synthetic:scenes,n=60,seed=1 --backbone scene_cnn --layer conv4 --layer conv5 "
+        "-o runs/units"
+    ),
     without=frozenset({"store_dtype"}),
 )

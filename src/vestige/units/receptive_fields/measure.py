@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -86,8 +86,8 @@ def plan_fields(reader: Reader, data: Dataset, options: FieldsOptions) -> Plan:
     """The plan; occluders that do not fit and layers without places are refused here, before any picture is read."""
     backbone = reader.backbone(options.backbone)
     _occluders(backbone.preprocessing.size, options)
-    ActivationReader(backbone, options.layers, reader.options)
-    return plan_by_options(RECEPTIVE_FIELDS.name, reader, data, (options,))
+    layers = tuple(ActivationReader(backbone, options.layers, reader.options).layers)
+    return plan_by_options(RECEPTIVE_FIELDS.name, reader, data, (replace(options, layers=layers),))
 
 
 def measure_fields(session: Session, data: Dataset, options: FieldsOptions) -> Found:
@@ -111,7 +111,7 @@ def measure_fields(session: Session, data: Dataset, options: FieldsOptions) -> F
     rows, sweep, arrays = _results(layers, found, occluders, options)
     return Found(
         task=RECEPTIVE_FIELDS,
-        options=(options,),
+        options=(replace(options, layers=tuple(reader.layers)),),
         config={
             "metric": "size",
             "occluders": list(occluders.shape),
@@ -126,7 +126,7 @@ def measure_fields(session: Session, data: Dataset, options: FieldsOptions) -> F
         methods=METHODS,
         extraction=session.reader.options,
         seconds=time.monotonic() - started,
-        notes=tuple(_notes(layers, rows, occluded.network, options)),
+        notes=(*reader.notes(), *_notes(layers, rows, occluded.network, options)),
     )
 
 

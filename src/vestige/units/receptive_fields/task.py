@@ -58,6 +58,7 @@ RECEPTIVE_FIELDS = Task(
     data=Pictures,
     options=(FieldsOptions,),
     measured_by="vestige.units.receptive_fields.measure:measure_fields",
+    checked_by="vestige.units.activations:check_pictures",
     planned_by="vestige.units.receptive_fields.measure:plan_fields",
     paged_by="vestige.units.receptive_fields.page:field_parts",
     tables_by="vestige.units.receptive_fields.table:field_tables",
