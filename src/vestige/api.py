@@ -29,6 +29,7 @@ from vestige.results import Results, Row, frame_of
 from vestige.run import Run
 from vestige.spec import HELD, parse_backbone_spec
 from vestige.tasks import task_named
+from vestige.text import count
 from vestige.trained_run import check_trained, evaluate_run, predict_run, reader_of
 
 if TYPE_CHECKING:
@@ -148,6 +149,10 @@ class FinishedRun:
 
     run: Run
     results: Results
+
+    def __repr__(self) -> str:
+        """In a line, as of what was found."""
+        return f"<FinishedRun: {self.run.folder}, {self.results.task}, {count(len(self.rows), 'row')}>"
 
     @property
     def rows(self) -> tuple[Row, ...]:

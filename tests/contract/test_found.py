@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from vestige import Dataset
+from vestige.api import FinishedRun
 from vestige.contract.found import Found
 from vestige.contract.task import Task
 from vestige.datasets.given import TrainTest
@@ -58,6 +60,16 @@ def found(**changes):
         notes=("as told",),
     )
     return replace(whole, **changes)
+
+
+def test_it_is_told_in_a_line_and_so_is_what_is_made_of_it(tmp_path):
+    told = repr(found(texts={"long.csv": "x" * 10_000}))
+    assert len(told) < 100
+    assert all(each in told for each in ("sounds", "a-network", "2 rows"))
+    data = Dataset.from_arrays(list(np.zeros((40, 8, 8, 3), np.uint8)), name="black")
+    assert len(repr(data)) < 100
+    assert "40 examples" in repr(data)
+    assert len(repr(FinishedRun(Run(tmp_path), found().results()))) < 100 + len(str(tmp_path))
 
 
 def test_a_run_holds_it_and_results_are_written_last(tmp_path):

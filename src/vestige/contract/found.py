@@ -21,6 +21,7 @@ from vestige.metrics import Metric, on_folds
 from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.results import Results, Row, described, frame_of, now
 from vestige.run import Run, run_folder
+from vestige.text import count
 from vestige.version import __version__
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Found:
     fitted: Fitted | None = None
     kept: PartialWork = KEEP_NOTHING
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __repr__(self) -> str:
+        """In a line: the pictures and arrays themselves are no reading."""
+        return f"<Found: {self.task.name} of {self.backbone.get('spec', '')}, {count(len(self.rows), 'row')}>"
 
     def results(self, command: Sequence[str] = ()) -> Results:
         """The document that the run's folder holds.

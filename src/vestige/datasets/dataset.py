@@ -15,6 +15,7 @@ import numpy as np
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.markup import Markup
+from vestige.text import count
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
@@ -81,6 +82,10 @@ class Dataset(Sequence[Example]):
     classes: tuple[str, ...] = ()
     void: int | None = None
     model_labels: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """In a line: annotations of a thousand pictures are no reading."""
+        return f"<Dataset: {self.spec}, {count(len(self), 'example')}>"
 
     @classmethod
     def from_arrays(
