@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,9 @@ def test_bad_sets_are_refused() -> None:
     for data in ([bright], [bright, bright], []):
         with pytest.raises(VestigeError, match="data"):
             measure("prefer", data=data, backbones=[network()], session=session())
+    twice = replace(bright, spec="twice")
+    with pytest.raises(VestigeError, match="same pictures"):
+        measure("prefer", data=[bright, twice], backbones=[network()], top=3, session=session())
     with pytest.raises(VestigeError, match="top"):
         measure("prefer", data=[bright, pictures(5, 32, False, "d")], backbones=[network()], top=10, session=session())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,11 @@ def check_preferences(data: Sequence[tuple[str, Dataset]], options: PreferOption
     for _, each in data:
         if not len(each):
             raise VestigeError(f"{each.spec}: has no pictures")
+    for (first, a), (second, b) in combinations(data, 2):
+        if a.fingerprint == b.fingerprint:
+            raise VestigeError(
+                f"{spelled('data')}: {first} and {second} are the same pictures, {a.spec}; name two sets"
+            )
     _check_top(options, len(data) * min(len(each) for _, each in data))
 
 
