@@ -79,7 +79,10 @@ class Run:
             VestigeError: where the folder is no finished run.
         """
         if not self.finished:
-            raise VestigeError(f"{self.folder}: is no finished run: it has no results.json; run the probe first")
+            raise VestigeError(
+                f"{self.folder}: is no finished run: it has no results.json; "
+                "name the folder that a finished command wrote"
+            )
         return read_results(self.results_path)
 
     def examples(self) -> Arrays:

@@ -666,8 +666,8 @@ def _notes(laid: _Laid, own: _Gathered) -> tuple[str, ...]:
         notes.append(f"{count(len(own.problems), 'picture')} could not be read and are left out: {first}")
     error = max(each.sketch.error for each in own.sums.values())
     notes.append(
-        "Quantiles of activations are those of 8 cells drawn from each map, in a sketch (KLL) whose shares are off by "
-        f"at most {error:.4f} in 95 of 100 cases."
+        "Quantiles of activations are those of 8 cells drawn from each map"
+        + (f", in a sketch (KLL) whose shares are off by at most {error:.2g} in 95 of 100 cases." if error else ".")
     )
     uneven = [name for name, each in laid.standings.items() if not each.exact]
     if uneven and options.anchor == "field":

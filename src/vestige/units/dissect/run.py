@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from vestige.arrays import check_arrays
+from vestige.errors import VestigeError
 from vestige.report.measured_run import MeasuredRun, check_config
 from vestige.results import Row, damaged, mend
 from vestige.run import Run
@@ -133,11 +134,13 @@ def read_dissection(run: Run) -> DissectRun:
     """A finished dissection.
 
     Raises:
-        VestigeError: where the run is none, or lacks what belongs to one.
+        VestigeError: where the run is of another task, or lacks what belongs to a dissection.
     """
     results = run.results()
     if results.task != "dissect":
-        raise damaged(run.results_path, f"is a run of {results.task}; expected one of `vestige units dissect`")
+        raise VestigeError(
+            f"{run.folder}: is a run of {results.task}; expected one of dissect, which `vestige units dissect` makes"
+        )
     read = DissectRun(run.name, results, run.examples())
     check_config(run, results, _Config)
     check_arrays(run.examples_path, read.arrays, _ALWAYS, mend=mend())

@@ -11,6 +11,7 @@ from vestige.contract.task import Task
 from vestige.datasets.given import Pictures
 from vestige.errors import VestigeError, choice
 from vestige.options import backbone_option, option, seed_option
+from vestige.spelling import spelled
 
 Chance = Literal["rotated", "untrained", "shuffled"]
 """What chance is measured by: the layer turned at random, random weights, masks of other pictures of the same scene."""
@@ -66,7 +67,7 @@ class DissectOptions:
         ):
             for value in values:
                 if value not in known:
-                    raise VestigeError(f"{name} {value!r}: {choice(value, known)}")
+                    raise VestigeError(f"{spelled(name, value)}: {choice(value, known)}")
 
 
 DISSECT = Task(
