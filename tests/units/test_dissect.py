@@ -25,15 +25,19 @@ from vestige.geometry import whole_picture
 from vestige.partial_work import PartialWork
 from vestige.progress import print_nothing
 from vestige.regions import NamedMask, Polygons, rasters
+from vestige.run import Run
+from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
 from vestige.units.dissect import counting
 from vestige.units.dissect.looking import Grid, exchanged
 from vestige.units.dissect.numbers import average_precision, curve, discoveries, p_values
 from vestige.units.dissect.run import read_dissection
 from vestige.units.dissect.scan import Parts, rotation, scale_by
 from vestige.units.dissect.task import DISSECT, DissectOptions
+from vestige.units.dissected import RunAndPictures
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
 from vestige.units.rules import UnitScale, shown_by
+from vestige.units.segment.task import SEGMENT, SegmentOptions
 
 SIDE = 32
 COLOURS = {"poppy": (220, 20, 20), "sea": (20, 20, 220), "lawn": (20, 200, 20)}
@@ -474,6 +478,30 @@ def test_a_run_or_unit_that_does_not_fit_is_refused(run, photograph, tmp_path):
         measured("unit-detections", bare.folder, photograph)
     with pytest.raises(VestigeError, match="rule"):
         measured("unit-segments", run, photograph, rule="guess")
+    with pytest.raises(VestigeError, match=r"disc.*fields"):
+        measured("unit-segments", run, photograph, rule="smooth", disc=4.0)
+    segments = measured("unit-segments", run, photograph, top=1).save(tmp_path / "segments").folder
+    for task in ("unit-segments", "unit-detections"):
+        with pytest.raises(VestigeError, match=r"is a run of unit-segments; expected one of dissect") as error:
+            measured(task, segments, photograph)
+        assert "damaged" not in str(error.value)
+
+
+def test_what_does_not_fit_is_refused_with_the_plan(run, photograph):
+    opened = RunAndPictures(run, (photograph,)).open()
+    reader = Reader(ExtractOptions(batch=8))
+    for task, options in ((SEGMENT, SegmentOptions()), (UNIT_DETECT, UnitDetectOptions())):
+        assert plan_of(task, reader, opened, [options]).task == task.name
+    with pytest.raises(VestigeError, match="units:9"):
+        plan_of(SEGMENT, reader, opened, [SegmentOptions(units=("units:9",))])
+
+
+def test_boxes_of_units_that_chance_explains_are_told(run, photograph):
+    read = read_dissection(Run(run))
+    flags = [bool(flag) for layer in read.layers for flag in read.of(layer, "detector")]
+    found = measured("unit-detections", run, photograph, least_iou=0.0)
+    assert 0 < sum(flags) < len(flags)
+    assert any(f"{len(flags)} units" in note and f" {flags.count(False)} overlap" in note for note in found.notes)
 
 
 def test_rules_on_one_cell():

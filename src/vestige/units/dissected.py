@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vestige.errors import VestigeError
 from vestige.options import needed
-from vestige.spelling import spelled
+from vestige.spelling import either, spelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,12 +92,11 @@ def units_of(run: DissectRun, names: Sequence[str]) -> Units:
     found = []
     for name in names:
         layer, _, number = name.rpartition(":")
-        if layer not in run.layers or not number.isdecimal() or int(number) >= len(run.of(layer, "threshold")):
-            example = f"{run.layers[-1]}:0"
-            raise VestigeError(
-                f"unit {name!r}: the run has none such; expected LAYER:NUMBER as in {example}, of the layers "
-                f"{', '.join(run.layers)}"
-            )
+        asked = either(spelled("unit", name), f"units={name!r}")
+        units = len(run.of(layer, "threshold")) if layer in run.layers else 0
+        if not number.isdecimal() or int(number) >= units:
+            known = ", ".join(f"{each}:0 to {len(run.of(each, 'threshold')) - 1}" for each in run.layers)
+            raise VestigeError(f"{asked}: expected LAYER:NUMBER of a unit that the run has: {known}")
         found.append((layer, int(number)))
     return tuple(found)
 

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
 from vestige.contract.found import Found
+from vestige.contract.plan import Plan
 from vestige.contract.session import Session
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.features.reader import Reader
 from vestige.images import crop_resize, picture_size
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
+from vestige.text import count
 from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
 from vestige.units.dissected import Units, labelled, looked_at, reader_of
 from vestige.units.naming import Namer
-from vestige.units.segment.measure import SIDE, pictures_said
+from vestige.units.segment.measure import SIDE, pictures_said, plan_pictures
 
 if TYPE_CHECKING:
     from vestige.units.dissect.run import DissectRun
@@ -55,14 +58,31 @@ class Detection:
     unit: str
 
 
+def check_detections(data: tuple[DissectRun, tuple[Example, ...]], _options: UnitDetectOptions) -> None:
+    """Refuse runs whose units have no labels.
+
+    Raises:
+        VestigeError: naming the run.
+    """
+    run, _ = data
+    if not run.objects:
+        raise VestigeError(
+            f"{run.name}: its units have no labels: it was made of pictures without annotated objects; "
+            "dissect pictures that have some, as miniplaces:DIR"
+        )
+
+
+def plan_detections(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions) -> Plan:
+    """Of the detections in photographs."""
+    return plan_pictures(UNIT_DETECT.name, data, options.backbone)
+
+
 def measure_detections(
     session: Session, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions
 ) -> Found:
     """Scenes and boxes of photographs, as the task has it."""
     started = time.monotonic()
     run, examples = data
-    if not run.objects:
-        raise VestigeError(f"{run.name}: its units have no labels: it was made of pictures without annotated objects")
     units = labelled(run, options.least_iou)
     layers = tuple(layer for layer in run.layers if any(layer == each for each, _ in units)) or run.layers[-1:]
     reader = reader_of(run, options.backbone, layers, session)
@@ -70,6 +90,7 @@ def measure_detections(
     notes = [] if namer else [f"{reader.backbone.spec} has no names of categories, so no scene is named."]
     if not units:
         notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}: there are no boxes.")
+    notes += _doubtful(run, units)
     pictures, found, scenes = [], [], []
     for _, pixels, maps in looked_at(reader, examples):
         pictures.append(crop_resize(pixels, None, (SIDE, SIDE), "bilinear"))
@@ -101,6 +122,19 @@ def measure_detections(
         notes=tuple(notes),
         texts={"detections.json": _document(examples, found, scenes)},
     )
+
+
+def _doubtful(run: DissectRun, units: Units) -> list[str]:
+    """A note where some units overlap their object no more than chance; none where that was not measured."""
+    if run.results.config["metric"] != "detectors":
+        return []
+    doubtful = sum(not run.of(layer, "detector")[unit] for layer, unit in units)
+    if not doubtful:
+        return []
+    return [
+        f"Of the {count(len(units), 'unit')} that boxes come from, {doubtful} overlap their object no more than chance "
+        "in the dissection: what their boxes say is doubtful."
+    ]
 
 
 def detected(

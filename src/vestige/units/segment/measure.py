@@ -35,6 +35,15 @@ METRICS: Mapping[str, Metric] = {
 METHODS: Mapping[str, Method] = {"network": Method("Network", "blue")}
 
 
+def check_segments(data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> None:
+    """Refuse units that the run does not have.
+
+    Raises:
+        VestigeError: naming the unit, and those that there are.
+    """
+    units_of(data[0], options.units)
+
+
 def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Found:
     """What units show of photographs, as the task has it."""
     started = time.monotonic()
@@ -109,8 +118,13 @@ def pictures_said(examples: Sequence[Example]) -> dict[str, Any]:
     return {"label": "Pictures", "spec": shown, "n": len(examples), "skipped": 0, "problems": []}
 
 
-def plan_pictures(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: Any) -> Plan:
+def plan_segments(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Plan:
+    """Of what units show of photographs."""
+    return plan_pictures(SEGMENT.name, data, options.backbone)
+
+
+def plan_pictures(task: str, data: tuple[DissectRun, tuple[Example, ...]], backbone: str) -> Plan:
     """Each picture goes through the run's network once."""
     run, examples = data
     part = Part("", ", ".join(example.id for example in examples[:3]), len(examples), len(examples))
-    return Plan("unit pictures", (part,), (options.backbone or str(run.results.backbone["spec"]),))
+    return Plan(task, (part,), (backbone or str(run.results.backbone["spec"]),))

@@ -9,6 +9,7 @@ from vestige.bounds import check_bounds
 from vestige.contract.task import PHOTOGRAPH, Task
 from vestige.errors import VestigeError, choice
 from vestige.options import option
+from vestige.spelling import spelled
 from vestige.units.dissected import RunAndPictures
 from vestige.units.rules import RULES, Rule
 
@@ -52,7 +53,11 @@ class SegmentOptions:
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.rule not in RULES:
-            raise VestigeError(f"rule {self.rule!r}: {choice(self.rule, tuple(RULES))}")
+            raise VestigeError(f"{spelled('rule', self.rule)}: {choice(self.rule, tuple(RULES))}")
+        if self.disc is not None and self.rule != "fields":
+            raise VestigeError(
+                f"{spelled('disc', self.disc)}: only the rule fields draws discs; add {spelled('rule', 'fields')}"
+            )
 
 
 DISSECTION = "vestige units dissect synthetic:scenes,n=60,seed=1 --layer block10 --chance shuffled -o runs/units"
@@ -66,8 +71,9 @@ SEGMENT = Task(
     data=RunAndPictures,
     options=(SegmentOptions,),
     measured_by="vestige.units.segment.measure:measure_segments",
+    checked_by="vestige.units.segment.measure:check_segments",
     paged_by="vestige.units.segment.page:segment_parts",
-    planned_by="vestige.units.segment.measure:plan_pictures",
+    planned_by="vestige.units.segment.measure:plan_segments",
     tables_by="vestige.units.tables:photograph_tables",
     example="\n".join((DISSECTION, PHOTOGRAPH, "vestige units segment runs/units face.png -o runs/segments")),
     without=frozenset({"store_dtype"}),
