@@ -97,7 +97,7 @@ def report_page(runs: Sequence[Run], paging: Paging) -> Page:
         title=f"vestige {tasks[0]}: {names}",
         kicker=f"vestige · {tasks[0]}",
         openings=openings,
-        sections=(*sections, *common),
+        sections=(*(section for section in sections if section.blocks), *common),
         notes=tuple(dict.fromkeys(notes)),
         footer=f"Made by vestige {results[0][1].vestige} from results.json and examples.npz alone.",
     )

@@ -72,6 +72,11 @@ class Occluders:
                 f"{spelled('occluder', self.side)}: is larger than the picture, which the network sees at "
                 f"{self.size[1]} x {self.size[0]} pixels; expected at most {min(self.size)}"
             )
+        if self.stride > min(self.size):
+            raise VestigeError(
+                f"{spelled('stride', self.stride)}: is beyond the picture, which the network sees at "
+                f"{self.size[1]} x {self.size[0]} pixels; expected at most {min(self.size)}, and few for a fine map"
+            )
 
     def along(self, axis: int) -> Places:
         """Where squares begin along an axis, 0 for y."""

@@ -174,7 +174,7 @@ def _size_table(run: _FieldsRun) -> Table:
         spread = run.row("actual", "spread", layer)
         rows.append(
             (
-                Cell(layer, f"{len(run.arrays[f'units/{layer}']):,} units"),
+                Cell(layer, count(len(run.arrays[f"units/{layer}"]), "unit")),
                 Cell(f"{theory.value:.0f}"),
                 NONE if actual is None else Cell(signed(actual.value, 1), value_range(actual.ci95, 1), "strong"),
                 NONE if spread is None else Cell(signed(spread.value, 1)),
