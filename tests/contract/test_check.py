@@ -14,6 +14,7 @@ from vestige.probes.landmarks.task import LandmarkOptions
 from vestige.progress import print_nothing
 from vestige.tasks import TASKS, task_named
 from vestige.trained_run import evaluate_run
+from vestige.units.dissect.run import DissectRun
 
 PLAIN = vestige.Dataset.from_arrays([np.full((24, 24, 3), k, np.uint8) for k in range(12)])
 POINTS = vestige.Dataset.from_arrays(
@@ -23,6 +24,9 @@ POINTS = vestige.Dataset.from_arrays(
 )
 EMPTY = vestige.Dataset("memory:none", ())
 GIVEN = {"pixels": {"crops": True}, "directions": {"moved": ("yaw",)}, "fields": {"at": ((1.0, 1.0),)}}
+GIVEN["unit-segments"] = {"units": ("conv9:0",)}
+ARRAYS = {"layers": np.array(["conv1"]), "conv1/threshold": np.ones(4), "objects": np.array([], str)}
+BARE = (DissectRun("bare", None, ARRAYS), ())  # of pictures without objects; no photographs
 
 
 class Untouched(Reader):
@@ -43,7 +47,7 @@ def wanting(name):
     """Data that lack what a task needs, and one of each of its options."""
     task = task_named(name)
     others = {"patches": ((), [EMPTY]), "fields": ((), [EMPTY]), "prefer": [("a", EMPTY)], "dissect": EMPTY}
-    others["receptive-fields"] = EMPTY
+    others |= {"receptive-fields": EMPTY, "unit-segments": BARE, "unit-detections": BARE}
     one = TASKS[name].startswith("units.")
     data = others.get(name, PLAIN if one else (PLAIN, PLAIN))
     given = GIVEN.get(name, {})
