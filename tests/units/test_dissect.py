@@ -501,7 +501,7 @@ def test_boxes_of_units_that_chance_explains_are_told(run, photograph):
     flags = [bool(flag) for layer in read.layers for flag in read.of(layer, "detector")]
     found = measured("unit-detections", run, photograph, least_iou=0.0)
     assert 0 < sum(flags) < len(flags)
-    assert any(f"{len(flags)} units" in note and f" {flags.count(False)} overlap" in note for note in found.notes)
+    assert any(f"{len(flags)} units" in note and f" {flags.count(False)} are not" in note for note in found.notes)
 
 
 def test_rules_on_one_cell():

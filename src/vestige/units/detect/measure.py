@@ -125,15 +125,15 @@ def measure_detections(
 
 
 def _doubtful(run: DissectRun, units: Units) -> list[str]:
-    """A note where some units overlap their object no more than chance; none where that was not measured."""
+    """A note where units are no detectors: none where chance was not measured."""
     if run.results.config["metric"] != "detectors":
         return []
     doubtful = sum(not run.of(layer, "detector")[unit] for layer, unit in units)
     if not doubtful:
         return []
     return [
-        f"Of the {count(len(units), 'unit')} that boxes come from, {doubtful} overlap their object no more than chance "
-        "in the dissection: what their boxes say is doubtful."
+        f"Of the {count(len(units), 'unit')} that boxes come from, {doubtful} are not shown by the dissection to "
+        "overlap their object more than chance: what their boxes say is doubtful."
     ]
 
 

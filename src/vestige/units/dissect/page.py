@@ -73,8 +73,8 @@ def _opening(run: DissectRun) -> Opening:
     said = f"{verb} object {'more than chance' if judged else 'by more than 0.04'}"
     headline = f"In {best}, {found[best].value:.0f} of {len(run.of(best, 'threshold'))} units {said}."
     if not found[best].value:
-        headline = "No unit of any layer overlaps an object " + (
-            "more than chance." if judged else "by more than 0.04."
+        headline = "No unit of any layer " + (
+            "is shown to overlap an object more than chance." if judged else "overlaps an object by more than 0.04."
         )
     detail = (
         f"{looked}. An object is chosen for a unit on one half of the pictures, and the overlap measured on the other. "
