@@ -76,6 +76,23 @@ def _spelled_names():
                 yield node.args[0].value
 
 
+def _commands(command):
+    children = getattr(command, "commands", {})
+    return [leaf for child in children.values() for leaf in _commands(child)] if children else [command]
+
+
+def test_a_parameter_is_spelled_as_its_command_has_it():
+    """But for two whose messages write both out."""
+    spelled_names, by_themselves = set(_spelled_names()), {("segment", "units"), ("detect", "scenes")}
+    wrong = {
+        (command.name, each.name)
+        for command in _commands(typer.main.get_command(app))
+        for each in command.params
+        if each.param_type_name == "option" and each.name in spelled_names and dashed(each.name) not in each.opts
+    }
+    assert wrong <= by_themselves
+
+
 def test_every_option_that_is_named_is_one_of_a_command():
     known = set(_options(typer.main.get_command(app)))
     assert {dashed(name) for name in (*_DASHED, *_spelled_names())} <= known

@@ -25,6 +25,7 @@ _DASHED = {
     "names": "--attribute",
     "readouts": "--readout",
     "runs": "--run",
+    "scene_names": "--names",
     "scenes": "--scene",
     "settings": "--set",
     "untrained_seeds": "--untrained",

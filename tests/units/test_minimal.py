@@ -244,10 +244,10 @@ def test_scenes_may_be_given_other_names(tmp_path: Path) -> None:
     data = replace(data, examples=tuple(replace(each, scene=f"{each.scene}ish") for each in data))
     file = tmp_path / "names.json"
     file.write_text(json.dumps({"redish": "red", "blueish": "blue"}))
-    assert len(minimal(data, names=file).arrays["ids"]) == 4
+    assert len(minimal(data, scene_names=file).arrays["ids"]) == 4
     file.write_text(json.dumps({"redish": "reed"}))
     with pytest.raises(VestigeError, match="reed"):
-        minimal(data, names=file)
+        minimal(data, scene_names=file)
 
 
 @pytest.mark.parametrize("case", ["no scene", "unknown scene", "no objects", "never right", "no such scene"])

@@ -85,7 +85,7 @@ def match_categories(
             found[scene] = next(iter(alike))
         elif given and scene in given:
             raise VestigeError(
-                f"{spelled('names', word='FILE')}: {scene!r} is given as {name!r}, which the network does not know; "
-                f"{choice(name, near_names(name, categories, 8, 0.4) or categories[:8])}"
+                f"{spelled('scene_names', word='FILE')}: {scene!r} is given as {name!r}, which the network does "
+                f"not know; {choice(name, near_names(name, categories, 8, 0.4) or categories[:8])}"
             )
     return found

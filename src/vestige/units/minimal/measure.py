@@ -140,7 +140,8 @@ def plan_minimal(reader: Reader, data: Dataset, options: MinimalOptions) -> Plan
     categories, _ = _scenes(data, backbone.named_categories(), options)
     used, _ = _usable(data, categories, options)
     n = len(used)
-    work = (Work("pictures made minimal", n),)
+    of_scenes = Counter(scene_of(each) for each in used)
+    work = (Work("pictures made minimal", sum(min(each, options.pictures) for each in of_scenes.values())),)
     return Plan(MINIMAL.name, (Part("", data.spec, n, n),), (backbone.spec,), passes=0, work=work)
 
 
@@ -148,12 +149,12 @@ def _scenes(data: Dataset, names: Sequence[str], options: MinimalOptions) -> tup
     """The category of each scene that is asked for, and what is to be told of the others."""
     scenes = Counter(scene_of(each) for each in data)
     asked = list(options.scenes or (scene for scene in scenes if scene))
-    known = match_categories(asked, names, _given_names(options.names))
+    known = match_categories(asked, names, _given_names(options.scene_names))
     unknown = [scene for scene in asked if scene not in known]
     if not known:
         raise VestigeError(
             f"{options.backbone} knows no scene of {data.spec} by its name: {_some(unknown)}; its categories are "
-            f"{_some(names)}; {spelled('names', word='FILE')} says what it calls them"
+            f"{_some(names)}; {spelled('scene_names', word='FILE')} says what it calls them"
         )
     notes = []
     if unknown:

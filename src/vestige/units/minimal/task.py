@@ -34,7 +34,7 @@ class MinimalOptions:
         pictures: of each scene, at most; drawn, of those that are named right.
         least: pictures that an object has to be in, of a scene, to be listed.
         draws: random removals of each picture, for the chance level.
-        names: a file that says what the network calls the data's scenes, where it is another name.
+        scene_names: a file that says what the network calls the data's scenes, where it is another name.
         seed: of all draws, and of the bootstrap.
     """
 
@@ -50,7 +50,7 @@ class MinimalOptions:
     )
     least: int = option(5, "Pictures of a scene that an object must be in to be listed.", bounds=b.COUNT, last=True)
     draws: int = option(500, "Random removals of each picture, for the chance level.", bounds=b.DRAWS, last=True)
-    names: Path | None = option(
+    scene_names: Path | None = option(
         None,
         'JSON: what the network calls a scene of the data, as {"temple/east_asia": "temple/asia"}.',
         names=("--names",),
