@@ -38,6 +38,11 @@ def test_its_options_have_help_and_one_meaning_a_name(name):
     assert command.__signature__.parameters.keys() & {"backbone", "backbones"}
 
 
+def test_a_command_of_another_name_leads_to_its_task():
+    with pytest.raises(VestigeError, match="'unit-segments'"):
+        task_named("segment")
+
+
 def test_what_is_no_task_is_refused_with_what_is_like_it():
     assert set(TASKS) <= set(task_names())
     with pytest.raises(VestigeError, match="landmarks"):

@@ -64,6 +64,10 @@ def task_named(name: str) -> Task:
     if name in brought.failed:
         raise VestigeError(f"task {name!r}: its plug-in {brought.failed[name]}")
     if name not in brought.found:
+        for known in TASKS:
+            task = task_named(known)
+            if task.word == name:
+                raise VestigeError(f"task {name!r}: `vestige {task.group} {name}` is the task {known!r} in Python")
         raise VestigeError(f"task {name!r}: there is none; {choice(name, task_names())}")
     return brought.found[name]
 
