@@ -32,6 +32,7 @@ _NEEDED = {
 }
 
 _INCHES = 4.6
+_RIGHT = 0.75  # of the picture’s width
 
 
 class _Config(TypedDict):
@@ -93,10 +94,12 @@ def _drawn(arrays: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.uint8]:
             x0, y0, x1, y1 = arrays["boxes"][i].tolist()
             thing, colour = str(arrays["objects"][i]), LIGHT.accents[things.index(arrays["objects"][i]) % 8]
             ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2))
+            end = x0 > _RIGHT  # there a label runs to the left, for it would leave the picture
             ax.text(
-                *(x0, max(y0, 0.03), f"{thing} {arrays['confidence'][i]:.2f}"),
+                *(x1 if end else x0, max(y0, 0.03), f"{thing} {arrays['confidence'][i]:.2f}"),
                 color="white",
                 fontsize=8,
+                ha="right" if end else "left",
                 va="bottom",
                 clip_on=True,
                 bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2},

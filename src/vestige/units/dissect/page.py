@@ -28,7 +28,7 @@ from vestige.report.blocks import (
 from vestige.report.style import Theme, key_above, panels
 from vestige.results import Row
 from vestige.run import Run
-from vestige.text import count, network_name, p_value, signed
+from vestige.text import count, listed, network_name, p_value, signed
 from vestige.units.dissect.numbers import curve
 from vestige.units.dissect.run import DissectRun, read_dissection
 from vestige.units.rules import RULES, Rule
@@ -101,8 +101,7 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
         f"layers-{run.name}",
         partial(_draw_layers, run),
         "Units by layer whose overlap is above 0.04, and the mean average precision, beside chance",
-        "Units of each layer that detect an object, and how well, beside the layer turned at random, the network with "
-        "random weights, and masks of other pictures of the same scene. Upright lines: 95 % intervals.",
+        f"Units of each layer that detect an object, and how well{_beside(run)}. Upright lines: 95 % intervals.",
     )
     groups = []
     for method in run.results.methods:
@@ -120,6 +119,12 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
         "false discovery rate of 5 %, of the layer turned and of random weights likewise: what is there by chance. "
         "Objects: how many different ones those are of. Small figures: 95 % intervals.",
     )
+
+
+def _beside(run: DissectRun) -> str:
+    """The chance levels that were measured."""
+    methods = [run.label(method) for method in run.results.methods if method != "network"]
+    return f", beside {listed([each[0].lower() + each[1:] for each in methods])}" if methods else ""
 
 
 def _cell(row: Row | None, metric: str) -> Cell:
@@ -185,7 +190,8 @@ def _galleries(run: DissectRun, rule: Rule) -> Iterator[Gallery]:
         yield Gallery(
             f"units-{layer}-{run.name}",
             tuple(tiles),
-            f"{layer}: the units {chosen}, each with its {len(maps)} strongest pictures. Bright: {RULES[rule]}"
+            f"{run.name}, {layer}: the units {chosen}, each with its {len(maps)} strongest pictures. "
+            f"Bright: {RULES[rule]}"
             + (
                 " (in brackets: with masks of other pictures of the scene)."
                 if run.objects and "chance" in caption
