@@ -139,3 +139,8 @@ def test_a_table_wider_than_the_terminal_goes_on_below():
     assert [column for group in groups for column in group] == columns
     assert [len(group) for group in groups] == [6, 3]
     assert [len(group) for group in _fitting(names, columns, 10)] == [1] * 9  # one each, where nothing fits
+
+
+def test_a_word_that_is_none_of_a_few_is_refused_with_those(vestige):
+    _, err = vestige("probe", "pixels", "synthetic:faces,n=4", "-o", "run", "--precision", "float3", status=2)
+    assert "--precision float3: did you mean float32? expected one of float32, bfloat16, float16" in err

@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import MISSING, Field, fields
 from functools import partial
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from vestige.errors import VestigeError, choice
 from vestige.options import UNSET, Described
 
 _EMPTY = inspect.Parameter.empty
@@ -98,6 +99,13 @@ def _parameters(each: Field[Any], about: Described, hint: Any) -> Iterator[inspe
     yield _parameter(each.name, kind, _information(each.name, about, kind, text), default)
 
 
+def _one_of(name: str, known: Collection[str], text: str) -> str:
+    """One of the words that an option takes."""
+    if text not in known:
+        raise VestigeError(f"{name} {text}: {choice(text, known)}")
+    return text
+
+
 def _information(name: str, about: Described, kind: Any, text: str) -> Any:
     if about.argument:
         return typer.Argument(metavar=about.metavar or None, help=text)
@@ -107,6 +115,9 @@ def _information(name: str, about: Described, kind: Any, text: str) -> Any:
     if (bounds := about.bounds) is not None:
         metavar = metavar or ("N" if bounds.whole else "X")
         parser = partial(bounds.parse, names[0])
+    if get_origin(kind) is Literal and parser is None:
+        metavar = metavar or f"<{'|'.join(get_args(kind))}>"
+        parser = partial(_one_of, names[0], get_args(kind))
     return typer.Option(*names, metavar=metavar, parser=parser, help=text)
 
 
