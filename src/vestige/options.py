@@ -41,7 +41,7 @@ class Described:
         help: what help says of it.
         names: with their dashes, or none for those that the field's own name makes.
         metavar: what help calls the value.
-        told: the default as help tells it, where the value itself would not do.
+        default_text: the default as help tells it, where the value itself would not do.
         typed: the default on the command line, where it is another than from Python; ``MISSING`` where it has to be
             given there.
         bounds: of its numbers.
@@ -56,7 +56,7 @@ class Described:
     help: str
     names: tuple[str, ...] = ()
     metavar: str = ""
-    told: str = ""
+    default_text: str = ""
     typed: Any = UNSET
     bounds: Bounds | None = None
     switch: Switch | None = None

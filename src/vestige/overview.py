@@ -9,10 +9,10 @@ from pathlib import Path
 
 from vestige.errors import VestigeError
 from vestige.pages import made_from, parts_of
-from vestige.report.ahead import SECOND_MAP, ahead
 from vestige.report.blocks import Block, Cell, Gallery, KeyNumber, Link, Opening, Page, Prose, RowGroup, Section, Table
 from vestige.report.page import save_page
 from vestige.report.provenance import edge_note
+from vestige.report.rivals import SECOND_MAP, better_rivals
 from vestige.results import Results
 from vestige.run import Run
 from vestige.text import count, duration, listed, network_name
@@ -79,7 +79,7 @@ def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
 
 def _without_training(runs: Sequence[Run]) -> str:
     """Which tasks are done better without the network's training, with a space before it; empty where none is."""
-    tasks = [results.task for run in runs if ahead(results := run.results())]
+    tasks = [results.task for run in runs if better_rivals(results := run.results())]
     if not tasks:
         return ""
     return f" In {listed(tasks)} something without this training is ahead: it stands beside the network’s number."
@@ -89,7 +89,7 @@ def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
     """The network's own number, under the task's name and metric; then what is ahead of it without training."""
     results = run.results()
     strong = [number for number in opening.numbers if number.tone == "strong"][:1]
-    before = [_label(results, row.method.removesuffix(SECOND_MAP)) for row in ahead(results)]
+    before = [_label(results, row.method.removesuffix(SECOND_MAP)) for row in better_rivals(results)]
     others = [f"{n.label} {n.value}" for n in opening.numbers if any(n.label.startswith(name) for name in before)]
     task = f"{results.task}, {results.config.get('metric')}"
     said = f"{task}; ahead of it: {listed(others)}" if others else task

@@ -60,37 +60,39 @@ def task_named(name: str) -> Task:
         module, _, constant = TASKS[name].partition(":")
         task: Task = getattr(import_module(f"vestige.{module}"), constant)
         return task
-    brought = _brought()
-    if name in brought.failed:
-        raise VestigeError(f"task {name!r}: its plug-in {brought.failed[name]}")
-    if name not in brought.found:
+    plugged = _from_plugins()
+    if name in plugged.failed:
+        raise VestigeError(f"task {name!r}: its plug-in {plugged.failed[name]}")
+    if name not in plugged.found:
         for known in TASKS:
             task = task_named(known)
             if task.word == name:
                 raise VestigeError(f"task {name!r}: `vestige {task.group} {name}` is the task {known!r} in Python")
         raise VestigeError(f"task {name!r}: there is none; {choice(name, task_names())}")
-    return brought.found[name]
+    return plugged.found[name]
 
 
 def task_names() -> tuple[str, ...]:
     """The names of all tasks, vestige's own first."""
-    return (*TASKS, *_brought().found)
+    return (*TASKS, *_from_plugins().found)
 
 
 @cache
-def _brought() -> Plugins[Task]:
-    return plugins(GROUP, TASKS, "a vestige.contract.task.Task of the same name", _as_brought)
+def _from_plugins() -> Plugins[Task]:
+    return plugins(GROUP, TASKS, "a vestige.contract.task.Task of the same name", _as_plugin_task)
 
 
-def _as_brought(name: str, loaded: object) -> Task | None:
+def _as_plugin_task(name: str, loaded: object) -> Task | None:
     if not isinstance(loaded, Task) or loaded.name != name:
         return None
     return (
-        _Brought(**{each.name: getattr(loaded, each.name) for each in fields(Task)}) if type(loaded) is Task else loaded
+        _PluginTask(**{each.name: getattr(loaded, each.name) for each in fields(Task)})
+        if type(loaded) is Task
+        else loaded
     )
 
 
-class _Brought(Task):
+class _PluginTask(Task):
     """A plug-in's task: what goes wrong in its code is an error that names it."""
 
     def check(self, data: Any, *options: Any) -> None:

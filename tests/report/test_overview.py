@@ -9,8 +9,8 @@ from vestige.errors import VestigeError
 from vestige.methods import PROBES, describe_methods
 from vestige.metrics import Metric
 from vestige.overview import overview_page, write_overview
-from vestige.report.ahead import ahead, ahead_sentence
 from vestige.report.blocks import Gallery, Link, Table
+from vestige.report.rivals import better_rivals, rivals_sentence
 from vestige.results import Results, Row
 from vestige.run import Run, start_run
 
@@ -70,7 +70,7 @@ def test_nothing_to_tell_is_refused(tmp_path):
     ],
 )
 def test_like_is_compared_with_like(tmp_path, metric, values, expected):
-    assert [row.method for row in ahead(plain_run(tmp_path / "run", metric, values).results())] == expected
+    assert [row.method for row in better_rivals(plain_run(tmp_path / "run", metric, values).results())] == expected
 
 
 def test_the_page_names_what_is_ahead_without_training_and_alphas_at_the_edge(tmp_path):
@@ -80,7 +80,7 @@ def test_the_page_names_what_is_ahead_without_training_and_alphas_at_the_edge(tm
     assert "sounds" in opening.detail
     assert len(page.notes) == 1
     assert page.notes[0].startswith("sounds: 40")
-    assert ahead_sentence(behind.results(), str) == (
+    assert rivals_sentence(behind.results(), str) == (
         " Better without this training: the same network with random weights reaches 0.2."
     )
 

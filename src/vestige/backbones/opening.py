@@ -89,10 +89,10 @@ def open_backbone(spec: str) -> Backbone:
                 "give the same network again: backbone=(module, preprocessing)",
             )
         )
-    brought = _brought()  # for vestige's own backbones, too, so that a plug-in that cannot be used is named
-    if parsed.kind in brought.failed:
-        raise VestigeError(f"{spec!r}: the plug-in {parsed.kind!r} {brought.failed[parsed.kind]}")
-    opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name) or brought.found.get(parsed.kind)
+    plugged = _from_plugins()  # for vestige's own backbones, too, so that a plug-in that cannot be used is named
+    if parsed.kind in plugged.failed:
+        raise VestigeError(f"{spec!r}: the plug-in {parsed.kind!r} {plugged.failed[parsed.kind]}")
+    opener = _OPENERS.get(f"{parsed.kind}:" if parsed.kind else parsed.name) or plugged.found.get(parsed.kind)
     if opener is None:
         near = _near(parsed)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -106,11 +106,11 @@ def open_backbone(spec: str) -> Backbone:
 
 def _families() -> list[str]:
     """The kinds of backbones with their colons: vestige's own, and those of plug-ins."""
-    return [*(key for key in _OPENERS if key.endswith(":")), *(f"{name}:" for name in _brought().found)]
+    return [*(key for key in _OPENERS if key.endswith(":")), *(f"{name}:" for name in _from_plugins().found)]
 
 
 @cache
-def _brought() -> Plugins[Opener]:
+def _from_plugins() -> Plugins[Opener]:
     own = {HELD, *(key.removesuffix(":") for key in _OPENERS)}
     return plugins(GROUP, own, "a function from a vestige.spec.BackboneSpec to a Backbone", _opener)
 

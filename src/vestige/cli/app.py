@@ -77,8 +77,8 @@ def _add_own(app: typer.Typer, name: str) -> None:
 def _add_tasks(app: typer.Typer) -> None:
     """Add the commands of tasks, in their groups, and those groups that are no tasks'."""
     from vestige.cli import data, reproduce
-    from vestige.cli.brought import add_brought_task
     from vestige.cli.measuring import add_task
+    from vestige.cli.plugin_tasks import add_plugin_task
     from vestige.tasks import TASKS, task_named, task_names
 
     groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in _GROUPS.items()}
@@ -86,7 +86,7 @@ def _add_tasks(app: typer.Typer) -> None:
         if name in TASKS:
             add_task({"": app, **groups}[task_named(name).group], task_named(name))
         else:
-            add_brought_task({"": app, **groups}, task_named(name))
+            add_plugin_task({"": app, **groups}, task_named(name))
     shown = {"probe": FACES_RUN, "correspond": task_named("fields").example}
     tasks = [task_named(name) for name in TASKS]
     for name, group in groups.items():

@@ -86,7 +86,7 @@ def _parameters(each: Field[Any], about: Described, hint: Any) -> Iterator[inspe
     several = get_origin(hint) is tuple
     kind: Any = list[get_args(hint)[0]] if several else hint  # type: ignore[misc]
     default: Any = _EMPTY if _default(each, about) is MISSING else _default(each, about)
-    told = about.told
+    told = about.default_text
     if several and default is not _EMPTY:
         told = told or ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in default)
         default = None

@@ -38,7 +38,9 @@ class Photograph:
         metavar="FILE",
         parser=path_of,
     )
-    box: str | None = option(None, "The object's box in pixels.", metavar="X0,Y0,X1,Y1", told="the whole picture")
+    box: str | None = option(
+        None, "The object's box in pixels.", metavar="X0,Y0,X1,Y1", default_text="the whole picture"
+    )
     category: str | None = class_option()
 
 

@@ -31,7 +31,7 @@ class Reported:
         names=("-o", "--output"),
         metavar="FILE",
         parser=path_of,
-        told="RUN/report.html; report.html for several",
+        default_text="RUN/report.html; report.html for several",
     )
 
 

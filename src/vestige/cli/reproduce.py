@@ -72,14 +72,14 @@ class FirstPaper:
         "A layer's name or a glob; repeat for several.",
         names=("--layer",),
         metavar="NAME",
-        told="fc6 where the network has it, as the paper, else all",
+        default_text="fc6 where the network has it, as the paper, else all",
     )
     readouts: tuple[str, ...] = option(
         (),
         "auto, auto:N, vector, flat, gap, grid:G, cls or tokens; repeat for several.",
         names=("--readout",),
         metavar="R",
-        told="auto, flat but pooled to at most 25,000 numbers",
+        default_text="auto, flat but pooled to at most 25,000 numbers",
     )
     untrained: int = option(1, "Random networks beside it; none: 0.", bounds=b.UNTRAINED)
 
@@ -90,7 +90,7 @@ class SecondPaper:
 
     output: Path = runs_option("runs/do-convnets-learn-correspondence")
     layers: tuple[str, ...] = option(
-        (), "Grid layers; repeat for several.", names=("--layer",), metavar="NAME", told="the paper's"
+        (), "Grid layers; repeat for several.", names=("--layer",), metavar="NAME", default_text="the paper's"
     )
 
 

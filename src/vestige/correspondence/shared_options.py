@@ -16,25 +16,25 @@ ALPHAS = (0.1, 0.05, 0.025)
 """Of PCK, in longer sides of the box."""
 
 
-def grid_layers_option(told: str = "", *, typed: Any = UNSET) -> tuple[str, ...]:
+def grid_layers_option(default_text: str = "", *, typed: Any = UNSET) -> tuple[str, ...]:
     """Of which grid layers are read.
 
     Args:
-        told: which are where none is named.
+        default_text: which are where none is named.
         typed: ``MISSING`` where the command line has to name some.
     """
     text = "A grid layer's name or a glob; repeat for several."
-    return option((), text, names=("--layer",), metavar="NAME", told=told, typed=typed)
+    return option((), text, names=("--layer",), metavar="NAME", default_text=default_text, typed=typed)
 
 
-def neighbour_layer_option(whose: str, told: str) -> str:
+def neighbour_layer_option(whose: str, default_text: str) -> str:
     """Of the layer that finds neighbours."""
-    return option("", f"The layer that finds {whose}.", metavar="NAME", told=told)
+    return option("", f"The layer that finds {whose}.", metavar="NAME", default_text=default_text)
 
 
-def neighbour_readout_option(told: str) -> str:
+def neighbour_readout_option(default_text: str) -> str:
     """Of that layer's readout."""
-    return option("", "Its readout.", metavar="R", told=told)
+    return option("", "Its readout.", metavar="R", default_text=default_text)
 
 
 def centres_option() -> Centres:

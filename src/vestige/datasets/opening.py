@@ -50,16 +50,16 @@ GROUP = "vestige.datasets"
 
 def kind_named(name: str) -> Kind | None:
     """A kind of data set, vestige's own or a plug-in's; None where there is none of that name."""
-    brought = _brought()  # of vestige's own kinds, too, so that a plug-in that cannot be used is named
+    plugged = _from_plugins()  # of vestige's own kinds, too, so that a plug-in that cannot be used is named
     if name not in KINDS:
-        return brought.found.get(name)
+        return plugged.found.get(name)
     module, _, constant = KINDS[name].partition(":")
     kind: Kind = getattr(import_module(f"vestige.datasets.{module}"), constant)
     return kind
 
 
 @cache
-def _brought() -> Plugins[Kind]:
+def _from_plugins() -> Plugins[Kind]:
     return plugins(GROUP, KINDS, "a vestige.datasets.reading.Kind", _as_kind)
 
 
@@ -159,10 +159,10 @@ def _check(strict: object, markup: object) -> None:
 
 def _kind_of(spec: DataSpec) -> Kind:
     kind = kind_named(spec.kind)
-    if kind is None and spec.kind in _brought().failed:
-        raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} {_brought().failed[spec.kind]}")
+    if kind is None and spec.kind in _from_plugins().failed:
+        raise VestigeError(f"{spec.text!r}: the plug-in {spec.kind!r} {_from_plugins().failed[spec.kind]}")
     if kind is None:
-        known = sorted({*KINDS, *_brought().found})
+        known = sorted({*KINDS, *_from_plugins().found})
         raise VestigeError(f"{spec.text!r}: unknown kind {spec.kind!r}; {choice(spec.kind, known)}")
     return kind
 

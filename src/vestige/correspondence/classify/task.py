@@ -57,7 +57,7 @@ class ClassifyOptions:
         names=("-C",),
         bounds=b.SVM_C,
         metavar="C",
-        told="powers of ten from 1e-8 to 10",
+        default_text="powers of ten from 1e-8 to 10",
     )
     short_side: int = option(0, "Pixels of every picture's shorter side; 0: as it is.", bounds=b.SHORT_SIDE_OR_OWN)
     localise: int = option(0, "Test pictures in which to look for responses at every pixel.", bounds=b.LOCALISED)

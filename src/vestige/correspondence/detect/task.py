@@ -65,7 +65,7 @@ class DetectOptions:
         "How far from a keypoint cells of a layer are negative.",
         bounds=b.DISTANCE,
         metavar="PX",
-        told="where their receptive fields do not hold it",
+        default_text="where their receptive fields do not hold it",
     )
     sift_bin: int = option(
         8,

@@ -84,7 +84,7 @@ class FieldData:
 
     databases: tuple[str | Dataset, ...] = databases_option()
     images: tuple[Path, ...] = option(
-        (), "A picture to have the seeds in.", names=("--image",), metavar="IMAGE", told="the database's"
+        (), "A picture to have the seeds in.", names=("--image",), metavar="IMAGE", default_text="the database's"
     )
     strict: bool = strict_option()
 
@@ -112,7 +112,7 @@ class DatabaseOptions:
     backbone: str = backbone_option()
     layers: tuple[str, ...] = grid_layers_option(typed=MISSING)
     short_side: int | None = option(
-        None, "Pixels of every picture's shorter side.", bounds=b.SHORT_SIDE, told="as it is"
+        None, "Pixels of every picture's shorter side.", bounds=b.SHORT_SIDE, default_text="as it is"
     )
     patches: int = option(MILLION, "Patches of each layer at which the database is full.", bounds=b.COUNT)
     centres: Centres = centres_option()

@@ -23,8 +23,8 @@ from vestige.probes.engine.vector_run import (
     read_vector_run,
     vector_opening,
 )
-from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
+from vestige.report.rivals import rivals_sentence
 from vestige.report.style import LIGHT, Theme, figure_pixels, themed
 from vestige.results import resampled
 from vestige.run import Run
@@ -125,7 +125,7 @@ def _opening(run: AttributeRun) -> Opening:
         f"A linear map reads {count(len(run.attributes), 'attribute')} from "
         f"{read_from(run.results.backbone)}: {METRICS[run.metric]} {signed(ridge.value)}."
     )
-    detail = f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.{ahead_sentence(run.results, signed)}"
+    detail = f"{SAID[run.metric]} Over {count(ridge.n, 'test picture')}.{rivals_sentence(run.results, signed)}"
     return vector_opening(run, headline, detail)
 
 

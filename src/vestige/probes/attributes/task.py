@@ -19,7 +19,11 @@ told that its numbers are uncertain."""
 def names_option() -> tuple[str, ...]:
     """Of attributes."""
     return option(
-        (), "An attribute; repeat for several.", names=("--attribute",), metavar="NAME", told="all that can be measured"
+        (),
+        "An attribute; repeat for several.",
+        names=("--attribute",),
+        metavar="NAME",
+        default_text="all that can be measured",
     )
 
 

@@ -51,7 +51,7 @@ class CompareOptions:
         "A network, as in probe; repeat for several. NAME@random:SEED is untrained.",
         names=("--backbone",),
         metavar="SPEC",
-        told="efficientnet_lite0 and efficientnet_lite0@random:0",
+        default_text="efficientnet_lite0 and efficientnet_lite0@random:0",
     )
     layers: tuple[str, ...] = option(
         (EVEN_LAYERS,),
@@ -65,16 +65,19 @@ class CompareOptions:
         "As in probe; repeat for several.",
         names=("--readout",),
         metavar="R",
-        told="auto (of a vector auto:4096) and gap",
+        default_text="auto (of a vector auto:4096) and gap",
     )
     mirror: bool | None = option(
         None,
         "Train on mirrored copies, too.",
         names=("--mirror/--no-mirror",),
-        told="as probe does: mirror for points alone",
+        default_text="as probe does: mirror for points alone",
     )
     box_margin: float | None = option(
-        None, "Share of a box's side added on every side.", bounds=b.BOX_MARGIN, told="as probe does: 0.3 for faces"
+        None,
+        "Share of a box's side added on every side.",
+        bounds=b.BOX_MARGIN,
+        default_text="as probe does: 0.3 for faces",
     )
     normaliser: str | None = normaliser_option("Of landmarks: ")
     settings: tuple[str, ...] = option(
@@ -82,7 +85,7 @@ class CompareOptions:
         "Another option of the task's, as its probe has it: grid=12, attribute=glasses; repeat for several.",
         names=("--set",),
         metavar="NAME=VALUE",
-        told="those of probe",
+        default_text="those of probe",
     )
     seed: int = seed_option("the folds and the bootstrap")
 

@@ -23,7 +23,7 @@ of the outer eye corners, the square root of the box's area, or the box's longer
 def normaliser_option(whose: str = "") -> str | None:
     """Of what errors are divided by."""
     text = f"{whose}{', '.join(NORMALISERS[:-1])} or {NORMALISERS[-1]}."
-    return option(None, text, metavar="NAME", told="inter-ocular, else box")
+    return option(None, text, metavar="NAME", default_text="inter-ocular, else box")
 
 
 def layers_option() -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def vector_readouts_option() -> tuple[str, ...]:
         f"auto:N, {READOUT}",
         names=("--readout",),
         metavar="R",
-        told="auto:4096, flat but pooled to at most as many numbers as the paper has",
+        default_text="auto:4096, flat but pooled to at most as many numbers as the paper has",
     )
 
 
@@ -79,7 +79,7 @@ class ProbeOptions:
         f"auto, auto:N, {READOUT}",
         names=("--readout",),
         metavar="R",
-        told="auto, flat but pooled to at most 25,000 numbers",
+        default_text="auto, flat but pooled to at most 25,000 numbers",
     )
     rgb_size: int = option(46, bounds=b.RGB_SIZE)
     untrained_seeds: int = option(

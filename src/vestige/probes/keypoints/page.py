@@ -15,12 +15,12 @@ from vestige.intervals import Floats
 from vestige.probes.engine.vector_run import layers_chart
 from vestige.probes.landmarks.pictures import triplet, typical_pictures
 from vestige.published import paper
-from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table
 from vestige.report.cells import percent_cell, published_by_class
 from vestige.report.key_numbers import key_numbers
 from vestige.report.pck import PckPanel, draw_pck_curves, pck_curve
 from vestige.report.point_run import PointRun, read_point_run
+from vestige.report.rivals import rivals_sentence
 from vestige.report.style import Theme, decimal_axis, label_right, panels
 from vestige.results import resampled
 from vestige.run import Run
@@ -88,7 +88,7 @@ def _opening(run: PointRun) -> Opening:
     said = f"Mean over keypoint types and classes, on {count(best.n, 'test example')}."
     if mean is not None:
         said += f" The mean shape alone finds {percent(mean.value)}."
-    said += ahead_sentence(run.results, percent)
+    said += rivals_sentence(run.results, percent)
     return Opening(run.name, headline, said, key_numbers(run))
 
 

@@ -12,11 +12,11 @@ from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.probes.engine.vector_run import VectorRun, layers_section, methods_table, read_vector_run, vector_opening
 from vestige.published import paper
-from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.cells import published_cell
 from vestige.report.choosing import typical
 from vestige.report.differences import difference_table
+from vestige.report.rivals import rivals_sentence
 from vestige.run import Run
 from vestige.text import count, read_from, signed
 
@@ -92,7 +92,7 @@ def _opening(run: VectorRun) -> Opening:
     detail = f"Mean absolute error of colour values in [0, 1], over {count(ridge.n, 'test picture')}."
     if mean is not None:
         detail += f" The error of the mean picture is {signed(mean.value)}."
-    detail += ahead_sentence(run.results, signed)
+    detail += rivals_sentence(run.results, signed)
     return vector_opening(run, headline, detail)
 
 

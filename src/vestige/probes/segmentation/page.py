@@ -18,11 +18,11 @@ from vestige.images import Pixels, crop_resize
 from vestige.probes.engine.vector_run import VectorRun, layers_section, read_vector_run
 from vestige.probes.segmentation.class_maps import Colours, coloured, map_of, resized
 from vestige.published import PublishedTable, paper
-from vestige.report.ahead import ahead_sentence, rivals
 from vestige.report.blocks import NONE, Block, Cell, Chart, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.cells import percent_cell, published_cell
 from vestige.report.choosing import typical
 from vestige.report.key_numbers import key_numbers
+from vestige.report.rivals import rivals, rivals_sentence
 from vestige.report.style import PAGE_WIDTH, Theme
 from vestige.results import Row, resampled
 from vestige.run import Run
@@ -160,7 +160,7 @@ def _opening(run: SegmentationRun) -> Opening:
     )
     if mean is not None:
         detail += f" The class prior of each cell alone reaches {percent(mean.value)}."
-    detail += ahead_sentence(run.results, percent)
+    detail += rivals_sentence(run.results, percent)
     shown = ("mean", *reversed(rivals(run.results)), run.best)
     return Opening(run.name, headline, detail, key_numbers(run, shown))
 

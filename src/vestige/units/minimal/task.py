@@ -44,7 +44,9 @@ class MinimalOptions:
     stretch: bool = option(
         False, "Stretch every picture that is shown to the network from black to white.", names=("--stretch",)
     )
-    scenes: tuple[str, ...] = option((), "A scene; repeat for several.", names=("--scene",), metavar="NAME", told="all")
+    scenes: tuple[str, ...] = option(
+        (), "A scene; repeat for several.", names=("--scene",), metavar="NAME", default_text="all"
+    )
     pictures: int = option(
         100, "Pictures of each scene at most, of those that are named right.", bounds=b.COUNT, paper="all"
     )

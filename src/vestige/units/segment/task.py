@@ -17,7 +17,11 @@ from vestige.units.rules import RULES, Rule
 def run_backbone_option() -> str:
     """Of the run's network, where its spec no longer opens it."""
     return option(
-        "", "The run's network, where it is to be opened by another spec.", metavar="SPEC", told="the run's", last=True
+        "",
+        "The run's network, where it is to be opened by another spec.",
+        metavar="SPEC",
+        default_text="the run's",
+        last=True,
     )
 
 
@@ -40,13 +44,16 @@ class SegmentOptions:
     """
 
     units: tuple[str, ...] = option(
-        (), "A unit; repeat for several.", names=("--unit",), metavar="LAYER:NUMBER", told="the most active"
+        (), "A unit; repeat for several.", names=("--unit",), metavar="LAYER:NUMBER", default_text="the most active"
     )
     rule: Rule = option("quantile", "What a unit's picture shows: quantile, relative, smooth or fields.")
     top: int = option(6, "Units of each picture, where none are named.", bounds=b.COUNT)
     least_iou: float = least_iou_option()
     disc: float | None = option(
-        None, "Diameter of the discs of fields, in pixels of the network's input.", bounds=b.DISTANCE, told="2 strides"
+        None,
+        "Diameter of the discs of fields, in pixels of the network's input.",
+        bounds=b.DISTANCE,
+        default_text="2 strides",
     )
     backbone: str = run_backbone_option()
 

@@ -7,9 +7,9 @@ from vestige_squares.depth.measure import as_pixels
 
 from vestige.images import crop_resize
 from vestige.probes.engine.vector_run import layers_section, methods_table, read_vector_run, vector_opening
-from vestige.report.ahead import ahead_sentence
 from vestige.report.blocks import Gallery, Section, Tile
 from vestige.report.choosing import typical
+from vestige.report.rivals import rivals_sentence
 from vestige.text import count, read_from, signed
 
 METRICS = {"abs_rel": "Relative error", "delta1": "Within a factor of 1.25"}
@@ -38,7 +38,7 @@ def opening(run):
     """A headline, and the error of every method."""
     error = run.find("ridge")
     headline = f"Depth is read from {read_from(run.results.backbone)} with a relative error of {signed(error.value)}."
-    return vector_opening(run, headline, f"Over {count(error.n, 'picture')}.{ahead_sentence(run.results, signed)}")
+    return vector_opening(run, headline, f"Over {count(error.n, 'picture')}.{rivals_sentence(run.results, signed)}")
 
 
 def gallery(run):

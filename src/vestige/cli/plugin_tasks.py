@@ -12,7 +12,7 @@ from vestige.contract.task import Task
 from vestige.plugins import described
 
 
-def add_brought_task(groups: Mapping[str, typer.Typer], task: Task) -> None:
+def add_plugin_task(groups: Mapping[str, typer.Typer], task: Task) -> None:
     """Add the command of a plug-in's task to its group, or say in a line why there is none.
 
     Args:

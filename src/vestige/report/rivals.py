@@ -28,7 +28,7 @@ def rivals(results: Results) -> tuple[str, ...]:
     return tuple(f"{method}{suffix}" for method in WITHOUT_TRAINING)
 
 
-def ahead(results: Results) -> tuple[Row, ...]:
+def better_rivals(results: Results) -> tuple[Row, ...]:
     """The main metric of the rivals that are better than the network, over all test examples."""
     metric = str(results.config.get("metric"))
     found = {row.method: row for row in results.rows if (row.metric, row.subset) == (metric, "all")}
@@ -40,14 +40,14 @@ def ahead(results: Results) -> tuple[Row, ...]:
     return tuple(row for row in rows if sign * row.value > sign * own.value)
 
 
-def ahead_sentence(results: Results, said: Callable[[float], str]) -> str:
-    """Who is ahead of the network and by what number, with a space before it; empty where no one is.
+def rivals_sentence(results: Results, said: Callable[[float], str]) -> str:
+    """Which rivals are better than the network and by what number, with a space before it; empty where none is.
 
     Args:
         results: of a run.
         said: the main metric as a reader meets it.
     """
-    rows = ahead(results)
+    rows = better_rivals(results)
     if not rows:
         return ""
     named = [f"{WITHOUT_TRAINING[row.method.removesuffix(SECOND_MAP)]} {said(row.value)}" for row in rows]
