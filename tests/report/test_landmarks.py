@@ -25,7 +25,6 @@ from vestige.probes.landmarks.page import (
     run_table,
 )
 from vestige.probes.landmarks.pictures import (
-    GAP,
     PANEL,
     PART_COLOURS,
     boxed_step,
@@ -35,6 +34,7 @@ from vestige.probes.landmarks.pictures import (
     typical_pictures,
     worst_pictures,
 )
+from vestige.report.beside import GAP
 from vestige.report.blocks import Cell, Table
 from vestige.report.differences import difference_table
 from vestige.report.key_numbers import key_numbers

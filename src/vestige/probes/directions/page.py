@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.intervals import Floats
+from vestige.report.beside import PAPER, below, beside
 from vestige.report.blocks import (
     NONE,
     Block,
@@ -244,8 +245,6 @@ PANEL = 138
 GAP, WIDE = 3, 14
 """Pixels between two panels, and between two groups of them."""
 
-PAPER = 255
-
 FARTHER = 3.0
 """How much wider than the range of lambda the overview goes a second time."""
 
@@ -321,21 +320,6 @@ def _panel(pixels: Pixels | None) -> Pixels:
     if pixels is None:
         return np.full((PANEL, PANEL, 3), PAPER, np.uint8)
     return crop_resize(pixels, None, (PANEL, PANEL), "bicubic")
-
-
-def beside(parts: Sequence[Pixels], gap: int) -> Pixels:
-    """Pictures of one height side by side."""
-    return np.concatenate([_spaced(part, gap if k else 0, axis=1) for k, part in enumerate(parts)], axis=1)
-
-
-def below(parts: Sequence[Pixels], gap: int) -> Pixels:
-    """Pictures of one width, one below the other."""
-    return np.concatenate([_spaced(part, gap if k else 0, axis=0) for k, part in enumerate(parts)], axis=0)
-
-
-def _spaced(pixels: Pixels, gap: int, *, axis: int) -> Pixels:
-    """A picture with paper before it."""
-    return np.pad(pixels, [(gap if k == axis else 0, 0) for k in range(3)], constant_values=PAPER)
 
 
 NEEDED = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from vestige.geometry import Box, Points, to_unit
+from vestige.report.beside import beside
 from vestige.report.blocks import Tile
 from vestige.report.choosing import typical, worst
 from vestige.report.point_run import PointRun
@@ -26,7 +25,7 @@ PART_COLOURS = ("#ffd43b", "#4cc9f0", "#7ae582", "#ff6b9d", "#b197fc", "#ff922b"
 
 HEADINGS = {"truth": "ground truth", "ridge": "ridge", "look-back": "look-back", "look-back-2": "look-back, twice"}
 
-GAP = 4
+_GREY = 128  # of the gaps between panels
 """Pixels between two panels."""
 
 
@@ -62,7 +61,9 @@ def triplet(run: PointRun, picture: int) -> Tile:
     ]
     name = str(run.examples.ids[row])
     shown = ", ".join(HEADINGS.get(step, run.label(step)) for step in steps_shown(run))
-    return Tile(_beside(panels), f"{name}: {', '.join(errors)}", f"Landmarks on {name}: {shown}, left to right")
+    return Tile(
+        beside(panels, paper=_GREY), f"{name}: {', '.join(errors)}", f"Landmarks on {name}: {shown}, left to right"
+    )
 
 
 def miss(run: PointRun, picture: int) -> Tile:
@@ -72,15 +73,7 @@ def miss(run: PointRun, picture: int) -> Tile:
     name = str(run.examples.ids[row])
     error = run.examples.errors[run.best][row]
     alt = f"Landmarks on {name}: ground truth left, {HEADINGS.get(run.best, run.best)} right, off by {error:.3f}"
-    return Tile(_beside(panels), f"{name}: {error:.3f}", alt)
-
-
-def _beside(panels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    gap = np.full((PANEL, GAP, 3), 128, dtype=np.uint8)
-    parts: list[NDArray[np.uint8]] = [panels[0]]
-    for panel in panels[1:]:
-        parts += [gap, panel]
-    return np.concatenate(parts, axis=1)
+    return Tile(beside(panels, paper=_GREY), f"{name}: {error:.3f}", alt)
 
 
 def _panel(run: PointRun, picture: int, step: str, *, boxes: bool = False, lines: bool = False) -> NDArray[np.uint8]:

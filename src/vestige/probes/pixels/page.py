@@ -12,6 +12,7 @@ from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.probes.engine.vector_run import VectorRun, layers_section, methods_table, read_vector_run, vector_opening
 from vestige.published import paper
+from vestige.report.beside import beside
 from vestige.report.blocks import Block, Cell, Gallery, Opening, RowGroup, Section, Table, Tile
 from vestige.report.cells import published_cell
 from vestige.report.choosing import typical
@@ -24,7 +25,6 @@ METRICS = {"mae": "Mean absolute error", "psnr": "PSNR, dB", "ssim": "SSIM"}
 PANEL = 184
 """Pixels of a panel's side: 46 enlarged fourfold."""
 
-GAP = 4
 
 RANDOM_PICTURES = 25
 """Pictures of the paper's Fig. 4."""
@@ -112,7 +112,7 @@ def _gallery(run: VectorRun) -> Gallery:
         panels += [made[method][row] for method in methods]
         error = run.errors["ridge"][row]
         name = str(run.arrays["ids"][row])
-        tiles.append(Tile(beside(panels), f"{name}: {error:.3f}", f"{name} and its reconstructions"))
+        tiles.append(Tile(beside(_panels(panels)), f"{name}: {error:.3f}", f"{name} and its reconstructions"))
     names = ", ".join(["the original", f"the same at {_size(run)} pixels", *map(run.label, methods)])
     return Gallery(
         f"reconstructions-{run.name}",
@@ -128,7 +128,7 @@ def random_pictures(run: VectorRun) -> Gallery:
     size, n = _size(run), len(run.arrays["ids"])
     rows = np.random.default_rng(0).permutation(n)[:RANDOM_PICTURES]
     truth = run.arrays["truth"].reshape(-1, size, size, 3)[rows]
-    pixels = beside([_square_of(truth), _square_of(_reconstructions(run, "ridge")[rows])], side=RANDOM_SIDE)
+    pixels = beside(_panels([_square_of(truth), _square_of(_reconstructions(run, "ridge")[rows])], RANDOM_SIDE))
     said = f"{count(len(rows), 'random test picture')} and what the network’s linear map makes of them"
     caption = (
         f"Left: {count(len(rows), 'test picture')} drawn at random at {size} pixels. Right: what the network’s linear "
@@ -154,11 +154,6 @@ def _reconstructions(run: VectorRun, method: str) -> NDArray[np.uint8]:
     return values.reshape(-1, size, size, 3)
 
 
-def beside(panels: Sequence[Pixels], side: int = PANEL) -> Pixels:
-    """Pictures side by side, each enlarged or reduced to one panel of a side in pixels."""
-    gap = np.full((side, GAP, 3), 255, np.uint8)
-    parts: list[Pixels] = []
-    for panel in panels:
-        filter_name = "box" if len(panel) <= side else "bicubic"
-        parts += [crop_resize(panel, None, (side, side), filter_name), gap]
-    return np.concatenate(parts[:-1], axis=1)
+def _panels(pictures: Sequence[Pixels], side: int = PANEL) -> list[Pixels]:
+    """Pictures, each enlarged or reduced to one panel of a side in pixels."""
+    return [crop_resize(each, None, (side, side), "box" if len(each) <= side else "bicubic") for each in pictures]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vestige.images import Pixels, crop_resize
+from vestige.report.beside import beside
 from vestige.report.blocks import (
     NONE,
     Block,
@@ -39,7 +40,8 @@ _SHARES = ("median_iou", "mean_ap")
 
 _CURVES = 8  # units of a chart
 
-_DIM, _GAP = 0.25, 6  # how bright what a unit does not show is; pixels between pictures
+_DIM = 0.25  # how bright what a unit does not show is
+_PANEL, _GAP = 168, 6  # pixels of a picture's side, and between two
 
 
 def dissect_parts(runs: Sequence[Run]) -> Parts:
@@ -101,7 +103,7 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
         f"layers-{run.name}",
         partial(_draw_layers, run),
         "Units by layer whose overlap is above 0.04, and the mean average precision, beside chance",
-        f"Units of each layer that detect an object, and how well{_beside(run)}. Upright lines: 95 % intervals.",
+        f"Units of each layer that detect an object, and how well{_chance_named(run)}. Upright lines: 95 % intervals.",
     )
     groups = []
     for method in run.results.methods:
@@ -121,7 +123,7 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
     )
 
 
-def _beside(run: DissectRun) -> str:
+def _chance_named(run: DissectRun) -> str:
     """The chance levels that were measured."""
     methods = [run.label(method) for method in run.results.methods if method != "network"]
     return f", beside {listed([each[0].lower() + each[1:] for each in methods])}" if methods else ""
@@ -176,7 +178,7 @@ def _galleries(run: DissectRun, rule: Rule) -> Iterator[Gallery]:
         for u, unit in enumerate(run.arrays[f"shown/{layer}/units"].tolist()):
             maps = run.arrays[f"shown/{layer}/maps"][u].astype(np.float32)
             rows = run.of(layer, "top_rows")[unit][: len(maps)].tolist()
-            panels_ = [
+            lit_pictures = [
                 lit(run.arrays["pictures"][where[row]], run.mask(layer, unit, each, rule))
                 for row, each in zip(rows, maps, strict=True)
                 if row in where
@@ -185,7 +187,8 @@ def _galleries(run: DissectRun, rule: Rule) -> Iterator[Gallery]:
             if run.objects:
                 iou, ap = (float(run.of(layer, key)[unit]) for key in ("iou", "average_precision"))
                 caption += f": {run.object_of(layer, unit)}, IoU {iou:.3f}, AP {ap:.3f}{_by_chance(run, layer, unit)}"
-            tiles.append(Tile(beside(panels_), caption, f"The strongest pictures of unit {unit} of {layer}"))
+            panels_ = [crop_resize(each, None, (_PANEL, _PANEL), "bicubic") for each in lit_pictures]
+            tiles.append(Tile(beside(panels_, _GAP), caption, f"The strongest pictures of unit {unit} of {layer}"))
         chosen = "with the largest overlaps" if run.objects else "with the largest activations"
         yield Gallery(
             f"units-{layer}-{run.name}",
@@ -211,15 +214,6 @@ def lit(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     """A picture ``(H, W, 3)`` that is dark where a mask ``(H, W)`` is not."""
     shown: Pixels = np.where(mask[..., None], picture, (picture * _DIM).astype(np.uint8))
     return shown
-
-
-def beside(pictures: Sequence[Pixels], side: int = 168) -> Pixels:
-    """Pictures side by side, each so many pixels wide and high."""
-    gap = np.full((side, _GAP, 3), 255, np.uint8)
-    parts: list[Pixels] = []
-    for picture in pictures:
-        parts += [crop_resize(picture, None, (side, side), "bicubic"), gap]
-    return np.concatenate(parts[:-1], axis=1)
 
 
 def _curve_blocks(run: DissectRun) -> Iterator[Block]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from vestige.arrays import check_arrays
-from vestige.images import Pixels
 from vestige.published import paper
+from vestige.report.beside import beside
 from vestige.report.blocks import (
     NONE,
     Block,
@@ -39,7 +39,6 @@ from vestige.text import count, network_name, percent, percent_range, plain_name
 FALSE = 0.05
 """The rate of false discoveries among the objects that stand out."""
 
-_GAP = 4  # pixels between a picture and its minimal one
 _CHARTED = 14  # objects of a scene in the chart
 
 _FILLS = {
@@ -187,13 +186,8 @@ def _tile(run: _MinimalRun, k: int) -> Tile:
         f"{percent(float(run.arrays['area'][row]), 0)} of the area"
     )
     return Tile(
-        _beside(run.arrays["pictures"][k], run.arrays["minimal"][k]), caption, f"{name} and its minimal picture"
+        beside([run.arrays["pictures"][k], run.arrays["minimal"][k]]), caption, f"{name} and its minimal picture"
     )
-
-
-def _beside(picture: Pixels, minimal: Pixels) -> Pixels:
-    gap = np.full((len(picture), _GAP, 3), 255, np.uint8)
-    return np.concatenate([picture, gap, minimal], axis=1)
 
 
 def _object_blocks(run: _MinimalRun) -> Iterator[Block]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypedDict
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from vestige.arrays import check_arrays
 from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.published import paper
+from vestige.report.beside import beside
 from vestige.report.blocks import (
     NONE,
     Block,
@@ -38,7 +38,7 @@ from vestige.text import listed, percent, percent_range
 SHOWN = 3
 """Pictures of each layer, as in the paper's Fig. 1."""
 
-_SIDE, _GAP = 96, 4  # pixels of a picture in a tile, and between two
+_SIDE = 96  # pixels of a picture in a tile
 
 
 class _Config(TypedDict):
@@ -225,15 +225,13 @@ def _tile(run: _PreferRun, network: str, layer: str) -> Tile:
     rows = run.arrays["top"][run.places[network, layer], :SHOWN].tolist()
     names = [run.sets[int(run.arrays["sets"][row])] for row in rows]
     caption = f"{layer} of {network}: {', '.join(names)}"
-    return Tile(_beside([run.arrays[f"picture/{row}"] for row in rows]), caption, f"Top pictures of {layer}, {network}")
+    pictures = [_square(run.arrays[f"picture/{row}"]) for row in rows]
+    return Tile(beside(pictures), caption, f"Top pictures of {layer}, {network}")
 
 
-def _beside(pictures: Sequence[Pixels]) -> Pixels:
-    gap = np.full((_SIDE, _GAP, 3), 255, np.uint8)
-    parts: list[Pixels] = []
-    for pixels in pictures:
-        height, width = pixels.shape[:2]
-        side = min(height, width)
-        x, y = (width - side) / 2, (height - side) / 2
-        parts += [crop_resize(pixels, (x, y, x + side, y + side), (_SIDE, _SIDE), "bicubic"), gap]
-    return np.concatenate(parts[:-1], axis=1)
+def _square(picture: Pixels) -> Pixels:
+    """The middle of a picture, as large as a tile has it."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    x, y = (width - side) / 2, (height - side) / 2
+    return crop_resize(picture, (x, y, x + side, y + side), (_SIDE, _SIDE), "bicubic")

@@ -15,6 +15,7 @@ from vestige.arrays import check_arrays
 from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.published import paper
+from vestige.report.beside import below, beside
 from vestige.report.blocks import (
     NONE,
     Block,
@@ -37,8 +38,6 @@ from vestige.text import count, network_name, percent, signed, value_range
 
 SIDE = 128
 """Pixels of a panel's side."""
-
-GAP = 4
 
 DIMMED = 0.3
 """Of its brightness, what a picture keeps outside of a field."""
@@ -269,11 +268,11 @@ def _map_tile(run: _FieldsRun, layer: str) -> Tile:
         picture = run.arrays["pictures"][row]
         centre = run.arrays[f"centres/{layer}"][unit, k]
         shown = crop_resize(_marked(picture, centre), None, (SIDE, SIDE), "bilinear")
-        columns.append(_stacked([shown, _over_picture(run, run.arrays[f"change/{layer}"][0, k], picture.shape[:2])]))
-    columns.append(_stacked([np.full((SIDE, SIDE, 3), 255, np.uint8), _field_picture(run, layer, unit)]))
+        columns.append(below([shown, _over_picture(run, run.arrays[f"change/{layer}"][0, k], picture.shape[:2])]))
+    columns.append(below([np.full((SIDE, SIDE, 3), 255, np.uint8), _field_picture(run, layer, unit)]))
     number, size = run.arrays[f"units/{layer}"][unit], run.arrays[f"size/{layer}"][unit]
     name = f"{layer}:{number}"
-    return Tile(_beside(columns), f"{name}: {size:.1f} pixels", f"Pictures, discrepancy maps and the field of {name}")
+    return Tile(beside(columns), f"{name}: {size:.1f} pixels", f"Pictures, discrepancy maps and the field of {name}")
 
 
 def _over_picture(run: _FieldsRun, change: NDArray[np.float32], size: tuple[int, ...]) -> Pixels:
@@ -342,7 +341,7 @@ def _patch_tile(run: _FieldsRun, layer: str, s: int, unit: int) -> Tile:
         dimmed = np.where(inside[..., None], patch, (DIMMED * patch).astype(np.uint8))
         panels.append(crop_resize(dimmed, None, (SIDE, SIDE), "bilinear"))
     name = f"{layer}:{run.arrays[f'units/{layer}'][unit]}"
-    return Tile(_beside(panels), f"{name}: {size:.1f} pixels", f"The field of {name} and what lies in it")
+    return Tile(beside(panels), f"{name}: {size:.1f} pixels", f"The field of {name} and what lies in it")
 
 
 def _coloured(values: NDArray[Any]) -> Pixels:
@@ -365,13 +364,3 @@ def _marked(picture: Pixels, centre: NDArray[np.floating]) -> Pixels:
             columns = slice(max(x - arm * dx - wide, 0), x + arm * dx + wide + 1)
             marked[rows, columns] = colour
     return marked
-
-
-def _stacked(panels: Sequence[Pixels]) -> Pixels:
-    gap = np.full((GAP, panels[0].shape[1], 3), 255, np.uint8)
-    return np.concatenate([each for panel in panels for each in (panel, gap)][:-1], axis=0)
-
-
-def _beside(panels: Sequence[Pixels]) -> Pixels:
-    gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
-    return np.concatenate([each for panel in panels for each in (panel, gap)][:-1], axis=1)
