@@ -96,7 +96,7 @@ class Plan:
         baseline: numbers of the pictures themselves, as the baseline reads them; 0 for none.
         further_fits: at the layer chosen.
         work: what else takes long.
-        uncounted: what takes long, too, and is not foretold; "" for nothing.
+        uncounted: what takes long, too, and is left out of forecasts; "" for nothing.
         dtype: of the features on disk.
         keep: whether features are stored.
         sized: whether it is known how much of the layers is kept.

@@ -31,7 +31,7 @@ class Extremes:
         largest: ``(n, C)``.
         places: ``(n, C)`` the cell, ``y * w + x``, of the largest; the first of several.
         sums: ``(n, C)`` of all cells.
-        above: ``(n, C)`` cells above nought.
+        above: ``(n, C)`` cells above zero.
     """
 
     largest: Floats
@@ -222,7 +222,7 @@ def _count(
     n, points = cells.shape
     wide, kinds, last_column = last - first, tables.shape[1] - 1, chance.shape[2] - 1
     words = (points + _WORD - 1) // _WORD
-    nought, few, many = np.float32(0), np.float32(COARSE), np.float32(FINE)
+    zero, few, many = np.float32(0), np.float32(COARSE), np.float32(FINE)
     begin, by = low[first:last], coarse[first:last]
     middle, by_then = high[first:last], fine[first:last]
     bins = np.zeros(BLOCK, np.int32)
@@ -236,8 +236,8 @@ def _count(
             under, across = maps[i, at + below, first:last], maps[i, at + below + aside, first:last]
             for k in range(wide):
                 v = a * here[k] + b * there[k] + c * under[k] + d * across[k]
-                x = min(max((v - begin[k]) * by[k], nought), few)
-                y = min(max((v - middle[k]) * by_then[k], nought), many)
+                x = min(max((v - begin[k]) * by[k], zero), few)
+                y = min(max((v - middle[k]) * by_then[k], zero), many)
                 bins[k] = np.int32(STEPS) - np.int32(few - x) - np.int32(many - y)  # both rounded up
             if p < often:
                 for k in range(wide):

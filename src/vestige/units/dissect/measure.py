@@ -415,7 +415,7 @@ class _Set:
 
         Where a unit has nothing to do with where in a scene an object is, a picture's own masks and those of another
         picture of its scene are exchangeable, and the shards' differences of what they share with the unit have a mean
-        of nought: Student's paired test over shards, one-sided. The label was chosen on the other half.
+        of zero: Student's paired test over shards, one-sided. The label was chosen on the other half.
         """
         if self.own is None or self.other is None or len(self.halves) < 2:
             return None
