@@ -27,7 +27,12 @@ def render(page: Page) -> str:
     environment.undefined = jinja2.StrictUndefined
     environment.filters["svg"] = _svg
     environment.filters["photo"] = _photo
-    return environment.get_template("page.html").render(page=page, style=_template("style.css"), light=LIGHT, dark=DARK)
+    return environment.get_template("page.html").render(page=page, style=stylesheet(), light=LIGHT, dark=DARK)
+
+
+def stylesheet() -> str:
+    """The look of vestige's pages as CSS: colours, light and dark, type, tables."""
+    return _template("style.css")
 
 
 def save_page(page: Page, path: Path) -> None:

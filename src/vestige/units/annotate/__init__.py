@@ -1,0 +1,1 @@
+"""The annotation application: people say what units are about."""
