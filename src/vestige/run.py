@@ -25,8 +25,9 @@ PARTS = "parts"
 
 @dataclass(frozen=True)
 class Run:
-    """A folder with ``config.json``, ``results.json``, ``examples.npz``, ``probe/``, ``figures/`` and ``report.html``.
+    """A folder with ``config.json``, ``results.json``, ``examples.npz``, ``figures/`` and ``report.html``.
 
+    Where something was trained that can be used again, it is in ``probe/``.
     ``results.json`` is written last but for the report: a run that has it is finished.
 
     Attributes:
@@ -147,7 +148,6 @@ def start_run(folder: Path, *, overwrite: bool = False) -> Run:
     with disk_errors(folder, "the run"):
         for name in own_files(folder):
             (folder / name).unlink(missing_ok=True)
-        for path in (run.probe_folder, run.figures_folder):
-            path.mkdir(parents=True, exist_ok=True)
+        run.figures_folder.mkdir(parents=True, exist_ok=True)
     start_manifest(folder)
     return run

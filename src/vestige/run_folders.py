@@ -43,6 +43,7 @@ from vestige.spelling import spelled
 _WORKSHOP = ".vestige"
 _INSTALLING = "installing"
 _SUBFOLDERS = ("probe", "figures")
+"""Folders of a run's files; there is ``probe/`` where something was trained."""
 _DOCUMENT = "results.json"
 _OLD_NAMES = (
     *("config.json", "results.json", "examples.npz", "report.html"),
@@ -295,8 +296,7 @@ class Place:
 
     def start(self, *, take_over: bool) -> None:
         """An empty run, or the one in the folder, to be given its page."""
-        for name in _SUBFOLDERS:
-            (self.new / name).mkdir(parents=True)
+        (self.new / "figures").mkdir(parents=True)
         for name in own_files(self.folder) if take_over else ():
             if (self.folder / name).is_file() and not name.startswith("figures/"):  # those are drawn again
                 check_digest(self.folder / name)

@@ -37,9 +37,11 @@ def check_trained(run: Run) -> Task:
     name = run.results().task
     task = task_named(name)
     if not task.loaded_by:
+        used = " or ".join(each.replace("RUN", str(run.folder), 1) for each in task.used_by)
         raise VestigeError(
             f"{run.folder}: is a run of {name}, which leaves no probe to use on other pictures; "
-            f"run its command again with other data, or see its report with: vestige report {run.folder}"
+            + (f"look at those with: {used}" if used else "run its command again with other data")
+            + f", or see its report with: vestige report {run.folder}"
         )
     return task
 

@@ -1,6 +1,8 @@
 """What is printed below a table: what concerns these numbers, and of the paper only that the report says more."""
 
-from vestige.cli.console import print_results
+from rich.table import Table
+
+from vestige.cli.console import print_results, print_tables
 from vestige.results import Results, Row
 
 
@@ -26,3 +28,13 @@ def test_notes_on_these_numbers_are_printed_whole_and_departures_as_one_line(cap
     assert "edge of the grid" in said
     assert "auc@0.08" not in said
     assert sum("paper" in line for line in err.splitlines()) == 1
+
+
+def test_a_title_is_not_broken_at_the_edge_of_a_narrow_table(capsys):
+    title = "units of " + "a-long-spec-of-a-network," * 8
+    table = Table(title=title)
+    table.add_column("one")
+    data = {"n": 9, "skipped": 0, "problems": []}
+    print_tables([table], Results("landmarks", {}, {"test": data}, {}, {}, ()))
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[0] == title

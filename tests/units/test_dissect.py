@@ -490,6 +490,7 @@ def test_a_run_or_unit_that_does_not_fit_is_refused(run, photograph, tmp_path):
 def test_what_does_not_fit_is_refused_with_the_plan(run, photograph):
     opened = RunAndPictures(run, (photograph,)).open()
     reader = Reader(ExtractOptions(batch=8))
+    reader.hold(network())
     for task, options in ((SEGMENT, SegmentOptions()), (UNIT_DETECT, UnitDetectOptions())):
         assert plan_of(task, reader, opened, [options]).task == task.name
     with pytest.raises(VestigeError, match="units:9"):

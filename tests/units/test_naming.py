@@ -11,7 +11,7 @@ from vestige.backbones import Backbone, Preprocessing
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.text import plain_name
-from vestige.units.naming import Namer, match_categories
+from vestige.units.naming import Namer, match_categories, short_names
 
 CATEGORIES = (
     "bedroom",
@@ -44,6 +44,22 @@ def test_scenes_are_categories_by_their_own_or_their_plain_names() -> None:
     found = match_categories(scenes, CATEGORIES)
     assert found == {"/b/bedroom": 0, "Bakery shop": 1, "tabby_cat": 4, "living-room": 6, "bedroom": 0}
     assert match_categories(["living room"], CATEGORIES) == {}  # two categories are called so
+
+
+def test_categories_that_list_synonyms_go_by_each_and_are_shown_by_the_first() -> None:
+    names = ("tench, Tinca tinca", "crane", "crane", "maillot", "maillot, tank suit", "goldfish, Carassius auratus")
+    assert match_categories(["tench", "Tinca_tinca", "tank suit", "maillot"], names) == {
+        "tench": 0,
+        "Tinca_tinca": 0,
+        "tank suit": 4,
+        "maillot": 3,
+    }
+    assert match_categories(["tench, Tinca tinca", "Carassius auratus, goldfish"], names) == {
+        "tench, Tinca tinca": 0,
+        "Carassius auratus, goldfish": 5,
+    }
+    assert match_categories(["crane"], names) == {}  # a bird and a machine
+    assert short_names(names) == ("tench", "crane", "crane", "maillot", "maillot, tank suit", "goldfish")
 
 
 def test_names_may_be_given() -> None:

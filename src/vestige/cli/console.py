@@ -129,7 +129,7 @@ def print_results(results: Results, metric: str) -> None:
             table.add_column(heading, justify=justify, no_wrap=True, vertical="bottom")
         for cells in zip(methods[1:], *(column[1:] for column in group), strict=True):
             table.add_row(*cells)
-        out.print(table)
+        _print_table(out, table)
         title = ""
     swept = sweep_table(results)
     print_tables([] if swept is None else [swept], results)
@@ -175,8 +175,16 @@ def print_tables(tables: Iterable[Table], results: Results) -> None:
     from vestige.contract.pages import notes_of
 
     for table in tables:
-        _out().print(table)
+        _print_table(_out(), table)
     _print_left_out(results, notes_of(results))
+
+
+def _print_table(out: Console, table: Table) -> None:
+    """A table below its title, which may be longer than the table is wide: a spec is not broken at the table's edge."""
+    if table.title:
+        out.print(table.title, style="table.title", highlight=False, soft_wrap=True)
+    table.title = None
+    out.print(table)
 
 
 def _out() -> Console:

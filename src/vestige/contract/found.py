@@ -14,6 +14,7 @@ from vestige.contract.task import Task
 from vestige.datasets.dataset import Dataset, describe_data
 from vestige.departures import departures
 from vestige.extraction import ExtractOptions
+from vestige.files import disk_errors
 from vestige.handed_in import as_type
 from vestige.manifest import files_in, update_manifest
 from vestige.methods import Method
@@ -140,6 +141,8 @@ class Found:
         """
         results = self.results(command)
         if self.fitted is not None:
+            with disk_errors(run.folder, "the run"):
+                run.probe_folder.mkdir(parents=True, exist_ok=True)
             self.fitted.save(run.probe_folder)
             update_manifest(run.folder, *(run.probe_folder / name for name in files_in(run.probe_folder)))
         run.write_parts(self.kept)

@@ -55,6 +55,8 @@ class Task:
         planned_by: a function of a Reader, the data and the options, that returns a
             :class:`vestige.contract.plan.Plan`; "" where the options say enough by the names that tasks share.
         example: commands that work anywhere, one a line, for its help.
+        used_by: commands that use a run on other pictures, with RUN for its folder; () where none but ``evaluate`` and
+            ``predict`` do.
         without: fields of :class:`vestige.extraction.ExtractOptions` that it has no use for.
     """
 
@@ -72,6 +74,7 @@ class Task:
     group: Group = "probe"
     word: str = ""
     example: str = ""
+    used_by: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
 
     @property

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vestige.backbones import Backbone
     from vestige.contract.session import Session
     from vestige.example import Example
+    from vestige.features.reader import Reader
     from vestige.images import Pixels
     from vestige.units.activations import ActivationReader
     from vestige.units.dissect.run import DissectRun
@@ -51,17 +53,26 @@ def reader_of(run: DissectRun, spec: str, layers: Sequence[str], session: Sessio
     """The run's network, or one given for it, ready to give the maps of some of its layers.
 
     Raises:
-        VestigeError: where the network is another than the run's.
+        VestigeError: as :func:`network_of`.
     """
     from vestige.units.activations import ActivationReader
 
-    backbone = session.reader.backbone(spec or str(run.results.backbone["spec"]))
+    return ActivationReader(network_of(run, spec, session.reader), layers, session.reader.options)
+
+
+def network_of(run: DissectRun, spec: str, reader: Reader) -> Backbone:
+    """The run's network, or one given for it.
+
+    Raises:
+        VestigeError: where the network is another than the run's.
+    """
+    backbone = reader.backbone(spec or str(run.results.backbone["spec"]))
     if backbone.weights_sha256 != run.results.backbone["weights_sha256"]:
         raise VestigeError(
             f"{backbone.spec}: has other weights than the network of {run.name}, "
             f"{run.results.backbone['spec']}; give that one with {spelled('backbone', word='SPEC')}"
         )
-    return ActivationReader(backbone, layers, session.reader.options)
+    return backbone
 
 
 def looked_at(

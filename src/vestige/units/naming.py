@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -60,7 +61,7 @@ def match_categories(
 
     A scene is the category of its own name, else the only one whose plain name is its own: without a first folder of
     one letter, small, with spaces for whatever is no letter and no digit (``/b/bakery/shop`` is ``Bakery shop``). Of
-    a category of several names with commas between them (``tabby, tabby cat``), each counts.
+    several names with commas between them (``tench, Tinca tinca``), the category's or the scene's, each counts.
 
     Args:
         scenes: of pictures.
@@ -70,22 +71,30 @@ def match_categories(
     Raises:
         VestigeError: where ``given`` names a category that the network does not know.
     """
-    exact = {name: k for k, name in enumerate(categories)}
+    exact: dict[str, set[int]] = {}
     plain: dict[str, set[int]] = {}
     for k, name in enumerate(categories):
+        exact.setdefault(name, set()).add(k)
         for one in (name, *name.split(",")):
             plain.setdefault(plain_name(one), set()).add(k)
     found = {}
     for scene in dict.fromkeys(scenes):
         name = (given or {}).get(scene, scene)
-        alike = plain.get(plain_name(name), set())
-        if name in exact:
-            found[scene] = exact[name]
-        elif len(alike) == 1:
+        by_any = {k for one in name.split(",") for k in plain.get(plain_name(one), ())}
+        alike = exact.get(name) or plain.get(plain_name(name)) or by_any
+        if len(alike) == 1:
             found[scene] = next(iter(alike))
         elif given and scene in given:
+            why = "which several of the network's categories are called" if alike else "which the network does not know"
             raise VestigeError(
-                f"{spelled('scene_names', word='FILE')}: {scene!r} is given as {name!r}, which the network does "
-                f"not know; {choice(name, near_names(name, categories, 8, 0.4) or categories[:8])}"
+                f"{spelled('scene_names', word='FILE')}: {scene!r} is given as {name!r}, {why}; "
+                f"{choice(name, near_names(name, categories, 8, 0.4) or categories[:8])}"
             )
     return found
+
+
+def short_names(categories: Sequence[str]) -> tuple[str, ...]:
+    """Categories as they are shown: of several names the first, but where others have that too."""
+    first = [name.split(",")[0].strip() for name in categories]
+    shared = Counter(first)
+    return tuple(one if shared[one] == 1 else name for one, name in zip(first, categories, strict=True))

@@ -117,7 +117,7 @@ def read_run(folder: Path, _path: Path, rng: random.Random) -> None:
             READERS.get(run.results().task, Run.results)(run)
 
     def predicted() -> None:
-        if not any(run.probe_folder.iterdir()):
+        if not run.probe_folder.exists():
             return
         category = "chair" if run.results().task == "keypoints" else None
         load_predictor(run, category)

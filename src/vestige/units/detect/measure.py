@@ -25,7 +25,7 @@ from vestige.results import Row
 from vestige.text import count
 from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
 from vestige.units.dissected import Units, labelled, looked_at, reader_of
-from vestige.units.naming import Namer
+from vestige.units.naming import Namer, short_names
 from vestige.units.segment.measure import SIDE, pictures_said, plan_pictures
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def check_detections(data: tuple[DissectRun, tuple[Example, ...]], _options: Uni
         )
 
 
-def plan_detections(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions) -> Plan:
+def plan_detections(reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions) -> Plan:
     """Of the detections in photographs."""
-    return plan_pictures(UNIT_DETECT.name, data, options.backbone)
+    return plan_pictures(UNIT_DETECT.name, reader, data, options.backbone)
 
 
 def measure_detections(
@@ -180,8 +180,8 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
 
 def _named(namer: Namer, pixels: NDArray[np.uint8], n: int) -> list[tuple[str, float]]:
     """The categories that a picture is most likely of, with their probabilities."""
-    shares = np.exp(namer.log_probabilities(pixels[None])[0])
-    return [(namer.categories[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")[:n]]
+    shares, names = np.exp(namer.log_probabilities(pixels[None])[0]), short_names(namer.categories)
+    return [(names[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")[:n]]
 
 
 def _rows(examples: Sequence[Example], found: Sequence[Any], scenes: Sequence[Any]) -> list[Row]:

@@ -32,7 +32,7 @@ from vestige.text import count, listed
 from vestige.units.minimal.reduction import parts_of, reduced, without
 from vestige.units.minimal.removal import shown
 from vestige.units.minimal.task import MINIMAL, MinimalOptions
-from vestige.units.naming import Namer, match_categories
+from vestige.units.naming import Namer, match_categories, short_names
 
 SHOWN = 6
 """Pictures of each scene that are kept with their minimal ones."""
@@ -154,7 +154,7 @@ def _scenes(data: Dataset, names: Sequence[str], options: MinimalOptions) -> tup
     if not known:
         raise VestigeError(
             f"{options.backbone} knows no scene of {data.spec} by its name: {_some(unknown)}; its categories are "
-            f"{_some(names)}; {spelled('scene_names', word='FILE')} says what it calls them"
+            f"{_some(short_names(names))}; {spelled('scene_names', word='FILE')} says what it calls them"
         )
     notes = []
     if unknown:

@@ -18,7 +18,7 @@ from vestige.images import crop_resize
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
-from vestige.units.dissected import Units, labelled, looked_at, reader_of, units_of
+from vestige.units.dissected import Units, labelled, looked_at, network_of, reader_of, units_of
 from vestige.units.rules import shown_by
 from vestige.units.segment.task import SEGMENT, SegmentOptions
 
@@ -118,13 +118,18 @@ def pictures_said(examples: Sequence[Example]) -> dict[str, Any]:
     return {"label": "Pictures", "spec": shown, "n": len(examples), "skipped": 0, "problems": []}
 
 
-def plan_segments(_reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Plan:
+def plan_segments(reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Plan:
     """Of what units show of photographs."""
-    return plan_pictures(SEGMENT.name, data, options.backbone)
+    return plan_pictures(SEGMENT.name, reader, data, options.backbone)
 
 
-def plan_pictures(task: str, data: tuple[DissectRun, tuple[Example, ...]], backbone: str) -> Plan:
-    """Each picture goes through the run's network once."""
+def plan_pictures(task: str, reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], backbone: str) -> Plan:
+    """Each picture goes through the run's network once.
+
+    Raises:
+        VestigeError: where another network than the run's is given.
+    """
     run, examples = data
+    spec = network_of(run, backbone, reader).spec
     part = Part("", ", ".join(example.id for example in examples[:3]), len(examples), len(examples))
-    return Plan(task, (part,), (backbone or str(run.results.backbone["spec"]),))
+    return Plan(task, (part,), (spec,))
