@@ -24,8 +24,8 @@ from vestige.units.annotations.answers import GROUPS, TEXT_LIMIT
 
 _EXAMPLES = {
     "simple element": "lines, edges",
-    "color": "blue, black and white",
-    "texture/material": "stripes, wood, grass",
+    "color": "blue, white",
+    "texture/material": "stripes, wood",
     "shape": "circles, arches",
     "object": "cars, faces, lamps",
     "scene": "streets, kitchens",
