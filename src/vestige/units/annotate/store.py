@@ -59,6 +59,7 @@ TRIES = 3
 OPEN, DONE, FAILED, SKIPPED = "open", "done", "failed", "skipped"
 """What a unit in someone's hands may be."""
 
+_RENEWED = 60.0  # seconds between two renewals of a hand-out: looking at a page again writes nothing
 _LOCK = 0x76657374  # of all writers of a PostgreSQL database: "vest"
 _SCHEMA = "1"
 
@@ -330,8 +331,9 @@ class Store:
                 found = connection.execute(self._held(me, now, SKIPPED)).first()
             if found is None:
                 return None
-            here = _handouts.c.id == found.id
-            connection.execute(update(_handouts).where(here).values(until=now + self.time_out, state=OPEN))
+            if found.state != OPEN or found.until < now + self.time_out - _RENEWED:
+                here = _handouts.c.id == found.id
+                connection.execute(update(_handouts).where(here).values(until=now + self.time_out, state=OPEN))
             row = connection.execute(select(_units).where(_units.c.id == found.unit)).one()
             last = _try(connection, found.id, found.tries)
         shown = _unit_of(row, found)
@@ -405,7 +407,7 @@ class Store:
                 unit=unit.id,
                 annotator=me,
                 began=now,
-                until=now,
+                until=now + self.time_out,
                 tries=0,
                 state=OPEN,
                 shown=unit.shown,

@@ -83,7 +83,7 @@ class Answer:
         """
         for name, hint in _hints().items():
             value = as_type(name, getattr(self, name), hint)
-            object.__setattr__(self, name, _plain(name, value) if isinstance(value, str) else value)
+            object.__setattr__(self, name, plain_text(name, value) if isinstance(value, str) else value)
             if name in _LEAST and value is not None:
                 _LEAST[name].check(name, value)
         if self.group not in (*GROUPS, *RELEASE_GROUPS):
@@ -132,8 +132,12 @@ def _hints() -> dict[str, Any]:
     return {each.name: known[each.name] for each in fields(Answer)}
 
 
-def _plain(name: str, value: str) -> str:
-    """A text on one line, with single spaces; "" only for a time that is not known."""
+def plain_text(name: str, value: str) -> str:
+    """A text on one line, with single spaces; "" only for a time that is not known.
+
+    Raises:
+        VestigeError: with the name that it goes by, where it is empty, too long, or holds control characters.
+    """
     text = " ".join(value.split())
     if not text and name != "at":
         raise VestigeError(f"{name}: is empty; expected words")
