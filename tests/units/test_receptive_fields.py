@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from vestige.units.incremental import Cells, Incremental, Occluders
 from vestige.units.receptive_fields.field import mean_field, reach_of, recentred, seen_by, sizes
 from vestige.units.receptive_fields.measure import measure_fields, plan_fields
 from vestige.units.receptive_fields.occluding import changes, noise, preprocessed
+from vestige.units.receptive_fields.table import field_tables
 from vestige.units.receptive_fields.task import FieldsOptions
 
 PLAIN = Preprocessing((96, 96), (0.0,) * 3, (1.0,) * 3)
@@ -183,10 +185,59 @@ def test_units_of_tokens_have_places_too() -> None:
     spec = session.reader.hold(Backbone.from_module(Tokens(), PLAIN))
     found = measure_fields(session, _pictures(3), _options(backbone=spec, layers=("mix",), occluder=16, stride=16))
     assert found.config["occlusions"] == {"run": 36 * found.config["occlusions"]["grid"] // 36, "grid": 36 * 3}
-    theory, actual = (next(row for row in found.rows if row.method == m) for m in ("theoretical", "actual"))
-    assert theory.value == 96
+    actual = next(row for row in found.rows if row.method == "actual")
     assert 8 < actual.value < 40
+    assert not any(row.method == "theoretical" for row in found.rows)  # what each reads is the whole picture
+    assert any("read the whole picture" in note and "mix" in note for note in found.notes)
     assert any("run whole" in note for note in found.notes)
+
+
+class Pooled(nn.Module):
+    """Cells pooled to a fixed number: of 24, 7 on a side, some of 4 and some of 5 cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain, self.last = nn.Conv2d(3, 4, 4, 4), nn.AdaptiveAvgPool2d((7, 7))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.plain(x))
+
+
+class Shifted(nn.Module):
+    """Cells mixed in windows of 4 x 4, then in windows that are shifted in a circle by half of one, as Swin's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain, self.last = nn.Conv2d(3, 4, 4, 4), nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self._mixed(self.plain(x))
+        return self.last(self._mixed(x.roll((-2, -2), (2, 3))).roll((2, 2), (2, 3)))
+
+    def _mixed(self, x: torch.Tensor) -> torch.Tensor:
+        windows = x.unflatten(3, (-1, 4)).unflatten(2, (-1, 4))
+        return (windows + windows.mean((3, 5), keepdim=True)).flatten(2, 3).flatten(3, 4)
+
+
+@pytest.mark.parametrize(("make", "largest"), [(Pooled, 40), (Shifted, 60)])
+def test_cells_on_no_even_grid_have_their_actual_field_alone(
+    make: Callable[[], nn.Module], largest: float, tmp_path: Path
+) -> None:
+    session, _ = _session()
+    torch.manual_seed(0)
+    spec = session.reader.hold(Backbone.from_module(make(), PLAIN))
+    found = measure_fields(
+        session, _pictures(), _options(backbone=spec, layers=("plain", "last"), occluder=8, stride=4)
+    )
+    sizes_found = {(row.method, row.subset): row.value for row in found.rows if row.metric == "size"}
+    assert sizes_found["theoretical", "plain"] == 4
+    assert ("theoretical", "last") not in sizes_found
+    assert 4 < sizes_found["actual", "last"] < largest
+    assert any("no even grid" in note and note.endswith(": last.") for note in found.notes)
+    run = found.save(tmp_path / "run")
+    assert run.report_path.exists()
+    table = field_tables(run.results())[0]
+    assert [list(column.cells) for column in table.columns][1] == ["4", ""]
 
 
 @pytest.fixture(scope="module")

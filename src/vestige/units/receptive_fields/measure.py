@@ -28,6 +28,7 @@ from vestige.results import Row
 from vestige.text import count, listed
 from vestige.units.activations import ActivationReader
 from vestige.units.incremental import Cells, Incremental, Occluders
+from vestige.units.places import Standing
 from vestige.units.receptive_fields.field import FRACTIONS, Floats, mean_field, reach_of, recentred, sizes
 from vestige.units.receptive_fields.occluding import changes, noise, preprocessed
 from vestige.units.receptive_fields.task import RECEPTIVE_FIELDS, FieldsOptions
@@ -60,26 +61,24 @@ class _Layer:
         units: ``(U,)`` their numbers.
         top: their K pictures.
         field: the theoretical one.
-        side: the width of its maps.
+        standing: how its maps lie on the network's input.
     """
 
     name: str
     units: NDArray[np.int64]
     top: TopPictures
     field: ReceptiveField
-    side: int
+    standing: Standing
 
     @cached_property
     def cells(self) -> NDArray[np.int64]:
         """``(U, K, 2)``: (y, x) of the largest activation."""
-        return np.stack(np.divmod(self.top.places.astype(np.int64), self.side), axis=-1)
+        return np.stack(np.divmod(self.top.places.astype(np.int64), self.standing.grid[1]), axis=-1)
 
     @cached_property
     def centres(self) -> Floats:
         """``(U, K, 2)``: (y, x) of that place, in pixels of the network's input."""
-        assert self.field.stride is not None, "the cells have no place"
-        assert self.field.centre is not None, "the cells have no place"
-        return np.array(self.field.centre) + np.array(self.field.stride) * self.cells
+        return np.array(self.standing.centre) + np.array(self.standing.stride) * self.cells
 
 
 def plan_fields(reader: Reader, data: Dataset, options: FieldsOptions) -> Plan:
@@ -94,14 +93,13 @@ def measure_fields(session: Session, data: Dataset, options: FieldsOptions) -> F
     """Find where units look by occluding the pictures that they are most active in.
 
     Raises:
-        VestigeError: where an occluder is larger than the picture, a layer's units have no places, or no picture can
-            be read.
+        VestigeError: where an occluder is larger than the picture, a layer's units have no places (a vector), or no
+            picture can be read.
     """
     started = time.monotonic()
     backbone = session.reader.backbone(options.backbone)
     occluders = _occluders(backbone.preprocessing.size, options)
     reader = ActivationReader(backbone, options.layers, session.reader.options)
-    _check_places(reader)
     data, layers = _top(session, data, reader, options)
     session.say(
         f"occluding pictures at {len(occluders):,} places of a grid of {occluders.shape[1]} x {occluders.shape[0]}"
@@ -132,15 +130,6 @@ def measure_fields(session: Session, data: Dataset, options: FieldsOptions) -> F
 
 def _occluders(size: tuple[int, int], options: FieldsOptions) -> Occluders:
     return Occluders(size, options.occluder, options.stride)
-
-
-def _check_places(reader: ActivationReader) -> None:
-    for name, field in reader.fields.items():
-        if field.stride is None or field.centre is None:
-            raise VestigeError(
-                f"{reader.backbone.spec}: the cells of layer {name!r} lie on no even grid of the picture (its sides "
-                "are resampled or pooled to a fixed number), so maps cannot be centred on them; choose another layer"
-            )
 
 
 def _top(
@@ -176,11 +165,13 @@ _TOP = ("rows", "values", "places")
 
 
 def _layer(reader: ActivationReader, name: str, top: TopPictures, rank: int, options: FieldsOptions) -> _Layer:
-    channels, _, side = reader.shapes[name]
+    channels, *grid = reader.shapes[name]
     draw = np.random.default_rng([options.seed, rank])
     units = np.sort(draw.permutation(channels)[: options.units])
     drawn = TopPictures(top.rows[units], top.values[units], top.places[units])
-    return _Layer(name, units, drawn, reader.fields[name], side)
+    field = reader.fields[name]
+    standing = Standing.of(reader.backbone.preprocessing.size, (grid[0], grid[1]), field, "field")
+    return _Layer(name, units, drawn, field, standing)
 
 
 class _Occluded:
@@ -272,7 +263,7 @@ def _results(
     for layer in layers:
         measured, pictured = zip(*_fields(layer, found[layer.name], occluders, options), strict=True)
         size, curve = np.array([each[0] for each in measured]), np.array([each[1:] for each in measured])
-        rows += _rows(layer, size, occluders, options)
+        rows += _rows(layer, size, options)
         sweep += [
             _row(f"size@{fraction:g}", layer.name, curve[:, k], options)
             for k, fraction in enumerate(FRACTIONS)
@@ -305,9 +296,9 @@ def _fields(
         yield sizes(field, (options.fraction, *FRACTIONS)), (field[step, step] / (peak or 1.0)).astype(np.float16)
 
 
-def _rows(layer: _Layer, size: Floats, occluders: Occluders, options: FieldsOptions) -> Iterator[Row]:
-    extent = layer.field.receptive_field or occluders.size
-    yield Row("theoretical", "size", layer.name, float(np.sqrt(np.prod(extent))), None, len(size), layer=layer.name)
+def _rows(layer: _Layer, size: Floats, options: FieldsOptions) -> Iterator[Row]:
+    if (extent := layer.field.receptive_field) is not None:
+        yield Row("theoretical", "size", layer.name, float(np.sqrt(np.prod(extent))), None, len(size), layer=layer.name)
     known = size[np.isfinite(size)]
     if len(known):
         yield _row("size", layer.name, size, options)
@@ -350,6 +341,18 @@ def _notes(
     if any(silent.values()):
         which = listed([f"{n} of {name}" for name, n in silent.items() if n])
         yield f"Units that no occluder changes (they answer to nothing in their top pictures) are left out: {which}."
+    uneven = [layer.name for layer in layers if not layer.standing.exact]
+    if uneven:
+        yield (
+            "Cells that lie on no even grid of the picture (pooled to a fixed number, resampled, or in windows that are "
+            f"shifted) are taken to share it out evenly, and have no theoretical field: {listed(uneven)}."
+        )
+    everywhere = [each.name for each in layers if each.standing.exact and each.field.receptive_field is None]
+    if everywhere:
+        yield (
+            "Units that read the whole picture, however large it is (attention, squeeze-and-excite), have no "
+            f"theoretical field: {listed(everywhere)}."
+        )
     if network.graph is None:
         yield (
             f"The network cannot be run operation by operation ({network.untraced}), so every occluded picture was run "

@@ -47,6 +47,7 @@ _HOT = np.array([[0, 0, 0], [120, 12, 60], [224, 74, 30], [252, 180, 50], [255, 
 
 
 class _Config(TypedDict):
+    layers: list[str]
     occluder: Count
     stride: Count
     fraction: float
@@ -70,12 +71,17 @@ class _FieldsRun(MeasuredRun):
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """In the order of depth."""
-        return tuple(row.subset for row in self.results.rows if row.method == "theoretical")
+        return tuple(self.results.config["layers"])
 
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """The layers with units that an occluder changes."""
         return tuple(layer for layer in self.layers if self.row("actual", "size", layer) is not None)
+
+    def share(self, layer: str) -> float | None:
+        """The actual size of the theoretical one, where there are both."""
+        theory, actual = (self.row(method, "size", layer) for method in ("theoretical", "actual"))
+        return None if theory is None or actual is None else actual.value / theory.value
 
     def row(self, method: str, metric: str, layer: str) -> Row | None:
         """A row of a layer, or None where it has none."""
@@ -138,17 +144,19 @@ def _opening(run: _FieldsRun) -> Opening:
     )
     if not run.measured:
         return Opening(run.name, "No unit answers to an occluder.", detail)
-    shares = {layer: run.value("actual", layer).value / run.value("theoretical", layer).value for layer in run.measured}
     deepest = run.measured[-1]
-    headline = (
-        f"Units of {deepest} look at {run.value('actual', deepest).value:.0f} pixels across, "
-        f"{percent(shares[deepest], 0)} of the {run.value('theoretical', deepest).value:.0f} that they could."
-    )
+    headline = f"Units of {deepest} look at {run.value('actual', deepest).value:.0f} pixels across"
+    if (share := run.share(deepest)) is not None:
+        headline += f", {percent(share, 0)} of the {run.value('theoretical', deepest).value:.0f} that they could"
     numbers = tuple(
-        KeyNumber(layer, f"{run.value('actual', layer).value:.1f}", f"of {run.value('theoretical', layer).value:.0f}")
+        KeyNumber(
+            layer,
+            f"{run.value('actual', layer).value:.1f}",
+            "pixels" if run.share(layer) is None else f"of {run.value('theoretical', layer).value:.0f}",
+        )
         for layer in run.measured[:8]
     )
-    return Opening(run.name, headline, detail, numbers)
+    return Opening(run.name, f"{headline}.", detail, numbers)
 
 
 def _sizes(run: _FieldsRun) -> Iterator[Block]:
@@ -169,15 +177,15 @@ def _size_table(run: _FieldsRun) -> Table:
     config = run.results.config
     rows = []
     for layer in run.layers:
-        theory, actual = run.value("theoretical", layer), run.row("actual", "size", layer)
-        spread = run.row("actual", "spread", layer)
+        theory, actual = (run.row(method, "size", layer) for method in ("theoretical", "actual"))
+        spread, share = run.row("actual", "spread", layer), run.share(layer)
         rows.append(
             (
                 Cell(layer, count(len(run.arrays[f"units/{layer}"]), "unit")),
-                Cell(f"{theory.value:.0f}"),
+                NONE if theory is None else Cell(f"{theory.value:.0f}"),
                 NONE if actual is None else Cell(signed(actual.value, 1), value_range(actual.ci95, 1), "strong"),
                 NONE if spread is None else Cell(signed(spread.value, 1)),
-                NONE if actual is None else Cell(percent(actual.value / theory.value, 0)),
+                NONE if share is None else Cell(percent(share, 0)),
                 Cell("0" if actual is None else f"{actual.n:,}"),
             )
         )
@@ -218,7 +226,7 @@ def _draw_sizes(run: _FieldsRun, theme: Theme) -> Figure:
     figure, (left, right) = panels(2, 3.6, share_x=False, share_y=False, columns=2)
     accents = theme.accents
     places = range(len(run.measured))
-    theory = [run.value("theoretical", layer).value for layer in run.measured]
+    theory = [np.nan if (row := run.row("theoretical", "size", each)) is None else row.value for each in run.measured]
     left.plot(places, theory, color=run.colour("theoretical", theme), linestyle=":", marker="_", label="theoretical")
     for x, layer in enumerate(run.measured):
         size = run.arrays[f"size/{layer}"]

@@ -20,13 +20,12 @@ def field_tables(results: Results) -> list[Table]:
     for heading in ("theoretical", "actual", "95 % CI", "std over units", "units"):
         table.add_column(heading, justify="right")
     found = {(row.method, row.metric, row.subset): row for row in results.rows}
-    for (method, _, layer), theory in found.items():
-        if method != "theoretical":
-            continue
-        actual, spread = found.get(("actual", "size", layer)), found.get(("actual", "spread", layer))
+    for layer in config["layers"]:
+        theory, actual = (found.get((method, "size", layer)) for method in ("theoretical", "actual"))
+        spread = found.get(("actual", "spread", layer))
         table.add_row(
             layer,
-            f"{theory.value:.0f}",
+            "" if theory is None else f"{theory.value:.0f}",
             "" if actual is None else f"{actual.value:.1f}",
             "" if actual is None or actual.ci95 is None else f"{actual.ci95[0]:.1f} to {actual.ci95[1]:.1f}",
             "" if spread is None else f"{spread.value:.1f}",
