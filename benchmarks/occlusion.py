@@ -60,7 +60,8 @@ def compare(spec: str, layer: str, rounds: int, each: int) -> tuple[float, float
     naive = Incremental(ready, [layer], occluders, batch=32, whole=True)
     ours = Incremental(ready, [layer], occluders)
     shape = tuple(naive.maps(x)[0].shape[1:])
-    order = np.random.default_rng(0).permutation(len(occluders))
+    each = min(each, len(occluders))
+    order = np.resize(np.random.default_rng(0).permutation(len(occluders)), rounds * each)
     spent, worst = np.zeros(3), 0.0
     for turn in range(rounds):
         which = np.sort(order[turn * each : (turn + 1) * each])

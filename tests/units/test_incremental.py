@@ -183,7 +183,7 @@ def test_windows_give_what_the_whole_picture_gives(kind: str, side: int) -> None
         assert _on_windows(network) == ["conv1", "pool1", "norm1"]  # windows that cover most of a map are not worth it
     x, patches = torch.randn(1, 3, 64, 64), 3 * torch.randn(len(occluders), 3, side, side)
     which = np.arange(len(occluders))
-    found = network.run(x, patches, which, _all_cells(network, x))
+    found = network.run(x, patches, which, _all_cells(network, x), always=True)
     some = [*range(min(40, len(which))), *range(40, len(which), 7), len(which) - 1]
     for name, expected in _naive(network, x, patches, some).items():
         peak = np.abs(expected).max()
@@ -191,7 +191,7 @@ def test_windows_give_what_the_whole_picture_gives(kind: str, side: int) -> None
         every = _all_cells(network, x)[name]
         for k in (0, len(every.units) // 2 + 3, len(every.units) - 1):  # of one cell, only what it sees is computed
             one = Cells(every.units[k : k + 1], every.y[k : k + 1], every.x[k : k + 1])
-            alone = network.run(x, patches, which, {name: one})[name][some, 0]
+            alone = network.run(x, patches, which, {name: one}, always=True)[name][some, 0]
             assert np.abs(alone - expected[:, k]).max() < 1e-5 * peak, (name, k)
 
 
@@ -200,11 +200,11 @@ def test_only_what_is_asked_for_is_answered() -> None:
     occluders = Occluders((64, 64), 11, 5)
     network = Incremental(backbone, ["pool1", "conv2"], occluders, batch=4)
     x, patches = torch.randn(1, 3, 64, 64), torch.randn(len(occluders), 3, 11, 11)
-    every = network.run(x, patches, np.arange(len(occluders)), _all_cells(network, x))
+    every = network.run(x, patches, np.arange(len(occluders)), _all_cells(network, x), always=True)
     which = np.array([17, 3, 99, 0, 54])
     side = network.maps(x)[1].shape[-1]
     one = Cells(np.array([2, 2]), np.array([3, 0]), np.array([5, 6]))
-    found = network.run(x, patches[torch.from_numpy(which)], which, {"conv2": one})
+    found = network.run(x, patches[torch.from_numpy(which)], which, {"conv2": one}, always=True)
     assert list(found) == ["conv2"]
     columns = [2 * side * side + 3 * side + 5, 2 * side * side + 6]
     np.testing.assert_allclose(found["conv2"], every["conv2"][which][:, columns], atol=1e-6)
@@ -229,6 +229,24 @@ def test_a_network_that_its_trace_does_not_give_is_run_whole(make: Callable[[], 
     found = network.checked(x, patches, {layer: Cells(np.array([1]), np.array([3]), np.array([2]))})
     assert (found is network) == (make is not Counting)
     assert bool(found.untraced) == (make is Counting)
+
+
+def test_a_plan_is_made_where_that_takes_little_of_what_it_may_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a tiny network and few occluders the naive loop is done before a plan of something better is."""
+    backbone, occluders = _prepared(Plain, ["conv3"]), Occluders((64, 64), 5, 1)
+    network = Incremental(backbone, ["conv3"], occluders, batch=16)
+    assert network.graph is not None
+    planned: list[int] = []
+    plan = network.graph.plan
+    monkeypatch.setattr(network.graph, "plan", lambda places, *rest: planned.append(len(places)) or plan(places, *rest))
+    x, patches = torch.randn(1, 3, 64, 64), torch.randn(len(occluders), 3, 5, 5)
+    cell = {"conv3": Cells(np.array([1]), np.array([3]), np.array([2]))}
+    few, all_of_them = np.array([5, 700]), np.arange(len(occluders))
+    naive = network.run(x, patches[few], few, cell)["conv3"]
+    assert planned == []
+    found = network.run(x, patches, all_of_them, cell)["conv3"]
+    assert planned == [len(occluders)]
+    np.testing.assert_allclose(found[few], naive, atol=1e-5 * np.abs(naive).max())
 
 
 def test_occluders_lie_inside_the_picture() -> None:

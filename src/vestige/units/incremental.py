@@ -39,7 +39,12 @@ MOST = 0.7
 WORTH = 0.75
 """The share of the naive loop's work from which on that is done instead: what the work is, is only estimated."""
 
-_HANDLED = 1e5  # multiplications that could be done while an occluder's windows of one layer are looked up
+_HANDLED = 1e7  # multiplications that could be done while a batch's windows of one operation are looked up
+
+_PLANNED = 5e6  # and while an operation is planned
+
+_PLANNING = 0.1
+"""The share of the naive loop's work that planning may take: with more to plan than that, nothing is."""
 
 BATCH = 32
 """Occluded pictures at a time; of windows, which are smaller, twice as many."""
@@ -195,7 +200,7 @@ class Incremental:
         expected = whole.run(x, some, which, cells)
         rounding = min(_ROUNDING * torch.finfo(self.backbone.blank((1, 1)).dtype).eps, 0.05)
         try:
-            found = self.run(x, some, which, cells)
+            found = self.run(x, some, which, cells, always=True)
             for name, each in expected.items():
                 if not np.abs(found[name] - each).max() <= rounding * np.abs(each).max():
                     whole.untraced = f"its operations, one by one, give other numbers in layer {name}"
@@ -211,6 +216,8 @@ class Incremental:
         which: Places,
         cells: Mapping[str, Cells],
         progress: Callable[[int], None] | None = None,
+        *,
+        always: bool = False,
     ) -> dict[str, NDArray[np.float32]]:
         """The activations of units in a picture with an occluder in it.
 
@@ -220,6 +227,7 @@ class Incremental:
             which: ``(P,)``: which of the occluders.
             cells: by layer: the units that are read, and where; one or more.
             progress: told how many occluders are done.
+            always: run on windows whether or not that saves anything.
 
         Returns:
             By layer ``(P, Q)``.
@@ -229,9 +237,9 @@ class Incremental:
         x, patches = x.to(like), patches.to(like)
         with exact_arithmetic():
             pass_ = None
-            if self.graph is not None:
+            if self.graph is not None and (always or self.graph.worth_planning(len(which))):
                 plan = self.graph.plan(places, self.occluders.side, cells)
-                if self.graph.share(plan) < WORTH:
+                if always or self.graph.share(plan) < WORTH:
                     pass_ = _Pass(self.graph, plan, x)
             for rows in _batches(len(which), self.batch, pass_):
                 given = patches[torch.from_numpy(rows).to(patches.device)]
@@ -315,6 +323,10 @@ class _Traced:
         """What every node's output costs for one picture, roughly."""
         return {node: work_of(node) / self.batch for node in self._inputs}
 
+    def worth_planning(self, count: int) -> bool:
+        """Whether finding out what to save takes little of the time that so many occluders take without."""
+        return _PLANNED * len(self.work) < _PLANNING * count * sum(self.work.values())
+
     def plan(self, places: Places, side: int, cells: Mapping[str, Cells]) -> _Plan:
         """How to find out what some occluders, at ``(P, 2)``, do to some cells."""
         steps: Mapping[Node, Step] = self.steps
@@ -366,7 +378,9 @@ class _Traced:
     def share(self, plan: _Plan) -> float:
         """The share of the naive loop's work that a plan takes, roughly."""
         count = len(plan.regions[self.input].low)
-        filled = -(-count // self.batch) * self.batch / count  # of what is run whole, all batches are full ones
+        batches = -(-count // self.batch)
+        filled = batches * self.batch / count  # of what is run whole, all batches are full ones
+        handled = _HANDLED * (batches + 1) / count  # the picture without an occluder is run first
         ours = naive = 0.0
         for node in plan.needed:
             if node is self.input:
@@ -381,7 +395,7 @@ class _Traced:
                 continue
             ours += work * plan.regions[node].covered(sides_of(node))
             if step.reads is not None or len(step.inputs) > 1:
-                ours += _HANDLED + MOVED * sum(self._gathered(node, step, each, plan) for each in step.inputs)
+                ours += handled + MOVED * sum(self._gathered(node, step, each, plan) for each in step.inputs)
         return ours / naive if naive else 1.0
 
     def _gathered(self, node: Node, step: Step, source: Node, plan: _Plan) -> float:

@@ -344,8 +344,8 @@ def _notes(
     uneven = [layer.name for layer in layers if not layer.standing.exact]
     if uneven:
         yield (
-            "Cells that lie on no even grid of the picture (pooled to a fixed number, resampled, or in windows that are "
-            f"shifted) are taken to share it out evenly, and have no theoretical field: {listed(uneven)}."
+            "Cells on no even grid of the picture (pooled to a fixed number, resampled, in shifted windows) are taken "
+            f"to share it out evenly, and have no theoretical field: {listed(uneven)}."
         )
     everywhere = [each.name for each in layers if each.standing.exact and each.field.receptive_field is None]
     if everywhere:
