@@ -139,9 +139,11 @@ class Results:
 
 
 class _Data(TypedDict, total=False):
-    """What is said of a data set; ``label`` is what pages call it, where its role says too little."""
+    """What is said of a data set; ``label`` is what pages call it, where its role says too little; ``counted`` is what
+    ``n`` counts, where it counts no pictures."""
 
     label: str
+    counted: str
     spec: str
     fingerprint: str
     n: Count

@@ -20,6 +20,7 @@ _DASHED = {
     "databases": "--database",
     "folder": "-o",
     "images": "--image",
+    "imported": "--import",
     "layers": "--layer",
     "moved": "--attribute",
     "names": "--attribute",

@@ -39,6 +39,7 @@ TASKS: Mapping[str, str] = {
     "dissect": "units.dissect.task:DISSECT",
     "unit-segments": "units.segment.task:SEGMENT",
     "unit-detections": "units.detect.task:UNIT_DETECT",
+    "annotations": "units.annotations.task:ANNOTATIONS",
     "minimal": "units.minimal.task:MINIMAL",
     "prefer": "units.prefer.task:PREFER",
     "receptive-fields": "units.receptive_fields.task:RECEPTIVE_FIELDS",

@@ -76,14 +76,16 @@ def _add_own(app: typer.Typer, name: str) -> None:
 
 def _add_tasks(app: typer.Typer) -> None:
     """Add the commands of tasks, in their groups, and those groups that are no tasks'."""
-    from vestige.cli import data, reproduce
+    from vestige.cli import annotations, data, reproduce
     from vestige.cli.measuring import add_task
     from vestige.cli.plugin_tasks import add_plugin_task
     from vestige.tasks import TASKS, task_named, task_names
 
     groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in _GROUPS.items()}
     for name in task_names():
-        if name in TASKS:
+        if name == "annotations":
+            annotations.add_to(groups["units"])
+        elif name in TASKS:
             add_task({"": app, **groups}[task_named(name).group], task_named(name))
         else:
             add_plugin_task({"": app, **groups}, task_named(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,25 +39,38 @@ def add_task(app: typer.Typer, task: Task) -> None:
 
     def run(data: Any, *given: Any) -> None:
         *options, extraction, where, printing, trial = given
-
-        def rehearse() -> Plan:
-            from vestige.contract.plan import plan_of
-
-            return plan_of(task, reader_of(extraction), data.open(), options)
-
-        def measure(run: Run, listener: Listener) -> Results:
-            reader = reader_of(extraction, listener)
-            opened = data.open()
-            return task.measure(session_of(run, reader, listener), opened, *options).record(run, command_line())
-
-        if trial.dry_run:
-            rehearse_into(where, printing, rehearse)
-        else:
-            measure_into(where.output, where.overwrite, measure, printing)
+        perform_task(task, data, options, extraction, where, printing, trial)
 
     kinds = (task.data, *task.options, ExtractOptions, Where, Printing, Trial)
     command = command_of(run, kinds, task.question, task.without)
     app.command(task.command, epilog=examples(*task.example.splitlines()))(command)
+
+
+def perform_task(
+    task: Task,
+    data: Any,
+    options: Sequence[Any],
+    extraction: ExtractOptions,
+    where: Where,
+    printing: Printing,
+    trial: Trial,
+) -> None:
+    """Measure a task into a run's folder, or print what that would do."""
+
+    def rehearse() -> Plan:
+        from vestige.contract.plan import plan_of
+
+        return plan_of(task, reader_of(extraction), data.open(), options)
+
+    def measure(run: Run, listener: Listener) -> Results:
+        reader = reader_of(extraction, listener)
+        opened = data.open()
+        return task.measure(session_of(run, reader, listener), opened, *options).record(run, command_line())
+
+    if trial.dry_run:
+        rehearse_into(where, printing, rehearse)
+    else:
+        measure_into(where.output, where.overwrite, measure, printing)
 
 
 def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> Reader:

@@ -46,7 +46,7 @@ def _data_row(role: str, data: Mapping[str, Any]) -> tuple[Cell, ...]:
     skipped = int(data.get("skipped", 0))
     return (
         Cell(str(data.get("label") or {"train": "Training"}.get(role, role.capitalize()))),
-        Cell(f"{int(data.get('n', 0)):,}"),
+        Cell(f"{int(data.get('n', 0)):,} {data.get('counted', '')}".strip()),
         Cell(f"{skipped:,}", tone="strong" if skipped else ""),
         Cell(str(data.get("spec", ""))),
     )

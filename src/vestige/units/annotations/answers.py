@@ -16,13 +16,11 @@ from vestige.handed_in import as_type
 GROUPS = ("simple element", "color", "texture/material", "shape", "object", "scene")
 """The paper's six groups of concepts (section 3.3), simple ones first."""
 
-RELEASE_GROUPS = (
-    "scene (release)",
-    "object (release)",
-    "region or surface (release)",
-    "part (release)",
-    "texture or material (release)",
-    "simple element or color (release)",
+_OF_RELEASE = " (release)"
+
+RELEASE_GROUPS = tuple(
+    f"{group}{_OF_RELEASE}"
+    for group in ("scene", "object", "region or surface", "part", "texture or material", "simple element or color")
 )
 """The six groups of the annotations that the authors released, in the order of their numbers 1 to 6.
 
@@ -130,6 +128,11 @@ class Answer:
 def _hints() -> dict[str, Any]:
     known = get_type_hints(Answer)
     return {each.name: known[each.name] for each in fields(Answer)}
+
+
+def shown_group(group: str) -> str:
+    """A group where it is said anyway whose six it is of."""
+    return group.removesuffix(_OF_RELEASE)
 
 
 def plain_text(name: str, value: str) -> str:

@@ -26,6 +26,9 @@ COLUMNS = (
 )
 """Of a table of answers; those from ``passed`` on may be missing."""
 
+ANSWERS = "answers.json"
+"""The answers in a run's folder."""
+
 ENDINGS = (".csv", ".json", ".mat")
 """Of the names of files that are read; the last is read alone."""
 
