@@ -233,6 +233,8 @@ def _join(site: Here, session: Known, link: str) -> Response:
     name = site.access.named(link)
     if name is None:
         raise _Refused(403, "Not a link that is known", "Open it as it was sent to you, or ask for it again.")
+    if session is not None and session.name == name:
+        return _to("/task")  # forms in their other windows stay theirs
     site.store.enter(name)
     return _to("/task", site, site.access.opened(name=name, owner=session is not None and session.owner))
 
@@ -265,7 +267,8 @@ def _task(site: Here, session: Known, again: str | None = None, said: str = "") 
         return _to("/")
     handed = site.store.take(session.name, again=again is not None)
     progress = site.store.progress(session.name)
-    visitor = pages.Visitor(session.name, site.access.csrf(session), progress.mine, progress.mine + progress.left)
+    csrf, asked = site.access.csrf(session), progress.mine + progress.left
+    visitor = pages.Visitor(session.name, csrf, progress.mine, asked, session.owner)
     page = _task_page(site, visitor, handed, progress, _NEWS.get(said, ""))
     return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
@@ -314,7 +317,7 @@ def _task_page(site: Site, visitor: pages.Visitor, handed: Handout | None, progr
         waiting = progress.units - progress.complete - progress.skipped
         return pages.rest(visitor, waiting=max(waiting, 0), skipped=progress.skipped, message=news)
     ids = [f"{handed.unit_id}-{place}" for place in range(len(handed.unit.shown))]
-    draft = f"{site.name}/{visitor.name}/{handed.unit.layer}/{handed.unit.unit}"
+    draft = f"{site.access.cookie}/{visitor.name}/{handed.unit.layer}/{handed.unit.unit}"
     sheet = pages.Sheet(str(handed.id), draft, tuple(ids), handed.tries + 1, TRIES)
     if (last := handed.last) is not None:
         marked = tuple(ids[place] for place in last.marked)
@@ -355,6 +358,13 @@ def _static(name: str) -> Response:
 
 
 # -- what whoever runs it sees ----------------------------------------------------------------------------------------
+
+
+@_routes.get("/overview")
+def _overview(site: Here, _session: Owner) -> Response:
+    store = site.store
+    seen = pages.Overview(site.name, store.workers, store.layers(), store.people(), store.answers())
+    return HTMLResponse(pages.overview(seen), headers={"Cache-Control": "no-store"})
 
 
 @_routes.get("/export")

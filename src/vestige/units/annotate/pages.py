@@ -13,14 +13,18 @@ The script reads ``GET /concepts?q=TEXT``: earlier concepts as a JSON list of te
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 import jinja2
 
 from vestige.report.page import stylesheet
-from vestige.units.annotations.answers import GROUPS, TEXT_LIMIT
+from vestige.text import count, duration, percent, value_range
+from vestige.units.annotate.store import Person
+from vestige.units.annotations.agreement import Agreement, agreement, by_unit
+from vestige.units.annotations.answers import GROUPS, TEXT_LIMIT, Answer
 
 _EXAMPLES = {
     "simple element": "lines, edges",
@@ -30,6 +34,7 @@ _EXAMPLES = {
     "object": "cars, faces, lamps",
     "scene": "streets, kitchens",
 }
+_LATEST = 50
 _MEDIA = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -42,12 +47,14 @@ class Visitor:
         csrf: what their forms send back, so that no other site's form is taken for theirs.
         done: units that they answered.
         asked: units that they will have answered in the end, as far as that is known now.
+        owner: whether they run the application, and see its overview.
     """
 
     name: str
     csrf: str
     done: int = 0
     asked: int = 0
+    owner: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,99 @@ class Sheet:
     concept: str = ""
     group: str = ""
     marked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How far the annotation is, for whoever runs it.
+
+    Attributes:
+        run: its name.
+        workers: answers asked of each unit.
+        layers: by layer, units asked, those that are done, and answers that count.
+        people: who takes part.
+        answers: all of them, failed ones included.
+    """
+
+    run: str
+    workers: int
+    layers: Mapping[str, tuple[int, int, int]]
+    people: tuple[Person, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def units(self) -> int:
+        """How many are asked."""
+        return sum(units for units, _, _ in self.layers.values())
+
+    @property
+    def complete(self) -> int:
+        """How many are done."""
+        return sum(complete for _, complete, _ in self.layers.values())
+
+    @cached_property
+    def passed(self) -> tuple[Answer, ...]:
+        """Answers that count."""
+        return tuple(each for each in self.answers if each.passed)
+
+    @property
+    def failed(self) -> int:
+        """How many do not."""
+        return len(self.answers) - len(self.passed)
+
+    @property
+    def precision(self) -> str:
+        """The mean of answers that count."""
+        return _precision(self.passed)
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """How far people agree."""
+        return agreement(by_unit(self.answers))
+
+    @property
+    def by_layer(self) -> list[tuple[object, ...]]:
+        """Rows of a table."""
+        return [
+            (layer, *counts, _precision([each for each in self.passed if each.layer == layer]))
+            for layer, counts in self.layers.items()
+        ]
+
+    @property
+    def by_person(self) -> list[tuple[object, ...]]:
+        """Rows of a table."""
+        return [
+            (
+                each.name,
+                each.answered,
+                each.failed,
+                percent(each.failed / each.answered) if each.answered else "–",
+                each.skipped,
+                f"{each.tries / each.answered:.1f}" if each.answered else "–",
+                "–" if each.seconds is None else duration(each.seconds),
+            )
+            for each in self.people
+        ]
+
+    @property
+    def latest(self) -> list[tuple[object, ...]]:
+        """Rows of a table, of the answers that came last."""
+        last = sorted(self.answers, key=lambda each: each.at, reverse=True)[:_LATEST]
+        return [
+            (
+                f"{each.layer}:{each.unit}",
+                each.annotator,
+                each.group,
+                percent(each.precision),
+                f"{each.tries}" if each.passed else f"{each.tries}, failed",
+                each.concept,
+            )
+            for each in last
+        ]
+
+
+def _precision(answers: Sequence[Answer]) -> str:
+    return percent(sum(each.precision for each in answers) / len(answers)) if answers else "–"
 
 
 def welcome(visitor: Visitor, *, message: str = "") -> str:
@@ -101,6 +201,11 @@ def rest(visitor: Visitor, *, waiting: int, skipped: int = 0, message: str = "")
         message: what became of the last one.
     """
     return _render("rest.html", visitor=visitor, waiting=waiting, skipped=skipped, message=message)
+
+
+def overview(seen: Overview) -> str:
+    """How far the annotation is: by layer, by annotator, agreement, and what was said last."""
+    return _render("overview.html", seen=seen)
 
 
 def trouble(title: str, advice: str) -> str:
@@ -132,4 +237,5 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("vestige.units.annotate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.undefined = jinja2.StrictUndefined
+    environment.filters |= {"count": count, "duration": duration, "percent": percent, "value_range": value_range}
     return environment

@@ -148,14 +148,24 @@ document.addEventListener("keydown", (event) => {
 
 // ---- larger pictures
 
+const wholeButton = viewer.querySelector("[data-whole]");
+let looked = 0; // the picture that is shown
+let whole = false; // the picture itself, not as the unit segments it
+
 function showLarger() {
   const image = viewer.querySelector("img");
-  const mark = viewer.querySelector("[data-mark]");
-  image.src = boxes[at].parentElement.querySelector("img").src;
-  image.alt = `Picture ${at + 1}`;
+  const address = `/picture/${boxes[at].value}${whole ? "/whole" : ""}`;
+  if (image.getAttribute("src") !== address) image.setAttribute("src", address);
+  image.alt = `Picture ${at + 1}${whole ? ", whole" : ""}`;
   image.classList.toggle("marked", boxes[at].checked);
   document.getElementById("viewer-title").textContent = `Picture ${at + 1} of ${boxes.length}`;
-  mark.setAttribute("aria-pressed", boxes[at].checked);
+  viewer.querySelector("[data-mark]").setAttribute("aria-pressed", boxes[at].checked);
+  wholeButton.setAttribute("aria-pressed", whole);
+}
+
+function turnWhole() {
+  whole = !whole;
+  showLarger();
 }
 
 function openViewer(place) {
@@ -166,6 +176,7 @@ function openViewer(place) {
 
 function stepTo(place) {
   startAt(place);
+  looked = at;
   showLarger();
 }
 
@@ -174,14 +185,17 @@ viewer.addEventListener("click", (event) => {
   const step = event.target.closest("[data-step]");
   if (step) stepTo(at + Number(step.dataset.step));
   if (event.target.closest("[data-mark]")) toggle(at);
+  if (event.target.closest("[data-whole]")) turnWhole();
 });
 viewer.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
     event.preventDefault();
     stepTo(at + (event.key === "ArrowLeft" ? -1 : 1));
+  } else if (event.key === "w") {
+    turnWhole();
   }
 });
-viewer.addEventListener("close", () => boxes[at].focus());
+viewer.addEventListener("close", () => boxes[looked].focus()); // the browser goes back to where it was opened
 
 // ---- earlier concepts: a listbox below the words, in which the arrow keys choose
 
@@ -321,7 +335,9 @@ async function post(event, gone) {
     }
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     const advice = page.getElementById("advice")?.textContent ?? `The server refused it (${reply.status}).`;
-    problem.textContent = `Not sent. ${advice} Your work is kept here.`;
+    problem.textContent = `Not sent. ${advice} Your work is kept here. `;
+    const on = page.querySelector("a.button");
+    if (on) problem.append(on);
   } catch {
     problem.textContent = "Not sent: the server cannot be reached. Your work is kept here; send it again in a while.";
   }
