@@ -50,7 +50,7 @@ def dissect_tables(results: Results) -> list[Table]:
     from rich.table import Table as RichTable
 
     title = f"dissect: {results.backbone['spec']}, {results.data['test']['n']:,} pictures"
-    table = RichTable(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = RichTable(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     found = {(row.method, row.metric, row.subset): row for row in results.rows}
     layers = list(dict.fromkeys(row.subset for row in results.rows))
     shown = [name for name in results.metrics if any(row.metric == name for row in results.rows)]
@@ -62,8 +62,9 @@ def dissect_tables(results: Results) -> list[Table]:
         cells = []
         for metric in shown:
             row = found.get(("network", metric, layer))
-            chance = [found[m, metric, layer].value for m in methods if (m, metric, layer) in found]
-            beside = f" ({', '.join(_number(value) for value in chance)})" if chance else ""
+            chance = [found.get((method, metric, layer)) for method in methods]
+            told = ", ".join("–" if each is None else _number(each.value) for each in chance)
+            beside = f" ({told})" if any(chance) else ""
             cells.append("" if row is None else _number(row.value) + beside)
         table.add_row(layer, *cells)
     if len(methods):

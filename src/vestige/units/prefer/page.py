@@ -30,7 +30,7 @@ from vestige.report.blocks import (
     Tile,
 )
 from vestige.report.measured_run import MeasuredRun, check_config
-from vestige.report.style import PAGE_WIDTH, Theme, decimal_axis, key_above, themed
+from vestige.report.style import PAGE_WIDTH, Theme, key_above, themed
 from vestige.results import Row, mend
 from vestige.run import Run
 from vestige.text import listed, percent, percent_range
@@ -205,7 +205,7 @@ def _draw(run: _PreferRun, theme: Theme) -> Figure:
         ax.set_xticks(range(len(layers)), layers, rotation=0 if len(layers) <= 12 else 60)
         ax.set(ylim=(-0.02, 1.02), ylabel=f"share of {first}")
         ax.grid(axis="y")
-        decimal_axis(ax.yaxis)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         key_above(figure, [ax], theme)
     return figure
 
@@ -218,7 +218,7 @@ def _galleries(run: _PreferRun) -> Iterator[Block]:
             if not number
             else ""
         )
-        yield Gallery(f"preferred-{run.name}-{number}", tiles, caption, columns=max(2, len(run.networks)))
+        yield Gallery(f"preferred-{run.name}-{number}", tiles, caption, columns=min(max(2, len(run.networks)), 3))
 
 
 def _tile(run: _PreferRun, network: str, layer: str) -> Tile:

@@ -264,7 +264,8 @@ def _maps(run: _FieldsRun) -> Iterator[Block]:
             tiles,
             "From left to right: pictures that a unit is most active in, each above how far an occluder there moves "
             "the activation (bright: far), the cross where the unit is; at the end the maps’ mean about that place, "
-            "at the same scale. The first unit of each layer drawn that answers to occluders; not picked by hand.",
+            "at the same scale, below what lies in that field in the first picture. The first unit of each layer drawn "
+            "that answers to occluders; not picked by hand.",
             columns=1,
         )
 
@@ -277,7 +278,7 @@ def _map_tile(run: _FieldsRun, layer: str) -> Tile:
         centre = run.arrays[f"centres/{layer}"][unit, k]
         shown = crop_resize(_marked(picture, centre), None, (SIDE, SIDE), "bilinear")
         columns.append(below([shown, _over_picture(run, run.arrays[f"change/{layer}"][0, k], picture.shape[:2])]))
-    columns.append(below([np.full((SIDE, SIDE, 3), 255, np.uint8), _field_picture(run, layer, unit)]))
+    columns.append(below(_about_the_unit(run, layer, unit)))
     number, size = run.arrays[f"units/{layer}"][unit], run.arrays[f"size/{layer}"][unit]
     name = f"{layer}:{number}"
     return Tile(beside(columns), f"{name}: {size:.1f} pixels", f"Pictures, discrepancy maps and the field of {name}")
@@ -312,10 +313,22 @@ def _field_at(run: _FieldsRun, layer: str, unit: int, reach: int) -> NDArray[np.
     return found
 
 
-def _field_picture(run: _FieldsRun, layer: str, unit: int) -> Pixels:
-    """A field at the scale of the pictures beside it."""
+def _about_the_unit(run: _FieldsRun, layer: str, unit: int) -> list[Pixels]:
+    """What lies in a unit's field in the first picture, and the field, at the scale of the pictures beside it."""
     reach = max(run.arrays["pictures"].shape[1:3]) // 2
-    return crop_resize(_coloured(_field_at(run, layer, unit, reach)), None, (SIDE, SIDE), "bilinear")
+    field = _field_at(run, layer, unit, reach)
+    picture = run.arrays["pictures"][run.arrays[f"shown/{layer}"][0, 0]]
+    seen = _dimmed(run, picture, run.arrays[f"centres/{layer}"][unit, 0], field)
+    return [seen, crop_resize(_coloured(field), None, (SIDE, SIDE), "bilinear")]
+
+
+def _dimmed(run: _FieldsRun, picture: Pixels, centre: NDArray[np.floating], field: NDArray[np.float64]) -> Pixels:
+    """A picture about a place (y, x), darkened where the field about it is below the fraction of its peak."""
+    (y, x), half = centre, len(field) / 2
+    patch = crop_resize(picture, (x - half, y - half, x + half, y + half), field.shape, "bilinear")
+    inside = field > float(run.results.config["fraction"])
+    dimmed = np.where(inside[..., None], patch, (DIMMED * patch).astype(np.uint8))
+    return crop_resize(dimmed, None, (SIDE, SIDE), "bilinear")
 
 
 def _patches(run: _FieldsRun) -> Iterator[Block]:
@@ -341,13 +354,8 @@ def _patch_tile(run: _FieldsRun, layer: str, s: int, unit: int) -> Tile:
     reach = int(np.ceil(0.85 * size)) + 2
     field = _field_at(run, layer, unit, reach)
     panels = [crop_resize(_coloured(field), None, (SIDE, SIDE), "bilinear")]
-    inside = field > float(run.results.config["fraction"])
     for k, row in enumerate(run.arrays[f"shown/{layer}"][s].tolist()):
-        y, x = run.arrays[f"centres/{layer}"][unit, k]
-        box = (x - reach - 0.5, y - reach - 0.5, x + reach + 0.5, y + reach + 0.5)
-        patch = crop_resize(run.arrays["pictures"][row], box, inside.shape, "bilinear")
-        dimmed = np.where(inside[..., None], patch, (DIMMED * patch).astype(np.uint8))
-        panels.append(crop_resize(dimmed, None, (SIDE, SIDE), "bilinear"))
+        panels.append(_dimmed(run, run.arrays["pictures"][row], run.arrays[f"centres/{layer}"][unit, k], field))
     name = f"{layer}:{run.arrays[f'units/{layer}'][unit]}"
     return Tile(beside(panels), f"{name}: {size:.1f} pixels", f"The field of {name} and what lies in it")
 
