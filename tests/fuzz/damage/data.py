@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 from damage.guard import Kind
 from damage.pictures import check_example
+from vestige.contract.session import Session
 from vestige.datasets.check import check
 from vestige.datasets.dataset import describe_data
 from vestige.datasets.opening import open_dataset
@@ -21,6 +23,11 @@ from vestige.geometry import check_box
 from vestige.images import ImageFile
 from vestige.markup import read_markup, shipped_markup
 from vestige.probes.engine.photographs import with_boxes_of
+from vestige.units.annotations.answers import Answer
+from vestige.units.annotations.files import answers_csv, answers_json, read_answers, write_answers
+from vestige.units.annotations.measure import measure_annotations
+from vestige.units.annotations.source import Said
+from vestige.units.annotations.task import AnnotationOptions
 
 SIDE = 40
 
@@ -261,6 +268,30 @@ def read_boxes(root: Path, path: Path, _rng: random.Random) -> None:
         check_box(example.box, (SIDE, SIDE))
 
 
+def answers(root: Path) -> None:
+    """What people said of units, in every form that it is read in."""
+    seen = Answer("a", 0, "ada", "=lamp", "object", (3, 1, 2), (2,), (2, 1), 1, True, 2.5, "2030-01-31T12:00:00+00:00")
+    told = Answer("b", 1, "bob", "sky", "scene", (), (), (), 1, True, None, "", stated=0.5)
+    for ending in (".csv", ".json"):
+        write_answers(root / f"answers{ending}", [seen, told])
+    table = np.empty((2, 9), object)
+    table[:] = [["lamp", 2, 0.5, "light", 4, 1.0, "red", 6, 0.25]] * 2
+    cells = np.empty((1, 2), object)
+    cells[0] = [table, "pool1"]
+    for compressed in (True, False):
+        savemat(root / f"release{compressed}.mat", {"layerAnnotation": cells}, do_compression=compressed)
+
+
+def read_said(_root: Path, path: Path, _rng: random.Random) -> None:
+    """Answers with their precision, which can be measured and written again."""
+    found = read_answers(path)
+    assert all(0 <= answer.precision <= 1 for answer in found)
+    answers_csv(found)
+    answers_json(found)
+    measured = measure_annotations(Session(), Said(found, path.name), AnnotationOptions())
+    assert all(np.isfinite(row.value) for row in measured.rows)
+
+
 KINDS = [
     Kind("300w", ibug, reader("300w:{}"), 60, not_pictures),
     Kind("helen194", helen, reader("helen194:{}"), 60, not_pictures),
@@ -278,5 +309,6 @@ KINDS = [
     Kind("ade20k", ade20k, reader("ade20k:{}"), 60, lambda path: path.suffix != ".jpg"),
     Kind("folder", folder, reader("folder:{},exif=ignore"), 20),
     Kind("markups", markups, read_markups, 80),
+    Kind("answers", answers, read_said, 120),
     Kind("boxes", boxes, read_boxes, 80, lambda path: path.suffix != ".png"),
 ]

@@ -39,6 +39,11 @@ from vestige.report.point_run import read_point_run
 from vestige.run import Run, start_run
 from vestige.run_folders import check_run_folder, is_own, own_files
 from vestige.trained_run import load_predictor, predict_run
+from vestige.units.annotations.answers import GROUPS, Answer
+from vestige.units.annotations.measure import measure_annotations
+from vestige.units.annotations.run import read_annotations
+from vestige.units.annotations.source import Said
+from vestige.units.annotations.task import AnnotationOptions
 
 PAGES = 0.1
 """The share of cases in which a page is laid out and pictures are predicted, which take longer than reading does."""
@@ -51,6 +56,7 @@ READERS: dict[str, Callable[[Run], Any]] = {
     "classify": read_classify_run,
     "detect": read_detect_run,
     "compare": read_comparison,
+    "annotations": read_annotations,
 }
 
 NETWORK = {"backbone": "rgb:4", "untrained_seeds": 0, "rgb_size": 4}
@@ -144,6 +150,17 @@ def as_written(folder: Path, path: Path, rng: random.Random) -> None:
             update_manifest(folder / "run", path)
 
 
+def annotated(folder: Path) -> None:
+    """A run of people's answers."""
+    said = tuple(
+        Answer("pool1", unit, name, f"thing {unit}", GROUPS[unit], (), (), (), 1, True, 3.0, "", stated=unit / 4)
+        for unit in range(4)
+        for name in ("ada", "bob")
+    )
+    found = measure_annotations(Session(say=print_nothing), Said(said, "said.csv"), AnnotationOptions())
+    found.record(start_run(folder / "run"))
+
+
 _TRAINED = ("landmarks", "keypoints", "pixels", "attributes")
 _DRAWN: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("landmarks", "conftest", "make_landmark_run", {"n": 6, "n_pictures": 2}),
@@ -158,6 +175,7 @@ _DRAWN: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 )
 
 KINDS = [
+    Kind("run of annotations", annotated, read_run, 60, whole=as_written),
     *(Kind(f"trained {task}", partial(trained, task), read_run, 40, whole=as_written) for task in _TRAINED),
     *(
         Kind(f"run of {task}", partial(drawn, module, function, **options), read_run, 30, whole=as_written)
