@@ -107,9 +107,10 @@ def _tell(said: Said, printing: Printing) -> None:
         return
     print(f"{said.source}: {count(len(said.answers), 'answer')}, all as they should be")
     for each in layers:
+        people = "people who are not named" if said.anonymous else count(each["annotators"], "annotator")
         print(
-            f"  {each['layer']}: {count(each['answers'], 'answer')} on {count(each['units'], 'unit')} by "
-            f"{count(each['annotators'], 'annotator')}, {each['failed']:,} failed"
+            f"  {each['layer']}: {count(each['answers'], 'answer')} on {count(each['units'], 'unit')} by {people}, "
+            f"{each['failed']:,} failed"
         )
 
 
@@ -121,6 +122,6 @@ def _told(said: Said) -> Iterator[dict[str, Any]]:
             "layer": layer,
             "answers": len(own),
             "units": len({answer.unit for answer in own}),
-            "annotators": len({answer.annotator for answer in own}),
+            "annotators": None if said.anonymous else len({answer.annotator for answer in own}),
             "failed": failed[layer],
         }

@@ -220,6 +220,11 @@ def _read_release(path: Path) -> dict[str, Answer]:
     }
 
 
+def are_anonymous(answers: Iterable[Answer]) -> bool:
+    """Whether all answers are of the release, where one name is not one person."""
+    return all(answer.group in RELEASE_GROUPS and answer.annotator in _RELEASE for answer in answers)
+
+
 def _of_release(path: Path, layer: str, unit: int, worker: str, cells: Sequence[Any]) -> Answer:
     place = f"{layer}, unit {unit}, {worker}"
     try:

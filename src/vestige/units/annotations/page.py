@@ -28,6 +28,7 @@ from vestige.results import Row
 from vestige.run import Run
 from vestige.text import count, percent, percent_range, signed, value_range
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS, shown_group
+from vestige.units.annotations.files import are_anonymous
 from vestige.units.annotations.run import AnnotationRun, read_annotations
 from vestige.units.annotations.said import LEVELS, UnitSaid
 from vestige.units.words import same_name
@@ -268,7 +269,7 @@ def _agreement_blocks(run: AnnotationRun) -> Iterator[Block]:
         "bootstrap intervals over units. Failed: answers that left a planted picture unmarked; they are in no other "
         "number.",
     )
-    if not set(run.used_groups) <= set(RELEASE_GROUPS):  # whose people are not told apart
+    if not are_anonymous(run.answers):
         yield _people_table(run)
 
 

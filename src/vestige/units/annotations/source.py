@@ -14,7 +14,7 @@ from vestige.errors import VestigeError
 from vestige.run import Run
 from vestige.spelling import spelled
 from vestige.units.annotations.answers import Answer
-from vestige.units.annotations.files import ANSWERS, answers_json, read_answers
+from vestige.units.annotations.files import ANSWERS, answers_json, are_anonymous, read_answers
 
 if TYPE_CHECKING:
     from vestige.units.annotate.store import Store
@@ -43,6 +43,11 @@ class Said:
         named = dict.fromkeys(answer.layer for answer in self.answers)
         ordered = named if self.dissection is None else self.dissection.layers
         return tuple(layer for layer in ordered if layer in named)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether those who answered are told apart within a unit alone, as in the authors' release."""
+        return are_anonymous(self.answers)
 
     @property
     def fingerprint(self) -> str:
