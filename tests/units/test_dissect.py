@@ -37,6 +37,7 @@ from vestige.units.dissected import RunAndPictures
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
 from vestige.units.rules import UnitScale, shown_by
+from vestige.units.segment.page import unsquashed
 from vestige.units.segment.task import SEGMENT, SegmentOptions
 
 SIDE = 32
@@ -447,6 +448,11 @@ def test_a_network_that_knows_categories_names_the_scene(run, photograph):
     (document,) = json.loads(found.texts["detections.json"])
     assert {scene["name"] for scene in document["scenes"]} == {"meadow", "shore"}
     assert sum(scene["probability"] for scene in document["scenes"]) == pytest.approx(1, abs=1e-3)
+    first = document["scenes"][0]
+    told = {(row.metric, row.subset): row.value for row in found.rows}
+    assert told["scene", f"red.png, {first['name']}"] == pytest.approx(first["probability"], abs=1e-4)
+    largest = max(box["confidence"] for box in document["boxes"] if box["object"] == "poppy")
+    assert told["confidence", "red.png, poppy"] == pytest.approx(largest, abs=1e-4)
 
 
 @pytest.mark.parametrize("rule", ["quantile", "relative", "smooth", "fields"])
@@ -459,6 +465,18 @@ def test_a_unit_shows_its_object_by_every_rule(run, photograph, rule, tmp_path):
     truth[y0:y1, x0:x1] = True
     assert (mask & truth).sum() / (mask | truth).sum() > 0.6
     assert found.save(tmp_path / "segments").report_path.is_file()
+
+
+def test_photographs_are_shown_in_their_own_shape(run, tmp_path):
+    wide = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
+    wide[:, :SIDE] = (220, 20, 20)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    found = measured("unit-segments", run, tmp_path / "wide.png", units=("units:0",))
+    assert found.arrays["sizes"].tolist() == [[3 * SIDE, SIDE]]
+    shown = unsquashed(found.arrays["pictures"][0], found.arrays["sizes"][0])
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(3, abs=0.05)
+    assert shown[:, : shown.shape[1] // 4, 0].min() > 200
+    assert measured("unit-detections", run, tmp_path / "wide.png").save(tmp_path / "found").report_path.is_file()
 
 
 def test_pages_are_made_of_what_is_found(run, photograph, tmp_path):

@@ -22,6 +22,6 @@ def photograph_tables(results: Results) -> list[Table]:
     table.add_column("value", justify="right")
     for row in results.rows:
         metric = results.metrics[row.metric]
-        value = f"{100 * row.value:.1f} %" if metric.shown == "percent" else f"{row.value:g}"
+        value = f"{100 * row.value:.1f} %" if metric.shown == "percent" else f"{row.value:.3g}"
         table.add_row(row.subset, metric.label, value)
     return [table]

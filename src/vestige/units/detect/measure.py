@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from vestige.contract.session import Session
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.images import crop_resize, picture_size
+from vestige.images import Crop, picture_size
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 METRICS: Mapping[str, Metric] = {
     "boxes": Metric("boxes", lower_is_better=None, paper=False),
     "scene": Metric("probability of the scene named first", lower_is_better=None, shown="percent", paper=False),
+    "confidence": Metric("confidence in a box of the object, the largest", lower_is_better=None),
 }
 
 METHODS: Mapping[str, Method] = {"network": Method("Network", "blue")}
@@ -92,8 +93,8 @@ def measure_detections(
         notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}: there are no boxes.")
     notes += _doubtful(run, units)
     pictures, found, scenes = [], [], []
-    for _, pixels, maps in looked_at(reader, examples):
-        pictures.append(crop_resize(pixels, None, (SIDE, SIDE), "bilinear"))
+    for example, pixels, maps in looked_at(reader, examples):
+        pictures.append(Crop(example).pixels((SIDE, SIDE)))
         found.append(detected(run, units, maps, options))
         scenes.append([] if namer is None else _named(namer, pixels, options.scenes))
     return Found(
@@ -105,6 +106,7 @@ def measure_detections(
         rows=tuple(_rows(examples, found, scenes)),
         arrays={
             "ids": np.array([example.id for example in examples]),
+            "sizes": np.array([picture_size(example.image) for example in examples]),
             "pictures": np.stack(pictures),
             "picture": np.array([k for k, each in enumerate(found) for _ in each], np.int64),
             "boxes": np.array([one.box for each in found for one in each], np.float64).reshape(-1, 4),
@@ -184,10 +186,19 @@ def _named(namer: Namer, pixels: NDArray[np.uint8], n: int) -> list[tuple[str, f
     return [(names[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")[:n]]
 
 
-def _rows(examples: Sequence[Example], found: Sequence[Any], scenes: Sequence[Any]) -> list[Row]:
-    rows = [Row("network", "boxes", e.id, float(len(each)), None, 1) for e, each in zip(examples, found, strict=True)]
-    named = zip(examples, scenes, strict=True)
-    return rows + [Row("network", "scene", e.id, each[0][1], None, 1) for e, each in named if each]
+def _rows(
+    examples: Sequence[Example], found: Sequence[Sequence[Detection]], scenes: Sequence[Sequence[tuple[str, float]]]
+) -> Iterator[Row]:
+    """Of each picture the scene, how many boxes there are, and of what."""
+    for example, boxes, named in zip(examples, found, scenes, strict=True):
+        if named:
+            yield Row("network", "scene", f"{example.id}, {named[0][0]}", named[0][1], None, 1)
+        yield Row("network", "boxes", example.id, float(len(boxes)), None, 1)
+        largest: dict[str, float] = {}
+        for one in boxes:  # the most confident first
+            largest.setdefault(one.object, one.confidence)
+        for thing, confidence in largest.items():
+            yield Row("network", "confidence", f"{example.id}, {thing}", confidence, None, 1)
 
 
 def _document(examples: Sequence[Example], found: Sequence[Any], scenes: Sequence[Any]) -> str:

@@ -17,9 +17,11 @@ from vestige.report.style import LIGHT, figure_pixels, themed
 from vestige.results import mend
 from vestige.run import Run
 from vestige.text import count, percent, signed
+from vestige.units.segment.page import sides
 
 _NEEDED = {
     "ids": "text N",
+    "sizes": "index N 2",
     "pictures": "byte N S S 3",
     "picture": "row:N M",
     "boxes": "real M 4",
@@ -84,8 +86,9 @@ def _tile(arrays: Mapping[str, NDArray[Any]], k: int) -> Tile:
 
 def _drawn(arrays: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.uint8]:
     """A picture with its boxes."""
+    width, height = sides(arrays["sizes"][k].tolist())
     with themed(LIGHT):
-        figure = Figure(figsize=(_INCHES, _INCHES), dpi=100)
+        figure = Figure(figsize=(_INCHES * width, _INCHES * height), dpi=100)
         ax = figure.add_axes((0, 0, 1, 1))
         ax.imshow(arrays["pictures"][k], extent=(0, 1, 1, 0), interpolation="lanczos", aspect="auto")
         here = np.flatnonzero(arrays["picture"] == k)

@@ -14,7 +14,7 @@ from vestige.contract.plan import Part, Plan
 from vestige.contract.session import Session
 from vestige.example import Example
 from vestige.features.reader import Reader
-from vestige.images import crop_resize
+from vestige.images import Crop, picture_size
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
@@ -25,8 +25,8 @@ from vestige.units.segment.task import SEGMENT, SegmentOptions
 if TYPE_CHECKING:
     from vestige.units.dissect.run import DissectRun
 
-SIDE = 224
-"""Pixels of a picture's sides, as it is kept and shown."""
+SIDE = 320
+"""Pixels of a picture's sides, as it is kept: squashed to a square, as the network sees it, but finer."""
 
 METRICS: Mapping[str, Metric] = {
     "area": Metric("share of the picture that is shown", lower_is_better=None, shown="percent", paper=False)
@@ -56,9 +56,9 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
         notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}; ask for less, or name units.")
         layers = run.layers[-1:]
     reader = reader_of(run, options.backbone, layers, session)
-    pictures, masks, names, shares = [], [], [], []
-    for k, (_, pixels, maps) in enumerate(looked_at(reader, examples)):
-        pictures.append(crop_resize(pixels, None, (SIDE, SIDE), "bilinear"))
+    pictures, masks, names, areas = [], [], [], []
+    for k, (example, _, maps) in enumerate(looked_at(reader, examples)):
+        pictures.append(Crop(example).pixels((SIDE, SIDE)))
         for layer, unit in asked or strongest(run, units, maps, options.top):
             mask = shown_by(
                 options.rule,
@@ -70,7 +70,7 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
             )
             masks.append(mask)
             names.append((k, layer, unit))
-            shares.append(float(mask.mean()))
+            areas.append(float(mask.mean()))
     return Found(
         task=SEGMENT,
         options=(options,),
@@ -78,11 +78,12 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
         data={"test": pictures_said(examples)},
         backbone={**run.results.backbone, "layer": ", ".join(layers)},
         rows=tuple(
-            Row("network", "area", f"{examples[k].id}, {layer}:{unit}", share, None, 1)
-            for (k, layer, unit), share in zip(names, shares, strict=True)
+            Row("network", "area", f"{examples[k].id}, {_called(run, layer, unit)}", area, None, 1)
+            for (k, layer, unit), area in zip(names, areas, strict=True)
         ),
         arrays={
             "ids": np.array([example.id for example in examples]),
+            "sizes": np.array([picture_size(example.image) for example in examples]),
             "pictures": np.stack(pictures),
             "picture": np.array([k for k, _, _ in names], np.int64),
             "units": np.array([f"{layer}:{unit}" for _, layer, unit in names], dtype=np.str_),
@@ -95,6 +96,12 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
         seconds=time.monotonic() - started,
         notes=tuple(notes),
     )
+
+
+def _called(run: DissectRun, layer: str, unit: int) -> str:
+    """A unit by its layer, its number and what it is labelled with."""
+    thing = run.object_of(layer, unit)
+    return f"{layer}:{unit}{f' ({thing})' if thing else ''}"
 
 
 def strongest(
