@@ -54,7 +54,7 @@ _NEWS = {
     "kept": "Your answer is kept. Thank you!",
     "failed": "Your answer is kept, but it does not count: not all pictures that were put in from elsewhere were "
     "marked. Someone else will be asked about that unit.",
-    "skipped": "You skipped the unit; someone else will be asked about it.",
+    "skipped": "You skipped the unit; you can take it up again once you have seen the others.",
 }
 
 _HEADERS = {

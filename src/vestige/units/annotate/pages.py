@@ -161,11 +161,11 @@ class Overview:
         return [
             (
                 f"{each.layer}:{each.unit}",
-                each.annotator,
+                each.concept,
                 each.group,
                 percent(each.precision),
+                each.annotator,
                 f"{each.tries}" if each.passed else f"{each.tries}, failed",
-                each.concept,
             )
             for each in last
         ]

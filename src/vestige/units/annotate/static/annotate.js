@@ -357,6 +357,7 @@ undoButton.hidden = false;
 tiles.querySelectorAll(".larger").forEach((button) => { button.hidden = false; });
 boxes.forEach((box) => { box.tabIndex = -1; });
 startAt(0);
+history.replaceState(null, "", location.pathname); // what became of the last unit is told once
 sweep();
 restore();
 document.getElementById("notice")?.focus();
