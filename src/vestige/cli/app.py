@@ -76,7 +76,7 @@ def _add_own(app: typer.Typer, name: str) -> None:
 
 def _add_tasks(app: typer.Typer) -> None:
     """Add the commands of tasks, in their groups, and those groups that are no tasks'."""
-    from vestige.cli import annotations, data, reproduce
+    from vestige.cli import annotate, annotations, data, reproduce
     from vestige.cli.measuring import add_task
     from vestige.cli.plugin_tasks import add_plugin_task
     from vestige.tasks import TASKS, task_named, task_names
@@ -84,6 +84,7 @@ def _add_tasks(app: typer.Typer) -> None:
     groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in _GROUPS.items()}
     for name in task_names():
         if name == "annotations":
+            annotate.add_to(groups["units"])
             annotations.add_to(groups["units"])
         elif name in TASKS:
             add_task({"": app, **groups}[task_named(name).group], task_named(name))

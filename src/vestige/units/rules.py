@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vestige.images import Pixels
     from vestige.units.places import Standing
 
 Rule = Literal["quantile", "relative", "smooth", "fields"]
@@ -27,6 +28,7 @@ RULES: Mapping[str, str] = {
 """What each says, as it stands below figures."""
 
 _RELATIVE, _SMOOTH, _HALF = 0.2, 0.4, 0.5
+_DIM = 0.25  # how bright what a unit does not show is
 
 Mask: TypeAlias = "NDArray[np.bool_]"
 
@@ -74,6 +76,14 @@ def shown_by(
     bar = unit.threshold if rule == "quantile" else _RELATIVE * unit.largest
     above: Mask = standing.laid_over(map, shape) > bar
     return above
+
+
+def lit(picture: Pixels, mask: Mask) -> Pixels:
+    """A picture ``(H, W, 3)`` that is dark where a mask ``(H, W)`` is not."""
+    import numpy as np
+
+    shown: Pixels = np.where(mask[..., None], picture, (picture * _DIM).astype(np.uint8))
+    return shown
 
 
 def _discs(map: NDArray[np.float32], standing: Standing, shape: tuple[int, int], disc: float | None) -> Mask:

@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from vestige.images import Pixels, crop_resize
+from vestige.images import crop_resize
 from vestige.report.beside import beside
 from vestige.report.blocks import (
     NONE,
@@ -32,7 +31,7 @@ from vestige.run import Run
 from vestige.text import count, listed, network_name, p_value, signed
 from vestige.units.dissect.numbers import curve
 from vestige.units.dissect.run import DissectRun, read_dissection
-from vestige.units.rules import RULES, Rule
+from vestige.units.rules import RULES, Rule, lit
 
 _COLUMNS = ("detectors", "objects", "detectors_fixed", "objects_fixed", "median_iou", "mean_ap")
 
@@ -40,7 +39,6 @@ _SHARES = ("median_iou", "mean_ap")
 
 _CURVES = 8  # units of a chart
 
-_DIM = 0.25  # how bright what a unit does not show is
 _PANEL, _GAP = 168, 6  # pixels of a picture's side, and between two
 
 
@@ -208,12 +206,6 @@ def _by_chance(run: DissectRun, layer: str, unit: int) -> str:
     if np.isnan(p):
         return ""
     return f" (chance {float(run.of(layer, 'chance_iou')[unit]):.3f}, p {p_value(p)})"
-
-
-def lit(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """A picture ``(H, W, 3)`` that is dark where a mask ``(H, W)`` is not."""
-    shown: Pixels = np.where(mask[..., None], picture, (picture * _DIM).astype(np.uint8))
-    return shown
 
 
 def _curve_blocks(run: DissectRun) -> Iterator[Block]:

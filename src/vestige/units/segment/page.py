@@ -12,8 +12,7 @@ from vestige.report.measured_run import MeasuredRun, check_config
 from vestige.results import mend
 from vestige.run import Run
 from vestige.text import count, percent
-from vestige.units.dissect.page import lit
-from vestige.units.rules import RULES
+from vestige.units.rules import RULES, lit
 
 _NEEDED = {
     "ids": "text N",

@@ -1,0 +1,183 @@
+"""``vestige units annotate``: a page on which people say what the units of a dissection are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vestige import bounds as b
+from vestige.bounds import check_bounds
+from vestige.cli.commands import command_of
+from vestige.cli.console import console, listening, quietly
+from vestige.cli.help import examples
+from vestige.cli.parts import DEVICE_ALONE
+from vestige.cli.stopping import keeping
+from vestige.errors import VestigeError
+from vestige.extraction import ExtractOptions
+from vestige.options import needed, option
+from vestige.units.rules import Rule
+from vestige.units.segment.task import DISSECTION, run_backbone_option
+
+if TYPE_CHECKING:
+    from vestige.run import Run
+    from vestige.units.annotate.app import Site
+    from vestige.units.annotate.store import Store
+
+_KEPT = "every answer that was sent is kept, and the same command goes on"
+_QUESTION = (
+    "What are units about? A page on which people say it: they name what a unit's strongest pictures have in common, "
+    "mark those that do not fit, and put it in one of six groups."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What people are asked, and shown.
+
+    Attributes:
+        run: folder of a dissection.
+        layers: whose units are asked.
+        units: that are asked.
+        workers_per_unit: answers asked of each unit, from different people.
+        rule: by which a map becomes what is bright.
+        data: spec of the run's pictures.
+        backbone: spec of the run's network.
+    """
+
+    run: Path = needed("A finished run of `vestige units dissect`.", metavar="RUN", argument=True)
+    layers: tuple[str, ...] = option(
+        (), "A layer whose units are asked; repeat for several.", names=("--layer",), metavar="NAME", default_text="all"
+    )
+    units: tuple[str, ...] = option(
+        (),
+        "A unit, as LAYER:NUMBER or LAYER:FIRST-LAST; repeat for several.",
+        names=("--units", "--unit"),
+        metavar="LAYER:NUMBERS",
+        default_text="all of the layers",
+    )
+    workers_per_unit: int = option(1, "Answers asked of each unit, from different people.", bounds=b.COUNT)
+    rule: Rule = option("smooth", "What of a picture is bright: quantile, relative, smooth or fields.", last=True)
+    data: str = option(
+        "",
+        "The run's pictures, where they are at another place now.",
+        metavar="SPEC",
+        default_text="the run's",
+        last=True,
+    )
+    backbone: str = run_backbone_option()
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the page is, and where answers go.
+
+    Attributes:
+        host: address that is listened on.
+        port: likewise.
+        database: URL of a database; "" for a file in the run's folder.
+        time_out: minutes.
+        invite: names of people.
+        quiet: print links and errors alone.
+    """
+
+    host: str = option(
+        "127.0.0.1", "Listen on this address; any but this machine's own needs links.", metavar="ADDRESS"
+    )
+    port: int = option(8000, "Listen on this port; 0 for a free one.", bounds=b.PORT)
+    database: str = option(
+        "",
+        "Where answers go, for many people: postgresql://USER@HOST/NAME.",
+        metavar="URL",
+        default_text="a file in RUN",
+    )
+    time_out: float = option(
+        30.0,
+        "Minutes after which a unit that someone has not sent is given to others, too.",
+        bounds=b.MINUTES,
+        last=True,
+    )
+    invite: tuple[str, ...] = option(
+        (), "Print this person's own link, and stop; repeat for several.", names=("--invite",), metavar="NAME"
+    )
+    quiet: bool = option(False, "Print links and errors alone.", names=("--quiet",), last=True)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the group of units."""
+    command = command_of(annotate, (Asked, Served, ExtractOptions), _QUESTION, DEVICE_ALONE)
+    shown = examples(DISSECTION, "vestige units annotate runs/units --invite Ada", "vestige units annotate runs/units")
+    app.command("annotate", epilog=shown)(command)
+
+
+def annotate(asked: Asked, served: Served, extraction: ExtractOptions) -> None:
+    """Make the pictures, and serve the page until it is stopped; or print links."""
+    from vestige.run import Run
+
+    with _installed():
+        from vestige.units.annotate.serving import address_of, listening_at, serve, store_of
+
+    run = Run(asked.run)
+    store = store_of(run, served.database, workers=asked.workers_per_unit, time_out=60 * served.time_out)
+    if served.invite:
+        _invite(served, store.secret)
+        return
+    with quietly(served.quiet), keeping(_KEPT), listening_at(served.host, served.port) as socket:
+        site = _site(run, asked, served, extraction, store)
+        address = address_of(served.host, socket.getsockname()[1])
+        print(f"{address}/?key={site.access.key}" if site.access.guarded else f"{address}/", flush=True)
+        console.print("people's own links: the same command with --invite NAME; Ctrl-C stops it", highlight=False)
+        serve(site, socket)
+
+
+def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, store: Store) -> Site:
+    from vestige.contract.session import Session
+    from vestige.trained_run import reader_of
+    from vestige.units.annotate.serving import site_of
+
+    with listening() as listener:
+        session = Session(reader_of(run, extraction.device, listener.count), listener.say)
+        return site_of(
+            run,
+            store,
+            session,
+            host=served.host,
+            layers=asked.layers,
+            units=asked.units,
+            rule=asked.rule,
+            data=asked.data,
+            backbone=asked.backbone,
+        )
+
+
+def _invite(served: Served, secret: bytes) -> None:
+    """Print the links of people, one a line behind the name."""
+    from vestige.units.annotate.access import Access
+    from vestige.units.annotate.serving import address_of
+    from vestige.units.annotations.answers import plain_text
+
+    access = Access(secret, guarded=True)
+    for name in dict.fromkeys(plain_text("--invite", each) for each in served.invite):
+        print(f"{name}: {address_of(served.host, served.port)}/join/{access.personal(name)}")
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("vestige"):
+            raise
+        raise VestigeError(
+            f"{error.name} is not installed; install what annotation needs with: pip install 'vestige[annotate]'"
+        ) from error
