@@ -12,12 +12,11 @@ from math import isclose
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
-
 from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import what_is, write_text
 from vestige.units.annotations.answers import RELEASE_GROUPS, Answer
+from vestige.units.annotations.release import WORKERS, read_release
 from vestige.version import __version__
 
 COLUMNS = (
@@ -45,7 +44,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _MEND = f"expected a table with the columns {', '.join(_NEEDED)}, as vestige exports it"
 
 _LARGEST = 1 << 28  # bytes of a file of answers
-_RELEASE = {f"worker {k + 1}": k for k in range(3)}
+_RELEASE = {f"worker {k + 1}": k for k in range(WORKERS)}
 _FORMULA = re.compile(r"'*[=+\-@]")
 
 
@@ -195,43 +194,24 @@ def _answer(path: Path, place: str, entry: Mapping[str, Any]) -> Answer:
 
 
 def _read_release(path: Path) -> dict[str, Answer]:
-    """The authors' release: ``layerAnnotation`` ``(L, 2)`` of a table and its layer's name.
-
-    A table ``(U, 9)`` has three times a concept, a group from 1 to 6, and a precision, by three workers a unit, who are
-    not named: ``worker 1`` of two units may be two people. Which pictures they saw is not in it.
-    """
-    from scipy.io import loadmat
-
-    try:
-        tables = [(str(name.item()), table) for table, name in loadmat(str(path))["layerAnnotation"]]
-        if not all(table.ndim == 2 and table.shape[1] == 3 * len(_RELEASE) for _, table in tables):
-            raise ValueError(f"expected tables of {3 * len(_RELEASE)} columns")
-    except Exception as error:  # scipy raises a dozen classes for damaged files
-        reason = str(error) or type(error).__name__
-        raise VestigeError(
-            f"{path}: cannot be read as the annotations that the paper's authors released: {reason}; expected a MATLAB "
-            "file with layerAnnotation (layers, 2)"
-        ) from error
+    """The authors' release; its three workers a unit are not named: ``worker 1`` of two units may be two people."""
     return {
-        f"{layer}, unit {unit}, {worker}": _of_release(path, layer, unit, worker, line[3 * k : 3 * k + 3])
-        for layer, table in tables
+        place: _of_release(path, place, layer, unit, worker, line[3 * k : 3 * k + 3])
+        for layer, table in read_release(path)
         for unit, line in enumerate(table)
         for worker, k in _RELEASE.items()
+        for place in (f"{layer}, unit {unit}, {worker}",)
     }
+
+
+def _of_release(path: Path, place: str, layer: str, unit: int, worker: str, cells: Sequence[Any]) -> Answer:
+    concept, group, precision = cells
+    if group not in range(1, len(RELEASE_GROUPS) + 1):
+        raise VestigeError(f"{path}: {place}: group {group!r}: expected a whole number from 1 to {len(RELEASE_GROUPS)}")
+    entry = {"layer": layer, "unit": unit, "annotator": worker, "concept": concept, "precision": precision}
+    return _answer(path, place, entry | {"group": RELEASE_GROUPS[int(group) - 1]})
 
 
 def are_anonymous(answers: Iterable[Answer]) -> bool:
     """Whether all answers are of the release, where one name is not one person."""
     return all(answer.group in RELEASE_GROUPS and answer.annotator in _RELEASE for answer in answers)
-
-
-def _of_release(path: Path, layer: str, unit: int, worker: str, cells: Sequence[Any]) -> Answer:
-    place = f"{layer}, unit {unit}, {worker}"
-    try:
-        concept, group, precision = (np.asarray(cell).item() for cell in cells)
-    except ValueError as error:
-        raise VestigeError(f"{path}: {place}: expected a concept, a group and a precision: {error}") from error
-    if group not in range(1, len(RELEASE_GROUPS) + 1):
-        raise VestigeError(f"{path}: {place}: group {group!r}: expected a whole number from 1 to {len(RELEASE_GROUPS)}")
-    entry = {"layer": layer, "unit": unit, "annotator": worker, "concept": concept, "precision": precision}
-    return _answer(path, place, entry | {"group": RELEASE_GROUPS[int(group) - 1]})
