@@ -1,10 +1,12 @@
 """Answers measured: precision, groups and agreement by layer, beside the labels by masks, for one run or several."""
 
 import csv
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import spearmanr
 
 import vestige
@@ -16,7 +18,8 @@ from vestige.pages import report_page
 from vestige.progress import print_nothing
 from vestige.report.blocks import Chart, Gallery, Table
 from vestige.run import Run
-from vestige.units.annotate.store import open_store, store_path
+from vestige.units.annotate.serving import site_of, store_of
+from vestige.units.annotate.tiles import shown_of, tiles_of
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS, Answer
 from vestige.units.annotations.files import write_answers
 from vestige.units.annotations.run import read_annotations
@@ -72,7 +75,9 @@ def answers(dissected):
 @pytest.fixture(scope="module")
 def stored(dissected, answers):
     """The dissection with the answers in its store."""
-    open_store(store_path(dissected)).add(answers)
+    store = store_of(Run(dissected))
+    store.add(answers)
+    site_of(Run(dissected), store, quiet(), units=[f"{LAYER}:0-4"])
     return dissected
 
 
@@ -129,6 +134,20 @@ def test_a_run_of_answers_is_read_back(run, answers):
     assert all(line["object_by_masks"] and line["detector"] in ("true", "false") for line in table)
 
 
+def test_examples_have_their_strongest_pictures_as_people_saw_them(run, stored):
+    read, masks = read_annotations(run), read_dissection(Run(stored))
+    rows, pictures = read.arrays["examples"], read.arrays["example_pictures"]
+    assert 0 < len(rows) <= 5
+    for row, own in zip(rows, pictures, strict=True):
+        unit = read.units[row].unit
+        shown = shown_of(masks, LAYER, unit)
+        first = next(r for r in masks.of(LAYER, "top_rows")[unit].tolist() if r not in shown.planted)
+        jpeg = tiles_of(stored).tile(LAYER, unit, shown.shown.index(first))
+        with Image.open(io.BytesIO(jpeg)) as tile:
+            expected = np.asarray(tile.resize((128, 128)), np.float64)
+        assert np.abs(own[0] - expected).mean() < 2
+
+
 def test_a_unit_goes_by_the_words_that_most_gave_then_by_the_most_precise():
     from vestige.units.annotations.said import UnitSaid
 
@@ -147,7 +166,7 @@ def test_the_page_has_each_part_and_several_runs_side_by_side(run, tmp_path):
     anchors = [section.anchor for section in page.sections]
     assert anchors[:6] == ["precision", "groups", "examples", "agreement", "masks", "units"]
     names = {block.name for block in page.figures() if isinstance(block, Chart | Gallery)}
-    assert {"precision", "groups", "levels"} <= names
+    assert {"precision", "groups", "levels", f"examples-{LAYER}-people"} <= names
     other = vestige.measure("annotations", session=quiet(), imported=str(release_table(tmp_path / "release.csv")))
     both = report_page([run, other.save(tmp_path / "release")])
     charts = {block.name for block in both.figures() if isinstance(block, Chart)}

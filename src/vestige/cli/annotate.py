@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +15,9 @@ from vestige.cli.console import console, listening, quietly
 from vestige.cli.help import examples
 from vestige.cli.parts import DEVICE_ALONE
 from vestige.cli.stopping import keeping
-from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option
+from vestige.units.annotate import installed
 from vestige.units.rules import Rule
 from vestige.units.segment.task import DISSECTION, run_backbone_option
 
@@ -124,7 +122,7 @@ def annotate(asked: Asked, served: Served, extraction: ExtractOptions) -> None:
     """Make the pictures, and serve the page until it is stopped; or print links."""
     from vestige.run import Run
 
-    with _installed():
+    with installed():
         from vestige.units.annotate.serving import address_of, listening_at, serve, store_of
 
     run = Run(asked.run)
@@ -169,15 +167,3 @@ def _invite(served: Served, secret: bytes) -> None:
     access = Access(secret, guarded=True)
     for name in dict.fromkeys(plain_text("--invite", each) for each in served.invite):
         print(f"{name}: {address_of(served.host, served.port)}/join/{access.personal(name)}")
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("vestige"):
-            raise
-        raise VestigeError(
-            f"{error.name} is not installed; install what annotation needs with: pip install 'vestige[annotate]'"
-        ) from error

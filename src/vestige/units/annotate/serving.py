@@ -18,7 +18,7 @@ from vestige.text import count
 from vestige.units.annotate.access import Access, is_loopback
 from vestige.units.annotate.app import Site, make_app
 from vestige.units.annotate.store import Shown, Store, open_store, store_path
-from vestige.units.annotate.tiles import TileFile, in_random_order, make_tiles, shown_of
+from vestige.units.annotate.tiles import TileFile, in_random_order, make_tiles, shown_of, tiles_of
 from vestige.units.dissect.run import DissectRun, read_dissection
 from vestige.units.dissected import Units, reader_of, units_of
 from vestige.units.rules import Rule
@@ -79,7 +79,7 @@ def site_of(
         session.say(f"{count(len(asked) - len(shown), 'unit')} of {len(asked)} active in no picture: not asked")
     if not shown:
         raise VestigeError(f"{run.folder}: none of the units asked for is active in any picture; ask for others")
-    tiles = TileFile(store_path(run.folder).with_name("pictures.sqlite"))
+    tiles = tiles_of(run.folder)
     tiles.begin(f"{_mark(run)} {rule}")
     if tiles.lacks(shown):
         _draw(tiles, read, shown, session, rule, data, backbone)

@@ -22,7 +22,7 @@ from vestige.errors import VestigeError
 from vestige.files import disk_errors
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.progress import Progress, count_nothing
-from vestige.units.annotate.store import Shown
+from vestige.units.annotate.store import Shown, store_path
 from vestige.units.rules import Rule, lit, shown_by
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ SIDE, WHOLE = 256, 512
 
 _QUALITY = 85
 _ALIKE = 0.05  # of an activation: other devices compute otherwise, other pictures give other activations altogether
+
+
+def tiles_of(run: Path) -> TileFile:
+    """Where a run has what people see of its units."""
+    return TileFile(store_path(run).with_name("pictures.sqlite"))
 
 
 def shown_of(run: DissectRun, layer: str, unit: int) -> Shown | None:

@@ -25,6 +25,7 @@ from vestige.text import count
 from vestige.units.annotations.agreement import agreement
 from vestige.units.annotations.answers import RELEASE_GROUPS
 from vestige.units.annotations.files import ANSWERS, answers_json
+from vestige.units.annotations.pictures import example_pictures
 from vestige.units.annotations.said import UnitSaid, groups_used, units_said
 from vestige.units.annotations.source import Said
 from vestige.units.annotations.task import ANNOTATIONS, AnnotationOptions
@@ -91,7 +92,7 @@ def measure_annotations(_session: Session, data: Said, options: AnnotationOption
         data={**({} if run is None else {"test": run.results.data["test"]}), "answers": told},
         backbone={**({} if run is None else run.results.backbone), "layer": ", ".join(data.layers)},
         rows=tuple(rows),
-        arrays=_arrays(units, data.layers, masks),
+        arrays=_arrays(units, data.layers, masks) | _pictures(data, units),
         metrics=METRICS,
         methods=METHODS,
         extraction=None,
@@ -194,6 +195,12 @@ def _arrays(units: Sequence[UnitSaid], layers: Sequence[str], masks: DissectRun 
         if judged(masks):
             found["detector"] = np.array([masks.of(layer, "detector")[unit] for layer, unit in of], bool)
     return found
+
+
+def _pictures(data: Said, units: Sequence[UnitSaid]) -> dict[str, NDArray[Any]]:
+    if data.dissection is None or data.folder is None:
+        return {}
+    return example_pictures(data.dissection, data.folder, units, data.layers)
 
 
 def _units_csv(units: Sequence[UnitSaid], masks: DissectRun | None) -> str:

@@ -8,12 +8,15 @@ from statistics import median
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from vestige.report.beside import beside
 from vestige.report.blocks import (
     NONE,
     Block,
     Cell,
     Chart,
+    Gallery,
     KeyNumber,
     Number,
     Opening,
@@ -21,6 +24,7 @@ from vestige.report.blocks import (
     RowGroup,
     Section,
     Table,
+    Tile,
 )
 from vestige.report.cells import percent_cell
 from vestige.report.style import Theme, decimal_axis, key_above, panels
@@ -30,7 +34,7 @@ from vestige.text import count, percent, percent_range, signed, value_range
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS, shown_group
 from vestige.units.annotations.files import are_anonymous
 from vestige.units.annotations.run import AnnotationRun, read_annotations
-from vestige.units.annotations.said import LEVELS, UnitSaid
+from vestige.units.annotations.said import LEVELS, UnitSaid, examples
 from vestige.units.words import same_name
 
 _EXAMPLES = 8
@@ -47,7 +51,7 @@ def annotation_parts(runs: Sequence[Run]) -> Parts:
     sections = [
         Section("Precision by layer", "precision", tuple(_precision_blocks(read))),
         Section("What units are about", "groups", tuple(_group_blocks(read))),
-        Section("Examples", "examples", tuple(_example_table(run) for run in read)),
+        Section("Examples", "examples", tuple(block for run in read for block in _example_blocks(run))),
         Section("How far people agree", "agreement", tuple(block for run in read for block in _agreement_blocks(run))),
         Section("People beside masks", "masks", tuple(b for run in read if run.has_masks for b in _mask_blocks(run))),
         Section("Units", "units", tuple(_unit_table(run) for run in read)),
@@ -217,14 +221,35 @@ def _draw_levels(runs: Sequence[AnnotationRun], theme: Theme) -> Figure:
     return figure
 
 
-def _examples(run: AnnotationRun, layer: str) -> list[UnitSaid]:
-    """Units whose people agree most on the words, and among those the most precise."""
-    return sorted(run.of(layer), key=lambda unit: (-(unit.equal_words or 0), -unit.precision, unit.unit))[:_EXAMPLES]
+def _example_blocks(run: AnnotationRun) -> Iterator[Block]:
+    if "examples" in run.arrays and "example_pictures" in run.arrays:
+        for layer in run.layers:
+            tiles = tuple(
+                _example_tile(run, k, pictures)
+                for k, pictures in zip(run.arrays["examples"], run.arrays["example_pictures"], strict=True)
+                if run.units[k].layer == layer
+            )
+            if tiles:
+                yield Gallery(
+                    f"examples-{layer}-{run.name}",
+                    tiles,
+                    f"{run.name}, {layer}: units with the concept that people name and its precision (Fig. 6b), each "
+                    "with its strongest pictures as people saw them.",
+                )
+    yield _example_table(run)
+
+
+def _example_tile(run: AnnotationRun, k: int, pictures: NDArray[np.uint8]) -> Tile:
+    unit = run.units[k]
+    caption = f"{unit.layer}:{unit.unit}: {unit.concept} ({percent(unit.precision, 0)})"
+    if run.has_masks:
+        caption += f"; by masks: {run.arrays['objects'][k]} (IoU {float(run.arrays['iou'][k]):.3f})"
+    return Tile(beside(list(pictures)), caption, f"The strongest pictures of unit {unit.unit} of {unit.layer}")
 
 
 def _example_table(run: AnnotationRun) -> Table:
     groups = tuple(
-        RowGroup(tuple(_said_cells(unit) for unit in _examples(run, layer)), layer)
+        RowGroup(tuple(_said_cells(unit) for unit in examples(run.of(layer), _EXAMPLES)), layer)
         for layer in run.layers
         if run.of(layer)
     )

@@ -26,6 +26,8 @@ _NEEDED = {
     "objects?": "text U",
     "iou?": "real U",
     "detector?": "bool U",
+    "examples?": "row:U E",
+    "example_pictures?": "byte E K S S 3",
 }
 
 

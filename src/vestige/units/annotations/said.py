@@ -70,3 +70,8 @@ def groups_used(answers: Iterable[Answer]) -> tuple[str, ...]:
     """The groups that answers are sorted into: the paper's six, the release's six, or both."""
     used = {answer.group for answer in answers}
     return tuple(group for six in (GROUPS, RELEASE_GROUPS) if used & set(six) for group in six)
+
+
+def examples(units: Iterable[UnitSaid], n: int) -> list[UnitSaid]:
+    """Some units whose people agree most on the words, and among those the most precise."""
+    return sorted(units, key=lambda unit: (-(unit.equal_words or 0), -unit.precision, unit.layer, unit.unit))[:n]

@@ -13,6 +13,7 @@ import numpy as np
 from vestige.errors import VestigeError
 from vestige.run import Run
 from vestige.spelling import spelled
+from vestige.units.annotate import installed
 from vestige.units.annotations.answers import Answer
 from vestige.units.annotations.files import ANSWERS, answers_json, are_anonymous, read_answers
 
@@ -112,18 +113,15 @@ def _store(folder: Path, database: str, *, make: bool) -> Store:
     """Where a dissection's answers are; made where it is missing, if that is meant.
 
     Raises:
-        VestigeError: where it cannot be opened, or what it is opened with is not installed.
+        VestigeError: where it cannot be opened, or holds answers about another dissection.
     """
-    try:
-        from vestige.units.annotate.store import open_store, store_path
-    except ModuleNotFoundError as error:
-        raise VestigeError(
-            f"{folder}: {error.name} is not installed, which its answers are kept with; install it with: "
-            "pip install 'vestige[annotate]'"
-        ) from error
+    with installed():
+        from vestige.units.annotate.serving import store_of
+        from vestige.units.annotate.store import store_path
+
     if not (make or database or store_path(folder).exists()):
         raise _unanswered(folder)
-    return open_store(database or store_path(folder))
+    return store_of(Run(folder), database)
 
 
 def check_about(run: DissectRun, answers: Iterable[Answer], source: str) -> None:
