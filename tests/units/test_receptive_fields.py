@@ -294,6 +294,13 @@ def test_options_change_the_numbers(options: dict[str, object]) -> None:
     assert plain != other
 
 
+def test_fewer_pictures_than_are_asked_for_are_told_as_they_are(tmp_path: Path) -> None:
+    session, spec = _session()
+    found = measure_fields(session, _pictures(3), _options(backbone=spec, pictures=20))
+    assert any("of 3 pictures" in note for note in found.notes)
+    assert "3 pictures" in found.save(tmp_path / "run").report_path.read_text()
+
+
 def test_other_precisions_run_on_windows_too() -> None:
     session, spec = _session()
     session.reader.options = ExtractOptions(batch=16, precision="bfloat16")

@@ -364,4 +364,5 @@ def _notes(
             "occluded pictures were run whole."
         )
     how = "weighted by its largest activation in each" if options.weighted else "all alike"
-    yield f"A unit's field is the mean of its maps of {count(options.pictures, 'picture')}, {how}."
+    pictures = count(layers[0].top.rows.shape[1], "picture")
+    yield f"A unit's field is the mean of its maps of {pictures}, {how}."

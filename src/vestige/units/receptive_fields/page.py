@@ -52,7 +52,6 @@ class _Config(TypedDict):
     stride: Count
     fraction: float
     units: Count
-    pictures: Count
     fresh: bool
     weighted: bool
     occlusions: dict[str, Count]
@@ -135,9 +134,10 @@ def _read(run: Run) -> _FieldsRun:
 def _opening(run: _FieldsRun) -> Opening:
     config, network = run.results.config, network_name(str(run.results.backbone.get("spec", "the network")))
     occlusions = config["occlusions"]
+    pictures = max((run.arrays[f"top/{layer}"].shape[1] for layer in run.layers), default=0)
     detail = (
         f"{network}: {count(config['units'], 'unit')} of each layer at most, each in the "
-        f"{count(config['pictures'], 'picture')} that it is most active in, occluded by squares of "
+        f"{count(pictures, 'picture')} that it is most active in, occluded by squares of "
         f"{config['occluder']} pixels, {config['stride']} pixels apart. A field’s size is the square root of "
         f"the area above {config['fraction']:g} of its peak. {occlusions['run']:,} of {occlusions['grid']:,} "
         "occluded pictures were run: the others hide nothing that a unit can see."
