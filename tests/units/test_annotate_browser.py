@@ -155,6 +155,11 @@ def fill(page: Page, words: str, group: str, places: Sequence[int] = PLANTED) ->
         tile(page, place).click()
 
 
+def columns_of(page: Page) -> int:
+    tops = page.eval_on_selector_all("#tiles .tile", "all => all.map((each) => each.getBoundingClientRect().top)")
+    return int(tops.count(tops[0]))
+
+
 def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
@@ -394,6 +399,20 @@ def test_larger_picture_is_looked_at_and_marked_by_keys(served: Served, visit: C
     expect(tile(page, 3)).to_be_focused()
 
 
+def test_all_pictures_are_made_larger_and_stay_so(served: Served, visit: Callable[..., Page]) -> None:
+    page = visit(viewport={"width": 1280, "height": 800})
+    served.join(page, "Ada")
+    page.click("#size")
+    assert columns_of(page) == 6
+    tile(page, 2).focus()
+    press(page, "ArrowDown")
+    expect(tile(page, 8)).to_be_focused()
+    page.reload()
+    assert columns_of(page) == 6
+    page.get_by_role("button", name="Large", pressed=True).click()
+    assert columns_of(page) == 12
+
+
 def test_skipped_units_come_back_when_they_are_asked_for(served: Served, visit: Callable[..., Page]) -> None:
     page = visit()
     ask(served.store, 2)
@@ -415,8 +434,7 @@ def test_pages_fit_narrow_wide_and_enlarged_screens(
     """640 by 400 is what a screen of 1280 by 800 has at 200 % zoom."""
     page = visit(viewport={"width": width, "height": height}, color_scheme=scheme)
     served.join(page, "Ada")
-    tops = page.eval_on_selector_all("#tiles .tile", "all => all.map((each) => each.getBoundingClientRect().top)")
-    assert tops.count(tops[0]) == columns
+    assert columns_of(page) == columns
     for place in (59, 30, 0):  # what has the focus is not hidden by what stays in place
         tile(page, place).focus()
         seen = tile(page, place).evaluate(

@@ -146,7 +146,21 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// ---- larger pictures
+// ---- larger pictures: all of them, as this browser remembers, or one
+
+const LARGE = "vestige/annotate-large";
+const sizeButton = document.getElementById("size");
+
+function setLarge(large) {
+  tiles.classList.toggle("large", large);
+  sizeButton.setAttribute("aria-pressed", large);
+}
+
+sizeButton.addEventListener("click", () => {
+  const large = !tiles.classList.contains("large");
+  setLarge(large);
+  stored((store) => (large ? store.setItem(LARGE, "1") : store.removeItem(LARGE)));
+});
 
 const wholeButton = viewer.querySelector("[data-whole]");
 let looked = 0; // the picture that is shown
@@ -354,6 +368,8 @@ concept.setAttribute("aria-autocomplete", "list");
 concept.setAttribute("aria-controls", "concepts");
 concept.setAttribute("aria-expanded", "false");
 undoButton.hidden = false;
+sizeButton.hidden = false;
+setLarge(stored((store) => store.getItem(LARGE)) !== null);
 tiles.querySelectorAll(".larger").forEach((button) => { button.hidden = false; });
 boxes.forEach((box) => { box.tabIndex = -1; });
 startAt(0);
