@@ -33,7 +33,7 @@ function undo() {
   if (!earlier.length) return;
   stroke = null;
   show(earlier.pop());
-  if (document.activeElement === document.body) boxes[at].focus(); // the button went out under the reader's finger
+  if (document.activeElement === document.body) boxes[at].focus(); // a button that is disabled loses the focus
 }
 
 // ---- the picture in focus, and ranges: from the anchor, in the way in which the anchor was last marked
@@ -61,12 +61,12 @@ function toggle(place, before = marks()) {
 }
 
 function rangeTo(place) {
-  if (stroke) show(earlier.pop());
-  stroke = marks();
+  if (!stroke) {
+    stroke = marks();
+    earlier.push(stroke);
+  }
   const [first, last] = [Math.min(anchor.place, place), Math.max(anchor.place, place)];
-  const after = stroke.map((mark, k) => (first <= k && k <= last ? anchor.mark : mark));
-  earlier.push(stroke);
-  show(after);
+  show(stroke.map((mark, k) => (first <= k && k <= last ? anchor.mark : mark)));
 }
 
 function columns() {
