@@ -99,7 +99,7 @@ def report_page(runs: Sequence[Run], paging: Paging) -> Page:
         openings=openings,
         sections=(*(section for section in sections if section.blocks), *common),
         notes=tuple(dict.fromkeys(notes)),
-        footer=f"Made by vestige {results[0][1].vestige} from results.json and examples.npz alone.",
+        footer=f"Made by vestige {results[0][1].vestige} from the run’s files alone.",
     )
 
 

@@ -223,12 +223,12 @@ def _notes(data: Said, units: Sequence[UnitSaid]) -> Iterator[str]:
     failed = [answer for answer in data.answers if not answer.passed]
     if failed:
         yield (
-            f"{count(len(failed), 'answer')} of {count(len(data.answers), 'answer')} failed the planted pictures and "
-            "are in no other number than the share that failed."
+            f"{len(failed):,} of {count(len(data.answers), 'answer')} left a planted picture unmarked: they are in "
+            "no other number than the share that failed."
         )
     alone = sum(len(unit.answers) == 1 for unit in units)
     if alone:
-        yield f"{count(alone, 'unit')} of {len(units):,} have one answer alone, which says nothing of agreement."
+        yield f"Of {alone:,} of {count(len(units), 'unit')} there is one answer alone, which says nothing of agreement."
     if set(groups_used(data.answers)) & set(RELEASE_GROUPS):
         yield RELEASE_NOTE
     yield (

@@ -40,6 +40,13 @@ from vestige.units.words import same_name
 _EXAMPLES = 8
 """Units of each layer that stand as examples."""
 
+_DIFFERING = 20  # units of which people and masks say different things
+
+_FOLDED = 50  # rows from which on the table of all units is shown on request
+
+_SAID = ("Concept by people", "Precision, %", "Group by people", "In other words")
+_BY_MASKS = ("Object by masks", "IoU", "Detector")
+
 
 def annotation_parts(runs: Sequence[Run]) -> Parts:
     """What the report opens with, and its sections.
@@ -123,7 +130,8 @@ def _draw_precision(runs: Sequence[AnnotationRun], theme: Theme) -> Figure:
     ax.set(ylabel="mean precision", ylim=(0, 1), xlim=(-0.4, len(layers) - 0.6))
     ax.grid(axis="y")
     decimal_axis(ax.yaxis)
-    key_above(figure, [ax], theme)
+    if len(runs) > 1:
+        key_above(figure, [ax], theme)
     return figure
 
 
@@ -255,7 +263,7 @@ def _example_table(run: AnnotationRun) -> Table:
     )
     return Table(
         f"{run.name}: units whose people agree most on the words (Fig. 6b)",
-        ("Unit", "Concept", "Precision, %", "Group", "In other words"),
+        ("Unit", *_SAID),
         groups,
         "The concept that most people gave, and the mean precision over all of the unit’s people. Taken by how many "
         "pairs of people gave the same words, then by precision; not picked by hand.",
@@ -356,9 +364,35 @@ def _mask_blocks(run: AnnotationRun) -> Iterator[Block]:
         "Objects by people: units that more than half of them put in the group of objects. Same name: of answers, "
         "whose words are the object that masks give the unit, but for capitals and plural; exchanged: the same with "
         "the labels of the layer’s other units. Rank correlation: of people’s precision with the overlap (IoU) of "
-        "masks (Spearman). Small figures: 95 % intervals over units. Masks know the objects that were annotated alone, "
-        "people any word.",
+        "masks (Spearman). Small figures: 95 % intervals over units. Masks know no object "
+        "that was not annotated; people may use any word.",
     )
+    yield from _differing_table(run)
+
+
+def _differing_table(run: AnnotationRun) -> Iterator[Table]:
+    """Units of which nobody says what masks do, those of the largest overlap first."""
+    found = [
+        (float(run.arrays["iou"][k]), k)
+        for k, unit in enumerate(run.units)
+        if not any(same_name(answer.concept, str(run.arrays["objects"][k])) for answer in unit.answers)
+    ]
+    if found:
+        rows = tuple(
+            (Cell(f"{run.units[k].layer}:{run.units[k].unit}"), *_said_cells(run.units[k])[1:], *_mask_cells(run, k))
+            for _, k in sorted(found, key=lambda each: (-each[0], each[1]))[:_DIFFERING]
+        )
+        yield Table(
+            f"{run.name}: units of which nobody says what masks do",
+            ("Unit", *_SAID, *_BY_MASKS),
+            (RowGroup(rows),),
+            f"Those of the largest overlap with their object first{_first_of(len(found))}.",
+            numeric=False,
+        )
+
+
+def _first_of(n: int) -> str:
+    return f"; {_DIFFERING} of {n}" if n > _DIFFERING else ""
 
 
 _OBJECTS = (GROUPS[4], RELEASE_GROUPS[1])
@@ -384,14 +418,14 @@ def _unit_table(run: AnnotationRun) -> Table:
                 rows.append((*_said_cells(unit), *(_mask_cells(run, k) if run.has_masks else ())))
         if rows:
             groups.append(RowGroup(tuple(rows), layer))
-    masks = ("Object by masks", "IoU", "Detector") if run.has_masks else ()
     return Table(
         f"{run.name}: every unit that people named",
-        ("Unit", "Concept (people)", "Precision, %", "Group (people)", "In other words", *masks),
+        ("Unit", *_SAID, *(_BY_MASKS if run.has_masks else ())),
         tuple(groups),
-        "The same is in units.csv; every answer is in answers.json.",
+        ("Bold: somebody says the same as masks. " if run.has_masks else "")
+        + "The same is in units.csv; every answer is in answers.json.",
         numeric=False,
-        folded=True,
+        folded=len(run.units) > _FOLDED,
     )
 
 
