@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import check_bounds
-from vestige.contract.task import PHOTOGRAPH, Task
+from vestige.contract.task import Task
 from vestige.options import option
 from vestige.units.dissected import RunAndPictures
-from vestige.units.segment.task import DISSECTION, least_iou_option, run_backbone_option
+from vestige.units.segment.task import DISSECTION, STREET, least_iou_option, run_backbone_option
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,6 @@ UNIT_DETECT = Task(
     checked_by="vestige.units.detect.measure:check_detections",
     planned_by="vestige.units.detect.measure:plan_detections",
     tables_by="vestige.units.tables:photograph_tables",
-    example="\n".join((DISSECTION, PHOTOGRAPH, "vestige units detect runs/units face.png -o runs/found")),
+    example="\n".join((DISSECTION, STREET, "vestige units detect runs/units street.png -o runs/found")),
     without=frozenset({"store_dtype"}),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vestige import bounds as b
 from vestige.bounds import check_bounds
-from vestige.contract.task import PHOTOGRAPH, Task
+from vestige.contract.task import Task
 from vestige.errors import VestigeError, choice
 from vestige.options import option
 from vestige.spelling import spelled
@@ -67,8 +67,18 @@ class SegmentOptions:
             )
 
 
-DISSECTION = "vestige units dissect synthetic:scenes,n=60,seed=1 --layer block10 --chance shuffled -o runs/units"
+DISSECTION = (
+    "vestige units dissect synthetic:scenes,n=300,seed=1 --backbone scene_cnn --layer conv5 --chance shuffled "
+    "-o runs/units"
+)
 """Makes the run that examples go on with."""
+
+STREET = (
+    'python -c "import vestige, skimage.io; '
+    "street = vestige.open_dataset('synthetic:scenes,n=1,seed=2')[0]; "
+    "skimage.io.imsave('street.png', street.image.read())\""
+)
+"""An example's command that writes a picture of what the run's network knows."""
 
 SEGMENT = Task(
     name="unit-segments",
@@ -82,6 +92,6 @@ SEGMENT = Task(
     paged_by="vestige.units.segment.page:segment_parts",
     planned_by="vestige.units.segment.measure:plan_segments",
     tables_by="vestige.units.tables:photograph_tables",
-    example="\n".join((DISSECTION, PHOTOGRAPH, "vestige units segment runs/units face.png -o runs/segments")),
+    example="\n".join((DISSECTION, STREET, "vestige units segment runs/units street.png -o runs/segments")),
     without=frozenset({"store_dtype"}),
 )
