@@ -19,6 +19,7 @@ _DASHED = {
     "data": "--data",
     "databases": "--database",
     "folder": "-o",
+    "groups": "--group",
     "images": "--image",
     "imported": "--import",
     "layers": "--layer",

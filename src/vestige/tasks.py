@@ -41,6 +41,7 @@ TASKS: Mapping[str, str] = {
     "unit-detections": "units.detect.task:UNIT_DETECT",
     "annotations": "units.annotations.task:ANNOTATIONS",
     "minimal": "units.minimal.task:MINIMAL",
+    "emerge": "units.emerge.task:EMERGE",
     "prefer": "units.prefer.task:PREFER",
     "receptive-fields": "units.receptive_fields.task:RECEPTIVE_FIELDS",
 }

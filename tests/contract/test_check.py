@@ -15,6 +15,7 @@ from vestige.progress import print_nothing
 from vestige.tasks import TASKS, task_named
 from vestige.trained_run import evaluate_run
 from vestige.units.dissect.run import DissectRun
+from vestige.units.labels import Labels
 
 PLAIN = vestige.Dataset.from_arrays([np.full((24, 24, 3), k, np.uint8) for k in range(12)])
 POINTS = vestige.Dataset.from_arrays(
@@ -27,6 +28,8 @@ GIVEN = {"pixels": {"crops": True}, "directions": {"moved": ("yaw",)}, "fields":
 GIVEN["unit-segments"] = {"units": ("conv9:0",)}
 ARRAYS = {"layers": np.array(["conv1"]), "conv1/threshold": np.ones(4), "objects": np.array([], str)}
 BARE = (DissectRun("bare", None, ARRAYS), ())  # of pictures without objects; no photographs
+
+LABELS = Labels("bare", "masks", {"conv1": (0,)}, (), {}, None)
 
 
 class Untouched(Reader):
@@ -47,7 +50,7 @@ def wanting(name):
     """Data that lack what a task needs, and one of each of its options."""
     task = task_named(name)
     others = {"patches": ((), [EMPTY]), "fields": ((), [EMPTY]), "prefer": [("a", EMPTY)], "dissect": EMPTY}
-    others |= {"receptive-fields": EMPTY, "unit-segments": BARE, "unit-detections": BARE}
+    others |= {"receptive-fields": EMPTY, "unit-segments": BARE, "unit-detections": BARE, "emerge": (LABELS, PLAIN)}
     one = TASKS[name].startswith("units.")
     data = others.get(name, PLAIN if one else (PLAIN, PLAIN))
     given = GIVEN.get(name, {})

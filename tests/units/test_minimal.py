@@ -244,7 +244,9 @@ def test_scenes_may_be_given_other_names(tmp_path: Path) -> None:
     data = replace(data, examples=tuple(replace(each, scene=f"{each.scene}ish") for each in data))
     file = tmp_path / "names.json"
     file.write_text(json.dumps({"redish": "red", "blueish": "blue"}))
-    assert len(minimal(data, scene_names=file).arrays["ids"]) == 4
+    found = minimal(data, scene_names=file)
+    assert len(found.arrays["ids"]) == 4
+    assert json.loads(json.dumps(found.results().to_json()))["config"]["scene_names"] == str(file)
     file.write_text(json.dumps({"redish": "reed"}))
     with pytest.raises(VestigeError, match="reed"):
         minimal(data, scene_names=file)

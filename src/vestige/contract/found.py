@@ -109,7 +109,11 @@ class Found:
             command: the words of the command line that asked for it, where one did.
         """
         metrics, methods = described((*self.rows, *self.sweep), self.metrics, self.methods)
-        options = {name: value for each in self.options for name, value in asdict(each).items()}
+        options = {
+            name: str(value) if isinstance(value, Path) else value
+            for each in self.options
+            for name, value in asdict(each).items()
+        }
         extraction = {} if self.extraction is None else {"extraction": asdict(self.extraction)}
         return Results(
             task=self.task.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from vestige.example import Example
 from vestige.regions import NamedMask, Polygons
 from vestige.spec import DataSpec
 from vestige.synthetic.version import generator_version
-from vestige.synthetic.world import KINDS, SCENES, Layout, lay_out_object, lay_out_scene
+from vestige.synthetic.world import DIAGNOSTIC, KINDS, SCENES, Layout, lay_out_object, lay_out_scene
 
 _LAST_DRAWN = 32  # pictures that are kept, so that crops of one picture are drawn once
 
@@ -87,3 +87,10 @@ def _example(picture: WorldPicture) -> Example:
         scene=layout.name,
         objects=tuple(regions),
     )
+
+
+def deciding(examples: Iterable[Example]) -> Mapping[str, tuple[str, ...]]:
+    """The kinds of objects that decide each scene; {} where not all pictures are scenes of the drawn world."""
+    pictures = [each.image for each in examples]
+    known = all(isinstance(each, WorldPicture) and each.generator == "scenes" for each in pictures)
+    return DIAGNOSTIC if known and pictures else {}

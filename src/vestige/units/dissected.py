@@ -112,6 +112,19 @@ def units_of(run: DissectRun, names: Sequence[str]) -> Units:
     return tuple(found)
 
 
+def check_labels(run: DissectRun) -> None:
+    """Refuse runs whose units have no labels.
+
+    Raises:
+        VestigeError: naming the run.
+    """
+    if not run.objects:
+        raise VestigeError(
+            f"{run.name}: its units have no labels: it was made of pictures without annotated objects; "
+            "dissect pictures that have some, as miniplaces:DIR"
+        )
+
+
 def labelled(run: DissectRun, least: float) -> Units:
     """Units whose overlap with their object is at least so large; all units of a run without objects."""
     import numpy as np

@@ -15,7 +15,6 @@ from scipy.ndimage import find_objects, label
 from vestige.contract.found import Found
 from vestige.contract.plan import Plan
 from vestige.contract.session import Session
-from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop, picture_size
@@ -24,7 +23,7 @@ from vestige.metrics import Metric
 from vestige.results import Row
 from vestige.text import count
 from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
-from vestige.units.dissected import Units, labelled, looked_at, reader_of
+from vestige.units.dissected import Units, check_labels, labelled, looked_at, reader_of
 from vestige.units.naming import Namer, short_names
 from vestige.units.segment.measure import SIDE, pictures_said, plan_pictures
 
@@ -65,12 +64,7 @@ def check_detections(data: tuple[DissectRun, tuple[Example, ...]], _options: Uni
     Raises:
         VestigeError: naming the run.
     """
-    run, _ = data
-    if not run.objects:
-        raise VestigeError(
-            f"{run.name}: its units have no labels: it was made of pictures without annotated objects; "
-            "dissect pictures that have some, as miniplaces:DIR"
-        )
+    check_labels(data[0])
 
 
 def plan_detections(reader: Reader, data: tuple[DissectRun, tuple[Example, ...]], options: UnitDetectOptions) -> Plan:

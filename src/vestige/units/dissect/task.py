@@ -88,6 +88,10 @@ DISSECT = Task(
         "vestige units dissect synthetic:scenes,n=60,seed=1 --backbone scene_cnn --layer conv4 --layer conv5 "
         "-o runs/units"
     ),
-    used_by=("vestige units segment RUN IMAGE... -o OUT", "vestige units detect RUN IMAGE... -o OUT"),
+    used_by=(
+        "vestige units segment RUN IMAGE... -o OUT",
+        "vestige units detect RUN IMAGE... -o OUT",
+        "vestige units emerge RUN --data SPEC -o OUT",
+    ),
     without=frozenset({"store_dtype"}),
 )

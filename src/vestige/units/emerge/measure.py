@@ -1,0 +1,390 @@
+"""Units per object beside how frequent, and how informative, objects are (section 4.1, Fig. 9)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.contract.found import Found
+from vestige.contract.plan import Plan, Work, plan_of_data
+from vestige.contract.session import Session
+from vestige.datasets.dataset import Dataset
+from vestige.errors import VestigeError, choice
+from vestige.features.reader import Reader
+from vestige.intervals import RESAMPLES, Bootstrap, Floats, interval
+from vestige.methods import Method
+from vestige.metrics import Metric
+from vestige.results import Row
+from vestige.spelling import spelled
+from vestige.text import count, listed
+from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS
+from vestige.units.dissected import network_of
+from vestige.units.emerge.meanings import Meant, meanings, plain, read_words, words_csv
+from vestige.units.emerge.naming import NamedUnit, named_units, units_csv
+from vestige.units.emerge.scenes import correlations, zipf_exponent
+from vestige.units.emerge.showing import shown_units
+from vestige.units.emerge.task import EMERGE, EmergeOptions
+from vestige.units.emerge.world import LEAST_OBJECTS, Informative, World
+from vestige.units.labels import Labels
+
+METRICS: Mapping[str, Metric] = {
+    "pearson": Metric("correlation over all objects", lower_is_better=None),
+    "pearson@*": Metric("correlation over the {} most frequent objects", lower_is_better=None),
+    "spearman": Metric("rank correlation over all objects", lower_is_better=None, paper=False),
+    "spearman@*": Metric("rank correlation over the {} most frequent objects", lower_is_better=None, paper=False),
+    "units": Metric("units that count for an object", "units", lower_is_better=None),
+    "objects": Metric("distinct objects of units", "objects", lower_is_better=None),
+    "zipf": Metric("exponent of Zipf's law", lower_is_better=None, paper=False),
+    "deciding_scenes": Metric(
+        "scenes whose most informative object decides them", lower_is_better=False, shown="percent", paper=False
+    ),
+    "deciding_objects": Metric("objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
+    "deciding_units": Metric("units of objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
+}
+"""What is measured; the last three where it is known which objects decide scenes."""
+
+METHODS: Mapping[str, Method] = {
+    "frequency": Method("Frequency", "ochre", "dashed", "s"),
+    "informativeness": Method("Times most informative", "blue"),
+    "frequency_given": Method("Frequency, informativeness held fixed", "ochre", "dotted", "s", paper=False),
+    "informativeness_given": Method("Times most informative, frequency held fixed", "blue", "dotted", paper=False),
+    "between": Method("Frequency with times most informative", "grey", "dashdot", "^", trained=False, paper=False),
+    "units": Method("Units", "green"),
+    "data": Method("Data", "grey", trained=False),
+}
+"""What units per object are correlated with; the units, and the data, by themselves."""
+
+OBJECT_GROUPS = ("object", "object (release)")
+"""Groups of people's concepts that count where none is named."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def check_emerge(data: tuple[Labels, Dataset], options: EmergeOptions) -> None:
+    """Refuse layers and groups that there are not, data without scenes or objects, and words that mean nothing.
+
+    Raises:
+        VestigeError: naming the option or the data set.
+    """
+    labels, pictures = data
+    _layers(labels, options)
+    _groups(labels, options)
+    world = World.of(pictures, options)
+    _given_words(world, options)
+
+
+def plan_emerge(reader: Reader, data: tuple[Labels, Dataset], options: EmergeOptions) -> Plan:
+    """Resamples; no picture but some that are shown goes through the network.
+
+    Raises:
+        VestigeError: where another network than the run's is given.
+    """
+    labels, pictures = data
+    if labels.dissection is not None and options.backbone:
+        network_of(labels.dissection, options.backbone, reader)
+    plan = plan_of_data(EMERGE.name, reader, pictures)
+    return replace(plan, passes=0, work=(Work("resamples", RESAMPLES),), uncounted="pictures of units")
+
+
+def measure_emerge(session: Session, data: tuple[Labels, Dataset], options: EmergeOptions) -> Found:
+    """Which objects emerge, as the task has it."""
+    started = time.monotonic()
+    labels, pictures = data
+    layers, world = _layers(labels, options), World.of(pictures, options)
+    found = meanings(
+        (each.object for layer in layers for each in labels.of_layer(layer)),
+        (*world.objects, *world.rare),
+        _given_words(world, options),
+    )
+    least = options.least_iou if labels.source == "masks" else options.least_precision
+    groups = _groups(labels, options)
+    units = {layer: named_units(labels, layer, found, world.objects, groups, least) for layer in layers}
+    session.say(f"how well {count(len(world.objects), 'object')} tell {count(len(world.scenes), 'scene')}")
+    informative = Informative.of(world, options, session)
+    rows, sweep = [], []
+    for layer, named in units.items():
+        own, resampled = _rows(layer, named, world, informative, options)
+        rows += own
+        sweep += resampled
+    rows += _data_rows(world, informative)
+    shown, missing = shown_units(session, labels, pictures, units, options)
+    said = Counter(word for layer in layers for word in _words_of_units(labels, layer))
+    return Found(
+        task=EMERGE,
+        options=(replace(options, layers=layers),),
+        config={"metric": "pearson", "labels": labels.name, "source": labels.source, "counted_groups": list(groups)},
+        data={"test": pictures},
+        backbone={**labels.backbone, "layer": ", ".join(layers)},
+        rows=tuple(rows),
+        sweep=tuple(sweep),
+        arrays={**_arrays(world, informative, units, found, said), **shown},
+        metrics=METRICS,
+        methods=METHODS,
+        extraction=session.reader.options,
+        seconds=time.monotonic() - started,
+        notes=(*_notes(labels, world, units, found, options), *missing),
+        texts={
+            "words.csv": words_csv(found, said),
+            "units.csv": units_csv(each for named in units.values() for each in named),
+            "objects.csv": _objects_csv(world, informative, units),
+            "scenes.csv": _scenes_csv(world, informative),
+        },
+    )
+
+
+def _layers(labels: Labels, options: EmergeOptions) -> tuple[str, ...]:
+    """The layers asked for, in the run's order.
+
+    Raises:
+        VestigeError: where the run has none of a name.
+    """
+    for name in options.layers:
+        if name not in labels.units:
+            raise VestigeError(f"{spelled('layers', name)}: {labels.name} has none; {choice(name, labels.units)}")
+    return tuple(name for name in labels.units if name in options.layers) or tuple(labels.units)[-1:]
+
+
+def _groups(labels: Labels, options: EmergeOptions) -> tuple[str, ...]:
+    """The groups that count; () where masks gave the labels.
+
+    Raises:
+        VestigeError: where there is none of a name, or there are no groups.
+    """
+    if labels.source == "masks":
+        if options.groups:
+            raise VestigeError(
+                f"{spelled('groups', options.groups[0])}: {labels.name} has labels from masks, which are in no groups; "
+                "leave it out"
+            )
+        return ()
+    for name in options.groups:
+        if name not in (*GROUPS, *RELEASE_GROUPS):
+            raise VestigeError(f"{spelled('groups', name)}: {choice(name, (*GROUPS, *RELEASE_GROUPS))}")
+    return options.groups or OBJECT_GROUPS
+
+
+def _given_words(world: World, options: EmergeOptions) -> dict[str, str] | None:
+    return None if options.words is None else read_words(options.words, (*world.objects, *world.rare))
+
+
+def _words_of_units(labels: Labels, layer: str) -> Iterator[str]:
+    """The plain words of each unit, those of a unit once."""
+    pairs = dict.fromkeys((each.unit, plain(each.object)) for each in labels.of_layer(layer))
+    return (word for _, word in pairs)
+
+
+def _members(named: Sequence[NamedUnit], world: World) -> Floats:
+    """``(C, O)``: 1 where a unit counts for an object."""
+    place = {name: k for k, name in enumerate(world.objects)}
+    found = np.zeros((len(named), len(world.objects)))
+    for row, each in enumerate(named):
+        if not each.why:
+            found[row, place[each.object]] = 1
+    return found
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What is correlated, over B resamples: ``(B, O)`` each, and how many units or groups of pictures are drawn."""
+
+    units: Floats
+    frequency: Floats
+    times_best: Floats
+    groups: int
+
+
+def _rows(
+    layer: str, named: Sequence[NamedUnit], world: World, informative: Informative, options: EmergeOptions
+) -> tuple[list[Row], list[Row]]:
+    """A layer's numbers, with intervals over units and pictures together; for the sweep, over either alone."""
+    members = _members(named, world)
+    weights = Bootstrap.draw(range(len(named)), options.seed + 1, RESAMPLES).weights
+    once, often = members.sum(axis=0), weights.astype(np.float64) @ members
+    frequency, times_best = world.annotated.frequency, informative.best.sum(axis=0)
+    fixed = [np.broadcast_to(each, often.shape) for each in (once, frequency, times_best)]
+    held = _Drawn(fixed[0], fixed[1], fixed[2], 0)
+    ways = {
+        "": _Drawn(often, informative.frequencies, informative.times_best, min(len(named), informative.groups)),
+        ": over units": replace(held, units=often, groups=len(named)),
+        ": over pictures": replace(
+            held, frequency=informative.frequencies, times_best=informative.times_best, groups=informative.groups
+        ),
+    }
+    rows: list[Row] = []
+    sweep: list[Row] = []
+    for metric, ranked, first in _scopes(world, options):
+        values = correlations(once[:first], frequency[:first], times_best[:first], ranked=ranked)
+        for way, drawn in ways.items():
+            spread = correlations(
+                drawn.units[:, :first], drawn.frequency[:, :first], drawn.times_best[:, :first], ranked=ranked
+            )
+            (sweep if way else rows).extend(
+                Row(method, metric, f"{layer}{way}", float(value), interval(spread[method], drawn.groups), first)
+                for method, value in values.items()
+                if np.isfinite(value)
+            )
+    n = int(once.sum())
+    rows.append(Row("units", "units", layer, float(n), interval(often.sum(axis=1), len(named)), len(named)))
+    rows.append(Row("units", "objects", layer, float((once > 0).sum()), None, len(named)))
+    if world.deciding is not None and n:
+        decides = world.deciding.any(axis=0)
+        share = np.divide(often @ decides, often.sum(axis=1), out=np.full(len(often), np.nan), where=often.any(axis=1))
+        rows.append(Row("units", "deciding_units", layer, float(once @ decides) / n, interval(share, len(named)), n))
+    return rows, sweep
+
+
+def _scopes(world: World, options: EmergeOptions) -> Iterator[tuple[str, bool, int]]:
+    """The correlations' metrics: whether of ranks, and over how many objects, the most frequent first."""
+    for name, ranked in (("pearson", False), ("spearman", True)):
+        if LEAST_OBJECTS <= options.top < len(world.objects):
+            yield f"{name}@{options.top}", ranked, options.top
+        yield name, ranked, len(world.objects)
+
+
+def _data_rows(world: World, informative: Informative) -> Iterator[Row]:
+    """What is measured of the data alone."""
+    n, frequency = len(world.examples), world.annotated.frequency
+    spread = interval(zipf_exponent(informative.frequencies), informative.groups)
+    yield Row("data", "zipf", "all", float(zipf_exponent(frequency)), spread, n)
+    if world.deciding is not None:
+        right = (informative.best * world.deciding).sum(axis=1)
+        spread = interval(informative.right, informative.groups)
+        yield Row("data", "deciding_scenes", "all", float(right.mean()), spread, n)
+        yield Row("data", "deciding_objects", "all", float(world.deciding.any(axis=0).mean()), None, len(world.objects))
+
+
+def _arrays(
+    world: World,
+    informative: Informative,
+    units: Mapping[str, Sequence[NamedUnit]],
+    found: Mapping[str, Meant],
+    said: Mapping[str, int],
+) -> Arrays:
+    arrays: Arrays = {
+        "objects": np.array(world.objects),
+        "instances": world.annotated.frequency.astype(np.int64),
+        "object_pictures": (world.annotated.instances > 0).sum(axis=0),
+        "scenes": np.array(world.scenes),
+        "scene_pictures": np.bincount(world.annotated.scenes + 1, minlength=len(world.scenes) + 1)[1:],
+        "precision": informative.precision.astype(np.float32),
+        "chance": informative.chance.astype(np.float32),
+        "best": informative.best.astype(np.float32),
+        "layers": np.array(list(units)),
+        "words": np.array(list(found), dtype=np.str_),
+        "meant": np.array([each.object for each in found.values()], dtype=np.str_),
+        "meant_by": np.array([each.by for each in found.values()], dtype=np.str_),
+        "near": np.array(["; ".join(each.near) for each in found.values()], dtype=np.str_),
+        "said": np.array([said[word] for word in found], np.int64),
+    }
+    if world.deciding is not None:
+        arrays["deciding"] = world.deciding
+    for layer, named in units.items():
+        arrays[f"{layer}/units"] = _members(named, world).sum(axis=0).astype(np.int64)
+    return arrays
+
+
+def _objects_csv(world: World, informative: Informative, units: Mapping[str, Sequence[NamedUnit]]) -> str:
+    """A line an object, the most frequent first."""
+    first = informative.best
+    columns: dict[str, Sequence[Any]] = {
+        "object": world.objects,
+        "instances": world.annotated.frequency.astype(int).tolist(),
+        "pictures": (world.annotated.instances > 0).sum(axis=0).tolist(),
+        **{
+            f"units of {layer}": _members(each, world).sum(axis=0).astype(int).tolist() for layer, each in units.items()
+        },
+        "times_most_informative": [f"{value:g}" for value in first.sum(axis=0)],
+        "of_scenes": ["; ".join(world.scenes[s] for s in np.flatnonzero(first[:, k])) for k in range(first.shape[1])],
+    }
+    if world.deciding is not None:
+        columns["decides"] = [
+            "; ".join(world.scenes[s] for s in np.flatnonzero(world.deciding[:, k])) for k in range(first.shape[1])
+        ]
+    return _csv(columns)
+
+
+def _scenes_csv(world: World, informative: Informative) -> str:
+    """A line a scene: its most informative objects."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("scene", "pictures", "chance")}
+    for place in ("first", "second", "third"):
+        columns |= {f"{place}_object": [], f"{place}_average_precision": []}
+    if world.deciding is not None:
+        columns["decided_by"] = []
+    for s, scene in enumerate(world.scenes):
+        columns["scene"].append(scene)
+        columns["pictures"].append(int((world.annotated.scenes == s).sum()))
+        columns["chance"].append(f"{informative.chance[s]:.4f}")
+        order = np.argsort(-informative.precision[s], kind="stable")
+        for place, k in zip(("first", "second", "third"), order.tolist(), strict=False):
+            columns[f"{place}_object"].append(world.objects[k])
+            columns[f"{place}_average_precision"].append(f"{informative.precision[s, k]:.4f}")
+        if world.deciding is not None:
+            columns["decided_by"].append("; ".join(world.objects[k] for k in np.flatnonzero(world.deciding[s])))
+    return _csv(columns)
+
+
+def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return stream.getvalue()
+
+
+def _notes(
+    labels: Labels,
+    world: World,
+    units: Mapping[str, Sequence[NamedUnit]],
+    found: Mapping[str, Meant],
+    options: EmergeOptions,
+) -> Iterator[str]:
+    n = len(world.examples)
+    yield (
+        f"{count(n, 'picture')} with a scene and objects; {count(len(world.objects), 'object')} in "
+        f"{options.least} or more, {count(len(world.scenes), 'scene')} in {options.folds} or more."
+    )
+    if world.rare:
+        yield f"Objects in fewer pictures are left out: {_some(world.rare)}."
+    if world.few:
+        yield f"Scenes in fewer pictures are told apart from others, but not asked about: {_some(world.few)}."
+    left = [word for word, meant in found.items() if not meant.object]
+    if left:
+        yield (
+            f"{count(len(left), 'word')} for which no object of the data is known, so that their units count for none: "
+            f"{_some(left)}. words.csv lists all; write the objects there, and give it with "
+            f"{spelled('words', word='FILE')}."
+        )
+    for layer, named in units.items():
+        why = Counter(each.why for each in named)
+        if others := Counter(each.group for each in named if each.why == "group"):
+            groups = [f"{group} {n}" for group, n in others.most_common()]
+            yield (
+                f"Units of {layer} whose concept is of another group, and not counted: {listed(groups)}; "
+                f"{spelled('groups', word='NAME')} counts them."
+            )
+        if why["rare"]:
+            yield f"{count(why['rare'], 'unit')} of {layer} of objects in too few pictures."
+        if not why[""]:
+            yield f"No unit of {layer} counts for an object: there is nothing to correlate."
+    if labels.source == "masks":
+        yield (
+            "Labels are objects whose masks units overlap. They can only be objects of the dissected data, and an "
+            "object that is in few of its pictures, or small, is harder to overlap: that alone ties units to frequency."
+        )
+    yield (
+        f"Intervals: bootstrap over units and pictures together, {RESAMPLES:,} resamples; over either alone in the "
+        "sweep. Labels, folds, and which objects are the most frequent are not drawn anew."
+    )
+
+
+def _some(names: Sequence[str], shown: int = 10) -> str:
+    more = [f"{len(names) - shown:,} more"] if len(names) > shown else []
+    return listed([*names[:shown], *more])

@@ -1,0 +1,203 @@
+"""How often objects are in pictures, and for which scenes each is the most informative.
+
+**How informative an object is for a scene** is how well its presence tells pictures of the scene from all others
+(*Object Detectors Emerge*, section 4.1: "the classification performance achieved by each object class for scene
+classification"). The classifier of a scene by an object knows of a picture only whether the object is annotated in it.
+On training folds it learns whether the scene is more frequent among pictures with the object than among all; if so, it
+ranks pictures with the object first, else it ranks all alike. It is measured on the pictures of the held-out fold by
+average precision, as scikit-learn defines it, and the mean is taken over folds. An object that is in every picture of a
+scene and in no other has 1; one that says nothing has the scene's share of the pictures.
+
+Average precision, because scenes are rare among all pictures, and it asks for both: that the object is in the scene's
+pictures (recall), and in few others (precision). A wall is in every bedroom and says little; an alarm clock says much
+and is in few. Presence and not absence, because that is what a unit that detects the object can contribute: that a
+bedroom has no sky in it is nothing to be detected there. Held out, because an object in a few pictures coincides with
+some scene by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from vestige.progress import Progress, count_nothing
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_TOGETHER = 2**22
+"""Numbers of resamples by scenes by objects that are held at once."""
+
+_ALIKE = 1e-9
+"""Average precisions within this are equal: sums of the same pictures in another order."""
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """N pictures with their scenes and O objects.
+
+    Attributes:
+        instances: ``(N, O)`` how many of each object are in each picture.
+        scenes: ``(N,)`` the scene of each, by number; -1 for one that is not asked about.
+        n_scenes: S.
+        folds: ``(N,)`` by number.
+    """
+
+    instances: NDArray[np.int32]
+    scenes: Indices
+    n_scenes: int
+    folds: Indices
+
+    @property
+    def frequency(self) -> Floats:
+        """``(O,)``: instances of each object."""
+        found: Floats = self.instances.sum(axis=0, dtype=np.float64)
+        return found
+
+    def frequencies(self, weights: NDArray[np.float32]) -> Floats:
+        """``(B, O)``: likewise, where each picture is there so often ``(B, N)``."""
+        found: Floats = weights.astype(np.float64) @ self.instances.astype(np.float64)
+        return found
+
+    def precision(self, weights: NDArray[np.float32] | None = None) -> tuple[Floats, Floats]:
+        """The average precision of every object for every scene on held-out folds, and what knowing nothing gives.
+
+        Args:
+            weights: ``(B, N)``: how often each picture is there; None for once.
+
+        Returns:
+            ``(B, S, O)`` and ``(B, S)``; NaN of a scene that no fold has a picture of.
+        """
+        if weights is None:
+            weights = np.ones((1, len(self.scenes)), np.float32)
+        hits, sizes, there, total = self._counted(weights.astype(np.float64))
+        found, chance = np.zeros(hits.shape[1:]), np.zeros(sizes.shape[1:])
+        held = sizes > 0
+        for fold in range(len(hits)):
+            rest = [each.sum(axis=0) - each[fold] for each in (hits, sizes, there, total)]
+            speaks = rest[0] * rest[3][:, None, None] > rest[1][..., None] * rest[2][:, None, :]
+            share = _ratio(sizes[fold], total[fold][:, None])
+            recall = _ratio(hits[fold], sizes[fold][..., None])
+            precision = _ratio(hits[fold], there[fold][:, None, :])
+            ranked = recall * precision + (1 - recall) * share[..., None]
+            known = held[fold][..., None]
+            found += np.where(known, np.where(speaks, ranked, share[..., None]), 0)
+            chance += np.where(held[fold], share, 0)
+        folds = np.where(held.any(axis=0), held.sum(axis=0), np.nan)
+        return found / folds[..., None], chance / folds
+
+    def _counted(self, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Pictures of each fold: ``(F, B, S, O)`` of each scene with each object, ``(F, B, S)`` of each scene,
+        ``(F, B, O)`` with each object, ``(F, B)`` all."""
+        present = (self.instances > 0).astype(np.float64)
+        n, folds = len(weights), int(self.folds.max(initial=0)) + 1
+        hits, sizes = np.zeros((folds, n, self.n_scenes, present.shape[1])), np.zeros((folds, n, self.n_scenes))
+        there, total = np.zeros((folds, n, present.shape[1])), np.zeros((folds, n))
+        for fold in range(folds):
+            here = self.folds == fold
+            there[fold], total[fold] = weights[:, here] @ present[here], weights[:, here].sum(axis=1)
+            for scene in range(self.n_scenes):
+                rows = np.flatnonzero(here & (self.scenes == scene))
+                hits[fold, :, scene], sizes[fold, :, scene] = (
+                    weights[:, rows] @ present[rows],
+                    weights[:, rows].sum(axis=1),
+                )
+        return hits, sizes, there, total
+
+    def resampled_best(self, weights: NDArray[np.float32], progress: Progress = count_nothing) -> Iterator[Floats]:
+        """The most informative object of each scene by :func:`best`, some resamples at a time: ``(b, S, O)``."""
+        folds = int(self.folds.max(initial=0)) + 1
+        step = max(1, _TOGETHER // (folds * max(1, self.n_scenes * self.instances.shape[1])))
+        for start in range(0, len(weights), step):
+            progress(start, len(weights))
+            yield best(*self.precision(weights[start : start + step]))
+        progress(len(weights), len(weights))
+
+
+def best(precision: Floats, chance: Floats) -> Floats:
+    """The most informative object of each scene ``(..., S, O), (..., S) -> (..., S, O)``: 1 where it is, else 0.
+
+    Of several that are alike each has an equal share. A scene of which no object tells more than nothing has none.
+    """
+    top = precision.max(axis=-1, initial=-np.inf)
+    first = precision >= (top - _ALIKE)[..., None]
+    first &= (top > chance + _ALIKE)[..., None]
+    found: Floats = _ratio(first.astype(np.float64), first.sum(axis=-1, keepdims=True).astype(np.float64))
+    return found
+
+
+def dealt(scenes: Sequence[str], groups: Sequence[str], folds: int, seed: int) -> Indices:
+    """The fold of each picture ``(N,)``: dealt out scene by scene at random; groups, which stay together, as one."""
+    first: dict[str, str] = {}
+    for group, scene in zip(groups, scenes, strict=True):
+        first.setdefault(group, scene)
+    names = list(first)
+    order = [names[k] for k in np.random.default_rng([seed, 0]).permutation(len(names))]
+    order.sort(key=first.__getitem__)  # stable: by scene, at random within
+    fold = {group: k % folds for k, group in enumerate(order)}
+    return np.array([fold[group] for group in groups], dtype=np.intp)
+
+
+def zipf_exponent(frequency: Floats) -> Floats:
+    """By how much the logarithm of a frequency falls with that of its rank ``(..., O) -> (...)``: 1 is Zipf's law.
+
+    The slope of the least-squares line through the objects that are there; NaN of fewer than two.
+    """
+    falling = -np.sort(-frequency, axis=-1)
+    there = falling > 0
+    n = there.sum(axis=-1, keepdims=True)
+    x = np.log(np.arange(1, frequency.shape[-1] + 1))
+    y = np.log(np.where(there, falling, 1))
+    x = np.where(there, x - _ratio(np.where(there, x, 0).sum(axis=-1, keepdims=True), n), 0)
+    spread = (x**2).sum(axis=-1)
+    slope: Floats = np.where(spread > 0, _ratio((x * y).sum(axis=-1), spread), np.nan)
+    return -slope
+
+
+def correlations(units: Floats, frequency: Floats, informative: Floats, *, ranked: bool = False) -> dict[str, Floats]:
+    """How units per object go with how often it is there, and with how many scenes it is the best for.
+
+    Args:
+        units, frequency, informative: ``(..., O)`` of each object.
+        ranked: whether their ranks are correlated (Spearman), else they themselves (Pearson).
+
+    Returns:
+        By name ``(...)``; NaN where one of the two is the same for all objects: ``frequency`` and ``informativeness``;
+        ``frequency_given`` and ``informativeness_given``, each with the other held fixed (partial correlation); and
+        ``between``, that of frequency with informativeness.
+    """
+    u, f, i = (rankdata(each, axis=-1) if ranked else each for each in (units, frequency, informative))
+    uf, ui, fi = pearson(u, f), pearson(u, i), pearson(f, i)
+    return {
+        "frequency": uf,
+        "informativeness": ui,
+        "frequency_given": partial(uf, ui, fi),
+        "informativeness_given": partial(ui, uf, fi),
+        "between": fi,
+    }
+
+
+def pearson(x: Floats, y: Floats) -> Floats:
+    """The correlation over the last axis; NaN where either does not vary."""
+    x, y = (each - each.mean(axis=-1, keepdims=True) for each in (x, y))
+    power = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    found: Floats = np.where(power > 0, _ratio((x * y).sum(axis=-1), power), np.nan)
+    return found.clip(-1, 1)
+
+
+def partial(xy: Floats, xz: Floats, yz: Floats) -> Floats:
+    """The correlation of x with y where z is held fixed, from those of pairs; NaN where z alone determines x or y."""
+    left = (1 - xz**2) * (1 - yz**2)
+    found: Floats = np.where(left > _ALIKE, _ratio(xy - xz * yz, np.sqrt(left.clip(0))), np.nan)
+    return found
+
+
+def _ratio(above: Floats, below: Floats | NDArray[np.generic]) -> Floats:
+    """0 where there is nothing below."""
+    above, below = np.broadcast_arrays(above, np.asarray(below, np.float64))
+    found: Floats = np.divide(above, below, out=np.zeros(above.shape), where=below != 0)
+    return found

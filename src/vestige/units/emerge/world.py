@@ -1,0 +1,136 @@
+"""The data that objects are counted in: how frequent each is, and for which scenes it is the most informative."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.contract.session import Session
+from vestige.datasets.dataset import Dataset
+from vestige.datasets.drawn_world import deciding
+from vestige.errors import VestigeError
+from vestige.example import Example
+from vestige.intervals import Bootstrap, Floats
+from vestige.spelling import spelled
+from vestige.text import count
+from vestige.units.dissect.measure import with_objects
+from vestige.units.emerge.scenes import Annotated, best, dealt
+from vestige.units.emerge.task import EmergeOptions
+
+LEAST_OBJECTS = 3
+"""Of fewer, numbers always correlate by 1 or -1."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The pictures whose scene and objects are known.
+
+    Attributes:
+        examples: N of them.
+        objects: O names, the most frequent first.
+        rare: names of objects in too few pictures.
+        scenes: S names of scenes that are in pictures enough.
+        few: of the others.
+        annotated: the pictures as numbers.
+    """
+
+    examples: tuple[Example, ...]
+    objects: tuple[str, ...]
+    rare: tuple[str, ...]
+    scenes: tuple[str, ...]
+    few: tuple[str, ...]
+    annotated: Annotated
+
+    @classmethod
+    def of(cls, data: Dataset, options: EmergeOptions) -> World:
+        """The data as the options have them.
+
+        Raises:
+            VestigeError: where too few scenes or objects are in pictures enough.
+        """
+        examples = tuple(each for each in with_objects(data) if each.scene and each.objects)
+        if not examples:
+            raise VestigeError(
+                f"{data.spec}: no picture has both a scene and objects; expected some that do, as those of "
+                "miniplaces:DIR,train"
+            )
+        there = [Counter(one.name for one in each.objects) for each in examples]
+        pictures = Counter(name for each in there for name in each)
+        instances = sum(there, Counter[str]())
+        names = sorted(pictures, key=lambda name: (-instances[name], name))
+        objects = tuple(name for name in names if pictures[name] >= options.least)
+        groups = {(each.scene, each.group) for each in examples}
+        often = Counter(scene for scene, _ in groups)
+        scenes = tuple(sorted(name for name, n in often.items() if n >= options.folds))
+        if len(objects) < LEAST_OBJECTS:
+            raise VestigeError(
+                f"{data.spec}: {count(len(objects), 'object')} in {count(options.least, 'picture')} or more; expected "
+                f"{LEAST_OBJECTS}; ask for fewer pictures with {spelled('least')}"
+            )
+        if len(scenes) < 2:
+            raise VestigeError(
+                f"{data.spec}: {count(len(scenes), 'scene')} in {count(options.folds, 'picture')} or more, one for "
+                f"each fold; expected 2 or more; ask for fewer folds with {spelled('folds')}"
+            )
+        place = {name: k for k, name in enumerate(scenes)}
+        annotated = Annotated(
+            np.array([[each[name] for name in objects] for each in there], np.int32),
+            np.array([place.get(each.scene, -1) for each in examples], np.intp),
+            len(scenes),
+            dealt([e.scene for e in examples], [e.group for e in examples], options.folds, options.seed),
+        )
+        few = tuple(sorted(often.keys() - set(scenes)))
+        return cls(examples, objects, tuple(sorted(pictures.keys() - set(objects))), scenes, few, annotated)
+
+    @cached_property
+    def deciding(self) -> NDArray[np.bool_] | None:
+        """``(S, O)``: which objects decide each scene; None where that is not known."""
+        truth = deciding(self.examples)
+        if not truth:
+            return None
+        return np.array([[name in truth.get(scene, ()) for name in self.objects] for scene in self.scenes])
+
+
+@dataclass(frozen=True)
+class Informative:
+    """How frequent objects are, and how informative.
+
+    Attributes:
+        precision: ``(S, O)`` of each object for each scene.
+        chance: ``(S,)`` of knowing nothing.
+        frequencies: ``(B, O)`` over resamples of pictures.
+        times_best: ``(B, O)`` likewise: for how many scenes each is the most informative.
+        right: ``(B,)`` likewise: the share of scenes whose most informative object decides them; 0 where that is not
+            known.
+        groups: how many are resampled.
+    """
+
+    precision: Floats
+    chance: Floats
+    frequencies: Floats
+    times_best: Floats
+    right: Floats
+    groups: int
+
+    @classmethod
+    def of(cls, world: World, options: EmergeOptions, session: Session) -> Informative:
+        """Of the pictures."""
+        bootstrap = Bootstrap.of(world.examples, options.seed)
+        precision, chance = (each[0] for each in world.annotated.precision())
+        decides = np.zeros(precision.shape, bool) if world.deciding is None else world.deciding
+        times_best, right = [], []
+        for first in world.annotated.resampled_best(bootstrap.weights, session.counting("resamples")):
+            times_best.append(first.sum(axis=1))
+            right.append((first * decides).sum(axis=(1, 2)) / len(world.scenes))
+        frequencies = world.annotated.frequencies(bootstrap.weights)
+        groups = len(set(bootstrap.groups.tolist()))
+        return cls(precision, chance, frequencies, np.concatenate(times_best), np.concatenate(right), groups)
+
+    @property
+    def best(self) -> Floats:
+        """``(S, O)``: the most informative object of each scene."""
+        return best(self.precision, self.chance)
