@@ -85,6 +85,12 @@ def test_what_is_missing_is_said(vestige, dissected, table, tmp_path):
     assert "--export" in err
     _, err = vestige("units", "annotations", "--import", table, status=2)
     assert "--export" in err
+    _, err = vestige("units", "annotations", "--import", table, "--check", "-o", tmp_path / "people", status=2)
+    assert "--check" in err
+    words = ("--database", f"sqlite:///{tmp_path / 'a.sqlite'}", "--import", table, "--export", tmp_path / "a.txt")
+    _, err = vestige("units", "annotations", dissected, *words, status=2)
+    assert "a.txt" in err
+    assert not (tmp_path / "a.sqlite").exists()
     _, err = vestige("units", "annotations", "--import", tmp_path / "none.csv", "--check", status=2)
     assert "none.csv" in err
 
@@ -95,5 +101,9 @@ def test_a_file_alone_is_measured_checked_or_planned(vestige, table, tmp_path):
     out, _ = vestige("units", "annotations", "--import", table, "--dry-run", "-o", tmp_path / "people")
     assert "plan" in out
     assert not (tmp_path / "people").exists()
+    out, err = vestige("units", "annotations", "--import", table, "--export", tmp_path / "same.json", "--json")
+    assert out == ""
+    assert "same.json" in err
+    assert by_unit(read_answers(tmp_path / "same.json")) == by_unit(read_answers(table))
     out, _ = vestige("units", "annotations", "--import", table, "-o", tmp_path / "people", "--quiet")
     assert "report:" in out

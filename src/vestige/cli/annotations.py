@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vestige.cli.commands import command_of
-from vestige.cli.console import print_json
+from vestige.cli.console import console, print_json
 from vestige.cli.help import examples
 from vestige.cli.measuring import perform_task
 from vestige.cli.options import path_of
@@ -64,29 +64,44 @@ def _run(
     printing: Printing,
     trial: Trial,
 ) -> None:
-    from vestige.files import refuse_existing
-    from vestige.units.annotations.files import write_answers
+    from vestige.units.annotations.files import check_export, write_answers
 
     take_in = answered.imported is not None and answered.run is not None
-    if not (wanted.output or wanted.export or wanted.check or take_in):
-        raise VestigeError(
-            f"nothing is asked for: expected {spelled('folder', word='RUN')} to measure the answers, "
-            f"{spelled('export', word='FILE')} to write them to a file, or {spelled('check', True)}"
-        )
-    if wanted.check:
+    _check_asked(wanted, take_in)
+    if wanted.export is not None:
+        check_export(wanted.export, overwrite=replacing.overwrite)
+    if wanted.check or (trial.dry_run and wanted.output is None):
         _tell(answered.open(), printing)
         return
-    if wanted.export is not None:
-        refuse_existing(wanted.export, overwrite=replacing.overwrite)
     if take_in and not trial.dry_run:
         _take_in(answered, printing)
         answered = replace(answered, imported=None)
     if wanted.export is not None and not trial.dry_run:
         write_answers(wanted.export, answered.open().answers, overwrite=replacing.overwrite)
-        print(f"answers: {wanted.export}")
+        _say(f"answers: {wanted.export}", printing)
     if wanted.output is not None:
         where = Where(wanted.output, replacing.overwrite)
         perform_task(task_named("annotations"), answered, (options,), ExtractOptions(), where, printing, trial)
+
+
+def _check_asked(wanted: Wanted, take_in: bool) -> None:
+    """Refuse a command that asks for nothing, or for what does not go together."""
+    if not (wanted.output or wanted.export or wanted.check or take_in):
+        raise VestigeError(
+            f"nothing is asked for: expected {spelled('folder', word='RUN')} to measure the answers, "
+            f"{spelled('export', word='FILE')} to write them to a file, or {spelled('check', True)}"
+        )
+    if wanted.check and (wanted.output or wanted.export):
+        other = spelled("folder" if wanted.output else "export")
+        raise VestigeError(f"{spelled('check', True)}: writes nothing; leave it out, or {other}")
+
+
+def _say(line: str, printing: Printing) -> None:
+    """A line on standard output, unless a document is there."""
+    if printing.json:
+        console.print(line, highlight=False, soft_wrap=True)
+    elif not printing.quiet:
+        print(line)
 
 
 def _take_in(answered: Answered, printing: Printing) -> None:
@@ -95,8 +110,8 @@ def _take_in(answered: Answered, printing: Printing) -> None:
 
     said = answered.open()
     new = take_in(said, answered.database)
-    if not (printing.quiet or printing.json):
-        print(f"taken in: {count(new, 'answer')} of {len(said.answers):,}; the others were there already")
+    rest = "" if new == len(said.answers) else "; the others were there already"
+    _say(f"taken in: {count(new, 'answer')} of {len(said.answers):,}{rest}", printing)
 
 
 def _tell(said: Said, printing: Printing) -> None:

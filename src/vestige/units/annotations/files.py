@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
-from vestige.files import what_is, write_text
+from vestige.files import refuse_existing, what_is, write_text
 from vestige.units.annotations.answers import RELEASE_GROUPS, Answer
 from vestige.units.annotations.release import WORKERS, read_release
 from vestige.version import __version__
@@ -50,6 +50,12 @@ _FORMULA = re.compile(r"'*[=+\-@]")
 
 class _Document(TypedDict):
     answers: list[dict[str, Json]]
+
+
+def check_export(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse, before anything is done, to write answers to a file; errors as of :func:`write_answers`."""
+    _ending(path, ENDINGS[:-1])
+    refuse_existing(path, overwrite=overwrite)
 
 
 def write_answers(path: Path, answers: Iterable[Answer], *, overwrite: bool = False) -> None:

@@ -94,6 +94,12 @@ ANNOTATIONS = Task(
     planned_by="vestige.units.annotations.measure:plan_annotations",
     paged_by="vestige.units.annotations.page:annotation_parts",
     tables_by="vestige.units.annotations.table:annotation_tables",
-    example="vestige units annotations --import unitAnnotation_places205-alexnet.mat -o runs/people",
+    example="\n".join(
+        (
+            "echo layer,unit,annotator,concept,group,precision > said.csv",
+            "echo conv5,7,Ada,lamp,object,0.9 >> said.csv",
+            "vestige units annotations --import said.csv -o runs/people",
+        )
+    ),
     without=frozenset(each.name for each in fields(ExtractOptions)),
 )
