@@ -22,6 +22,12 @@ def test_a_plan_names_sets_networks_and_layers(vestige, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_of_three_sets_the_share_of_each_is_printed(vestige, tmp_path):
+    words = [*WORDS, "--data", "things=synthetic:objects,n=6,seed=2,size=48", "--quiet", "-o", tmp_path / "run"]
+    out, _ = vestige(*words)
+    assert all(f"share of {name}" in out for name in ("faces", "birds", "things"))
+
+
 def test_a_run_ranks_prints_and_shows(vestige, tmp_path):
     document, _ = vestige(*WORDS, "--quiet", "--json", "-o", tmp_path / "run")
     results = json.loads(document)

@@ -92,7 +92,7 @@ def prefer_parts(runs: Sequence[Run]) -> Parts:
     """
     read = [_read(run) for run in runs]
     sections = (
-        Section("How many are of each set", "shares", tuple(b for run in read for b in _share_blocks(run))),
+        Section("How many are of each set", "shares", (*(b for run in read for b in _share_blocks(run)), _published())),
         Section("What they look like", "pictures", tuple(b for run in read for b in _galleries(run))),
     )
     return tuple(map(_opening, read)), sections
@@ -144,7 +144,6 @@ def _share_blocks(run: _PreferRun) -> Iterator[Block]:
         "bootstrap intervals over pictures. Dotted: even.",
     )
     yield _share_table(run)
-    yield _published()
 
 
 def _share_table(run: _PreferRun) -> Table:
@@ -218,7 +217,9 @@ def _galleries(run: _PreferRun) -> Iterator[Block]:
             if not number
             else ""
         )
-        yield Gallery(f"preferred-{run.name}-{number}", tiles, caption, columns=min(max(2, len(run.networks)), 3))
+        yield Gallery(
+            f"preferred-{run.name}-{number}", tiles, caption, columns=2 if len(run.networks) in (1, 2, 4) else 3
+        )
 
 
 def _tile(run: _PreferRun, network: str, layer: str) -> Tile:

@@ -103,8 +103,8 @@ PREFER = Task(
     paged_by="vestige.units.prefer.page:prefer_parts",
     tables_by="vestige.units.prefer.table:prefer_tables",
     example=(
-        "vestige units prefer --data faces=synthetic:faces,n=60,seed=1 --data birds=synthetic:objects,n=60,seed=1 "
-        "--backbone efficientnet_lite0 --backbone efficientnet_lite0@random:0 --layer block2 --layer block10 --top 20 "
-        "-o runs/prefer"
+        "vestige units prefer --data scenes=synthetic:scenes,n=200,seed=7 "
+        "--data objects=synthetic:objects-alone,n=200,seed=7 --backbone scene_cnn --backbone object_cnn "
+        "--layer pool2 --layer fc7 --top 50 -o runs/prefer"
     ),
 )
