@@ -171,6 +171,7 @@ def test_unit_is_annotated_by_keyboard_alone(served: Served, visit: Callable[...
     press(page, "Tab")
     page.keyboard.type("Ada")
     press(page, "Enter")
+    expect(page.locator("#undo")).to_be_visible()  # the script has run, and keys mean something
     expect(page.locator("#concept")).to_be_focused()
     page.keyboard.type("desk lamps")
     press(page, "Enter")
@@ -327,6 +328,7 @@ def test_text_is_shown_as_text(served: Served, visit: Callable[..., Page]) -> No
         tile(page, place).click()
     page.click("#send")
     expect(page.locator(".news")).to_be_visible()
+    expect(page.locator("#undo")).to_be_visible()
     page.locator("#concept").press_sequentially("<scr")
     expect(page.locator("#concepts [role=option]")).to_have_text([evil])
     page.goto(f"{served.address}/overview")
