@@ -123,7 +123,8 @@ def annotate(asked: Asked, served: Served, extraction: ExtractOptions) -> None:
     from vestige.run import Run
 
     with installed():
-        from vestige.units.annotate.serving import address_of, listening_at, serve, store_of
+        from vestige.units.annotate.server import address_of, listening_at, serve
+        from vestige.units.annotate.serving import store_of
 
     run = Run(asked.run)
     store = store_of(run, served.database, workers=asked.workers_per_unit, time_out=60 * served.time_out)
@@ -161,7 +162,7 @@ def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, st
 def _invite(served: Served, secret: bytes) -> None:
     """Print the links of people, one a line behind the name."""
     from vestige.units.annotate.access import Access
-    from vestige.units.annotate.serving import address_of
+    from vestige.units.annotate.server import address_of
     from vestige.units.annotations.answers import plain_text
 
     access = Access(secret, guarded=True)
