@@ -29,11 +29,14 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
+    ScalarSelect,
+    Select,
     String,
     Subquery,
     Table,
     UniqueConstraint,
     and_,
+    bindparam,
     create_engine,
     event,
     exists,
@@ -59,7 +62,7 @@ TRIES = 3
 OPEN, DONE, FAILED, SKIPPED = "open", "done", "failed", "skipped"
 """What a unit in someone's hands may be."""
 
-_RENEWED = 60.0  # seconds between two renewals of a hand-out: looking at a page again writes nothing
+_FRESH = 0.97  # of the time-out: as long as so much of it is left, looking at a page again writes nothing
 _LOCK = 0x76657374  # of all writers of a PostgreSQL database: "vest"
 _SCHEMA = "1"
 
@@ -113,6 +116,89 @@ _tries = Table(
     Column("at", String, nullable=False),
     Column("stated", Float),
     UniqueConstraint("handout", "number"),
+)
+
+# -- what is asked of the tables; made once, for making a query takes longer than answering it ------------------------
+
+_ME, _NOW, _WORKERS = bindparam("me", type_=Integer), bindparam("now", type_=Float), bindparam("workers", type_=Integer)
+
+_OWN_NAME = select(_annotators.c.id).where(_annotators.c.name == bindparam("name"))
+
+_HANDED = (
+    select(_handouts, _units.c.layer, _units.c.unit.label("number"))
+    .select_from(_handouts)
+    .join(_units, _units.c.id == _handouts.c.unit)
+)
+"""Hand-outs with the layer and the number of their units."""
+
+_THEIRS = _HANDED.join(_annotators, _annotators.c.id == _handouts.c.annotator).where(
+    _handouts.c.id == bindparam("handout"), _annotators.c.name == bindparam("name")
+)
+
+_TRY = select(_tries).where(_tries.c.handout == bindparam("handout"), _tries.c.number == bindparam("number"))
+
+_LAST_TRY = and_(_tries.c.handout == _handouts.c.id, _tries.c.number == _handouts.c.tries)
+
+
+def _by_unit(*counted: ColumnElement[bool]) -> Subquery:
+    """How many hand-outs of each unit are one of some kinds."""
+    return select(_handouts.c.unit, func.count().label("n")).where(or_(*counted)).group_by(_handouts.c.unit).subquery()
+
+
+_IS_DONE = _handouts.c.state == DONE
+_DONE = _by_unit(_IS_DONE)
+_COMPLETE = select(_units.c.id).join(_DONE, _DONE.c.unit == _units.c.id).where(_units.c.asked, _DONE.c.n >= _WORKERS)
+
+_TAKEN = _by_unit(_IS_DONE, and_(_handouts.c.state == OPEN, _handouts.c.until > _NOW, _handouts.c.annotator != _ME))
+"""By unit, how many answers there are, and how many others have it in hand."""
+
+_TAKERS = func.coalesce(_TAKEN.c.n, 0)
+
+_FREE = (
+    select(_units)
+    .outerjoin(_TAKEN, _TAKEN.c.unit == _units.c.id)
+    .where(
+        _units.c.asked,
+        ~exists().where(_handouts.c.unit == _units.c.id, _handouts.c.annotator == _ME),
+        _TAKERS < _WORKERS,
+    )
+)
+"""Units for someone."""
+
+_NEXT = _FREE.order_by(_TAKERS, _units.c.place).limit(1)
+"""The one that fewest have or had."""
+
+
+def _mine(state: str, wanted: ColumnElement[bool]) -> Select[Any]:
+    """What someone has, in the order of the last look at it."""
+    return (
+        _HANDED.outerjoin(_TAKEN, _TAKEN.c.unit == _units.c.id)
+        .where(_handouts.c.annotator == _ME, _handouts.c.state == state, _units.c.asked, wanted)
+        .order_by(_handouts.c.until.desc(), _handouts.c.id)
+    )
+
+
+_HELD = _mine(OPEN, or_(_handouts.c.until > _NOW, _TAKERS < _WORKERS))
+"""In someone's hands and not timed out, or timed out and still needed."""
+
+_SKIPPED = _mine(SKIPPED, _TAKERS < _WORKERS)
+"""Skipped by someone, and still needed."""
+
+
+def _count(query: Select[Any]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(query.order_by(None).subquery()).scalar_subquery()
+
+
+def _count_mine(*states: str) -> ScalarSelect[int]:
+    return _count(_HANDED.where(_handouts.c.annotator == _ME, _units.c.asked, _handouts.c.state.in_(states)))
+
+
+_PROGRESS = select(
+    _count_mine(DONE, FAILED).label("mine"),
+    (_count(_FREE) + _count(_HELD)).label("left"),
+    _count_mine(SKIPPED).label("skipped"),
+    _count(_COMPLETE).label("complete"),
+    _count(select(_units.c.id).where(_units.c.asked)).label("units"),
 )
 
 
@@ -304,7 +390,7 @@ class Store:
         """A unit that is or was asked, by its id in the store."""
         with self.engine.connect() as connection:
             row = connection.execute(select(_units).where(_units.c.id == id)).one_or_none()
-        return None if row is None else _unit_of(row, row)
+        return None if row is None else Shown(row.layer, row.unit, tuple(row.shown), tuple(row.planted))
 
     # -- who has what -------------------------------------------------------------------------------------------------
 
@@ -323,21 +409,21 @@ class Store:
         now = self.clock()
         with self._writing() as connection:
             me = self._annotator(connection, name)
-            found = connection.execute(self._held(me, now)).first()
+            known = {"me": me, "now": now, "workers": self.workers}
+            found = connection.execute(_HELD, known).first()
             if found is None:
-                unit = connection.execute(self._free(me, now)).first()
+                unit = connection.execute(_NEXT, known).first()
                 found = None if unit is None else self._hand_out(connection, me, unit, now)
             if found is None and again:
-                found = connection.execute(self._held(me, now, SKIPPED)).first()
+                found = connection.execute(_SKIPPED, known).first()
             if found is None:
                 return None
-            if found.state != OPEN or found.until < now + self.time_out - _RENEWED:
+            if found.state != OPEN or found.until < now + _FRESH * self.time_out:
                 here = _handouts.c.id == found.id
                 connection.execute(update(_handouts).where(here).values(until=now + self.time_out, state=OPEN))
-            row = connection.execute(select(_units).where(_units.c.id == found.unit)).one()
-            last = _try(connection, found.id, found.tries)
-        shown = _unit_of(row, found)
-        return Handout(found.id, row.id, shown, found.tries, None if last is None else _said(last, shown))
+            last = _try(connection, found.id, found.tries) if found.tries else None
+        shown = _unit_of(found)
+        return Handout(found.id, found.unit, shown, found.tries, None if last is None else _said(last, shown))
 
     def skip(self, name: str, handout: int) -> None:
         """Someone passes over a unit; others are given it.
@@ -361,8 +447,7 @@ class Store:
         now = self.clock()
         with self._writing() as connection:
             found = self._theirs(connection, name, handout)
-            unit = connection.execute(select(_units).where(_units.c.id == found.unit)).one()
-            answer = _answer_of(name, _unit_of(unit, found), said, found, now)
+            answer = _answer_of(name, _unit_of(found), said, found, now)
             before = _try(connection, found.id, said.attempt)
             if before is not None and _is_same(before, answer):
                 return _outcome(before)
@@ -389,14 +474,13 @@ class Store:
         return Outcome(passed, number, state != OPEN)
 
     def _annotator(self, connection: Connection, name: str) -> int:
-        found = connection.scalar(select(_annotators.c.id).where(_annotators.c.name == name))
+        found = connection.scalar(_OWN_NAME, {"name": name})
         if found is None:
             found = connection.execute(insert(_annotators).values(name=name)).inserted_primary_key[0]  # type: ignore[index]
         return int(found)
 
     def _theirs(self, connection: Connection, name: str, handout: int) -> Row[Any]:
-        joined = select(_handouts).join(_annotators, _annotators.c.id == _handouts.c.annotator)
-        found = connection.execute(joined.where(_handouts.c.id == handout, _annotators.c.name == name)).one_or_none()
+        found = connection.execute(_THEIRS, {"handout": handout, "name": name}).one_or_none()
         if found is None:
             raise NotYoursError(f"hand-out {handout}: is not one of {name}")
         return found
@@ -415,70 +499,22 @@ class Store:
             )
         ).inserted_primary_key
         assert made is not None
-        return connection.execute(select(_handouts).where(_handouts.c.id == made[0])).one()
-
-    def _taken(self, now: float, me: int | None = None) -> Subquery:
-        """By unit, how many answers there are, and (where ``me`` is given) how many others have it in hand."""
-        counts: ColumnElement[bool] = _handouts.c.state == DONE
-        if me is not None:
-            held = and_(_handouts.c.state == OPEN, _handouts.c.until > now, _handouts.c.annotator != me)
-            counts = or_(counts, held)
-        return select(_handouts.c.unit, func.count().label("n")).where(counts).group_by(_handouts.c.unit).subquery()
-
-    def _held(self, me: int, now: float, state: str = OPEN) -> Any:
-        """What is in someone's hands and not timed out, or timed out and still needed."""
-        taken = self._taken(now, me)
-        needed = func.coalesce(taken.c.n, 0) < self.workers
-        still = or_(_handouts.c.until > now, needed) if state == OPEN else needed
-        return (
-            select(_handouts)
-            .join(_units, _units.c.id == _handouts.c.unit)
-            .outerjoin(taken, taken.c.unit == _handouts.c.unit)
-            .where(_handouts.c.annotator == me, _handouts.c.state == state, _units.c.asked, still)
-            .order_by(_handouts.c.until.desc(), _handouts.c.id)
-        )
-
-    def _free(self, me: int, now: float) -> Any:
-        """Units for someone, those first that fewest have or had."""
-        taken = self._taken(now, me)
-        n = func.coalesce(taken.c.n, 0)
-        mine = exists().where(_handouts.c.unit == _units.c.id, _handouts.c.annotator == me)
-        return (
-            select(_units)
-            .outerjoin(taken, taken.c.unit == _units.c.id)
-            .where(_units.c.asked, ~mine, n < self.workers)
-            .order_by(n, _units.c.place)
-        )
+        return connection.execute(_HANDED.where(_handouts.c.id == made[0])).one()
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
     def progress(self, name: str) -> Progress:
         """How far someone, and everybody, is."""
-        now = self.clock()
         with self.engine.connect() as connection:
-            me = connection.scalar(select(_annotators.c.id).where(_annotators.c.name == name)) or 0
-            states = connection.execute(
-                select(_handouts.c.state, func.count())
-                .join(_units, _units.c.id == _handouts.c.unit)
-                .where(_handouts.c.annotator == me, _units.c.asked)
-                .group_by(_handouts.c.state)
-            ).all()
-            mine = {str(state): int(n) for state, n in states}
-            left = sum(_count(connection, each) for each in (self._free(me, now), self._held(me, now)))
-            units = _count(connection, select(_units).where(_units.c.asked))
-            taken = self._taken(now)
-            full = (
-                select(_units).join(taken, taken.c.unit == _units.c.id).where(_units.c.asked, taken.c.n >= self.workers)
-            )
-            complete = _count(connection, full)
-        return Progress(mine.get(DONE, 0) + mine.get(FAILED, 0), left, mine.get(SKIPPED, 0), complete, units)
+            me = connection.scalar(_OWN_NAME, {"name": name}) or 0
+            row = connection.execute(_PROGRESS, {"me": me, "now": self.clock(), "workers": self.workers}).one()
+        return Progress(row.mine, row.left, row.skipped, row.complete, row.units)
 
     def layers(self) -> dict[str, tuple[int, int, int]]:
         """By layer: units asked, those with as many answers as are asked for, and answers to them in all."""
-        taken = self._taken(self.clock())
         found: dict[str, tuple[int, int, int]] = {}
         with self.engine.connect() as connection:
-            joined = select(_units.c.layer, taken.c.n).outerjoin(taken, taken.c.unit == _units.c.id)
+            joined = select(_units.c.layer, _DONE.c.n).outerjoin(_DONE, _DONE.c.unit == _units.c.id)
             for layer, n in connection.execute(joined.where(_units.c.asked).order_by(_units.c.layer)):
                 units, complete, answers = found.get(layer, (0, 0, 0))
                 found[layer] = units + 1, complete + ((n or 0) >= self.workers), answers + (n or 0)
@@ -490,7 +526,7 @@ class Store:
         query = (
             select(_annotators.c.name, _handouts.c.state, _handouts.c.tries, _tries.c.seconds)
             .outerjoin(_handouts, _handouts.c.annotator == _annotators.c.id)
-            .outerjoin(_tries, and_(_tries.c.handout == _handouts.c.id, _tries.c.number == _handouts.c.tries))
+            .outerjoin(_tries, _LAST_TRY)
             .order_by(_annotators.c.name)
         )
         with self.engine.connect() as connection:
@@ -660,13 +696,9 @@ def _reason(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
-def _count(connection: Connection, query: Any) -> int:
-    return int(connection.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0)
-
-
-def _unit_of(unit: Row[Any], shown: Row[Any]) -> Shown:
-    """A unit with what is shown of it, which a hand-out keeps as it was when it was given."""
-    return Shown(unit.layer, unit.unit, tuple(shown.shown), tuple(shown.planted))
+def _unit_of(handout: Row[Any]) -> Shown:
+    """The unit of a hand-out, with what was shown of it when it was given."""
+    return Shown(handout.layer, handout.number, tuple(handout.shown), tuple(handout.planted))
 
 
 def _outcome(row: Row[Any]) -> Outcome:
@@ -674,8 +706,7 @@ def _outcome(row: Row[Any]) -> Outcome:
 
 
 def _try(connection: Connection, handout: int, number: int) -> Row[Any] | None:
-    found = select(_tries).where(_tries.c.handout == handout, _tries.c.number == number)
-    return connection.execute(found).one_or_none()
+    return connection.execute(_TRY, {"handout": handout, "number": number}).one_or_none()
 
 
 def _said(row: Row[Any], unit: Shown) -> Said:
