@@ -176,6 +176,20 @@ def test_the_page_has_each_part_and_several_runs_side_by_side(run, tmp_path):
     assert sum("groups of the release, which are not the paper’s" in table.caption for table in tables) == 1
 
 
+def test_a_layer_whose_answers_all_failed_has_no_precision(answers, tmp_path):
+    failed = next(each for each in answers if not each.passed)
+    write_answers(tmp_path / "some.json", [*answers, replace(failed, layer="pool1")])
+    found = vestige.measure("annotations", session=quiet(), imported=str(tmp_path / "some.json"))
+    rows = {(row.metric, row.subset): row.value for row in found.rows}
+    assert rows["failed", "pool1"] == 1
+    assert rows["units", "pool1"] == 0
+    assert ("precision", "pool1") not in rows
+    assert report_page([found.save(tmp_path / "run")]).openings
+    write_answers(tmp_path / "none.json", [failed])
+    with pytest.raises(VestigeError, match="every answer failed"):
+        vestige.measure("annotations", session=quiet(), imported=str(tmp_path / "none.json"))
+
+
 def release_table(path):
     lines = [
         f"{layer},{unit},worker {k},words {k},{RELEASE_GROUPS[(unit + k) % 2]},{(unit + k + 50) / 57:.6f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vestige.text import value_range
+from vestige.text import count, value_range
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS, shown_group
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def annotation_tables(results: Results) -> list[Table]:
     found = {(row.metric, row.subset): row for row in results.rows if row.method == "people"}
     layers = tuple(dict.fromkeys(row.subset for row in results.rows))
     source = results.data["answers"]
-    title = f"annotations: {source['n']:,} answers, {source['spec']}"
+    title = f"annotations: {count(source['n'], 'answer')}, {source['spec']}"
     numbers = {metric: name for metric, name in _COLUMNS.items() if any((metric, each) in found for each in layers)}
     tables = [_table(title, numbers, layers, found)]
     for six, whose in ((GROUPS, ""), (RELEASE_GROUPS, " of the authors' release, which are not the paper's")):
