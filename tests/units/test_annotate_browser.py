@@ -95,6 +95,7 @@ def answer(store: Store, name: str, words: str, group: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)  # of a busy machine; on one with time to spare all of it is there at once
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield started
@@ -118,7 +119,6 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def opened(**options: object) -> Page:
         context = browser.new_context(**options)  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: failures.append(str(error)))
@@ -399,6 +399,13 @@ def test_larger_picture_is_looked_at_and_marked_by_keys(served: Served, visit: C
     press(page, "Escape")
     expect(viewer).to_be_hidden()
     expect(tile(page, 3)).to_be_focused()
+    page.locator(".larger").nth(8).click()
+    expect(viewer).to_be_visible()
+    viewer.locator("h2").click()
+    viewer.click(position={"x": 3, "y": 3})
+    expect(viewer).to_be_visible()
+    page.mouse.click(5, 300)  # beside it
+    expect(viewer).to_be_hidden()
 
 
 def test_all_pictures_are_made_larger_and_stay_so(served: Served, visit: Callable[..., Page]) -> None:

@@ -195,7 +195,7 @@ function stepTo(place) {
 }
 
 viewer.addEventListener("click", (event) => {
-  if (event.target === viewer || event.target.closest("[data-close]")) { viewer.close(); return; }
+  if (event.target.closest("[data-close]")) { viewer.close(); return; }
   const step = event.target.closest("[data-step]");
   if (step) stepTo(at + Number(step.dataset.step));
   if (event.target.closest("[data-mark]")) toggle(at);
