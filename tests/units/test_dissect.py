@@ -443,7 +443,7 @@ def test_a_labelled_unit_finds_its_object(run, photograph):
 
 def test_a_network_that_knows_categories_names_the_scene(run, photograph):
     named = network()
-    named.categories = ("meadow", "shore")
+    named.categories = ("meadow, grassland", "shore")
     found = measured("unit-detections", run, photograph, backbone=named, scenes=2)
     (document,) = json.loads(found.texts["detections.json"])
     assert {scene["name"] for scene in document["scenes"]} == {"meadow", "shore"}

@@ -211,6 +211,7 @@ def _object_blocks(run: _MinimalRun) -> Iterator[Block]:
 def _object_table(run: _MinimalRun, scene: str) -> Table:
     published = {plain_name(row.label): row.values[0] for row in paper("object-detectors-emerge").table("minimal").rows}
     differences = {row.subset: row for row in run.results.sweep if row.metric == "kept - random"}
+    comparable = any(plain_name(f"{scene}: {name}") in published for name in run.objects(scene))
     rows = []
     for name in run.objects(scene):
         subset = f"{scene}: {name}"
@@ -219,7 +220,7 @@ def _object_table(run: _MinimalRun, scene: str) -> Table:
             run.value(*each, subset)
             for each in (("pictures", "there"), ("minimal", "kept"), ("random", "kept"), ("minimal", "kept_of_all"))
         )
-        said = published.get(plain_name(subset))
+        said = [published.get(plain_name(subset))] if comparable else []
         rows.append(
             (
                 Cell(name, f"{kept.n:,}"),
@@ -228,7 +229,7 @@ def _object_table(run: _MinimalRun, scene: str) -> Table:
                 _cell(chance),
                 NONE if difference is None else _difference(difference, beyond=subset in run.beyond_chance),
                 _cell(of_all),
-                NONE if said is None else Cell(f"{said:g}", tone="published"),
+                *(NONE if value is None else Cell(f"{value:g}", tone="published") for value in said),
             )
         )
     config = run.results.config
@@ -239,12 +240,14 @@ def _object_table(run: _MinimalRun, scene: str) -> Table:
     )
     return Table(
         f"{run.name}: {scene}, objects in {count(config['least'], 'picture')} or more",
-        ("Object", "There", "Kept", "At random", "Difference", "Kept, of all pictures", "Published"),
+        ("Object", "There", "Kept", "At random", "Difference", "Kept, of all pictures", *["Published"] * comparable),
         (RowGroup(tuple(rows)),),
         f"{counted} Small, beside its name: the pictures with it. Kept: of those. At random: segments taken away at "
         f"random, {config['draws']:,} times of each picture, until as much area is left. Difference: paired; it "
         f"stands out at a false discovery rate of {percent(FALSE, 0)} over all objects. Small figures: 95 % bootstrap "
-        "intervals over pictures. Published: of SUN’s pictures and another network, in percent “of the cases”.",
+        "intervals over pictures."
+        + " Published: of SUN’s pictures and another network, in percent “of the cases”."
+        * comparable,
     )
 
 
