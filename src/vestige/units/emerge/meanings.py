@@ -1,8 +1,9 @@
 """Which object of a data set a word is: by its name or its plural, else as a file says that a person has corrected.
 
 The file is a table with the columns :data:`COLUMNS`, of which ``word`` and ``object`` are read: an empty ``object``
-leaves the word open, :data:`NONE` says that it is no object of the data. Every run drafts one, ``words.csv``, with the
-objects that it found itself, and near names for the words that are open.
+leaves the word open, :data:`NONE` says that it is no object of the data. A word that is itself the name of an object in
+the data, and is said to be another, is counted as that in the pictures, too. Every run drafts one, ``words.csv``, with
+the objects that it found itself, and near names for the words that are open.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def read_words(file: Path, objects: Sequence[str]) -> dict[str, str]:
 
     Raises:
         VestigeError: naming the file and the row: of an object that the data do not have, or of a word that is said to
-            be two.
+            be two; or naming a word whose object is itself said to be another.
     """
     found: dict[str, str] = {}
     try:
@@ -131,6 +132,12 @@ def read_words(file: Path, objects: Sequence[str]) -> dict[str, str]:
             if thing and found.get(word) not in (None, "", thing):
                 raise VestigeError(f"{where}: {row['word']!r} is said to be {thing!r}, and before {found[word]!r}")
             found[word] = thing or found.get(word, "")
+        for word, thing in found.items():
+            other = found.get(plain(thing), "") if thing not in ("", NONE) else ""
+            if other not in ("", NONE, thing):
+                raise VestigeError(
+                    f"{file}: {word!r} is said to be {thing!r}, and that to be {other!r}; write that for both"
+                )
     except BadFileError as error:
         raise VestigeError(str(error)) from error
     except csv.Error as error:

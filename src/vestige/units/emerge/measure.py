@@ -27,7 +27,7 @@ from vestige.spelling import spelled
 from vestige.text import count, listed
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS
 from vestige.units.dissected import network_of
-from vestige.units.emerge.meanings import Meant, meanings, plain, read_words, words_csv
+from vestige.units.emerge.meanings import Meant, meanings, plain, words_csv
 from vestige.units.emerge.naming import NamedUnit, named_units, units_csv
 from vestige.units.emerge.scenes import correlations, zipf_exponent
 from vestige.units.emerge.showing import shown_units
@@ -77,8 +77,7 @@ def check_emerge(data: tuple[Labels, Dataset], options: EmergeOptions) -> None:
     labels, pictures = data
     _layers(labels, options)
     _groups(labels, options)
-    world = World.of(pictures, options)
-    _given_words(world, options)
+    World.of(pictures, options)
 
 
 def plan_emerge(reader: Reader, data: tuple[Labels, Dataset], options: EmergeOptions) -> Plan:
@@ -102,7 +101,7 @@ def measure_emerge(session: Session, data: tuple[Labels, Dataset], options: Emer
     found = meanings(
         (each.object for layer in layers for each in labels.of_layer(layer)),
         (*world.objects, *world.rare),
-        _given_words(world, options),
+        world.given,
     )
     least = options.least_iou if labels.source == "masks" else options.least_precision
     groups = _groups(labels, options)
@@ -116,7 +115,7 @@ def measure_emerge(session: Session, data: tuple[Labels, Dataset], options: Emer
         sweep += resampled
     rows += _data_rows(world, informative)
     shown, missing = shown_units(session, labels, pictures, units, options)
-    said = Counter(word for layer in layers for word in _words_of_units(labels, layer))
+    said = _said_of(labels, units)
     return Found(
         task=EMERGE,
         options=(replace(options, layers=layers),),
@@ -130,7 +129,7 @@ def measure_emerge(session: Session, data: tuple[Labels, Dataset], options: Emer
         methods=METHODS,
         extraction=session.reader.options,
         seconds=time.monotonic() - started,
-        notes=(*_notes(labels, world, units, found, options), *missing),
+        notes=(*_notes(labels, world, units, found, said), *missing),
         texts={
             "words.csv": words_csv(found, said),
             "units.csv": units_csv(each for named in units.values() for each in named),
@@ -171,14 +170,15 @@ def _groups(labels: Labels, options: EmergeOptions) -> tuple[str, ...]:
     return options.groups or OBJECT_GROUPS
 
 
-def _given_words(world: World, options: EmergeOptions) -> dict[str, str] | None:
-    return None if options.words is None else read_words(options.words, (*world.objects, *world.rare))
-
-
-def _words_of_units(labels: Labels, layer: str) -> Iterator[str]:
-    """The plain words of each unit, those of a unit once."""
-    pairs = dict.fromkeys((each.unit, plain(each.object)) for each in labels.of_layer(layer))
-    return (word for _, word in pairs)
+def _said_of(labels: Labels, units: Mapping[str, Sequence[NamedUnit]]) -> Counter[str]:
+    """Of how many units each word is said, by its plain form: of those that count for an object, or would if there were
+    one."""
+    asked = {(each.layer, each.unit) for named in units.values() for each in named if each.why != "group"}
+    return Counter(
+        word
+        for unit, word in {((each.layer, each.unit), plain(each.object)) for each in labels.labels}
+        if unit in asked
+    )
 
 
 def _members(named: Sequence[NamedUnit], world: World) -> Floats:
@@ -344,18 +344,18 @@ def _notes(
     world: World,
     units: Mapping[str, Sequence[NamedUnit]],
     found: Mapping[str, Meant],
-    options: EmergeOptions,
+    said: Counter[str],
 ) -> Iterator[str]:
     n = len(world.examples)
-    yield (
-        f"{count(n, 'picture')} with a scene and objects; {count(len(world.objects), 'object')} in "
-        f"{options.least} or more, {count(len(world.scenes), 'scene')} in {options.folds} or more."
-    )
+    yield f"{count(n, 'picture')} with a scene and objects."
+    if world.renamed:
+        merged = [f"{name} as {thing}" for name, thing in sorted(world.renamed.items())]
+        yield f"Names of the data that are counted as others, as the file of words says: {_some(merged)}."
     if world.rare:
-        yield f"Objects in fewer pictures are left out: {_some(world.rare)}."
+        yield f"Objects in too few pictures are left out: {_some(world.rare)}."
     if world.few:
-        yield f"Scenes in fewer pictures are told apart from others, but not asked about: {_some(world.few)}."
-    left = [word for word, meant in found.items() if not meant.object]
+        yield f"Scenes in fewer pictures than folds count as others, and are not asked about: {_some(world.few)}."
+    left = [word for word, _ in said.most_common() if not found[word].object]
     if left:
         yield (
             f"{count(len(left), 'word')} for which no object of the data is known, so that their units count for none: "
@@ -365,10 +365,10 @@ def _notes(
     for layer, named in units.items():
         why = Counter(each.why for each in named)
         if others := Counter(each.group for each in named if each.why == "group"):
-            groups = [f"{group} {n}" for group, n in others.most_common()]
+            groups = [f"{group or 'no majority'} {n}" for group, n in others.most_common()]
             yield (
-                f"Units of {layer} whose concept is of another group, and not counted: {listed(groups)}; "
-                f"{spelled('groups', word='NAME')} counts them."
+                f"Units of {layer} that are not counted, for most people put them into other groups, or no group has a "
+                f"majority: {listed(groups)}; {spelled('groups', word='NAME')} counts others."
             )
         if why["rare"]:
             yield f"{count(why['rare'], 'unit')} of {layer} of objects in too few pictures."

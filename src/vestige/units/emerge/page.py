@@ -439,7 +439,7 @@ def _scene_table(run: _EmergeRun) -> Iterator[Table]:
 
 def _word_table(run: _EmergeRun) -> Iterator[Table]:
     arrays = run.arrays
-    left = np.flatnonzero(arrays["meant"] == "")
+    left = np.flatnonzero((arrays["meant"] == "") & (arrays["said"] > 0))
     order = left[np.argsort(-arrays["said"][left], kind="stable")].tolist()
     rows = tuple(
         (

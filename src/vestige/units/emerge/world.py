@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from vestige.intervals import Bootstrap, Floats
 from vestige.spelling import spelled
 from vestige.text import count
 from vestige.units.dissect.measure import with_objects
+from vestige.units.emerge.meanings import NONE, plain, read_words
 from vestige.units.emerge.scenes import Annotated, best, dealt
 from vestige.units.emerge.task import EmergeOptions
 
@@ -36,6 +38,8 @@ class World:
         scenes: S names of scenes that are in pictures enough.
         few: of the others.
         annotated: the pictures as numbers.
+        given: what a file says of words, by their plain form; {} without one.
+        renamed: by names in the data, the object that the file says they are.
     """
 
     examples: tuple[Example, ...]
@@ -44,13 +48,15 @@ class World:
     scenes: tuple[str, ...]
     few: tuple[str, ...]
     annotated: Annotated
+    given: Mapping[str, str]
+    renamed: Mapping[str, str]
 
     @classmethod
     def of(cls, data: Dataset, options: EmergeOptions) -> World:
         """The data as the options have them.
 
         Raises:
-            VestigeError: where too few scenes or objects are in pictures enough.
+            VestigeError: where too few scenes or objects are in pictures enough, or the file of words is bad.
         """
         examples = tuple(each for each in with_objects(data) if each.scene and each.objects)
         if not examples:
@@ -58,7 +64,11 @@ class World:
                 f"{data.spec}: no picture has both a scene and objects; expected some that do, as those of "
                 "miniplaces:DIR,train"
             )
-        there = [Counter(one.name for one in each.objects) for each in examples]
+        own = sorted({one.name for each in examples for one in each.objects})
+        given = {} if options.words is None else read_words(options.words, own)
+        said = {name: given.get(plain(name), "") for name in own}
+        renamed = {name: thing for name, thing in said.items() if thing not in ("", NONE, name)}
+        there = [Counter(renamed.get(one.name, one.name) for one in each.objects) for each in examples]
         pictures = Counter(name for each in there for name in each)
         instances = sum(there, Counter[str]())
         names = sorted(pictures, key=lambda name: (-instances[name], name))
@@ -84,7 +94,8 @@ class World:
             dealt([e.scene for e in examples], [e.group for e in examples], options.folds, options.seed),
         )
         few = tuple(sorted(often.keys() - set(scenes)))
-        return cls(examples, objects, tuple(sorted(pictures.keys() - set(objects))), scenes, few, annotated)
+        rare = tuple(sorted(pictures.keys() - set(objects)))
+        return cls(examples, objects, rare, scenes, few, annotated, given, renamed)
 
     @cached_property
     def deciding(self) -> NDArray[np.bool_] | None:
@@ -92,7 +103,8 @@ class World:
         truth = deciding(self.examples)
         if not truth:
             return None
-        return np.array([[name in truth.get(scene, ()) for name in self.objects] for scene in self.scenes])
+        by_scene = [{self.renamed.get(name, name) for name in truth.get(scene, ())} for scene in self.scenes]
+        return np.array([[name in names for name in self.objects] for names in by_scene])
 
 
 @dataclass(frozen=True)
