@@ -108,10 +108,10 @@ def predict(
     """Predict, draw, and say what could not be done."""
     from vestige.probes.engine.prediction_files import check_prediction_folder
     from vestige.run import Run
-    from vestige.trained_run import plan_prediction, reader_of
+    from vestige.trained_run import check_trained, plan_prediction, reader_of
 
     source = Run(given.run)
-    source.results()  # refuses what is no finished run
+    check_trained(source)  # before anything else is looked at
     check_prediction_folder(asked.output, overwrite=replacing.overwrite)
     found, failures = asked.open()
     if trial.dry_run:

@@ -70,14 +70,11 @@ def write_answers(path: Path, answers: Iterable[Answer], *, overwrite: bool = Fa
 
 
 def answers_csv(answers: Iterable[Answer]) -> str:
-    """A table with a line an answer; pictures are numbers with spaces between them.
-
-    A text that a spreadsheet would take for a formula has an apostrophe before it, which is taken off on the way in.
-    """
+    """A table with a line an answer; pictures are numbers with spaces between them."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in _record(answer).values()] for answer in answers)
+    writer.writerows([cell_of(value) for value in _record(answer).values()] for answer in answers)
     return stream.getvalue()
 
 
@@ -92,7 +89,8 @@ def _record(answer: Answer) -> dict[str, Any]:
     return {name: said[name] for name in COLUMNS}
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
+    """A value as tables have it; a text that a spreadsheet would take for a formula has an apostrophe before it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -156,7 +154,7 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
 
 
 def _value(name: str, cell: str) -> Any:
-    """What a cell means; a cell that means nothing stays a text, which the answer refuses."""
+    """What a cell of :func:`cell_of` means; one that means nothing stays a text, which the answer refuses."""
     text = cell.strip()
     if name in _TEXTS:
         return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

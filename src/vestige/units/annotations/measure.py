@@ -24,7 +24,7 @@ from vestige.results import Row
 from vestige.text import count
 from vestige.units.annotations.agreement import agreement
 from vestige.units.annotations.answers import RELEASE_GROUPS
-from vestige.units.annotations.files import ANSWERS, answers_json
+from vestige.units.annotations.files import ANSWERS, answers_json, cell_of
 from vestige.units.annotations.pictures import example_pictures
 from vestige.units.annotations.said import UnitSaid, groups_used, units_said
 from vestige.units.annotations.source import Said
@@ -159,9 +159,14 @@ def judged(run: DissectRun) -> bool:
 def same_words(units: Sequence[UnitSaid], labels: Sequence[str]) -> Floats:
     """``(U, L)``: the share of each unit's answers whose words are each label, but for capitals and number."""
     names = [singular(label) for label in labels]
-    return np.array(
-        [[np.mean([singular(a.concept) == name for a in unit.answers]) for name in names] for unit in units]
-    )
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    shares = np.zeros((len(units), len(numbers)))
+    for row, unit in zip(shares, units, strict=True):
+        for answer in unit.answers:
+            if (number := numbers.get(singular(answer.concept))) is not None:
+                row[number] += 1 / len(unit.answers)
+    found: Floats = shares[:, [numbers[name] for name in names]]
+    return found
 
 
 _DRAWS = 500  # of the intervals of rank correlations
@@ -211,7 +216,7 @@ def _units_csv(units: Sequence[UnitSaid], masks: DissectRun | None) -> str:
     writer.writerow([*people, *(() if masks is None else ("object_by_masks", "iou", "detector"))])
     for unit in units:
         words = "" if unit.equal_words is None else f"{unit.equal_words:.6g}"
-        line = [unit.layer, unit.unit, unit.concept, unit.group, f"{unit.precision:.6g}", len(unit.answers), words]
+        line = [unit.layer, unit.unit, cell_of(unit.concept), unit.group, f"{unit.precision:.6g}", len(unit.answers), words]
         if masks is not None:
             detector = str(bool(masks.of(unit.layer, "detector")[unit.unit])).lower() if judged(masks) else ""
             line += [masks.object_of(unit.layer, unit.unit), f"{masks.of(unit.layer, 'iou')[unit.unit]:.6g}", detector]
