@@ -70,6 +70,11 @@ def test_answers_go_into_the_store_and_out_again(vestige, dissected, answers, ta
     assert results["backbone"]["spec"] == "scene_cnn"
     precision = next(row for row in results["rows"] if row["metric"] == "precision")
     assert precision["value"] == pytest.approx(7 / 8)
+    for command in (("units", "annotate"), ("predict",), ("evaluate",)):
+        words = [] if command == ("units", "annotate") else [table, "-o", tmp_path / "other"]
+        _, err = vestige(*command, tmp_path / "people", *words, status=2)
+        assert "is a run of annotations" in err
+    assert not (tmp_path / "people" / "annotate").exists()
     vestige("units", "annotations", tmp_path / "people", "--export", tmp_path / "again.csv")
     assert len(read_answers(tmp_path / "again.csv")) == 6
 

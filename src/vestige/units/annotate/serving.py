@@ -14,7 +14,7 @@ from vestige.units.annotate.access import Access, is_loopback
 from vestige.units.annotate.app import Site
 from vestige.units.annotate.store import Shown, Store, open_store, store_path
 from vestige.units.annotate.tiles import TileFile, in_random_order, make_tiles, shown_of, tiles_of
-from vestige.units.dissect.run import DissectRun, read_dissection
+from vestige.units.dissect.run import DissectRun, dissection_results, read_dissection
 from vestige.units.dissected import Units, reader_of, units_of
 from vestige.units.rules import Rule
 
@@ -31,8 +31,9 @@ def store_of(run: Run, database: str = "", *, workers: int = 1, time_out: float 
         workers, time_out: as of :class:`Store`.
 
     Raises:
-        VestigeError: where the store cannot be opened, or holds answers about another run.
+        VestigeError: where the run is no dissection, or the store cannot be opened, or holds answers about another run.
     """
+    dissection_results(run)  # before anything is made in its folder
     store = open_store(database or store_path(run.folder), workers=workers, time_out=time_out)
     store.belongs_to(_mark(run))
     return store

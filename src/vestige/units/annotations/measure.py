@@ -216,7 +216,15 @@ def _units_csv(units: Sequence[UnitSaid], masks: DissectRun | None) -> str:
     writer.writerow([*people, *(() if masks is None else ("object_by_masks", "iou", "detector"))])
     for unit in units:
         words = "" if unit.equal_words is None else f"{unit.equal_words:.6g}"
-        line = [unit.layer, unit.unit, cell_of(unit.concept), unit.group, f"{unit.precision:.6g}", len(unit.answers), words]
+        line = [
+            unit.layer,
+            unit.unit,
+            cell_of(unit.concept),
+            unit.group,
+            f"{unit.precision:.6g}",
+            len(unit.answers),
+            words,
+        ]
         if masks is not None:
             detector = str(bool(masks.of(unit.layer, "detector")[unit.unit])).lower() if judged(masks) else ""
             line += [masks.object_of(unit.layer, unit.unit), f"{masks.of(unit.layer, 'iou')[unit.unit]:.6g}", detector]

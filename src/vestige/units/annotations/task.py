@@ -94,6 +94,7 @@ ANNOTATIONS = Task(
     planned_by="vestige.units.annotations.measure:plan_annotations",
     paged_by="vestige.units.annotations.page:annotation_parts",
     tables_by="vestige.units.annotations.table:annotation_tables",
+    used_by=("vestige units emerge RUN --data SPEC -o OUT",),
     example="\n".join(
         (
             "echo layer,unit,annotator,concept,group,precision > said.csv",

@@ -14,7 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 from vestige.arrays import check_arrays
 from vestige.errors import VestigeError
 from vestige.report.measured_run import MeasuredRun, check_config
-from vestige.results import Row, damaged, mend
+from vestige.results import Results, Row, damaged, mend
 from vestige.run import Run
 from vestige.units.places import Standing
 from vestige.units.rules import Rule, UnitScale, shown_by
@@ -130,17 +130,27 @@ class DissectRun(MeasuredRun):
         )
 
 
-def read_dissection(run: Run) -> DissectRun:
-    """A finished dissection.
+def dissection_results(run: Run) -> Results:
+    """The results of a finished dissection.
 
     Raises:
-        VestigeError: where the run is of another task, or lacks what belongs to a dissection.
+        VestigeError: where the run is of another task.
     """
     results = run.results()
     if results.task != "dissect":
         raise VestigeError(
             f"{run.folder}: is a run of {results.task}; expected one of dissect, which `vestige units dissect` makes"
         )
+    return results
+
+
+def read_dissection(run: Run) -> DissectRun:
+    """A finished dissection.
+
+    Raises:
+        VestigeError: where the run is of another task, or lacks what belongs to a dissection.
+    """
+    results = dissection_results(run)
     read = DissectRun(run.name, results, run.examples())
     check_config(run, results, _Config)
     check_arrays(run.examples_path, read.arrays, _ALWAYS, mend=mend())
