@@ -76,7 +76,7 @@ def whole_file(path: Path, *, overwrite: bool = False, what: str = "") -> Iterat
             raise
 
 
-def write_bytes(path: Path, content: bytes, *, overwrite: bool = False, what: str = "") -> None:
+def write_bytes(path: Path, content: bytes | memoryview, *, overwrite: bool = False, what: str = "") -> None:
     """Write a file; arguments and errors as of :func:`whole_file`."""
     with whole_file(path, overwrite=overwrite, what=what) as file:
         file.write(content)

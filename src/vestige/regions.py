@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 from vestige.geometry import Box, Points
 
 Raster = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-_ROUNDING = 1e-9  # cells within which a centre counts as on an edge
 
 
 class Region(Protocol):
@@ -65,13 +62,15 @@ class Polygons:
 
     def raster(self, shape: tuple[int, int], frame: Box) -> Raster:
         """See :meth:`Region.raster`."""
+        from vestige.insides import fill_ring
+
         cell = (frame[2:] - frame[:2]) / (shape[1], shape[0])
         found = np.zeros(shape, dtype=bool)
         for ring in self.rings:
             at = (ring - frame[:2]) / cell - 0.5  # centres of cells on whole numbers
             top, bottom = max(int(np.floor(at[:, 1].min())), 0), min(int(np.ceil(at[:, 1].max())) + 1, shape[0])
             if top < bottom:
-                found[top:bottom] |= _inside(at - (0, top), bottom - top, shape[1])
+                fill_ring(at, top, found[top:bottom])
         return found
 
     def digest(self) -> str:
@@ -80,35 +79,6 @@ class Polygons:
         for ring in self.rings:
             total.update(repr(ring.shape).encode() + np.ascontiguousarray(ring, dtype=np.float64).tobytes())
         return total.hexdigest()
-
-
-def _inside(ring: Points, height: int, width: int) -> Raster:
-    """The whole numbers ``(height, width)`` that a ring surrounds an odd number of times, or that lie on it."""
-    x, y = ring.T
-    x1, y1 = np.roll(x, -1), np.roll(y, -1)
-    rows = np.arange(height)[:, None]
-    change = np.zeros((height, width + 1), dtype=np.int32)
-    slope = (x1 - x) / np.where(y1 == y, 1.0, y1 - y)
-    for crossed in ((y > rows) != (y1 > rows), (y >= rows) != (y1 >= rows)):  # with its upper ends, with its lower ends
-        at = np.where(crossed, x + (rows - y) * slope, np.inf)
-        at.sort(axis=1)
-        at = at[:, : 2 * (at.shape[1] // 2)]
-        _fill(change, np.broadcast_to(rows, at[:, ::2].shape), at[:, ::2], at[:, 1::2])
-    flat = np.flatnonzero((y1 == y) & (y == np.rint(y)) & (y >= 0) & (y < height))
-    _fill(change, y[flat].astype(np.intp), np.minimum(x, x1)[flat], np.maximum(x, x1)[flat])
-    found: Raster = change[:, :-1].cumsum(axis=1) > 0
-    return found
-
-
-def _fill(change: NDArray[np.int32], rows: NDArray[np.intp], left: Floats, right: Floats) -> None:
-    """Count cells from left to right, ends included, as one more where they begin and one less behind their end."""
-    known = np.isfinite(left)
-    width = change.shape[1] - 1
-    start = np.ceil(left[known] - _ROUNDING).clip(0, width).astype(np.intp)
-    end = np.floor(right[known] + _ROUNDING).clip(-1, width - 1).astype(np.intp) + 1
-    some = start < end
-    np.add.at(change, (rows[known][some], start[some]), 1)
-    np.add.at(change, (rows[known][some], end[some]), -1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -307,10 +307,12 @@ def test_counts_are_those_of_numpy(channels):
         for m in masks
     ]
     tables = np.zeros((channels, kinds + 1, counting.STEPS + 1), np.uint32)
-    chance = np.zeros((channels, kinds, 10), np.uint32)
+    chance = np.zeros((channels, kinds, counting.FINE + 1), np.uint32)
     often = 4
     with ThreadPoolExecutor(2) as pool:
-        counting.count(maps, between, often, scale, *objects, tables, chance, pool)
+        steps = np.empty((channels, n, points), np.uint8)
+        counting.steps_at(maps, between, often, scale, steps, pool)
+        counting.count(steps, *objects, tables, chance, pool)
         found = counting.extremes(maps, pool)
     bins = (values[..., None] > scale.edges).sum(axis=-1)
     bins[:, often:][bins[:, often:] <= counting.COARSE] = 0
@@ -319,7 +321,7 @@ def test_counts_are_those_of_numpy(channels):
             here = (bins[..., c] == step).ravel()
             assert tables[c, kinds, step] == here.sum()
             np.testing.assert_array_equal(tables[c, :kinds, step], masks[0][here].sum(axis=0))
-        high = (bins[..., c] >= scale.window[c]).ravel()
+        high = (bins[..., c] > counting.COARSE).ravel()
         np.testing.assert_array_equal(chance[c].sum(axis=1), masks[1][high].sum(axis=0))
     np.testing.assert_array_equal(found.largest, maps.max(axis=1))
     np.testing.assert_array_equal(found.places, maps.argmax(axis=1))

@@ -6,6 +6,7 @@ release the interpreter's lock, so that threads share pictures or channels out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.uint32]
+Steps = NDArray[np.uint8]
 
 BLOCK = 32
 """Channels that a kernel works on at once: what it knows of them stays in the nearest cache."""
 
-_WORD = 8  # bins that are looked at together
+_WORD = 8  # points that are looked at together
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,19 @@ class Between:
         """n and P."""
         return self.cells.shape[0], self.cells.shape[1]
 
+    def some(self, which: NDArray[np.intp]) -> Between:
+        """Some of the points of each picture: ``which`` ``(n, Q)`` by number."""
+        cells, right, down = (np.take_along_axis(each, which, axis=1) for each in (self.cells, self.right, self.down))
+        return Between(cells, right, down, np.take_along_axis(self.weights, which[..., None], axis=1))
+
+    @classmethod
+    def cells_themselves(cls, n: int, cells: int) -> Between:
+        """Points that are the cells of a map."""
+        none = np.zeros((n, cells), np.int32)
+        weights = np.zeros((n, cells, 4), np.float32)
+        weights[..., 0] = 1
+        return cls(np.tile(np.arange(cells, dtype=np.int32), (n, 1)), none, none, weights)
+
 
 COARSE, FINE = 16, 24
 """Steps of activation below, and above, what few points are above."""
@@ -91,14 +106,12 @@ class Scale:
         low: ``(C,)`` what lies at or below it is in no step.
         high: ``(C,)`` where the fine steps begin.
         coarse, fine: ``(C,)`` steps per unit of activation.
-        window: ``(C,)`` the first of the steps about the threshold, at which chance is counted.
     """
 
     low: Floats
     high: Floats
     coarse: Floats
     fine: Floats
-    window: NDArray[np.uint8]
 
     @property
     def edges(self) -> Floats:
@@ -121,39 +134,46 @@ class Objects:
     numbers: NDArray[np.int16]
 
 
-def count(
-    maps: Floats,
-    points: Between,
-    often: int,
-    scale: Scale,
-    objects: Objects,
-    others: Objects,
-    tables: Counts,
-    chance: Counts,
-    pool: ThreadPoolExecutor,
-) -> None:
-    """Count points by how active a unit is there, and by the objects there.
+def steps_at(maps: Floats, points: Between, often: int, scale: Scale, found: Steps, pool: ThreadPoolExecutor) -> None:
+    """Which step a unit's activation is in at each point.
 
     Args:
         maps: ``(n, hw, C)``.
         points: where they are read, bilinearly.
-        often: so many of the points, the first ones, are counted at every step; the others at the fine ones alone.
+        often: so many of the points, the first ones, are looked at for every step; the others for the fine ones alone.
         scale: the steps.
+        found: ``(C, n, P)``, set; 0 where it is in none.
+        pool: of threads.
+    """
+    given = (points.cells, points.right, points.down, points.weights, often)
+    scales = (scale.low, scale.high, scale.coarse, scale.fine)
+    _shared_out(pool, maps.shape[2], lambda first, last: _steps(maps, first, last, *given, *scales, found))
+
+
+def count(
+    steps: Steps, objects: Objects, others: Objects, tables: Counts, chance: Counts, pool: ThreadPoolExecutor
+) -> None:
+    """Count points by step, and by the objects there.
+
+    Args:
+        steps: ``(C, n, P)``.
         objects: at the points.
         others: objects of other pictures, at the same points.
         tables: ``(C, O + 1, STEPS + 1)``, added to: counts of the O objects, then of all points. Column 0 stays.
-        chance: ``(C, O, W + 1)``, added to: counts of the others from ``scale.window`` on, what is above its last step
-            in the last column. Column 0 stays.
+        chance: ``(C, O, FINE + 1)``, added to: counts of the others at the fine steps. Column 0 stays.
         pool: of threads.
     """
-    channels = maps.shape[2]
-    given = (
-        *(points.cells, points.right, points.down, points.weights, often),
-        *(scale.low, scale.high, scale.coarse, scale.fine, scale.window),
-        *(objects.starts, objects.numbers, others.starts, others.numbers, tables, chance),
-    )
+    channels = len(steps)
+    flat = np.zeros((channels, -(-steps[0].size // _WORD) * _WORD), np.uint8)
+    flat[:, : steps[0].size] = steps.reshape(channels, -1)
+    given = (flat, flat.view(np.uint64), objects.starts, objects.numbers, others.starts, others.numbers)
+    _shared_out(pool, channels, lambda first, last: _count(first, last, *given, tables, chance))
+
+
+def _shared_out(pool: ThreadPoolExecutor, channels: int, do: Callable[[int, int], None]) -> None:
+    """Do something for blocks of channels, from the first of each to behind its last one."""
     blocks = [(i, min(i + BLOCK, channels)) for i in range(0, channels, BLOCK)]
-    for done in [pool.submit(_count, maps, first, last, *given) for first, last in blocks]:
+    for done in [pool.submit(do, *block) for block in blocks]:
         done.result()
 
 
@@ -197,8 +217,8 @@ def _values(maps: Any, cells: Any, right: Any, down: Any, weights: Any, found: A
                 row[k] = a * here[k] + b * there[k] + c * under[k] + d * across[k]
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan"})
-def _count(
+@njit(cache=True, nogil=True)
+def _steps(
     maps: Any,
     first: Any,
     last: Any,
@@ -211,7 +231,40 @@ def _count(
     high: Any,
     coarse: Any,
     fine: Any,
-    window: Any,
+    found: Any,
+) -> None:
+    n, points = cells.shape
+    wide = last - first
+    few, many = np.float32(COARSE), np.float32(FINE)
+    values = np.zeros((points, BLOCK), np.float32)
+    for i in range(n):
+        for p in range(points):
+            at, aside, below = cells[i, p], right[i, p], down[i, p]
+            a, b, c, d = weights[i, p]
+            here, there = maps[i, at, first:last], maps[i, at + aside, first:last]
+            under, across = maps[i, at + below, first:last], maps[i, at + below + aside, first:last]
+            row = values[p]
+            for k in range(wide):
+                row[k] = a * here[k] + b * there[k] + c * under[k] + d * across[k]
+        for k in range(wide):
+            steps = found[first + k, i]
+            begin, by, middle, by_then = low[first + k], coarse[first + k], high[first + k], fine[first + k]
+            for p in range(points):
+                v = values[p, k]
+                if v > middle:
+                    steps[p] = STEPS - np.int32(many - min((v - middle) * by_then, many))  # rounded up
+                elif p < often and v > begin:
+                    steps[p] = COARSE - np.int32(few - min((v - begin) * by, few))
+                else:
+                    steps[p] = 0
+
+
+@njit(cache=True, nogil=True)
+def _count(
+    first: Any,
+    last: Any,
+    steps: Any,
+    together: Any,
     starts: Any,
     numbers: Any,
     other_starts: Any,
@@ -219,45 +272,18 @@ def _count(
     tables: Any,
     chance: Any,
 ) -> None:
-    n, points = cells.shape
-    wide, kinds, last_column = last - first, tables.shape[1] - 1, chance.shape[2] - 1
-    words = (points + _WORD - 1) // _WORD
-    zero, few, many = np.float32(0), np.float32(COARSE), np.float32(FINE)
-    begin, by = low[first:last], coarse[first:last]
-    middle, by_then = high[first:last], fine[first:last]
-    bins = np.zeros(BLOCK, np.int32)
-    taken = np.zeros((BLOCK, words * _WORD), np.uint8)
-    together = taken.view(np.uint64)
-    for i in range(n):
-        for p in range(points):
-            at, aside, below = cells[i, p], right[i, p], down[i, p]
-            a, b, c, d = weights[i, p]
-            here, there = maps[i, at, first:last], maps[i, at + aside, first:last]
-            under, across = maps[i, at + below, first:last], maps[i, at + below + aside, first:last]
-            for k in range(wide):
-                v = a * here[k] + b * there[k] + c * under[k] + d * across[k]
-                x = min(max((v - begin[k]) * by[k], zero), few)
-                y = min(max((v - middle[k]) * by_then[k], zero), many)
-                bins[k] = np.int32(STEPS) - np.int32(few - x) - np.int32(many - y)  # both rounded up
-            if p < often:
-                for k in range(wide):
-                    taken[k, p] = bins[k]
-            else:
-                for k in range(wide):
-                    taken[k, p] = bins[k] if bins[k] > COARSE else 0
-        for k in range(wide):
-            table, by_chance, floor = tables[first + k], chance[first + k], window[first + k]
-            for word in range(words):
-                if together[k, word] == 0:
-                    continue
-                for p in range(word * _WORD, min((word + 1) * _WORD, points)):
-                    step = taken[k, p]
-                    if step:
-                        q = i * points + p
-                        table[kinds, step] += 1
-                        for j in range(starts[q], starts[q + 1]):
-                            table[numbers[j], step] += 1
-                        if step >= floor:
-                            column = min(step - floor + 1, last_column)
-                            for j in range(other_starts[q], other_starts[q + 1]):
-                                by_chance[other_numbers[j], column] += 1
+    kinds = tables.shape[1] - 1
+    for c in range(first, last):
+        table, by_chance, here = tables[c], chance[c], steps[c]
+        for word in range(together.shape[1]):
+            if together[c, word] == 0:
+                continue
+            for p in range(word * _WORD, (word + 1) * _WORD):
+                step = here[p]
+                if step:
+                    table[kinds, step] += 1
+                    for j in range(starts[p], starts[p + 1]):
+                        table[numbers[j], step] += 1
+                    if step > COARSE:
+                        for j in range(other_starts[p], other_starts[p + 1]):
+                            by_chance[other_numbers[j], step - COARSE] += 1

@@ -45,7 +45,7 @@ from vestige.units.dissect.numbers import (
     discoveries,
     p_values,
 )
-from vestige.units.dissect.scan import HIGHEST, LOWEST, WINDOW, Parts, Pass
+from vestige.units.dissect.scan import HIGHEST, LOWEST, Parts, Pass
 from vestige.units.dissect.table import units_csv
 from vestige.units.dissect.task import DISSECT, DissectOptions
 from vestige.units.places import Standing
@@ -118,7 +118,7 @@ def measure_dissect(session: Session, data: Dataset, options: DissectOptions) ->
             twin = session.reader.backbone(_untrained(options))
             session.say(f"chance: {twin.spec}")
             other = ActivationReader(twin, tuple(reader.layers), session.reader.options)
-            untrained = _gathered(laid.passing(other, pool, turned=False), laid, kept, session)
+            untrained = _gathered(laid.passing(other, pool, own=False), laid, kept, session)
         layers = _layers(laid, own, untrained, kept, session)
         shown = _shown(reader, laid, own, layers)
     rows = tuple(row for each in layers.values() for row in each.rows)
@@ -182,14 +182,20 @@ class _Laid:
         """Of the objects."""
         return tuple(self.seen.names) if self.seen else ()
 
-    def passing(self, reader: ActivationReader, pool: ThreadPoolExecutor, *, turned: bool = True) -> Pass:
+    def passing(self, reader: ActivationReader, pool: ThreadPoolExecutor, *, own: bool = True) -> Pass:
         """A pass of these pictures through a network."""
-        crops = [Crop(example) for example in self.examples]
-        rotated = turned and "rotated" in self.options.chance and self.seen is not None
-        options, parts = self.options, self.parts
         return Pass(
-            *(reader, crops, parts, self.standings, options.quantile, options.seed, self.seen, self.exchanged, rotated),
-            pool,
+            reader=reader,
+            crops=[Crop(example) for example in self.examples],
+            parts=self.parts,
+            standings=self.standings,
+            quantile=self.options.quantile,
+            seed=self.options.seed,
+            seen=self.seen,
+            exchanged=self.exchanged,
+            own=own,
+            rotated=own and "rotated" in self.options.chance and self.seen is not None,
+            pool=pool,
         )
 
     def made_from(self, reader: ActivationReader) -> str:
@@ -197,7 +203,7 @@ class _Laid:
         options = {**asdict(self.options), "backbone": "", "layers": tuple(reader.layers)}
         numerics = reader.options.numerics(reader.device)
         about = (reader.backbone.fingerprint, reader.backbone.preprocessing.fingerprint(), numerics, options)
-        return f"dissect 1 {self.data.fingerprint} {about!r} {self.names!r} {STEPS} {WINDOW} {HIGHEST} {LOWEST}"
+        return f"dissect 2 {self.data.fingerprint} {about!r} {self.names!r} {STEPS} {HIGHEST} {LOWEST}"
 
 
 def _lay(data: Dataset, reader: ActivationReader, options: DissectOptions) -> _Laid:
@@ -284,7 +290,7 @@ def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -
     made_from, kinds = laid.made_from(passing.reader), len(laid.names)
     seed = laid.options.seed
     found = _Gathered(passing, made_from, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
-    for name, shape in passing.reader.shapes.items():
+    for name, shape in passing.reader.shapes.items() if passing.own else ():
         none, units = TopPictures.none(shape[0]), shape[0]
         found.sums[name] = _Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
     shards = passing.shards(kept, made_from, session.counting("pictures"))
@@ -480,12 +486,11 @@ def _at_label(
         row[:, 0] = np.maximum(whole - row[:, 1:].sum(axis=1), 0)
         rows.append(row)
     from_above = [np.pad(np.cumsum(row[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1))) for row in rows]
-    window = gathered.passing.scale(name).window.astype(np.intp)
-    column = np.clip(threshold + 2 - window, 1, WINDOW)
     chance = shard[f"{name}/chance/table"][units, label].astype(np.float32)
-    other = np.cumsum(chance[:, ::-1], axis=1)[:, ::-1][units, column]
+    others = np.pad(np.cumsum(chance[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1)))
+    fine = np.maximum(threshold + 1, COARSE + 1)
     hits, area = (each[units, threshold + 1] for each in from_above)
-    return hits, area, sizes, from_above[0][units, column + window - 1], other, rows[0], rows[1]
+    return hits, area, sizes, from_above[0][units, fine], others[units, fine - COARSE], rows[0], rows[1]
 
 
 def _numbers(sets: Mapping[str, _Set], drawn: Indices | None) -> dict[tuple[str, str], float]:

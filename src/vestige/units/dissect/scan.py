@@ -31,17 +31,16 @@ from vestige.units.dissect.counting import (
     Extremes,
     Floats,
     Scale,
+    Steps,
     count,
     extremes,
+    steps_at,
     values_at,
 )
 from vestige.units.dissect.looking import Seen, nothing_at, sizes_of
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
 from vestige.units.top import TopPictures
-
-WINDOW = 9
-"""Of them, those about the threshold, at which the chance level is counted."""
 
 HIGHEST, LOWEST = 60, 20
 """Pictures with the largest activations of each unit that are kept, and with the smallest."""
@@ -56,9 +55,11 @@ _ENDLESS = 1e30  # steps per unit of activation
 
 _PILOT = 192  # pictures that the steps are chosen by
 
-_PILOT_POINTS = 32  # of each of them, of each unit
+_PILOT_POINTS = 32  # of each of them, drawn at random
 
 _TOGETHER = 512  # pictures that are sorted into top lists at once
+
+_COUNTED = 64  # pictures whose points are counted at once
 
 _CELLS = 8  # of each map that go into the quantiles' sketch
 
@@ -112,6 +113,8 @@ class Pass:
         seed: of all draws.
         seen: the objects; None to look at activations alone.
         exchanged: whose objects stand in for a picture's own, for the chance level; empty for none.
+        own: whether it is the network that is asked about: units' strongest pictures and quantiles are kept. Else it is
+            for chance, and overlap is counted alone.
         rotated: whether the layers are turned at random, too.
         pool: of threads.
     """
@@ -124,6 +127,7 @@ class Pass:
     seed: int
     seen: Seen | None
     exchanged: Mapping[int, int]
+    own: bool
     rotated: bool
     pool: ThreadPoolExecutor
     _scales: dict[str, Scale] = field(default_factory=dict, repr=False)
@@ -149,32 +153,22 @@ class Pass:
             yield dict(found)
 
     def _shard(self, rows: NDArray[np.intp], scales: Mapping[str, Scale], told: _Told) -> Arrays:
-        sums = {name: _Sums.empty(shape[0], self.seed) for name, shape in self.reader.shapes.items()}
-        tables: dict[str, Counts] = {}
-        if self.seen is not None:
-            tables = {name: self._table(name) for name in self.sets()}
-            tables |= {f"{name}/chance": self._chance(name) for name in self.sets()}
-        kinds = len(self.seen.names) if self.seen else 0
-        sizes, points = np.zeros(kinds, np.int64), 0
+        sums = {name: _Sums.empty(shape[0], self.seed) for name, shape in self.reader.shapes.items() if self.own}
+        overlaps = _Overlaps.none(self, scales) if self.seen else None
         problems: dict[int, str] = {}
         with closing(self.reader.read(self.crops, rows.tolist())) as batches:
             for batch in batches:
                 problems |= batch.problems
                 told.add(len(batch.rows) + len(batch.problems))
-                if not batch.rows:
-                    continue
-                with_objects = self._with_objects(batch.rows)
-                for name, maps in _channels_last(batch):
-                    sums[name].add(batch.rows, maps, self.pool, self._cells(batch.rows, maps.shape[1]))
-                    if with_objects:
-                        self._count(name, maps, batch.rows, with_objects, scales, tables)
-                if self.seen is not None and with_objects:
-                    met = self.seen.objects([batch.rows[i] for i in with_objects])
-                    sizes += sizes_of(met, kinds)
-                    points += len(with_objects) * self.seen.grid.points
+                for name, maps in _channels_last(batch) if batch.rows else ():
+                    if self.own:
+                        sums[name].add(batch.rows, maps, self.pool, self._cells(batch.rows, maps.shape[1]))
+                    if overlaps:
+                        overlaps.look(name, maps, batch.rows)
+                if overlaps:
+                    overlaps.add(batch.rows)
         found: Arrays = {f"{name}/{key}": value for name, each in sums.items() for key, value in each.arrays().items()}
-        found |= {f"{name}/table": _small(table) for name, table in tables.items()}
-        found |= {"sizes": sizes, "points": np.array(points)}
+        found |= overlaps.arrays() if overlaps else {}
         found |= {
             "problem_rows": np.array(list(problems), np.int64),
             "problems": np.array([*problems.values(), ""])[:-1],
@@ -185,45 +179,19 @@ class Pass:
         """The sets of units that are counted: the layers, and the same turned."""
         return [*self.reader.shapes, *(f"{name}/rotated" for name in self.reader.shapes if self.rotated)]
 
-    def _table(self, name: str) -> Counts:
-        assert self.seen is not None
-        return np.zeros((self.reader.shapes[_layer(name)][0], len(self.seen.names) + 1, STEPS + 1), np.uint32)
+    def looked_at(self, name: str, maps: Floats, points: Between) -> dict[str, tuple[Floats, Between]]:
+        """The sets of units of a layer, each with maps ``(n, hw, C)`` and where its points lie on those.
 
-    def _chance(self, name: str) -> Counts:
-        assert self.seen is not None
-        return np.zeros((self.reader.shapes[_layer(name)][0], len(self.seen.names), WINDOW + 1), np.uint32)
-
-    def _with_objects(self, rows: Sequence[int]) -> list[int]:
-        """Which pictures of a batch have objects annotated."""
-        if self.seen is None:
-            return []
-        return [i for i, row in enumerate(rows) if self.seen.examples[row].objects]
-
-    def _count(
-        self,
-        name: str,
-        maps: Floats,
-        batch_rows: Sequence[int],
-        chosen: Sequence[int],
-        scales: Mapping[str, Scale],
-        tables: Mapping[str, Counts],
-    ) -> None:
-        assert self.seen is not None
-        rows = [batch_rows[i] for i in chosen]
-        maps = maps if len(chosen) == len(batch_rows) else maps[chosen]
-        grid = self.seen.grid
-        points, objects, none = (
-            grid.between(rows, self.standings[name]),
-            self.seen.objects(rows),
-            nothing_at(len(rows), grid.points),
-        )
-        others = self.seen.objects([self.exchanged[row] for row in rows]) if self.exchanged else none
-        looked_at = {name: maps}
+        A rotation of the channels may come before or after reading the maps at points: both give the same, and the
+        fewer places it is done at, the sooner it is done.
+        """
+        found = {name: (maps, points)}
         if self.rotated:
-            looked_at[f"{name}/rotated"] = self._turned(maps)
-        for which, each in looked_at.items():
-            table, chance = tables[which], tables[f"{which}/chance"]
-            count(each, points, grid.often, scales[which], objects, others, table, chance, self.pool)
+            n, many = points.shape
+            if maps.shape[1] > many:
+                maps, points = values_at(maps, points), Between.cells_themselves(n, many)
+            found[f"{name}/rotated"] = self._turned(maps), points
+        return found
 
     def _turned(self, maps: Floats) -> Floats:
         """Maps ``(n, hw, C)`` of the layer turned."""
@@ -236,6 +204,13 @@ class Pass:
         if cells <= _CELLS:
             return np.broadcast_to(np.arange(cells), (len(rows), cells))
         return np.stack([np.random.default_rng([self.seed, 2, row]).integers(0, cells, _CELLS) for row in rows])
+
+    def _drawn(self, rows: Sequence[int]) -> NDArray[np.intp]:
+        """``(n, Q)``: the points of each picture that the steps are chosen by."""
+        assert self.seen is not None
+        points = self.seen.grid.points
+        draws = [np.random.default_rng([self.seed, 6, row]) for row in rows]
+        return np.stack([draw.choice(points, min(_PILOT_POINTS, points), replace=False) for draw in draws])
 
     def scale(self, name: str) -> Scale:
         """The steps of a set of units, once they are chosen."""
@@ -258,12 +233,10 @@ class Pass:
         with closing(self.reader.read(self.crops, [every[i] for i in steps])) as batches:
             for batch in batches:
                 for name, maps in _channels_last(batch):
-                    points = _first(self.seen.grid.between(batch.rows, self.standings[name]), _PILOT_POINTS)
-                    channels = maps.shape[2]
-                    values[name].append(values_at(maps, points).reshape(-1, channels))
-                    if self.rotated:
-                        turned = values_at(self._turned(maps), points).reshape(-1, channels)
-                        values[f"{name}/rotated"].append(turned)
+                    points = self.seen.grid.between(batch.rows, self.standings[name])
+                    for which, (looked, at) in self.looked_at(name, maps, points).items():
+                        drawn = values_at(looked, at.some(self._drawn(batch.rows)))
+                        values[which].append(drawn.reshape(-1, looked.shape[2]))
         found: Arrays = {}
         for name, each in values.items():
             scale = scale_by(np.concatenate(each), self.quantile)
@@ -274,13 +247,11 @@ class Pass:
 def scale_by(values: Floats, quantile: float) -> Scale:
     """Steps for values ``(m, C)``: from what 30 % are above to what a tenth of those above a threshold are."""
     often = min(_OFTEN * quantile, _LOW)
-    shares = [1 - max(_LOW, often), 1 - often, 1 - quantile, 1 - _TOP * quantile]
-    low, high, threshold, top = np.quantile(values, shares, axis=0).astype(np.float32)
+    shares = [1 - max(_LOW, often), 1 - often, 1 - _TOP * quantile]
+    low, high, top = np.quantile(values, shares, axis=0).astype(np.float32)
     top = np.where(top > high, top, values.max(axis=0))
     coarse, fine = _per_unit(low, high, COARSE), _per_unit(high, top, FINE)
-    here = COARSE + np.ceil((threshold - high) * fine).astype(int)
-    window = np.clip(here - WINDOW // 2, COARSE + 1, STEPS - WINDOW + 1)
-    return Scale(low, high, coarse, fine, window.astype(np.uint8))
+    return Scale(low, high, coarse, fine)
 
 
 def _per_unit(low: Floats, high: Floats, steps: int) -> Floats:
@@ -351,6 +322,81 @@ class _Sums:
 
 
 @dataclass
+class _Overlaps:
+    """What is known of units and objects: counts of points, of pictures that have objects.
+
+    Attributes:
+        of: the pass.
+        seen: its objects.
+        scales: its steps.
+        tables, chance: set of units -> counts, as :func:`count` adds them up.
+        sizes: ``(O,)`` points of each object.
+        points: how many there are.
+    """
+
+    of: Pass
+    seen: Seen
+    scales: Mapping[str, Scale]
+    tables: dict[str, Counts]
+    chance: dict[str, Counts]
+    sizes: NDArray[np.int64]
+    points: int = 0
+    _rows: list[int] = field(default_factory=list)
+    _steps: dict[str, list[Steps]] = field(default_factory=dict)
+
+    @classmethod
+    def none(cls, of: Pass, scales: Mapping[str, Scale]) -> _Overlaps:
+        """No pictures yet."""
+        assert of.seen is not None
+        kinds = len(of.seen.names)
+        units = {name: of.reader.shapes[_layer(name)][0] for name in of.sets()}
+        tables = {name: np.zeros((each, kinds + 1, STEPS + 1), np.uint32) for name, each in units.items()}
+        chance = {name: np.zeros((each, kinds, FINE + 1), np.uint32) for name, each in units.items()}
+        return cls(of, of.seen, scales, tables, chance, np.zeros(kinds, np.int64))
+
+    def look(self, name: str, maps: Floats, rows: Sequence[int]) -> None:
+        """See which steps the points of pictures are in, by the maps ``(n, hw, C)`` of a layer."""
+        annotated = [i for i, row in enumerate(rows) if self.seen.examples[row].objects]
+        if not annotated:
+            return
+        maps = maps if len(annotated) == len(rows) else maps[annotated]
+        grid = self.seen.grid
+        points = grid.between([rows[i] for i in annotated], self.of.standings[name])
+        for which, (each, at) in self.of.looked_at(name, maps, points).items():
+            steps = np.empty((each.shape[2], *at.shape), np.uint8)
+            steps_at(each, at, grid.often, self.scales[which], steps, self.of.pool)
+            self._steps.setdefault(which, []).append(steps)
+
+    def add(self, rows: Sequence[int]) -> None:
+        """Take in pictures, once all layers were looked at."""
+        self._rows += [row for row in rows if self.seen.examples[row].objects]
+        if len(self._rows) >= _COUNTED:
+            self._settle()
+
+    def arrays(self) -> Arrays:
+        """All of it, counts in as few bytes as they fit in."""
+        self._settle()
+        tables = {f"{name}/table": _small(table) for name, table in self.tables.items()}
+        chance = {f"{name}/chance/table": _small(table) for name, table in self.chance.items()}
+        return {**tables, **chance, "sizes": self.sizes, "points": np.array(self.points)}
+
+    def _settle(self) -> None:
+        """Count what is waiting: together, for a table is fetched once for many pictures then."""
+        rows = self._rows
+        if not rows:
+            return
+        others = [self.of.exchanged[row] for row in rows] if self.of.exchanged else []
+        objects, points = self.seen.objects(rows), self.seen.grid.points
+        elsewhere = self.seen.objects(others) if others else nothing_at(len(rows), points)
+        for name, steps in self._steps.items():
+            count(np.concatenate(steps, axis=1), objects, elsewhere, self.tables[name], self.chance[name], self.of.pool)
+        self.sizes += sizes_of(objects, len(self.sizes))
+        self.points += len(rows) * points
+        self._rows.clear()
+        self._steps.clear()
+
+
+@dataclass
 class _Told:
     """Progress within a shard."""
 
@@ -367,13 +413,6 @@ def _channels_last(batch: Activations) -> Iterator[tuple[str, Floats]]:
     """The maps of a batch as ``(n, h * w, C)``."""
     for name, maps in batch.maps.items():
         yield name, maps.permute(0, 2, 3, 1).flatten(1, 2).contiguous().numpy()
-
-
-def _first(points: Between, n: int) -> Between:
-    """Some of the points of each picture."""
-    some = slice(None, None, max(1, points.shape[1] // n))
-    cells, right, down = (np.ascontiguousarray(each[:, some]) for each in (points.cells, points.right, points.down))
-    return Between(cells, right, down, np.ascontiguousarray(points.weights[:, some]))
 
 
 def _layer(name: str) -> str:

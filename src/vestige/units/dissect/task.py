@@ -51,7 +51,7 @@ class DissectOptions:
         empty=True,
     )
     points: int = option(
-        20, "Points in a row, and in a column, that a picture is looked at.", bounds=b.POINTS_A_SIDE, last=True
+        16, "Points in a row, and in a column, that a picture is looked at.", bounds=b.POINTS_A_SIDE, last=True
     )
     least: int = option(10, "Pictures that an object must be in.", bounds=b.COUNT, last=True)
     anchor: Anchor = option(
