@@ -158,6 +158,30 @@ def test_overlap_and_precision_are_those_of_all_points_at_once():
         assert float(line["average_precision"]) == pytest.approx(expected, abs=0.03)
 
 
+def test_a_threshold_may_be_a_share_of_the_largest_activation():
+    data, backbone = scenes(), network()
+    found = dissected(data, backbone=backbone, threshold="relative")
+    values, masks, names = looked_at(data, backbone)
+    largest = maps_of(data, backbone).max(axis=(0, 2, 3))
+    for unit, line in enumerate(table(found)[:2]):
+        assert float(line["threshold"]) == pytest.approx(0.2 * largest[unit], rel=0.06)
+        above = values[:, :, unit] > float(line["threshold"]) * (1 + 1e-6)
+        inside = masks[:, :, names.index(line["object"])]
+        assert float(line["iou"]) == pytest.approx((above & inside).sum() / (above | inside).sum(), abs=0.02)
+        assert float(line["chance_iou"]) < float(line["iou"])
+    bare = dissected(scenes(objects=False), backbone=backbone, threshold="relative")
+    np.testing.assert_allclose(bare.arrays["units/threshold"], 0.2 * largest, atol=1e-4)
+
+
+def test_steps_are_chosen_by_points_from_everywhere():
+    """Points are drawn at random: on a grid, a step through them may meet one column alone."""
+    data = scenes()
+    for points in (16, 24, 48):
+        found = dissected(data, points=points, chance=())
+        shares = [float(line["share_above"]) for line in table(found)[:3]]
+        assert all(0.04 < share < 0.0625 for share in shares), (points, shares)
+
+
 def test_units_that_are_set_by_hand_are_found_with_their_objects():
     found = dissected(scenes(), quantile=0.1)
     lines = table(found)
@@ -245,6 +269,7 @@ def test_a_run_is_written_and_read_back(tmp_path):
         ({"chance": ("luck",)}, "luck"),
         ({"anchor": "corner"}, "corner"),
         ({"quantile": 1.0}, "quantile"),
+        ({"threshold": "half"}, "half"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, match):

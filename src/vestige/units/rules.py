@@ -27,7 +27,10 @@ RULES: Mapping[str, str] = {
 }
 """What each says, as it stands below figures."""
 
-_RELATIVE, _SMOOTH, _HALF = 0.2, 0.4, 0.5
+RELATIVE = 0.2
+"""Of a unit's largest activation: what is above is shown."""
+
+_SMOOTH, _HALF = 0.4, 0.5
 _DIM = 0.25  # how bright what a unit does not show is
 
 Mask: TypeAlias = "NDArray[np.bool_]"
@@ -73,7 +76,7 @@ def shown_by(
         largest = float(map.max())
         found: Mask = standing.laid_over(map, shape) > _SMOOTH * largest
         return found & (largest > 0)
-    bar = unit.threshold if rule == "quantile" else _RELATIVE * unit.largest
+    bar = unit.threshold if rule == "quantile" else RELATIVE * unit.largest
     above: Mask = standing.laid_over(map, shape) > bar
     return above
 

@@ -50,6 +50,7 @@ from vestige.units.dissect.table import units_csv
 from vestige.units.dissect.task import DISSECT, DissectOptions
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
+from vestige.units.rules import RELATIVE
 from vestige.units.top import TopPictures
 
 FIXED = 0.04
@@ -189,6 +190,7 @@ class _Laid:
             crops=[Crop(example) for example in self.examples],
             parts=self.parts,
             standings=self.standings,
+            threshold=self.options.threshold,
             quantile=self.options.quantile,
             seed=self.options.seed,
             seen=self.seen,
@@ -263,12 +265,14 @@ class _Sums:
 
 @dataclass
 class _Gathered:
-    """What all shards of a pass say together; ``counted`` as the kernel counts, ``(2, C, O + 1, B + 1)`` of a set."""
+    """What all shards of a pass say together; ``counted`` as the kernel counts, ``(2, C, O + 1, B + 1)`` of a set, and
+    ``largest``, ``(C,)`` of a set, activations."""
 
     passing: Pass
     made_from: str
     sums: dict[str, _Sums]
     counted: dict[str, NDArray[np.uint32]]
+    largest: dict[str, Floats]
     sizes: NDArray[np.int64]
     total: NDArray[np.int64]
     problems: dict[int, str]
@@ -289,7 +293,7 @@ def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -
     """Add up the shards of a pass."""
     made_from, kinds = laid.made_from(passing.reader), len(laid.names)
     seed = laid.options.seed
-    found = _Gathered(passing, made_from, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
+    found = _Gathered(passing, made_from, {}, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
     for name, shape in passing.reader.shapes.items() if passing.own else ():
         none, units = TopPictures.none(shape[0]), shape[0]
         found.sums[name] = _Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
@@ -305,6 +309,8 @@ def _gathered(passing: Pass, laid: _Laid, kept: PartialWork, session: Session) -
         for name in passing.sets():
             table = shard[f"{name}/table"]
             found.counted.setdefault(name, np.zeros((2, *table.shape), np.uint32))[half] += table
+            largest = shard[f"{name}/largest"]
+            found.largest[name] = np.maximum(found.largest.get(name, largest), largest)
     passing.scaled(kept, made_from)
     if len(found.problems) == len(laid.examples):
         raise VestigeError(f"{laid.data.spec}: no picture can be read; {next(iter(found.problems.values()))}")
@@ -366,7 +372,7 @@ def _activity(name: str, laid: _Laid, own: _Gathered) -> _Layer:
         "quantiles": quantiles[:, :-1],
         "mean": sums.total / cells,
         "above_nought": sums.above / cells,
-        "threshold": quantiles[:, -1],
+        "threshold": RELATIVE * sums.top.values[:, 0] if options.threshold == "relative" else quantiles[:, -1],
     }
     columns = {
         "layer": [name] * units,
@@ -454,7 +460,9 @@ def _reduced(gathered: _Gathered, laid: _Laid, kept: PartialWork) -> dict[str, _
     chosen: dict[str, tuple[Indices, Indices, Indices]] = {}
     for name in passing.sets():
         tables = gathered.tables(name)
-        threshold = tables.thresholds(laid.options.quantile)
+        relative = laid.options.threshold == "relative"
+        bar = RELATIVE * gathered.largest[name]
+        threshold = tables.nearest(bar) if relative else tables.thresholds(laid.options.quantile)
         counted = tables.at(threshold)
         chosen[name] = threshold, counted.labels(), counted.pooled.argmax(axis=1)
     parts: dict[str, list[Sequence[Floats]]] = {name: [] for name in chosen}
@@ -663,6 +671,13 @@ def _single(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.int32) if array.dtype == np.int64 else array
 
 
+def _asked(options: DissectOptions) -> str:
+    """What thresholds are to be, in words."""
+    if options.threshold == "relative":
+        return f"{RELATIVE} of a unit's largest activation"
+    return f"the top {100 * options.quantile:g} %"
+
+
 def _notes(laid: _Laid, own: _Gathered) -> tuple[str, ...]:
     notes = []
     options = laid.options
@@ -693,7 +708,7 @@ def _notes(laid: _Laid, own: _Gathered) -> tuple[str, ...]:
         notes.append(f"Objects that no point of one half of the pictures meets are never a label: {listed(empty)}.")
     notes.append(
         f"A picture is looked at on {options.points} x {options.points} points, with an offset drawn for each picture. "
-        f"Thresholds are the one of {STEPS} steps that comes nearest to the top {100 * options.quantile:g} %; "
+        f"Thresholds are the one of {STEPS} steps that comes nearest to {_asked(options)}; "
         "units.csv has the share that is above it. Labels are chosen on one half of the pictures and measured on the "
         "other, both ways. Intervals: bootstrap over "
         f"{len(laid.parts.shards)} stratified samples of the pictures, at the same labels and thresholds."

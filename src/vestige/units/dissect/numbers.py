@@ -76,6 +76,11 @@ class Tables:
         found: Indices = np.where(np.isfinite(away).any(axis=1), away.argmin(axis=1), above.shape[1])
         return found
 
+    def nearest(self, activations: Floats) -> Indices:
+        """``(C,)``: the edge that comes nearest to an activation of each unit ``(C,)``."""
+        found: Indices = np.abs(self.edges - activations[:, None]).argmin(axis=1)
+        return found
+
     def activations(self, threshold: Indices) -> Floats:
         """``(C,)``: edges as activations."""
         edges = np.pad(self.edges, ((0, 0), (0, 1)), constant_values=np.inf)

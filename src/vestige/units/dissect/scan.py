@@ -38,8 +38,10 @@ from vestige.units.dissect.counting import (
     values_at,
 )
 from vestige.units.dissect.looking import Seen, nothing_at, sizes_of
+from vestige.units.dissect.task import Threshold
 from vestige.units.places import Standing
 from vestige.units.quantiles import Quantiles
+from vestige.units.rules import RELATIVE
 from vestige.units.top import TopPictures
 
 HIGHEST, LOWEST = 60, 20
@@ -50,6 +52,8 @@ SHARDS = 10
 
 _LOW, _OFTEN, _TOP = 0.3, 4.0, 0.1
 """The share of points above the first step; those above the first fine step and the last one, in thresholds' shares."""
+
+_ABOUT = (0.75, 3.0)  # of 0.2 of the largest of the sample, where fine steps begin and end
 
 _ENDLESS = 1e30  # steps per unit of activation
 
@@ -109,6 +113,7 @@ class Pass:
         crops: the pictures.
         parts: how they are dealt out.
         standings: how each layer's maps lie on the pictures.
+        threshold: what units' thresholds are.
         quantile: the share of points above a unit's threshold.
         seed: of all draws.
         seen: the objects; None to look at activations alone.
@@ -123,6 +128,7 @@ class Pass:
     crops: Sequence[Crop]
     parts: Parts
     standings: Mapping[str, Standing]
+    threshold: Threshold
     quantile: float
     seed: int
     seen: Seen | None
@@ -239,7 +245,9 @@ class Pass:
                         values[which].append(drawn.reshape(-1, looked.shape[2]))
         found: Arrays = {}
         for name, each in values.items():
-            scale = scale_by(np.concatenate(each), self.quantile)
+            together = np.concatenate(each)
+            relative = self.threshold == "relative"
+            scale = scale_about(together) if relative else scale_by(together, self.quantile)
             found |= {f"{name}/{key}": value for key, value in vars(scale).items()}
         return found
 
@@ -252,6 +260,14 @@ def scale_by(values: Floats, quantile: float) -> Scale:
     top = np.where(top > high, top, values.max(axis=0))
     coarse, fine = _per_unit(low, high, COARSE), _per_unit(high, top, FINE)
     return Scale(low, high, coarse, fine)
+
+
+def scale_about(values: Floats) -> Scale:
+    """Steps for values ``(m, C)`` that are fine about 0.2 of the largest, which may be larger elsewhere."""
+    largest = values.max(axis=0)
+    high, top = (RELATIVE * share * largest for share in _ABOUT)
+    low = np.minimum(np.quantile(values, 1 - _LOW, axis=0).astype(np.float32), high)
+    return Scale(low, high, _per_unit(low, high, COARSE), _per_unit(high, top, FINE))
 
 
 def _per_unit(low: Floats, high: Floats, steps: int) -> Floats:
@@ -330,6 +346,7 @@ class _Overlaps:
         seen: its objects.
         scales: its steps.
         tables, chance: set of units -> counts, as :func:`count` adds them up.
+        largest: set of units -> ``(C,)``, the largest activation met.
         sizes: ``(O,)`` points of each object.
         points: how many there are.
     """
@@ -339,6 +356,7 @@ class _Overlaps:
     scales: Mapping[str, Scale]
     tables: dict[str, Counts]
     chance: dict[str, Counts]
+    largest: dict[str, Floats]
     sizes: NDArray[np.int64]
     points: int = 0
     _rows: list[int] = field(default_factory=list)
@@ -352,7 +370,8 @@ class _Overlaps:
         units = {name: of.reader.shapes[_layer(name)][0] for name in of.sets()}
         tables = {name: np.zeros((each, kinds + 1, STEPS + 1), np.uint32) for name, each in units.items()}
         chance = {name: np.zeros((each, kinds, FINE + 1), np.uint32) for name, each in units.items()}
-        return cls(of, of.seen, scales, tables, chance, np.zeros(kinds, np.int64))
+        largest = {name: np.full(each, -np.inf, np.float32) for name, each in units.items()}
+        return cls(of, of.seen, scales, tables, chance, largest, np.zeros(kinds, np.int64))
 
     def look(self, name: str, maps: Floats, rows: Sequence[int]) -> None:
         """See which steps the points of pictures are in, by the maps ``(n, hw, C)`` of a layer."""
@@ -366,6 +385,7 @@ class _Overlaps:
             steps = np.empty((each.shape[2], *at.shape), np.uint8)
             steps_at(each, at, grid.often, self.scales[which], steps, self.of.pool)
             self._steps.setdefault(which, []).append(steps)
+            np.maximum(self.largest[which], each.max(axis=(0, 1)), out=self.largest[which])
 
     def add(self, rows: Sequence[int]) -> None:
         """Take in pictures, once all layers were looked at."""
@@ -378,7 +398,8 @@ class _Overlaps:
         self._settle()
         tables = {f"{name}/table": _small(table) for name, table in self.tables.items()}
         chance = {f"{name}/chance/table": _small(table) for name, table in self.chance.items()}
-        return {**tables, **chance, "sizes": self.sizes, "points": np.array(self.points)}
+        largest = {f"{name}/largest": each for name, each in self.largest.items()}
+        return {**tables, **chance, **largest, "sizes": self.sizes, "points": np.array(self.points)}
 
     def _settle(self) -> None:
         """Count what is waiting: together, for a table is fetched once for many pictures then."""

@@ -18,6 +18,9 @@ Chance = Literal["rotated", "untrained", "shuffled"]
 
 Anchor = Literal["field", "plain"]
 
+Threshold = Literal["quantile", "relative"]
+"""What a unit's threshold is: what a share of all points is above, or 0.2 of its largest activation."""
+
 
 @dataclass(frozen=True)
 class DissectOptions:
@@ -26,7 +29,8 @@ class DissectOptions:
     Attributes:
         backbone: spec of the network.
         layers: names and globs of layers of grids or tokens.
-        quantile: the share of points above a unit's threshold.
+        threshold: what a unit's threshold is: ``quantile`` or ``relative``.
+        quantile: the share of points above a unit's threshold, where that is ``quantile``.
         chance: what chance levels are measured; () for none.
         points: a picture is looked at on a grid of so many points squared.
         least: pictures that an object must be in.
@@ -41,6 +45,9 @@ class DissectOptions:
         names=("--layer",),
         metavar="NAME",
         typed=MISSING,
+    )
+    threshold: Threshold = option(
+        "quantile", "A unit's threshold: quantile (its top share) or relative (0.2 of its largest activation)."
     )
     quantile: float = option(0.005, "Share of activations above a unit's threshold.", bounds=b.TOLERANCE)
     chance: tuple[str, ...] = option(
@@ -63,6 +70,7 @@ class DissectOptions:
         check_bounds(self)
         for name, values, known in (
             ("chance", self.chance, get_args(Chance)),
+            ("threshold", (self.threshold,), get_args(Threshold)),
             ("anchor", (self.anchor,), get_args(Anchor)),
         ):
             for value in values:
