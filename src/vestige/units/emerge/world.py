@@ -18,7 +18,7 @@ from vestige.example import Example
 from vestige.intervals import Bootstrap, Floats
 from vestige.spelling import spelled
 from vestige.text import count
-from vestige.units.dissect.measure import with_objects
+from vestige.units.dissect.layout import with_objects
 from vestige.units.emerge.meanings import NONE, plain, read_words
 from vestige.units.emerge.scenes import Annotated, best, dealt
 from vestige.units.emerge.task import EmergeOptions

@@ -1,0 +1,100 @@
+"""What the shards of a pass say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vestige.arrays import Arrays
+from vestige.contract.session import Session
+from vestige.errors import VestigeError
+from vestige.partial_work import PartialWork
+from vestige.units.dissect.counting import COARSE
+from vestige.units.dissect.layout import Layout
+from vestige.units.dissect.numbers import Floats, Tables
+from vestige.units.dissect.scan import HIGHEST, LOWEST, Pass
+from vestige.units.quantiles import Quantiles
+from vestige.units.top import TopPictures
+
+
+@dataclass
+class Sums:
+    """What all shards say of a layer's units, whatever the objects are."""
+
+    top: TopPictures
+    low: TopPictures
+    total: Floats
+    above: NDArray[np.int64]
+    cells: int
+    sketch: Quantiles
+
+
+@dataclass
+class Gathered:
+    """What all shards of a pass say together; ``counted`` as the kernel counts, ``(2, C, O + 1, B + 1)`` of a set, and
+    ``largest``, ``(C,)`` of a set, activations."""
+
+    passing: Pass
+    made_from: str
+    sums: dict[str, Sums]
+    counted: dict[str, NDArray[np.uint32]]
+    largest: dict[str, Floats]
+    sizes: NDArray[np.int64]
+    total: NDArray[np.int64]
+    problems: dict[int, str]
+
+    @property
+    def often(self) -> float:
+        """The share of points that coarse steps are counted at."""
+        assert self.passing.seen is not None
+        return self.passing.seen.grid.often / self.passing.seen.grid.points
+
+    def tables(self, name: str) -> Tables:
+        """The counts of a set of units."""
+        sizes, total = self.sizes.astype(np.float64), self.total.astype(np.float64)
+        return Tables.of(self.counted[name], COARSE, self.often, sizes, total, self.passing.scale(name).edges)
+
+
+def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session) -> Gathered:
+    """Add up the shards of a pass."""
+    made_from, kinds = laid.made_from(passing.reader), len(laid.names)
+    seed = laid.options.seed
+    found = Gathered(passing, made_from, {}, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
+    for name, shape in passing.reader.shapes.items() if passing.own else ():
+        none, units = TopPictures.none(shape[0]), shape[0]
+        found.sums[name] = Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
+    shards = passing.shards(kept, made_from, session.counting("pictures"))
+    for half, shard in zip(laid.parts.half_of, shards, strict=True):
+        for name, sums in found.sums.items():
+            _add(sums, shard, name, seed)
+        found.problems |= zip(shard["problem_rows"].tolist(), shard["problems"].tolist(), strict=True)
+        if laid.seen is None:
+            continue
+        found.sizes[half] += shard["sizes"]
+        found.total[half] += shard["points"]
+        for name in passing.sets():
+            table = shard[f"{name}/table"]
+            found.counted.setdefault(name, np.zeros((2, *table.shape), np.uint32))[half] += table
+            largest = shard[f"{name}/largest"]
+            found.largest[name] = np.maximum(found.largest.get(name, largest), largest)
+    passing.scaled(kept, made_from)
+    if len(found.problems) == len(laid.examples):
+        raise VestigeError(f"{laid.data.spec}: no picture can be read; {next(iter(found.problems.values()))}")
+    return found
+
+
+def _add(sums: Sums, shard: Arrays, name: str, seed: int) -> None:
+    def listed_in(which: str) -> TopPictures:
+        return TopPictures(*(shard[f"{name}/{which}/{key}"] for key in ("rows", "values", "places")))
+
+    sums.top, sums.low = (
+        before.merged(listed_in(which), most)
+        for before, which, most in ((sums.top, "top", HIGHEST), (sums.low, "low", LOWEST))
+    )
+    sums.total += shard[f"{name}/total"]
+    sums.above += shard[f"{name}/above"]
+    sums.cells += int(shard[f"{name}/cells"])
+    start = f"{name}/sketch/"
+    sums.sketch.merge(Quantiles.of({k.removeprefix(start): v for k, v in shard.items() if k.startswith(start)}, seed))
