@@ -550,6 +550,44 @@ def test_boxes_of_units_that_chance_explains_are_told(run, photograph):
     assert any(f"{len(flags)} units" in note and f" {flags.count(False)} are not" in note for note in found.notes)
 
 
+def test_a_unit_may_be_shown_by_its_own_field():
+    standing = Standing((64, 64), (8, 8), (8.0, 8.0), (4.5, 4.5))
+    map = np.zeros((8, 8), np.float32)
+    map[2, 5], map[0, 0] = 10, 6
+    field = np.zeros((7, 7), bool)
+    field[2:6, 1:3], field[0, 6] = True, True  # lopsided, so that it is seen if it is turned
+    shown = shown_by("fields", map, standing, (64, 64), UnitScale(5.0, 40.0), field=field)
+    expected = np.zeros((70, 70), bool)  # 3 pixels more on every side
+    for y, x in ((20, 44), (4, 4)):  # the pixels that hold the cells' centres
+        expected[y : y + 7, x : x + 7] |= field
+    np.testing.assert_array_equal(shown, expected[3:-3, 3:-3])
+
+
+def test_fields_of_a_run_are_shown_instead_of_discs(run, photograph, tmp_path):
+    session = Session(Reader(ExtractOptions(batch=8)), print_nothing)
+    given = {"layers": ["units"], "units": 2, "pictures": 2, "occluder": 5, "stride": 1, "seed": 1}
+    fields = vestige.measure("receptive-fields", scenes(12), session=session, backbone=network(), **given)
+    known = fields.arrays["units/units"].tolist()
+    lively = [int(u) for u, size in zip(known, fields.arrays["size/units"], strict=True) if np.isfinite(size)]
+    fields.save(tmp_path / "fields")
+    other = next(unit for unit in range(3) if unit not in lively)
+    asked = {"units": (f"units:{lively[0]}", f"units:{other}"), "rule": "fields", "fields": tmp_path / "fields"}
+    found = measured("unit-segments", run, photograph, **asked)
+    assert any("not measured" in note and note.endswith(f": units:{other}.") for note in found.notes)
+    discs = measured("unit-segments", run, photograph, units=asked["units"], rule="fields")
+    assert (found.arrays["masks"][0] != discs.arrays["masks"][0]).any()
+    assert found.save(tmp_path / "segments").report_path.is_file()
+    with pytest.raises(VestigeError, match="only the rule fields"):
+        measured("unit-segments", run, photograph, rule="smooth", fields=tmp_path / "fields")
+    with pytest.raises(VestigeError, match="is a run of dissect; expected one of receptive-fields"):
+        measured("unit-segments", run, photograph, rule="fields", fields=run)
+    other_network = Backbone.from_module(Colours(), Preprocessing((SIDE, SIDE), (0.0,) * 3, (1.0,) * 3), name="other")
+    strange = vestige.measure("receptive-fields", scenes(4), session=session, backbone=other_network, **given)
+    strange.save(tmp_path / "strange")
+    with pytest.raises(VestigeError, match="another network"):
+        measured("unit-segments", run, photograph, rule="fields", fields=tmp_path / "strange")
+
+
 def test_rules_on_one_cell():
     standing = Standing((64, 64), (8, 8), (8.0, 8.0), (4.0, 4.0))
     map = np.zeros((8, 8), np.float32)

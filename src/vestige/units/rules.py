@@ -23,7 +23,7 @@ RULES: Mapping[str, str] = {
     "quantile": "where the activation, laid over the picture, is above the unit’s threshold",
     "relative": "where the activation, laid over the picture, is above 0.2 of the unit’s largest",
     "smooth": "where the map, each cell the mean of 3 x 3 and laid over the picture, is above 0.4 of its largest value",
-    "fields": "discs about the centres of the receptive fields of cells above half of the picture’s largest activation",
+    "fields": "discs, or the unit’s own field, about cells above half of the picture’s largest activation",
 }
 """What each says, as it stands below figures."""
 
@@ -56,6 +56,7 @@ def shown_by(
     shape: tuple[int, int],
     unit: UnitScale,
     disc: float | None = None,
+    field: Mask | None = None,
 ) -> Mask:
     """What a map shows of a picture, as a mask ``(H, W)`` over the whole of it.
 
@@ -66,11 +67,12 @@ def shown_by(
         shape: H and W.
         unit: whose map it is.
         disc: the diameter of ``fields``' discs in pixels of the network's input; None for two strides.
+        field: ``(2 reach + 1, 2 reach + 1)``: which pixels about a cell's centre ``fields`` shows instead of a disc.
     """
     from scipy.ndimage import uniform_filter
 
     if rule == "fields":
-        return _discs(map, standing, shape, disc)
+        return _fields(map, standing, shape, disc, field)
     if rule == "smooth":
         map = uniform_filter(map, size=3, mode="nearest")
         largest = float(map.max())
@@ -89,7 +91,9 @@ def lit(picture: Pixels, mask: Mask) -> Pixels:
     return shown
 
 
-def _discs(map: NDArray[np.float32], standing: Standing, shape: tuple[int, int], disc: float | None) -> Mask:
+def _fields(
+    map: NDArray[np.float32], standing: Standing, shape: tuple[int, int], disc: float | None, field: Mask | None
+) -> Mask:
     import numpy as np
 
     largest = float(map.max())
@@ -100,6 +104,18 @@ def _discs(map: NDArray[np.float32], standing: Standing, shape: tuple[int, int],
     y = (np.arange(shape[0]) + 0.5) / shape[0] * standing.size[0]
     x = (np.arange(shape[1]) + 0.5) / shape[1] * standing.size[1]
     for i, j in np.argwhere(map > _HALF * largest).tolist():
-        centre = standing.centre[0] + i * standing.stride[0], standing.centre[1] + j * standing.stride[1]
-        mask |= (y[:, None] - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+        down = y - (standing.centre[0] + i * standing.stride[0])
+        across = x - (standing.centre[1] + j * standing.stride[1])
+        mask |= down[:, None] ** 2 + across**2 <= radius**2 if field is None else _about(field, down, across)
     return mask
+
+
+def _about(field: Mask, down: NDArray[np.float64], across: NDArray[np.float64]) -> Mask:
+    """Which points, by their distances from a cell's centre ``(H,)`` and ``(W,)``, a field about it holds."""
+    import numpy as np
+
+    rows, columns = (np.rint(each).astype(int) + len(field) // 2 for each in (down, across))
+    inside = [(each >= 0) & (each < len(field)) for each in (rows, columns)]
+    at = np.ix_(*(each.clip(0, len(field) - 1) for each in (rows, columns)))
+    found: Mask = field[at] & inside[0][:, None] & inside[1]
+    return found

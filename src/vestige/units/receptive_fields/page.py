@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vestige.arrays import check_arrays
-from vestige.documents import Count
 from vestige.images import Pixels, crop_resize
 from vestige.published import paper
 from vestige.report.beside import below, beside
@@ -30,11 +27,10 @@ from vestige.report.blocks import (
     Table,
     Tile,
 )
-from vestige.report.measured_run import MeasuredRun, check_config
 from vestige.report.style import Theme, decimal_axis, label_right, panels
-from vestige.results import Row, mend
 from vestige.run import Run
 from vestige.text import count, network_name, percent, signed, value_range
+from vestige.units.receptive_fields.run import FieldsRun, read_fields
 
 SIDE = 128
 """Pixels of a panel's side."""
@@ -46,61 +42,13 @@ _HOT = np.array([[0, 0, 0], [120, 12, 60], [224, 74, 30], [252, 180, 50], [255, 
 """The colours of a map, from nothing to its peak."""
 
 
-class _Config(TypedDict):
-    layers: list[str]
-    occluder: Count
-    stride: Count
-    fraction: float
-    units: Count
-    fresh: bool
-    weighted: bool
-    occlusions: dict[str, Count]
-
-
-@dataclass(frozen=True)
-class _FieldsRun(MeasuredRun):
-    """A run with its results and examples.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
-
-    @cached_property
-    def layers(self) -> tuple[str, ...]:
-        """In the order of depth."""
-        return tuple(self.results.config["layers"])
-
-    @cached_property
-    def measured(self) -> tuple[str, ...]:
-        """The layers with units that an occluder changes."""
-        return tuple(layer for layer in self.layers if self.row("actual", "size", layer) is not None)
-
-    def share(self, layer: str) -> float | None:
-        """The actual size of the theoretical one, where there are both."""
-        theory, actual = (self.row(method, "size", layer) for method in ("theoretical", "actual"))
-        return None if theory is None or actual is None else actual.value / theory.value
-
-    def row(self, method: str, metric: str, layer: str) -> Row | None:
-        """A row of a layer, or None where it has none."""
-        try:
-            return self.results.row(method, metric, layer)
-        except KeyError:
-            return None
-
-    def value(self, method: str, layer: str) -> Row:
-        """The size in a layer that has one."""
-        return self.results.row(method, "size", layer)
-
-
 def field_parts(runs: Sequence[Run]) -> Parts:
     """What the report opens with, and its sections.
 
     Raises:
         VestigeError: where a run's files lack what they are drawn from.
     """
-    read = [_read(run) for run in runs]
+    read = [read_fields(run) for run in runs]
     sections = (
         Section("Sizes", "sizes", tuple(dict.fromkeys(block for run in read for block in _sizes(run)))),
         Section("How they are found", "maps", tuple(block for run in read for block in _maps(run))),
@@ -109,29 +57,7 @@ def field_parts(runs: Sequence[Run]) -> Parts:
     return tuple(map(_opening, read)), sections
 
 
-def _read(run: Run) -> _FieldsRun:
-    read = _FieldsRun(run.name, run.results(), run.examples())
-    check_config(run, read.results, _Config)
-    needed = {"pictures": "byte M H W 3", "ids": "text N", "fractions": "real F"}
-    for number, layer in enumerate(read.layers):
-        u, k, s, p = (f"{letter}{number}" for letter in "UKSP")
-        needed |= {
-            f"units/{layer}": f"index {u}",
-            f"size/{layer}": f"real {u}",
-            f"curve/{layer}": f"real {u} F",
-            f"field/{layer}": f"real {u} _ _",
-            f"top/{layer}": f"row:N {u} {k}",
-            f"values/{layer}": f"real {u} {k}",
-            f"centres/{layer}": f"real {u} {k} 2",
-            f"lively/{layer}": f"row:{u} {s}",
-            f"shown/{layer}": f"row:M {s} {p}",
-            f"change/{layer}": f"real {s} {p} _ _",
-        }
-    check_arrays(run.examples_path, read.arrays, needed, mend=mend())
-    return read
-
-
-def _opening(run: _FieldsRun) -> Opening:
+def _opening(run: FieldsRun) -> Opening:
     config, network = run.results.config, network_name(str(run.results.backbone.get("spec", "the network")))
     occlusions = config["occlusions"]
     pictures = max((run.arrays[f"top/{layer}"].shape[1] for layer in run.layers), default=0)
@@ -159,7 +85,7 @@ def _opening(run: _FieldsRun) -> Opening:
     return Opening(run.name, f"{headline}.", detail, numbers)
 
 
-def _sizes(run: _FieldsRun) -> Iterator[Block]:
+def _sizes(run: FieldsRun) -> Iterator[Block]:
     yield _size_table(run)
     yield _published()
     if run.measured:
@@ -173,7 +99,7 @@ def _sizes(run: _FieldsRun) -> Iterator[Block]:
         )
 
 
-def _size_table(run: _FieldsRun) -> Table:
+def _size_table(run: FieldsRun) -> Table:
     config = run.results.config
     rows = []
     for layer in run.layers:
@@ -222,7 +148,7 @@ def _published() -> Table:
     )
 
 
-def _draw_sizes(run: _FieldsRun, theme: Theme) -> Figure:
+def _draw_sizes(run: FieldsRun, theme: Theme) -> Figure:
     figure, (left, right) = panels(2, 3.6, share_x=False, share_y=False, columns=2)
     accents = theme.accents
     places = range(len(run.measured))
@@ -255,7 +181,7 @@ def _draw_sizes(run: _FieldsRun, theme: Theme) -> Figure:
     return figure
 
 
-def _maps(run: _FieldsRun) -> Iterator[Block]:
+def _maps(run: FieldsRun) -> Iterator[Block]:
     """The paper's Fig. 3: pictures, discrepancy maps, and the field that they make."""
     tiles = tuple(_map_tile(run, layer) for layer in run.layers if len(run.arrays[f"lively/{layer}"]))
     if tiles:
@@ -270,7 +196,7 @@ def _maps(run: _FieldsRun) -> Iterator[Block]:
         )
 
 
-def _map_tile(run: _FieldsRun, layer: str) -> Tile:
+def _map_tile(run: FieldsRun, layer: str) -> Tile:
     unit = int(run.arrays[f"lively/{layer}"][0])
     columns = []
     for k, row in enumerate(run.arrays[f"shown/{layer}"][0].tolist()):
@@ -284,7 +210,7 @@ def _map_tile(run: _FieldsRun, layer: str) -> Tile:
     return Tile(beside(columns), f"{name}: {size:.1f} pixels", f"Pictures, discrepancy maps and the field of {name}")
 
 
-def _over_picture(run: _FieldsRun, change: NDArray[np.float32], size: tuple[int, ...]) -> Pixels:
+def _over_picture(run: FieldsRun, change: NDArray[np.float32], size: tuple[int, ...]) -> Pixels:
     """A discrepancy map over the whole picture, where its occluders' middles are."""
     config = run.results.config
     stride, side = int(config["stride"]), int(config["occluder"])
@@ -297,32 +223,16 @@ def _over_picture(run: _FieldsRun, change: NDArray[np.float32], size: tuple[int,
     return crop_resize(canvas, None, (SIDE, SIDE), "bilinear")
 
 
-def _field_at(run: _FieldsRun, layer: str, unit: int, reach: int) -> NDArray[np.float64]:
-    """A unit's field by pixel, ``(2 reach + 1, 2 reach + 1)``, 0 where it is not known."""
-    stride = int(run.results.config["stride"])
-    field = np.nan_to_num(run.arrays[f"field/{layer}"][unit].astype(np.float64))
-    middle = len(field) // 2
-    at = np.clip(np.arange(-reach, reach + 1) / stride + middle, 0, len(field) - 1)
-    low = np.minimum(at.astype(int), max(len(field) - 2, 0))
-    share = (at - low)[:, None]
-    rows = field[low] * (1 - share) + field[np.minimum(low + 1, len(field) - 1)] * share
-    columns = rows[:, low] * (1 - share.T) + rows[:, np.minimum(low + 1, len(field) - 1)] * share.T
-    beyond = np.abs(np.arange(-reach, reach + 1)) > middle * stride
-    columns[beyond] = columns[:, beyond] = 0
-    found: NDArray[np.float64] = columns
-    return found
-
-
-def _about_the_unit(run: _FieldsRun, layer: str, unit: int) -> list[Pixels]:
+def _about_the_unit(run: FieldsRun, layer: str, unit: int) -> list[Pixels]:
     """What lies in a unit's field in the first picture, and the field, at the scale of the pictures beside it."""
     reach = max(run.arrays["pictures"].shape[1:3]) // 2
-    field = _field_at(run, layer, unit, reach)
+    field = run.field(layer, unit, reach)
     picture = run.arrays["pictures"][run.arrays[f"shown/{layer}"][0, 0]]
     seen = _dimmed(run, picture, run.arrays[f"centres/{layer}"][unit, 0], field)
     return [seen, crop_resize(_coloured(field), None, (SIDE, SIDE), "bilinear")]
 
 
-def _dimmed(run: _FieldsRun, picture: Pixels, centre: NDArray[np.floating], field: NDArray[np.float64]) -> Pixels:
+def _dimmed(run: FieldsRun, picture: Pixels, centre: NDArray[np.floating], field: NDArray[np.float64]) -> Pixels:
     """A picture about a place (y, x), darkened where the field about it is below the fraction of its peak."""
     (y, x), half = centre, len(field) / 2
     patch = crop_resize(picture, (x - half, y - half, x + half, y + half), field.shape, "bilinear")
@@ -331,7 +241,7 @@ def _dimmed(run: _FieldsRun, picture: Pixels, centre: NDArray[np.floating], fiel
     return crop_resize(dimmed, None, (SIDE, SIDE), "bilinear")
 
 
-def _patches(run: _FieldsRun) -> Iterator[Block]:
+def _patches(run: FieldsRun) -> Iterator[Block]:
     """The paper's Fig. 4: fields, and what lies in them where the units are most active."""
     tiles = []
     for layer in run.layers:
@@ -349,10 +259,10 @@ def _patches(run: _FieldsRun) -> Iterator[Block]:
         )
 
 
-def _patch_tile(run: _FieldsRun, layer: str, s: int, unit: int) -> Tile:
+def _patch_tile(run: FieldsRun, layer: str, s: int, unit: int) -> Tile:
     size = float(run.arrays[f"size/{layer}"][unit])
     reach = int(np.ceil(0.85 * size)) + 2
-    field = _field_at(run, layer, unit, reach)
+    field = run.field(layer, unit, reach)
     panels = [crop_resize(_coloured(field), None, (SIDE, SIDE), "bilinear")]
     for k, row in enumerate(run.arrays[f"shown/{layer}"][s].tolist()):
         panels.append(_dimmed(run, run.arrays["pictures"][row], run.arrays[f"centres/{layer}"][unit, k], field))

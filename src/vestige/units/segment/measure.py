@@ -12,18 +12,23 @@ from numpy.typing import NDArray
 from vestige.contract.found import Found
 from vestige.contract.plan import Part, Plan
 from vestige.contract.session import Session
+from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.features.reader import Reader
 from vestige.images import Crop, picture_size
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
+from vestige.run import Run
+from vestige.spelling import spelled
+from vestige.text import listed
 from vestige.units.dissected import Units, labelled, looked_at, network_of, reader_of, units_of
 from vestige.units.rules import shown_by
 from vestige.units.segment.task import SEGMENT, SegmentOptions
 
 if TYPE_CHECKING:
     from vestige.units.dissect.run import DissectRun
+    from vestige.units.receptive_fields.run import FieldsRun
 
 SIDE = 320
 """Pixels of a picture's sides, as it is kept: squashed to a square, as the network sees it, but finer."""
@@ -36,12 +41,31 @@ METHODS: Mapping[str, Method] = {"network": Method("Network", "blue")}
 
 
 def check_segments(data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> None:
-    """Refuse units that the run does not have.
+    """Refuse units that the run does not have, and receptive fields of another network or of none of its layers.
 
     Raises:
-        VestigeError: naming the unit, and those that there are.
+        VestigeError: naming the unit, and those that there are; or the run of receptive fields.
     """
     units_of(data[0], options.units)
+    _fields_of(data[0], options)
+
+
+def _fields_of(run: DissectRun, options: SegmentOptions) -> FieldsRun | None:
+    """The estimated fields that the rule shows, where some are given."""
+    if options.fields is None:
+        return None
+    from vestige.units.receptive_fields.run import read_fields
+
+    found = read_fields(Run(options.fields))
+    asked = spelled("fields", options.fields)
+    ours, theirs = (each.results.backbone for each in (run, found))
+    if ours["weights_sha256"] != theirs.get("weights_sha256"):
+        raise VestigeError(
+            f"{asked}: is of another network than {run.name}: {theirs.get('spec')}; expected {ours['spec']}"
+        )
+    if not set(found.measured) & set(run.layers):
+        raise VestigeError(f"{asked}: measured no layer of {run.name}, which are {listed(run.layers)}")
+    return found
 
 
 def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ...]], options: SegmentOptions) -> Found:
@@ -56,6 +80,7 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
         notes.append(f"No unit of the run overlaps its object by {options.least_iou:g}; ask for less, or name units.")
         layers = run.layers[-1:]
     reader = reader_of(run, options.backbone, layers, session)
+    fields = _fields_of(run, options)
     pictures, masks, names, areas = [], [], [], []
     for k, (example, _, maps) in enumerate(looked_at(reader, examples)):
         pictures.append(Crop(example).pixels((SIDE, SIDE)))
@@ -66,11 +91,13 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
                 run.standing(layer),
                 (SIDE, SIDE),
                 run.scale(layer, unit),
-                options.disc,
+                options.disc if fields is None else _mean_size(fields, layer),
+                None if fields is None else fields.footprint(layer, unit),
             )
             masks.append(mask)
             names.append((k, layer, unit))
             areas.append(float(mask.mean()))
+    notes += _notes(fields, {(layer, unit) for _, layer, unit in names})
     return Found(
         task=SEGMENT,
         options=(options,),
@@ -96,6 +123,25 @@ def measure_segments(session: Session, data: tuple[DissectRun, tuple[Example, ..
         seconds=time.monotonic() - started,
         notes=tuple(notes),
     )
+
+
+def _mean_size(fields: FieldsRun, layer: str) -> float | None:
+    """Of the fields of a layer's units, in pixels; None where none was measured."""
+    row = fields.row("actual", "size", layer)
+    return None if row is None else row.value
+
+
+def _notes(fields: FieldsRun | None, shown: set[tuple[str, int]]) -> list[str]:
+    if fields is None:
+        return []
+    bare = [f"{layer}:{unit}" for layer, unit in sorted(shown) if fields.footprint(layer, unit) is None]
+    if not bare:
+        return []
+    some = listed([*bare[:8], f"{len(bare) - 8} more"] if len(bare) > 8 else bare)
+    return [
+        f"Units whose own field was not measured are shown by discs, as large as their layer's fields on average (two "
+        f"strides, where it has none): {some}."
+    ]
 
 
 def _called(run: DissectRun, layer: str, unit: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from vestige import bounds as b
 from vestige.bounds import check_bounds
@@ -40,6 +41,8 @@ class SegmentOptions:
         top: units that are shown of a picture, where none are named.
         least_iou: of units that are looked at, where none are named.
         disc: diameter of the discs of the rule ``fields`` in pixels of the network's input; None for two strides.
+        fields: a run of ``vestige units receptive-fields``, whose estimated fields the rule ``fields`` shows instead of
+            discs.
         backbone: spec of the run's network; "" for that of the run.
     """
 
@@ -55,15 +58,26 @@ class SegmentOptions:
         bounds=b.DISTANCE,
         default_text="2 strides",
     )
+    fields: Path | None = option(
+        None,
+        "A run of `vestige units receptive-fields` of the same network, whose fields are shown instead of discs.",
+        metavar="RUN",
+        last=True,
+    )
     backbone: str = run_backbone_option()
 
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.rule not in RULES:
             raise VestigeError(f"{spelled('rule', self.rule)}: {choice(self.rule, tuple(RULES))}")
-        if self.disc is not None and self.rule != "fields":
+        for name, value in (("disc", self.disc), ("fields", self.fields)):
+            if value is not None and self.rule != "fields":
+                raise VestigeError(
+                    f"{spelled(name, value)}: only the rule fields draws these; add {spelled('rule', 'fields')}"
+                )
+        if self.disc is not None and self.fields is not None:
             raise VestigeError(
-                f"{spelled('disc', self.disc)}: only the rule fields draws discs; add {spelled('rule', 'fields')}"
+                f"{spelled('disc', self.disc)}: discs or fields; leave out {spelled('fields', self.fields)}"
             )
 
 
