@@ -26,11 +26,13 @@ away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qs
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
@@ -47,6 +49,7 @@ from vestige.units.annotations.files import answers_csv, answers_json
 LARGEST_FORM = 32_768
 """Bytes of a form; an answer with all pictures marked has about 1,500."""
 
+_THREADS = 6
 _MOST_FIELDS = 200
 _SUGGESTED = 8
 
@@ -110,7 +113,7 @@ class _Refused(HTTPException):
 
 def make_app(site: Site) -> FastAPI:
     """The application, for any server of ASGI."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_few_threads)
     app.state.site = site
     app.add_middleware(_Guard, hosts=site.hosts)
     app.include_router(_routes)
@@ -119,6 +122,13 @@ def make_app(site: Site) -> FastAPI:
     app.add_exception_handler(VestigeError, _unfit)
     app.add_exception_handler(SQLAlchemyError, _away)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    """Requests are answered by few threads: those who write wait for one another in any case."""
+    current_default_thread_limiter().total_tokens = _THREADS
+    yield
 
 
 class _Guard:
