@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -414,3 +415,30 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(VestigeError):
         open_store(tmp_path / "file" / "answers.sqlite")
+
+
+_WRITER = """
+import sys
+from vestige.units.annotate.store import Said, open_store
+from pathlib import Path
+database = sys.argv[1]
+store = open_store(database if "://" in database else Path(database), workers=1000)
+for k in range(10**6):
+    name = f"annotator {k}"
+    store.submit(name, store.take(name).id, Said(1, f"concept {k}", "object", (5, 31, 59)))
+    print(k, flush=True)
+"""
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(make, database):
+    store = make(2)
+    with subprocess.Popen([sys.executable, "-c", _WRITER, str(database)], stdout=subprocess.PIPE, text=True) as writer:
+        heard = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        heard += [int(line) for line in writer.stdout.read().splitlines()]
+    kept = [each.concept for each in store.answers()]
+    assert len(set(kept)) == len(kept)
+    assert {f"concept {k}" for k in heard} <= set(kept)
+    assert len(kept) <= len(heard) + 1
+    store.ask([unit(9)])
+    assert store.submit("after", store.take("after").id, said()).passed
