@@ -56,7 +56,7 @@ def annotation_parts(runs: Sequence[Run]) -> Parts:
     """
     read = [read_annotations(run) for run in runs]
     sections = [
-        Section("Precision by layer", "precision", tuple(_precision_blocks(read))),
+        Section("Precision by layer", "precision", (precision_chart(read), precision_table(read))),
         Section("What units are about", "groups", tuple(_group_blocks(read))),
         Section("Examples", "examples", tuple(block for run in read for block in _example_blocks(run))),
         Section("How far people agree", "agreement", tuple(block for run in read for block in _agreement_blocks(run))),
@@ -90,17 +90,22 @@ def _layers_of(runs: Sequence[AnnotationRun]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(layer for run in runs for layer in run.layers))
 
 
-def _precision_blocks(runs: Sequence[AnnotationRun]) -> Iterator[Block]:
-    yield Chart(
+def precision_chart(runs: Sequence[AnnotationRun]) -> Chart:
+    """Precision by layer, networks side by side (Fig. 7a)."""
+    return Chart(
         "precision",
         partial(_draw_precision, runs),
         "Mean precision of units by layer, and its interval over units",
         "The share of a unit’s own top pictures that fit the concept people name, averaged over the units of each "
         "layer (Fig. 7a). Upright lines: 95 % intervals over units.",
     )
+
+
+def precision_table(runs: Sequence[AnnotationRun]) -> Table:
+    """The same as numbers."""
     layers = _layers_of(runs)
     rows = tuple((Cell(layer), *(cell for run in runs for cell in _precision_cells(run, layer))) for layer in layers)
-    yield Table(
+    return Table(
         "Precision of units, percent",
         ("Layer", *(head for run in runs for head in (run.name if len(runs) > 1 else "Precision", "Units"))),
         (RowGroup(rows),),
@@ -137,28 +142,42 @@ def _draw_precision(runs: Sequence[AnnotationRun], theme: Theme) -> Figure:
 
 def _group_blocks(runs: Sequence[AnnotationRun]) -> Iterator[Block]:
     """Distributions of groups, those of the paper and those of the release apart."""
-    for six, whose in ((GROUPS, "the paper’s groups (Fig. 8)"), (RELEASE_GROUPS, "the groups of the authors’ release")):
+    for six in (GROUPS, RELEASE_GROUPS):
         own = [run for run in runs if set(run.used_groups) & set(six)]
-        if not own:
-            continue
-        name = "groups" if six == GROUPS else "release-groups"
-        yield Chart(
-            name,
-            partial(_draw_groups, own, six),
-            f"Units of each layer by {whose}",
-            f"Units of each layer by {whose}; a unit whose people differ is shared out among their groups. "
-            "Upright lines: 95 % intervals over units.",
-        )
-        if six == GROUPS:
-            yield Chart(
-                "levels",
-                partial(_draw_levels, own),
-                "Units of low, middle and high level by layer",
-                "Units of low level (simple element, color), middle (texture/material, shape) and high (object, "
-                "scene), by layer (Fig. 7b, c).",
-            )
-        for run in own:
-            yield _group_table(run, six)
+        if own:
+            yield groups_chart(own, six)
+            if six == GROUPS:
+                yield levels_chart(own)
+            yield from (_group_table(run, six) for run in own)
+
+
+def groups_chart(runs: Sequence[AnnotationRun], six: Sequence[str]) -> Chart:
+    """Units of each layer by group, networks side by side (Fig. 8).
+
+    Args:
+        runs: whose answers are sorted into these groups.
+        six: the groups, of the paper or of the release.
+    """
+    paper = tuple(six) == GROUPS
+    whose = "the paper’s groups (Fig. 8)" if paper else "the groups of the authors’ release"
+    return Chart(
+        "groups" if paper else "release-groups",
+        partial(_draw_groups, runs, six),
+        f"Units of each layer by {whose}",
+        f"Units of each layer by {whose}; a unit whose people differ is shared out among their groups. "
+        "Upright lines: 95 % intervals over units.",
+    )
+
+
+def levels_chart(runs: Sequence[AnnotationRun]) -> Chart:
+    """Units of each level by layer, a panel a network (Fig. 7b, c)."""
+    return Chart(
+        "levels",
+        partial(_draw_levels, runs),
+        "Units of low, middle and high level by layer",
+        "Units of low level (simple element, color), middle (texture/material, shape) and high (object, scene), by "
+        "layer (Fig. 7b, c).",
+    )
 
 
 def _group_table(run: AnnotationRun, six: Sequence[str]) -> Table:
@@ -230,21 +249,30 @@ def _draw_levels(runs: Sequence[AnnotationRun], theme: Theme) -> Figure:
 
 
 def _example_blocks(run: AnnotationRun) -> Iterator[Block]:
-    if "examples" in run.arrays and "example_pictures" in run.arrays:
-        for layer in run.layers:
-            tiles = tuple(
-                _example_tile(run, k, pictures)
-                for k, pictures in zip(run.arrays["examples"], run.arrays["example_pictures"], strict=True)
-                if run.units[k].layer == layer
+    yield from example_galleries(run)
+    yield example_table(run)
+
+
+def example_galleries(run: AnnotationRun) -> Iterator[Gallery]:
+    """Of each layer, units with the concept that people name, and their strongest pictures (Fig. 6b).
+
+    None where the run has no pictures, as where its answers came from a file.
+    """
+    if "examples" not in run.arrays or "example_pictures" not in run.arrays:
+        return
+    for layer in run.layers:
+        tiles = tuple(
+            _example_tile(run, k, pictures)
+            for k, pictures in zip(run.arrays["examples"], run.arrays["example_pictures"], strict=True)
+            if run.units[k].layer == layer
+        )
+        if tiles:
+            yield Gallery(
+                f"examples-{layer}-{run.name}",
+                tiles,
+                f"{run.name}, {layer}: units with the concept that people name and its precision (Fig. 6b), each with "
+                "its strongest pictures as people saw them.",
             )
-            if tiles:
-                yield Gallery(
-                    f"examples-{layer}-{run.name}",
-                    tiles,
-                    f"{run.name}, {layer}: units with the concept that people name and its precision (Fig. 6b), each "
-                    "with its strongest pictures as people saw them.",
-                )
-    yield _example_table(run)
 
 
 def _example_tile(run: AnnotationRun, k: int, pictures: NDArray[np.uint8]) -> Tile:
@@ -255,7 +283,8 @@ def _example_tile(run: AnnotationRun, k: int, pictures: NDArray[np.uint8]) -> Ti
     return Tile(beside(list(pictures)), caption, f"The strongest pictures of unit {unit.unit} of {unit.layer}")
 
 
-def _example_table(run: AnnotationRun) -> Table:
+def example_table(run: AnnotationRun) -> Table:
+    """The same without pictures."""
     groups = tuple(
         RowGroup(tuple(_said_cells(unit) for unit in examples(run.of(layer), _EXAMPLES)), layer)
         for layer in run.layers
