@@ -158,6 +158,19 @@ def test_overlap_and_precision_are_those_of_all_points_at_once():
         assert float(line["average_precision"]) == pytest.approx(expected, abs=0.03)
 
 
+def test_precision_by_chance_is_the_share_of_points_that_the_label_is_at():
+    data, backbone = scenes(), network()
+    found = dissected(data, backbone=backbone, chance=())
+    _, masks, names = looked_at(data, backbone)
+    halves = found.arrays["halves"]
+    gains = []
+    for line in table(found):
+        labels = [names.index(line[f"object_of_half_{half + 1}"]) for half in (0, 1)]
+        share = np.mean([masks[halves == 1 - half][:, :, labels[half]].mean() for half in (0, 1)])
+        gains.append(float(line["average_precision"]) - share)
+    assert {row.metric: row.value for row in found.rows}["mean_ap_gain"] == pytest.approx(np.mean(gains), abs=1e-3)
+
+
 def test_a_threshold_may_be_a_share_of_the_largest_activation():
     data, backbone = scenes(), network()
     found = dissected(data, backbone=backbone, threshold="relative")
@@ -196,8 +209,11 @@ def test_units_that_are_set_by_hand_are_found_with_their_objects():
     assert float(lines[0]["chance_iou"]) < 0.3
     assert rows["shuffled", "median_iou"].value < rows["network", "median_iou"].value
     assert {row.method for row in found.rows} == {"network", "rotated", "untrained", "shuffled"}
-    low, high = rows["network", "median_iou"].ci95
-    assert low <= rows["network", "median_iou"].value <= high
+    for row in found.rows:
+        if row.metric != "units":
+            assert row.ci95[0] <= row.value <= row.ci95[1]
+    assert all(0 <= end <= 4 for row in found.rows if row.metric in ("detectors", "objects") for end in row.ci95)
+    assert 0 < rows["network", "mean_ap_gain"].value < rows["network", "mean_ap"].value
 
 
 def test_activity_is_that_of_all_pictures_at_once():

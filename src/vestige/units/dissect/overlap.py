@@ -16,7 +16,7 @@ from scipy.special import stdtr
 
 from vestige.arrays import Arrays
 from vestige.errors import VestigeError
-from vestige.intervals import interval
+from vestige.intervals import Interval, interval
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.partial_work import PartialWork
@@ -39,6 +39,8 @@ FIXED = 0.04
 
 RESAMPLES = 100
 
+_COUNTS = ("detectors", "detectors_fixed", "objects", "objects_fixed")
+
 METRICS: Mapping[str, Metric] = {
     "detectors": Metric("detectors", "units", paper=False),
     "detectors_fixed": Metric(f"units of an overlap above {FIXED}", "units", paper=False),
@@ -46,6 +48,7 @@ METRICS: Mapping[str, Metric] = {
     "objects_fixed": Metric(f"distinct objects of units of an overlap above {FIXED}", "objects", paper=False),
     "median_iou": Metric("median overlap (IoU)"),
     "mean_ap": Metric("mean average precision"),
+    "mean_ap_gain": Metric("mean average precision less the prevalence of labels", paper=False),
     "units": Metric("units", "units", lower_is_better=None, paper=False),
 }
 """What is measured of a layer."""
@@ -126,6 +129,12 @@ class UnitSet:
         mean: Floats = average_precision(positives, points).mean(axis=0)
         return mean
 
+    def prevalence(self, times: Floats) -> Floats:
+        """``(C,)``: the share of points that each unit's label is at: what average precision is by chance, likewise."""
+        positives, points = (self._by_half(each, times).sum(axis=-1) for each in self.curves)
+        mean: Floats = (positives / np.maximum(points, 1)).mean(axis=0)
+        return mean
+
     def _iou(self, hits: Floats, times: Floats) -> Floats:
         hits, area, sizes = (self._by_half(each, times) for each in (hits, self.area, self.sizes))
         mean: Floats = (hits / np.maximum(area + sizes - hits, 1)).mean(axis=0)
@@ -197,7 +206,9 @@ def _numbers(sets: Mapping[str, UnitSet], drawn: Indices | None) -> dict[tuple[s
             found[which, "median_iou"] = float(np.median(iou))
         if (p := each.p(drawn)) is not None:
             _add_overlap(found, method, discoveries(p), each.label)
-        found[method, "mean_ap"] = float(each.precision(times).mean())
+        precision = each.precision(times)
+        found[method, "mean_ap"] = float(precision.mean())
+        found[method, "mean_ap_gain"] = float((precision - each.prevalence(times)).mean())
     return found
 
 
@@ -300,5 +311,18 @@ def layer_rows(name: str, laid: Layout, sets: Mapping[str, UnitSet]) -> Iterator
     for metric in METRICS:
         for method in METHODS:
             if (method, metric) in values:
+                value, units = values[method, metric], len(sets["network"].threshold)
                 ci95 = interval(np.array(resampled[method, metric]), len(halves))
-                yield Row(method, metric, name, values[method, metric], ci95, n)
+                if ci95 is not None and metric in _COUNTS:
+                    ci95 = _turned_about(value, ci95, units)
+                yield Row(method, metric, name, value, ci95, n)
+
+
+def _turned_about(count: float, ci95: Interval, most: int) -> Interval:
+    """The basic bootstrap's interval of a count from that of the resamples' quantiles.
+
+    How many units are above a bar grows with noise, and resamples are noisier than the data: what they are too high by,
+    the basic interval takes off (Davison and Hinkley 1997, section 5.2). It holds the count itself in any case.
+    """
+    low, high = (min(max(2 * count - end, 0.0), float(most)) for end in (ci95[1], ci95[0]))
+    return min(low, count), max(high, count)

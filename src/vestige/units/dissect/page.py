@@ -33,9 +33,9 @@ from vestige.units.dissect.numbers import curve
 from vestige.units.dissect.run import DissectRun, read_dissection
 from vestige.units.rules import RULES, Rule, lit
 
-_COLUMNS = ("detectors", "objects", "detectors_fixed", "objects_fixed", "median_iou", "mean_ap")
+_COLUMNS = ("detectors", "objects", "detectors_fixed", "objects_fixed", "median_iou", "mean_ap", "mean_ap_gain")
 
-_SHARES = ("median_iou", "mean_ap")
+_SHARES = ("median_iou", "mean_ap", "mean_ap_gain")
 
 _CURVES = 8  # units of a chart
 
@@ -100,7 +100,7 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
     yield Chart(
         f"layers-{run.name}",
         partial(_draw_layers, run),
-        "Units by layer whose overlap is above 0.04, and the mean average precision, beside chance",
+        "Units by layer whose overlap is above 0.04, and their average precision above chance",
         f"Units of each layer that detect an object, and how well{_chance_named(run)}. Upright lines: 95 % intervals.",
     )
     groups = []
@@ -113,11 +113,13 @@ def _layer_blocks(run: DissectRun) -> Iterator[Block]:
             groups.append(RowGroup(tuple(rows), run.label(method)))
     yield Table(
         f"{run.name}: units of each layer, and what chance gives",
-        ("Layer", "Detectors", "Objects", "IoU > 0.04", "Their objects", "Median IoU", "Mean AP"),
+        ("Layer", "Detectors", "Objects", "IoU > 0.04", "Their objects", "Median IoU", "Mean AP", "Less prevalence"),
         tuple(groups),
         "Detectors: units that overlap their object more than its masks in other pictures of the same scene, at a "
         "false discovery rate of 5 %, of the layer turned and of random weights likewise: what is there by chance. "
-        "Objects: how many different ones those are of. Small figures: 95 % intervals.",
+        "Objects: how many different ones those are of. Less prevalence: average precision less the share of points "
+        "that the label is at, which is what chance gives: large objects have much of it. Small figures: 95 % "
+        "intervals.",
     )
 
 
@@ -140,7 +142,7 @@ def _draw_layers(run: DissectRun, theme: Theme) -> Figure:
         **({"detectors": "detectors"} if run.row("detectors", run.layers[0]) else {}),
         "detectors_fixed": "units of IoU > 0.04",
         "median_iou": "median IoU",
-        "mean_ap": "mean AP",
+        "mean_ap_gain": "mean AP less prevalence",
     }
     figure, axes = panels(len(titles), 2.9, share_y=False, columns=2)
     for ax, (metric, title) in zip(axes, titles.items(), strict=True):
@@ -162,7 +164,8 @@ def _draw_layers(run: DissectRun, theme: Theme) -> Figure:
                 if row.ci95 is not None:
                     ax.plot([place, place], row.ci95, color=colour, linewidth=0.9, alpha=0.7)
         ax.set_title(title)
-        ax.set_ylim(bottom=0)
+        if metric != "mean_ap_gain":
+            ax.set_ylim(bottom=0)
         ax.set_xticks(range(len(run.layers)), run.layers, rotation=45, ha="right")
     key_above(figure, axes, theme)
     return figure
