@@ -26,7 +26,7 @@ from vestige.units.annotations.answers import Answer
 from vestige.units.annotations.files import write_answers
 from vestige.units.emerge.meanings import NONE, Meant, meanings, plain, read_words, words_csv
 from vestige.units.emerge.naming import named_units
-from vestige.units.emerge.scenes import Annotated, best, correlations, dealt, zipf_exponent
+from vestige.units.emerge.scenes import Annotated, best, centred, correlations, dealt, zipf_exponent
 from vestige.units.labels import Label, Labels, read_labels
 
 RNG = np.random.default_rng(5)
@@ -154,6 +154,18 @@ def test_correlations_of_many_resamples_are_those_of_each() -> None:
         for row in range(6):
             alone = correlations(*drawn[:, row], ranked=ranked)
             assert all(together[name][row] == pytest.approx(value) for name, value in alone.items())
+
+
+def test_resamples_are_moved_about_the_value_and_stay_correlations() -> None:
+    resampled = np.append(np.tanh(RNG.normal(0.4, 0.3, 5000)), np.nan)
+    moved = centred(resampled, 0.7)
+    known = np.isfinite(moved)
+    assert np.arctanh(moved[known]).mean() == pytest.approx(np.arctanh(0.7))
+    assert np.arctanh(moved[known]).std() == pytest.approx(np.arctanh(resampled[known]).std())
+    for value in (-1.0, 1.0):
+        moved = centred(np.array([-1.0, 0.2, 1.0]), value)
+        assert (np.abs(moved) <= 1).all()
+    assert np.isnan(centred(np.array([np.nan]), 0.3)).all()
 
 
 def test_the_exponent_is_that_of_the_least_squares_line() -> None:
@@ -338,7 +350,7 @@ def test_rows_are_the_correlations_of_the_tables(emerged: Run) -> None:
             row = results.row(method, metric, "conv5")
             assert row.value == pytest.approx(by(counts[:first], values[:first]).statistic)
             assert row.ci95 is not None
-            assert row.ci95[0] <= row.ci95[1]
+            assert row.ci95[0] < row.value < row.ci95[1]
     assert results.row("units", "units", "conv5").value == counts.sum() > 0
     assert results.row("units", "objects", "conv5").value == (counts > 0).sum()
     alone = [row for row in results.sweep if row.subset == "conv5: over pictures" and row.metric == "pearson"]

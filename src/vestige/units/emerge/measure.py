@@ -29,7 +29,7 @@ from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS
 from vestige.units.dissected import network_of
 from vestige.units.emerge.meanings import Meant, meanings, plain, words_csv
 from vestige.units.emerge.naming import NamedUnit, named_units, units_csv
-from vestige.units.emerge.scenes import correlations, zipf_exponent
+from vestige.units.emerge.scenes import centred, correlations, zipf_exponent
 from vestige.units.emerge.showing import shown_units
 from vestige.units.emerge.task import EMERGE, EmergeOptions
 from vestige.units.emerge.world import LEAST_OBJECTS, Informative, World
@@ -227,7 +227,14 @@ def _rows(
                 drawn.units[:, :first], drawn.frequency[:, :first], drawn.times_best[:, :first], ranked=ranked
             )
             (sweep if way else rows).extend(
-                Row(method, metric, f"{layer}{way}", float(value), interval(spread[method], drawn.groups), first)
+                Row(
+                    method,
+                    metric,
+                    f"{layer}{way}",
+                    float(value),
+                    interval(centred(spread[method], float(value)), drawn.groups),
+                    first,
+                )
                 for method, value in values.items()
                 if np.isfinite(value)
             )
@@ -380,8 +387,9 @@ def _notes(
             "object that is in few of its pictures, or small, is harder to overlap: that alone ties units to frequency."
         )
     yield (
-        f"Intervals: bootstrap over units and pictures together, {RESAMPLES:,} resamples; over either alone in the "
-        "sweep. Labels, folds, and which objects are the most frequent are not drawn anew."
+        f"Intervals: bootstrap over units and pictures together, {RESAMPLES:,} resamples, and their spread about "
+        "the value; over either alone in the sweep. Labels, folds, and which objects are the most frequent are not "
+        "drawn anew."
     )
 
 

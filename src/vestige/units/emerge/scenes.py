@@ -32,6 +32,9 @@ Indices = NDArray[np.intp]
 _TOGETHER = 2**22
 """Numbers of resamples by scenes by objects that are held at once."""
 
+_NEARLY_1 = 1 - 1e-9
+"""Of correlations: 1 itself has no Fisher's z."""
+
 _ALIKE = 1e-9
 """Average precisions within this are equal: sums of the same pictures in another order."""
 
@@ -194,6 +197,21 @@ def partial(xy: Floats, xz: Floats, yz: Floats) -> Floats:
     left = (1 - xz**2) * (1 - yz**2)
     found: Floats = np.where(left > _ALIKE, _ratio(xy - xz * yz, np.sqrt(left.clip(0))), np.nan)
     return found
+
+
+def centred(resampled: Floats, value: float) -> Floats:
+    """Resamples of a correlation ``(B,)`` moved so that their mean is its value.
+
+    They are moved as Fisher's z, so that none leaves -1 to 1.
+    Drawing units and pictures anew adds noise to what is correlated, and noise pulls correlations toward 0: what
+    resamples say is how far the value may be off, not where it is.
+    """
+    z = np.arctanh(resampled.clip(-_NEARLY_1, _NEARLY_1))
+    known = z[np.isfinite(z)]
+    if not len(known):
+        return resampled
+    moved: Floats = np.tanh(z - known.mean() + np.arctanh(np.clip(value, -_NEARLY_1, _NEARLY_1)))
+    return moved
 
 
 def _ratio(above: Floats, below: Floats | NDArray[np.generic]) -> Floats:
