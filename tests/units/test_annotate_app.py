@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vestige.units.annotate.access import Access, is_loopback
 from vestige.units.annotate.app import LARGEST_FORM, Site, make_app, suggested
@@ -226,3 +229,31 @@ def test_earlier_concepts_are_offered():
 def test_loopback():
     assert [is_loopback(each) for each in ("127.0.0.1", "127.1.2.3", "::1", "localhost")] == [True] * 4
     assert [is_loopback(each) for each in ("0.0.0.0", "::", "192.168.0.1", "example.org", "")] == [False] * 5
+
+
+@given(
+    st.sampled_from(["/", "/answer", "/skip", "/join/{}", "/picture/{}", "/picture/{}/whole", "/static/{}", "/export"]),
+    st.text(max_size=30),
+    st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: f"csrf={text}&ticket={text}".encode())),
+    st.booleans(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_that_is_sent_ends_in_an_error_of_the_server(entered, address, text, body, signed):
+    """The test's client raises what an application raises."""
+    served, browser, csrf = entered
+    path = address.format(quote(text, safe=""))
+    assert (
+        browser.get(path, params={"q": text, "key": text, "form": text, "again": text, "said": text}).status_code < 500
+    )
+    if signed:
+        body = f"csrf={csrf}&".encode() + body
+    assert browser.post(path, content=body).status_code in (400, 403, 404, 405)
+    assert served.store.every_try() == ()
+
+
+@pytest.fixture(scope="module")
+def entered(tmp_path_factory):
+    """A site, a browser whose user has a unit, and what its forms are signed with."""
+    served = site(tmp_path_factory.mktemp("site"))
+    browser = enter(client(served))
+    return served, browser, field(browser.get("/task"), "csrf")
