@@ -65,7 +65,7 @@ class Layout:
         options = {**asdict(self.options), "backbone": "", "layers": tuple(reader.layers)}
         numerics = reader.options.numerics(reader.device)
         about = (reader.backbone.fingerprint, reader.backbone.preprocessing.fingerprint(), numerics, options)
-        return f"dissect 2 {self.data.fingerprint} {about!r} {self.names!r} {STEPS} {HIGHEST} {LOWEST}"
+        return f"dissect 3 {self.data.fingerprint} {about!r} {self.names!r} {STEPS} {HIGHEST} {LOWEST}"
 
 
 def lay_out(data: Dataset, reader: ActivationReader, options: DissectOptions) -> Layout:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class Grid:
 
     def offset(self, row: int) -> NDArray[np.float64]:
         """``(y, x)`` of a picture's first point, in steps of the grid: within [0, 1)."""
-        return np.random.default_rng([self.seed, row]).random(2)
+        return _offset(self.seed, row)
 
     def between(self, rows: Sequence[int], standing: Standing) -> Between:
         """Where the points of pictures lie on a map."""
@@ -69,6 +69,11 @@ class Grid:
             (top + 1 < standing.grid[0]).astype(np.int32) * np.int32(width),
             weights.astype(np.float32),
         )
+
+
+@lru_cache(maxsize=1024)  # more than a batch, which every layer asks for
+def _offset(seed: int, row: int) -> NDArray[np.float64]:
+    return np.random.default_rng([seed, row]).random(2)
 
 
 @dataclass

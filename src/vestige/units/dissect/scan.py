@@ -209,7 +209,7 @@ class Pass:
         """``(n, 8)``: which cells of the pictures' maps the quantiles are taken from."""
         if cells <= _CELLS:
             return np.broadcast_to(np.arange(cells), (len(rows), cells))
-        return np.stack([np.random.default_rng([self.seed, 2, row]).integers(0, cells, _CELLS) for row in rows])
+        return (np.stack([_shares(self.seed, row) for row in rows]) * cells).astype(np.intp)
 
     def _drawn(self, rows: Sequence[int]) -> NDArray[np.intp]:
         """``(n, Q)``: the points of each picture that the steps are chosen by."""
@@ -250,6 +250,12 @@ class Pass:
             scale = scale_about(together) if relative else scale_by(together, self.quantile)
             found |= {f"{name}/{key}": value for key, value in vars(scale).items()}
         return found
+
+
+@lru_cache(maxsize=1024)  # more than a batch, which every layer asks for
+def _shares(seed: int, row: int) -> NDArray[np.float64]:
+    """``(8,)``: where in a picture's maps the quantiles are taken from, of all their cells."""
+    return np.random.default_rng([seed, 2, row]).random(_CELLS)
 
 
 def scale_by(values: Floats, quantile: float) -> Scale:
