@@ -85,11 +85,20 @@ def _opening(run: DissectRun) -> Opening:
             else "No chance level was measured."
         )
     )
+    detail += _beside_chance(run, metric, best)
     numbers = tuple(
         KeyNumber(layer, f"{row.value:.0f}", _range(row), "strong" if layer == best else "")
         for layer, row in found.items()
     )
     return Opening(run.name, headline, detail, numbers)
+
+
+def _beside_chance(run: DissectRun, metric: str, layer: str) -> str:
+    """How many units of a layer do as well by chance, as a sentence."""
+    names = {"rotated": "turned at random", "untrained": "with random weights"}
+    found = {words: run.row(metric, layer, method) for method, words in names.items()}
+    told = [f"{row.value:.0f} {words}" for words, row in found.items() if row is not None]
+    return f" Of {layer}’s units, {listed(told)} do so, too." if told else ""
 
 
 def _range(row: Row) -> str:
