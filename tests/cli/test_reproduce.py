@@ -145,3 +145,69 @@ def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path
     alphas = lines_of(tmp_path / "table-2-b.csv")
     assert alphas["Published", "conv4 flow", "alpha = 0.025"]["published"] == "4.08"
     assert (given, "SIFT flow", "alpha = 0.025") in alphas
+
+
+THIRD = [
+    "reproduce",
+    "object-detectors-emerge",
+    *("--data", "annotated=synthetic:scenes,n=24,seed=1,size=64"),
+    *("--scene-network", "scene_cnn", "--layer", "conv5"),
+]
+
+
+@pytest.fixture(scope="module")
+def third(vestige, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("third")
+    answers = folder / "said.csv"
+    answers.write_text(
+        "layer,unit,annotator,concept,group,precision\n"
+        "conv5,1,Ada,trees,object,0.9\nconv5,2,Ada,sea,scene,0.8\nconv5,3,Ada,beds,object,0.7\n"
+    )
+    given = ["--data", f"annotations={answers}"]
+    vestige(*THIRD, *given, "--table", 1, "--figure", 1, "--figure", 7, "--figure", 10, "-o", folder / "paper")
+    return folder / "paper"
+
+
+def test_the_third_papers_architecture_is_the_one_built_here(third):
+    lines = lines_of(third / "table-1.csv")
+    own = [line for (group, _, _), line in lines.items() if group == "caffe:caffenet@random:0"]
+    assert len(own) == 20
+    assert all(line["value"] == line["published"] for line in own)
+    assert lines["scene_cnn", "Feature side", "fc7"]["value"] == "1"
+
+
+def test_the_third_paper_makes_what_its_data_are_enough_for_and_names_the_rest(third):
+    page = html.unescape((third / "report.html").read_text())
+    assert "Figure 7: precision and levels by layer" in page
+    assert "Figure 10: " not in page
+    assert "Figure 1: " not in page
+    assert "detect is not there: --data scenes=" in page
+    assert "people-objects is not there: --data annotations-objects=" in page
+    found = read_results(third / "people-scenes" / "results.json").row("people", "precision", "conv5")
+    assert (found.value, found.n) == (pytest.approx(0.8), 3)
+
+
+def test_what_goes_on_with_another_run_has_it_measured_first(vestige, tmp_path):
+    given = ["--data", "scenes=synthetic:scenes,n=5,seed=2,size=64"]
+    vestige(*THIRD, *given, "--figure", 10, "--figure", 11, "-o", tmp_path / "paper")
+    results = read_results(tmp_path / "paper" / "detect" / "results.json")
+    assert results.config["dissection"] == "dissect-scenes"
+    assert results.data["test"]["n"] == 4
+    page = (tmp_path / "paper" / "report.html").read_text()
+    assert "Figure 10: scene and objects in one pass" in page
+    assert "discovered object classes" in page
+
+
+def test_a_dry_run_of_the_third_paper_reads_answers_and_tells_what_goes_on_with_what(vestige, tmp_path):
+    answers = tmp_path / "said.csv"
+    answers.write_text("layer,unit,annotator,concept,group,precision\nconv5,1,Ada,trees,object,0.9\n")
+    words = [*THIRD, "--dry-run", "--data", f"annotations={answers}"]
+    said = str(vestige(*words))
+    assert "1 answer on 1 unit" in said
+    found = json.loads(vestige(*words, "--json")[0])["experiments"]
+    ready = {each["name"] for each in found if each["ready"]}
+    assert ready == {
+        *("simplified", "minimal", "dissect-scenes", "dissect-objects", "people-scenes", "emerge", "emerge-people")
+    }
+    answers.write_text("layer,unit\n")
+    assert "annotations: cannot be used as given" in str(vestige(*words, status=2))

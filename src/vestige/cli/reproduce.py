@@ -21,6 +21,7 @@ from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import backbone_option, option, seed_option
 from vestige.spec import parse_named
+from vestige.text import count
 
 if TYPE_CHECKING:
     from vestige.features.reader import Reader
@@ -37,7 +38,6 @@ class Reproduction:
     Attributes:
         table, figure: numbers of exhibits; () with none of the other for all.
         data: ``PLACE=SPEC`` each.
-        backbone: its spec.
         seed: of folds and bootstrap.
     """
 
@@ -46,7 +46,6 @@ class Reproduction:
     data: tuple[str, ...] = option(
         (), "Your copy of a data set; --dry-run lists the places.", names=("--data",), metavar="PLACE=SPEC"
     )
-    backbone: str = backbone_option()
     seed: int = seed_option("the folds and the bootstrap")
 
     def chosen(self, exhibits: Sequence[Exhibit]) -> list[Exhibit]:
@@ -67,6 +66,7 @@ class FirstPaper:
     """What of the first paper's network is read, and where runs go."""
 
     output: Path = runs_option("runs/persistent-evidence")
+    backbone: str = backbone_option()
     layers: tuple[str, ...] = option(
         (),
         "A layer's name or a glob; repeat for several.",
@@ -89,9 +89,35 @@ class SecondPaper:
     """What of the second paper's network is read, and where runs go."""
 
     output: Path = runs_option("runs/do-convnets-learn-correspondence")
+    backbone: str = backbone_option()
     layers: tuple[str, ...] = option(
         (), "Grid layers; repeat for several.", names=("--layer",), metavar="NAME", default_text="the paper's"
     )
+
+
+@dataclass(frozen=True)
+class ThirdPaper:
+    """Which networks of the third paper's two kinds are measured, and where runs go."""
+
+    output: Path = runs_option("runs/object-detectors-emerge")
+    scene_network: str = option(
+        "scene_cnn", "A network that names scenes, Places-CNN in the paper.", names=("--scene-network",), metavar="SPEC"
+    )
+    object_network: str = option(
+        "object_cnn",
+        "One that names objects, ImageNet-CNN in the paper.",
+        names=("--object-network",),
+        metavar="SPEC",
+    )
+    layers: tuple[str, ...] = option(
+        (),
+        "A layer's name or a glob; repeat for several.",
+        names=("--layer",),
+        metavar="NAME",
+        default_text="the paper's",
+    )
+    units: int = option(20, "Units of each layer whose receptive fields are found.", bounds=b.COUNT, paper="all")
+    pictures: int = option(100, "Pictures of each scene that are made minimal, at most.", bounds=b.COUNT, paper="all")
 
 
 @dataclass(frozen=True)
@@ -111,7 +137,7 @@ def persistent_evidence(
     from vestige.papers.persistent_evidence.experiments import EXPERIMENTS, PORTRAITS
     from vestige.papers.reproduction import Network
 
-    network = Network(asked.backbone, read.layers, read.readouts, read.untrained, asked.seed)
+    network = Network(read.backbone, read.layers, read.readouts, read.untrained, asked.seed)
     given = _given(asked.data, EXPERIMENTS, PORTRAITS)
     whole = Asked(PAPER, asked.chosen(EXHIBITS), EXPERIMENTS, given, network, PORTRAITS)
     reproduce(whole, read.output, extraction.device, printing, dry_run=dry.dry_run)
@@ -125,8 +151,28 @@ def do_convnets_learn_correspondence(
     from vestige.papers.learn_correspondence.experiments import EXPERIMENTS
     from vestige.papers.reproduction import Network
 
-    network = Network(asked.backbone, read.layers, seed=asked.seed)
+    network = Network(read.backbone, read.layers, seed=asked.seed)
     whole = Asked(PAPER, asked.chosen(EXHIBITS), EXPERIMENTS, _given(asked.data, EXPERIMENTS), network)
+    reproduce(whole, read.output, extraction.device, printing, dry_run=dry.dry_run)
+
+
+def object_detectors_emerge(
+    asked: Reproduction, read: ThirdPaper, extraction: ExtractOptions, printing: Printing, dry: DryRun
+) -> None:
+    """The third paper's; the drawn world takes the places of data where none are given."""
+    from vestige.papers.object_detectors.exhibits import PAPER, exhibits
+    from vestige.papers.object_detectors.experiments import DRAWN, EXPERIMENTS, TwoNetworks
+
+    network = TwoNetworks(
+        read.scene_network,
+        read.layers,
+        seed=asked.seed,
+        objects=read.object_network,
+        units=read.units,
+        pictures=read.pictures,
+    )
+    given = _given(asked.data if asked.data or dry.dry_run else DRAWN, EXPERIMENTS)
+    whole = Asked(PAPER, asked.chosen(exhibits(network)), EXPERIMENTS, given, network)
     reproduce(whole, read.output, extraction.device, printing, dry_run=dry.dry_run)
 
 
@@ -157,6 +203,16 @@ _add(
     Without --layer: the paper's layers where the network has them, else the deepest fine enough, by experiment.
     """,
     "vestige reproduce do-convnets-learn-correspondence --table 1 -o runs/paper2",
+)
+_add(
+    "object-detectors-emerge",
+    object_detectors_emerge,
+    ThirdPaper,
+    """Tables 1, 2 and figures 1-11 of "Object Detectors Emerge in Deep Scene CNNs", as for the first paper.
+
+    Without --data: the drawn world and the networks that come with vestige, all but what people say (figures 6-8).
+    """,
+    "vestige reproduce object-detectors-emerge --table 1 --figure 10 -o runs/paper3",
 )
 
 
@@ -193,14 +249,23 @@ class Asked:
 
     def is_ready(self, experiment: Experiment) -> bool:
         """Whether the experiment has its data: what it is tested on, too, unless the set carries a split."""
-        if not experiment.is_ready(self.given):
+        before = [each for each in self.experiments if each.name in experiment.after]
+        if not experiment.is_ready(self.given) or not all(map(self.is_ready, before)):
             return False
         train, test = self.specs(experiment)
         return test is not None or experiment.test is None or _carries_split(train)
 
+    def lacks(self, experiment: Experiment) -> str:
+        """What has to be given for the experiment and those that it goes on with, in words."""
+        before = [each for each in self.experiments if each.name in experiment.after]
+        words = [each.lacks(self.given) for each in (*before, experiment)]
+        return "; ".join(dict.fromkeys(each for each in words if each))
+
     def needed(self) -> list[Experiment]:
-        """The experiments that the exhibits are made of."""
+        """The experiments that the exhibits are made of, and those that these go on with."""
         wanted = {name for exhibit in self.exhibits for name in exhibit.experiments}
+        for experiment in reversed(self.experiments):
+            wanted |= set(experiment.after if experiment.name in wanted else ())
         return [experiment for experiment in self.experiments if experiment.name in wanted]
 
 
@@ -229,20 +294,20 @@ def reproduce(asked: Asked, output: Path, device: str, printing: Printing, *, dr
         return
     ready = [experiment for experiment in experiments if asked.is_ready(experiment)]
     if experiments and not ready and all(exhibit.experiments for exhibit in asked.exhibits):
-        lacking = "; ".join(dict.fromkeys(experiment.lacks(asked.given) for experiment in experiments))
+        lacking = "; ".join(dict.fromkeys(asked.lacks(experiment) for experiment in experiments))
         raise VestigeError(
             f"nothing can be made of the data given: add {lacking}; --dry-run tells which data belong where"
             if asked.given
             else "no data given; add --data PLACE=SPEC, or --dry-run to see which data belong where"
         )
-    runs = {}
+    runs: dict[str, Run] = {}
     page = output / "report.html"
-    missing = [f"{e.name} is not there: {e.lacks(asked.given)}" for e in experiments if e not in ready]
+    missing = [f"{e.name} is not there: {asked.lacks(e)}" for e in experiments if e not in ready]
     with quietly(printing.quiet), keeping():
         with folder_of_runs(output), listening() as listener:
             reader = Reader(ExtractOptions(device=device), progress=listener.count)
             for experiment in ready:
-                runs[experiment.name] = _run(experiment, asked, reader, listener, output)
+                runs[experiment.name] = _run(experiment, asked, runs, reader, listener, output)
             _make(asked, runs, output, device, listener)
             write_reproduction(paper(asked.paper), asked.exhibits, runs, missing, page)
         for sentence in missing:
@@ -253,7 +318,9 @@ def reproduce(asked: Asked, output: Path, device: str, printing: Printing, *, dr
         print_report(page, printing)
 
 
-def _run(experiment: Experiment, asked: Asked, reader: Reader, listener: Listener, output: Path) -> Run:
+def _run(
+    experiment: Experiment, asked: Asked, before: Mapping[str, Run], reader: Reader, listener: Listener, output: Path
+) -> Run:
     """The experiment's run: the finished one where its folder holds it, of the same data and network.
 
     What it was asked is kept beside the run's folder.
@@ -280,7 +347,8 @@ def _run(experiment: Experiment, asked: Asked, reader: Reader, listener: Listene
         update_manifest(output, note)
         if not made.finished:
             session = session_of(made, reader, listener)
-            experiment.perform(session, specs, asked.network).record(made, command_line())
+            runs = ({name: before[name] for name in experiment.after},) if experiment.after else ()
+            experiment.perform(session, specs, asked.network, *runs).record(made, command_line())
         show(made)
     return run
 
@@ -347,8 +415,6 @@ def _check(asked: Asked) -> None:
 
 def _check_place(place: DataPlace, given: Mapping[str, str], checked: dict[str, bool]) -> None:
     """Say it of one place, once, and note in ``checked`` whether what was given, if anything, can be used."""
-    from vestige.datasets.opening import open_dataset
-
     if place.name in checked:
         typer.echo(f"  {place.name}: as above")
         return
@@ -358,8 +424,25 @@ def _check_place(place: DataPlace, given: Mapping[str, str], checked: dict[str, 
         typer.echo(f"    not given; as in --data {place.name}={place.example}")
         return
     try:
-        found = open_dataset(given[place.name])
-        typer.echo(f"    {given[place.name]}: {len(found)} examples, {len(found.skipped)} left out")
+        typer.echo(f"    {given[place.name]}: {_what_is_in(place, given[place.name])}")
     except VestigeError as error:
         checked[place.name] = False
         typer.echo(f"    {given[place.name]}: {error}")
+
+
+def _what_is_in(place: DataPlace, spec: str) -> str:
+    """What was given for a place, in words.
+
+    Raises:
+        VestigeError: where it cannot be opened.
+    """
+    if place.file == "answers":
+        from vestige.units.annotations.source import answers_of_file
+
+        answers = answers_of_file(Path(spec)).answers
+        units = len({(each.layer, each.unit) for each in answers})
+        return f"{count(len(answers), 'answer')} on {count(units, 'unit')}"
+    from vestige.datasets.opening import open_dataset
+
+    found = open_dataset(spec)
+    return f"{len(found)} examples, {len(found.skipped)} left out"

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from vestige.contract.found import Found
-from vestige.contract.session import Session
 from vestige.files import write_text
 from vestige.manifest import may_replace, update_manifest
 from vestige.pages import parts_of
@@ -55,6 +55,7 @@ class DataPlace:
         example: a spec that would fill it.
         source: who hands it out.
         own_split: whether it may carry the test data, too, as a split of its own.
+        file: what kind of file belongs there, where it is no data set; "" for a data set.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DataPlace:
     example: str
     source: str
     own_split: bool = False
+    file: Literal["", "answers"] = ""
 
 
 Specs = tuple[str, str | None]
@@ -95,13 +97,16 @@ class Experiment:
         name: of the run's folder.
         train: where its training data go, or what it searches.
         test: where its test data go; None where all is made of the first.
-        perform: measures the data of specs in a session, by a network.
+        perform: measures the data of specs in a session, by a network: ``perform(session, specs, network)``, and where
+            it goes on with others a fourth argument, the runs by experiment.
+        after: the experiments that it goes on with.
     """
 
     name: str
     train: DataPlace
     test: DataPlace | None
-    perform: Callable[[Session, Specs, Network], Found]
+    perform: Callable[..., Found]
+    after: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[DataPlace, ...]:
@@ -169,6 +174,7 @@ class MeasuredRow:
         group: the heading that it stands under with the others of its kind.
         classes: how many classes its means are over; None where it has none.
         method: vestige's name of it, by which the paper's row of the same method is known; "" for none.
+        spread: a column to the Row of its standard deviation; None where there is none.
     """
 
     label: str
@@ -178,6 +184,7 @@ class MeasuredRow:
     group: str = "Measured here"
     classes: int | None = None
     method: str = ""
+    spread: Callable[[Column], Row | None] | None = None
 
 
 def beside_published(
@@ -188,7 +195,10 @@ def beside_published(
     A mean over another number of classes than the paper's says over how many it is.
     """
     digits = [decimals] * len(table.columns) if isinstance(decimals, int) else decimals
-    published = [(Cell(row.label, row.reference), *map(_published, row.values, digits)) for row in table.rows]
+    published = [
+        (Cell(row.label, row.reference), *map(_published, row.values, digits, row.spread or [None] * len(digits)))
+        for row in table.rows
+    ]
     own: dict[str, list[tuple[Cell, ...]]] = {}
     for row in measured:
         theirs = table.of_method(row.method)
@@ -205,10 +215,11 @@ def beside_published(
     return Table(said, columns, tuple(groups), f"{note} Units: {table.units}.", units=table.units)
 
 
-def _published(value: float | None, decimals: int) -> Cell:
+def _published(value: float | None, decimals: int, spread: float | None) -> Cell:
     if value is None:
         return NONE
-    return Cell(f"{value:.{decimals}f}", tone="published", number=Number(published=value))
+    small = "" if spread is None else f"± {spread:.{decimals}f}"
+    return Cell(f"{value:.{decimals}f}", small, tone="published", number=Number(published=value))
 
 
 def _measured(table: PublishedTable, k: int, of: MeasuredRow, theirs: PublishedRow | None, decimals: int) -> Cell:
@@ -222,8 +233,10 @@ def _measured(table: PublishedTable, k: int, of: MeasuredRow, theirs: PublishedR
     over = ""
     if of.classes not in (None, table.classes) and table.is_mean(k):
         over = count(of.classes or 0, "class", "classes")
+    spread = None if of.spread is None else of.spread(table.columns[k])
+    far = "" if spread is None else f"± {scale * spread.value:.{decimals}f}"
     number = Number(value, ci95, row.n, None if theirs is None else theirs.values[k])
-    return Cell(f"{value:.{decimals}f}", "; ".join(part for part in (over, ends) if part), number=number)
+    return Cell(f"{value:.{decimals}f}", "; ".join(part for part in (over, far, ends) if part), number=number)
 
 
 def classes_of(results: Results) -> int:
@@ -274,6 +287,15 @@ def figure_of(runs: Sequence[Run], name: str) -> tuple[Block, ...]:
     return tuple(block for block in found if isinstance(block, Chart | Gallery) and block.name.startswith(name))
 
 
+def section_of(runs: Runs, anchor: str) -> tuple[Block, ...]:
+    """A section of the report over runs of one task, by its anchor; () where it has none."""
+    if not runs:
+        return ()
+    several = list(runs.values())
+    _, sections = parts_of(several[0].results().task)(several)
+    return tuple(block for section in sections if section.anchor == anchor for block in section.blocks)
+
+
 def row_of(results: Results | None, method: str, metric: str, subset: str = "all") -> Row | None:
     """A run's row, or None where there is no run or no such row."""
     if results is None:
@@ -320,11 +342,11 @@ def write_reproduction(
         Link(f"{name}: the whole report", Path(os.path.relpath(run.report_path, path.parent)).as_posix())
         for name, run in runs.items()
     )
-    used = list(dict.fromkeys(_network(run.results()) for run in runs.values()))
+    used = list(dict.fromkeys(_network(each) for run in runs.values() if (each := run.results()).backbone.get("spec")))
     opening = Opening(
         source.short,
         f"{source.title if source.title.endswith('?') else f'{source.title}.'} Its tables and figures, measured again.",
-        f"Network and layer: {'; '.join(used) or 'none yet'}. Published numbers are set apart; they were measured "
+        f"Networks: {'; '.join(used) or 'none yet'}. Published numbers are set apart; they were measured "
         "by the authors, with their network and their copies of the data.",
     )
     if runs:
@@ -361,16 +383,22 @@ def _data_table(runs: Runs) -> Table:
 
 
 def _network(results: Results) -> str:
-    return f"{read_from(results.backbone)} ({results.backbone.get('readout')})"
+    readout = results.backbone.get("readout")
+    return f"{read_from(results.backbone)} ({readout})" if readout else str(results.backbone.get("spec", "none"))
 
 
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:
-    tables = [block for block in blocks if isinstance(block, Table)]
+    tables = [block for block in blocks if isinstance(block, Table) and has_numbers(block)]
     for number, table in enumerate(tables):
         suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
         path = folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv"
         write_text(path, as_csv(table), overwrite=may_replace(path))
         update_manifest(folder, path)
+
+
+def has_numbers(table: Table) -> bool:
+    """Whether any of its cells is a number that a CSV has."""
+    return any(cell.number is not None for group in table.groups for row in group.rows for cell in row)
 
 
 CSV_COLUMNS = ("group", "row", "detail", "column", "value", "lo", "hi", "n", "published", "units")
