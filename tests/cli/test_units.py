@@ -77,6 +77,28 @@ def test_minimal_leaves_out_pictures_without_objects_and_takes_those_with_one_of
     assert results["data"]["test"]["n"] == of_scenes - 1
 
 
+def test_scenes_go_by_any_name_of_a_category_and_those_without_one_are_told(vestige, tmp_path):
+    names = [
+        "bath, bathroom",
+        "beach",
+        "bedroom",
+        "farm",
+        "forest",
+        "galley",
+        "office",
+        "road",
+    ]  # no kitchen, no street
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    (tmp_path / "given.json").write_text(json.dumps({"street": "road"}))
+    words = ["--backbone", f"scene_cnn,categories={tmp_path}/names.txt", "--names", tmp_path / "given.json"]
+    output = ["--pictures", "1", "--draws", "5", "--quiet", "--json", "-o", tmp_path / "run"]
+    out, _ = vestige("units", "minimal", "synthetic:scenes,n=30,seed=7", *words, *output)
+    results = json.loads(out)
+    assert {"bathroom": "bath, bathroom", "street": "road"}.items() <= results["config"]["categories"].items()
+    assert "kitchen" not in results["config"]["categories"]
+    assert any("no category for" in note and "kitchen" in note for note in results["notes"])
+
+
 def test_receptive_fields_and_preferences_need_no_objects(vestige, pictures, tmp_path):
     words = ["--backbone", "scene_cnn", "--quiet", "--json"]
     fields = ["--layer", "pool1", "--units", "1", "--pictures", "1", "-o", tmp_path / "fields"]
@@ -100,10 +122,13 @@ def test_receptive_fields_and_preferences_need_no_objects(vestige, pictures, tmp
         ),
         ("minimal", ["--backbone", "rgb:8"], "categories"),
         ("minimal", ["--backbone", "object_cnn"], "knows no scene"),
+        ("minimal", ["--backbone", "scene_cnn,categories={two}"], "puts out 8 scores"),
         ("minimal", ["--backbone", "scene_cnn", "--scene", "moon"], "--scene moon"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_with_the_plan(vestige, pictures, tmp_path, command, words, told):
+    (tmp_path / "two.txt").write_text("kitchen\nstreet\n")
+    words = [word.format(two=tmp_path / "two.txt") for word in words]
     for rehearsed in (["--dry-run"], []):
         output = ["-o", tmp_path / "run"]
         _, err = vestige("units", command, f"labelme:{pictures}", *words, *rehearsed, *output, status=2)

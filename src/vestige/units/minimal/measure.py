@@ -134,10 +134,10 @@ def plan_minimal(reader: Reader, data: Dataset, options: MinimalOptions) -> Plan
     """The pictures of scenes that the network has a category for.
 
     Raises:
-        VestigeError: where it knows none of its categories, or none of the scenes.
+        VestigeError: where its categories are not known, or not as many as it has scores, or no scene is one of them.
     """
     backbone = reader.backbone(options.backbone)
-    categories, _ = _scenes(data, backbone.named_categories(), options)
+    categories, _ = _scenes(data, Namer(backbone, reader.options).categories, options)
     used, _ = _usable(data, categories, options)
     n = len(used)
     of_scenes = Counter(scene_of(each) for each in used)
