@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
 
 from vestige.run import Run
 from vestige.units.annotate.serving import store_of
+from vestige.units.annotate.store import Said, open_store
+from vestige.units.annotate.tiles import shown_of
+from vestige.units.dissect.run import read_dissection
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +97,19 @@ def test_what_cannot_be_served_is_an_error(vestige, run, words, named):
     assert "Traceback" not in told
 
 
-def test_a_run_made_anew_does_not_take_the_old_one_s_answers(vestige, run, tmp_path):
-    database = f"sqlite:///{tmp_path / 'answers.sqlite'}"
-    vestige("units", "annotate", run, "--database", database, "--invite", "Ada")
-    document = (run / "results.json").read_bytes()
-    try:
-        (run / "results.json").write_bytes(document + b"\n")
-        _, told = vestige("units", "annotate", run, "--database", database, "--invite", "Ada", status=2)
-        assert "another dissection" in told
-    finally:
-        (run / "results.json").write_bytes(document)
+def test_answers_about_another_dissection_are_refused(vestige, run, tmp_path):
+    read = read_dissection(Run(run))
+    shown = shown_of(read, "conv5", 3)
+    path = tmp_path / "answers.sqlite"
+    vestige("units", "annotate", run, "--database", f"sqlite:///{path}", "--invite", "Ada")
+    for units, status in (([shown], 0), ([replace(shown, unit=4)], 2)):
+        store = open_store(path)
+        store.ask(units)
+        store.submit("Ada", store.take("Ada").id, Said(1, "lamps", "object", tuple(range(len(shown.shown)))))
+        store.engine.dispose()
+        _, told = vestige("units", "annotate", run, "--database", f"sqlite:///{path}", "--invite", "Ada", status=status)
+    assert "conv5:4" in told
+    assert str(path) in told
 
 
 def test_what_is_not_installed_is_told(run):

@@ -347,15 +347,10 @@ def test_an_answer_is_taken_in_over_what_is_in_hand(make):
         store.submit("Ada", handout.id, said(2))
 
 
-def test_a_store_belongs_to_one_run_and_keeps_its_secret(make, database):
-    store = make()
-    secret = store.secret
-    store.belongs_to("run A")
-    again = open_store(database)
-    again.belongs_to("run A")
-    assert again.secret == secret
-    with pytest.raises(VestigeError, match="another dissection"):
-        again.belongs_to("run B")
+def test_a_store_keeps_its_secret(make, database):
+    store, again = make(), open_store(database)
+    assert again.secret == store.secret
+    assert len(store.secret) == 32
     again.engine.dispose()
 
 

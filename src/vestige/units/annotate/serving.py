@@ -14,6 +14,7 @@ from vestige.units.annotate.access import Access, is_loopback
 from vestige.units.annotate.app import Site
 from vestige.units.annotate.store import Shown, Store, open_store, store_path
 from vestige.units.annotate.tiles import TileFile, in_random_order, make_tiles, shown_of, tiles_of
+from vestige.units.annotations.source import check_about
 from vestige.units.dissect.run import DissectRun, dissection_results, read_dissection
 from vestige.units.dissected import Units, reader_of, units_of
 from vestige.units.rules import Rule
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def store_of(run: Run, database: str = "", *, workers: int = 1, time_out: float = 1800.0) -> Store:
-    """The answers about a dissection.
+    """The answers about a dissection; a run that was made anew with the same strongest pictures keeps them.
 
     Args:
         run: the dissection.
@@ -35,7 +36,11 @@ def store_of(run: Run, database: str = "", *, workers: int = 1, time_out: float 
     """
     dissection_results(run)  # before anything is made in its folder
     store = open_store(database or store_path(run.folder), workers=workers, time_out=time_out)
-    store.belongs_to(_mark(run))
+    if answers := store.every_try():
+        try:
+            check_about(read_dissection(run), answers, store.name)
+        except VestigeError as error:
+            raise VestigeError(f"{error}; choose another {spelled('database')}, or move that one away") from error
     return store
 
 

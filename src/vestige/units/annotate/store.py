@@ -343,21 +343,10 @@ class Store:
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
-    def belongs_to(self, run: str) -> None:
-        """Refuse a database that holds answers about another run.
-
-        Args:
-            run: a text that is the same for no two runs.
-
-        Raises:
-            VestigeError: saying what to choose instead.
-        """
-        known = self._setting("run", run)
-        if known != run:
-            raise VestigeError(
-                f"{_shown(self.engine)}: holds answers about another dissection than this one (or the run was made "
-                f"anew); move the file away, or choose another {spelled('database')}"
-            )
+    @property
+    def name(self) -> str:
+        """The database, as messages name it: without its password."""
+        return _shown(self.engine)
 
     @property
     def secret(self) -> bytes:
