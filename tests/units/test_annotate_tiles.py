@@ -20,7 +20,7 @@ from vestige.features.reader import Reader
 from vestige.progress import print_nothing
 from vestige.run import Run
 from vestige.units.activations import ActivationReader
-from vestige.units.annotate.tiles import SIDE, TOP, TileFile, in_random_order, make_tiles, shown_of
+from vestige.units.annotate.tiles import SIDE, TOP, TileFile, in_random_order, lenders_of, make_tiles, shown_of
 from vestige.units.dissect.run import read_dissection
 
 INPUT = 24
@@ -115,6 +115,24 @@ def test_no_more_than_the_paper_s_57_are_shown(run, monkeypatch):
     monkeypatch.setitem(run.arrays, "seen/top_values", np.ones_like(run.of("seen", "top_values")))
     shown = shown_of(run, "seen", 0)
     assert len(shown.shown) == TOP + 3 == 60
+
+
+def test_planted_pictures_are_bright_in_the_shape_of_no_other_that_is_shown(run, monkeypatch):
+    monkeypatch.setitem(run.arrays, "seen/top_values", np.ones_like(run.of("seen", "top_values")))
+    shown = shown_of(run, "seen", 0)
+    lenders = lenders_of(run, shown)
+    assert set(lenders) == set(shown.planted)
+    assert len(set(lenders.values())) == 3
+    strongest = [row for row in run.of("seen", "top_rows")[0].tolist() if row not in shown.planted]
+    assert set(lenders.values()) <= {*strongest[TOP:], *shown.shown}
+    assert set(strongest[TOP:]) <= set(lenders.values())
+
+
+def test_planted_pictures_borrow_from_those_that_are_shown_where_a_unit_has_no_others(run):
+    shown = shown_of(run, "seen", 0)
+    lent = set(lenders_of(run, shown).values())
+    assert len(lent) == 3
+    assert lent <= set(shown.shown) - set(shown.planted)
 
 
 def test_units_of_layers_are_mixed(run):

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,29 @@ def shown_of(run: DissectRun, layer: str, unit: int) -> Shown | None:
     None where it is active in no picture that is not among the lowest.
     """
     planted = tuple(dict.fromkeys(run.of(layer, "negatives")[unit].tolist()))
-    rows, values = (run.of(layer, key)[unit].tolist() for key in ("top_rows", "top_values"))
-    top = [row for row, value in zip(rows, values, strict=True) if value > 0 and row not in planted][:TOP]
+    top = [row for row in _active(run, layer, unit) if row not in planted][:TOP]
     if not top or not planted:
         return None
     order = _draw(layer, unit, 0).permutation([*top, *planted])
     return Shown(layer, unit, tuple(order.tolist()), planted)
+
+
+def _active(run: DissectRun, layer: str, unit: int) -> list[int]:
+    """The strongest pictures of a unit that are kept and that it is active in, strongest first."""
+    rows, values = (run.of(layer, key)[unit].tolist() for key in ("top_rows", "top_values"))
+    return [row for row, value in zip(rows, values, strict=True) if value > 0]
+
+
+def lenders_of(run: DissectRun, shown: Shown) -> dict[int, int]:
+    """The picture whose map each planted picture of a unit is shown through, by row.
+
+    The unit's strongest that are not shown themselves, as far as there are any: two pictures that are bright in the
+    same shape would say which are planted.
+    """
+    spare = [row for row in _active(run, shown.layer, shown.unit) if row not in shown.shown]
+    own = [row for row in shown.shown if row not in shown.planted]
+    drawn = _draw(shown.layer, shown.unit, 1).permutation(own).tolist()
+    return dict(zip(shown.planted, cycle([*spare, *drawn]), strict=False))
 
 
 def in_random_order(units: Iterable[Shown]) -> tuple[Shown, ...]:
@@ -73,7 +91,7 @@ class _Job:
     """A picture to draw for a unit: its map is that of another picture where it is planted.
 
     A unit is not active in planted pictures, so that dark ones would give themselves away. Each is shown through what
-    the unit shows of one of its own, drawn at random.
+    the unit shows of one of its own.
     """
 
     shown: Shown
@@ -141,7 +159,8 @@ class TileFile:
 
     def lacks(self, units: Iterable[Shown]) -> bool:
         """Whether pictures of some units are not there yet."""
-        return bool(_jobs(units, self.kept()[0]))
+        there = self.kept()[0]
+        return any((each.layer, each.unit, place) not in there for each in units for place in range(len(each.shown)))
 
     def keep(self, tiles: Mapping[tuple[str, int, int], bytes], wholes: Mapping[int, bytes]) -> None:
         """Keep some more."""
@@ -179,7 +198,7 @@ def make_tiles(
             f"{data.spec}: holds other pictures than the run {run.name} was made of; give those, or dissect these"
         )
     tiles, wholes = file.kept()
-    jobs = _jobs(units, tiles)
+    jobs = _jobs(run, units, tiles)
     rows = sorted(jobs)
     progress(0, len(rows))
     done = 0
@@ -196,14 +215,11 @@ def make_tiles(
             progress(done, len(rows))
 
 
-def _jobs(units: Iterable[Shown], there: set[tuple[str, int, int]]) -> dict[int, list[_Job]]:
+def _jobs(run: DissectRun, units: Iterable[Shown], there: set[tuple[str, int, int]]) -> dict[int, list[_Job]]:
     """What is to be drawn, by the picture whose map it needs."""
     found: dict[int, list[_Job]] = {}
     for shown in units:
-        own = [row for row in shown.shown if row not in shown.planted]
-        lenders = dict(
-            zip(shown.planted, _draw(shown.layer, shown.unit, 1).choice(own, len(shown.planted)), strict=True)
-        )
+        lenders = lenders_of(run, shown)
         for place, row in enumerate(shown.shown):
             if (shown.layer, shown.unit, place) not in there:
                 found.setdefault(int(lenders.get(row, row)), []).append(_Job(shown, place, row))
