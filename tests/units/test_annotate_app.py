@@ -94,6 +94,16 @@ def test_same_answer_sent_twice_counts_once_and_another_is_refused(tmp_path):
     assert len(served.store.every_try()) == 1
 
 
+def test_nobody_is_told_to_wait_for_a_unit_that_only_others_can_answer(tmp_path):
+    browser = enter(client(site(tmp_path)))
+    for _ in UNITS:
+        for _ in range(3):
+            answer(browser, browser.get("/task"), places=(9,))
+    rest = browser.get("/task").text
+    assert "Look for another unit" not in rest
+    assert f"{len(UNITS)} units still need an answer of somebody else" in " ".join(rest.split())
+
+
 def test_skipped_units_come_back_when_asked_for(tmp_path):
     browser = enter(client(site(tmp_path)))
     for _ in UNITS:

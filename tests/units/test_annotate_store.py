@@ -299,6 +299,7 @@ def test_people_and_progress_are_counted(make):
         Person("Cy", 0, 0, 0, 0, None),
     )
     assert store.progress("Ada") == Progress(mine=2, left=1, skipped=1, complete=2, units=4)
+    assert store.progress("Bob") == Progress(mine=1, left=1, skipped=0, complete=2, units=4, wanting=1)
     assert store.progress("nobody") == Progress(mine=0, left=2, skipped=0, complete=2, units=4)
     assert store.layers() == {"conv5": (4, 2, 2)}
 

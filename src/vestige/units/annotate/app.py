@@ -324,8 +324,8 @@ def suggested(concepts: Iterable[str], text: str) -> list[str]:
 
 def _task_page(site: Site, visitor: pages.Visitor, handed: Handout | None, progress: Progress, news: str) -> str:
     if handed is None:
-        waiting = progress.units - progress.complete - progress.skipped
-        return pages.rest(visitor, waiting=max(waiting, 0), skipped=progress.skipped, message=news)
+        waiting = max(progress.units - progress.complete - progress.skipped - progress.wanting, 0)
+        return pages.rest(visitor, waiting=waiting, skipped=progress.skipped, wanting=progress.wanting, message=news)
     ids = [f"{handed.unit_id}-{place}" for place in range(len(handed.unit.shown))]
     draft = f"{site.access.cookie}/{visitor.name}/{handed.unit.layer}/{handed.unit.unit}"
     sheet = pages.Sheet(str(handed.id), draft, tuple(ids), handed.tries + 1, TRIES)

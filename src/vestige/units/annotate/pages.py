@@ -191,16 +191,17 @@ def task(visitor: Visitor, sheet: Sheet, *, message: str = "") -> str:
     return _render("task.html", visitor=visitor, sheet=sheet, message=message, examples=_EXAMPLES)
 
 
-def rest(visitor: Visitor, *, waiting: int, skipped: int = 0, message: str = "") -> str:
+def rest(visitor: Visitor, *, waiting: int, skipped: int = 0, wanting: int = 0, message: str = "") -> str:
     """There is no unit to hand out now.
 
     Args:
         visitor: who.
         waiting: units that others work on, of which some may come back; 0 where all is done.
         skipped: units that they skipped and may take up again.
+        wanting: units that they answered and that still need other people's answers.
         message: what became of the last one.
     """
-    return _render("rest.html", visitor=visitor, waiting=waiting, skipped=skipped, message=message)
+    return _render("rest.html", visitor=visitor, waiting=waiting, skipped=skipped, wanting=wanting, message=message)
 
 
 def overview(seen: Overview) -> str:

@@ -189,16 +189,17 @@ def _count(query: Select[Any]) -> ScalarSelect[int]:
     return select(func.count()).select_from(query.order_by(None).subquery()).scalar_subquery()
 
 
-def _count_mine(*states: str) -> ScalarSelect[int]:
-    return _count(_HANDED.where(_handouts.c.annotator == _ME, _units.c.asked, _handouts.c.state.in_(states)))
+def _had(*states: str) -> Select[Any]:
+    return _HANDED.where(_handouts.c.annotator == _ME, _units.c.asked, _handouts.c.state.in_(states))
 
 
 _PROGRESS = select(
-    _count_mine(DONE, FAILED).label("mine"),
+    _count(_had(DONE, FAILED)).label("mine"),
     (_count(_FREE) + _count(_HELD)).label("left"),
-    _count_mine(SKIPPED).label("skipped"),
+    _count(_had(SKIPPED)).label("skipped"),
     _count(_COMPLETE).label("complete"),
     _count(select(_units.c.id).where(_units.c.asked)).label("units"),
+    _count(_had(DONE, FAILED).where(_units.c.id.not_in(_COMPLETE))).label("wanting"),
 )
 
 
@@ -287,6 +288,7 @@ class Progress:
         skipped: units that they skipped.
         complete: units with as many answers as are asked for.
         units: that are asked.
+        wanting: units that this person has answered and that still need other people's answers.
     """
 
     mine: int
@@ -294,6 +296,7 @@ class Progress:
     skipped: int
     complete: int
     units: int
+    wanting: int = 0
 
 
 @dataclass(frozen=True)
@@ -497,7 +500,7 @@ class Store:
         with self.engine.connect() as connection:
             me = connection.scalar(_OWN_NAME, {"name": name}) or 0
             row = connection.execute(_PROGRESS, {"me": me, "now": self.clock(), "workers": self.workers}).one()
-        return Progress(row.mine, row.left, row.skipped, row.complete, row.units)
+        return Progress(row.mine, row.left, row.skipped, row.complete, row.units, row.wanting)
 
     def layers(self) -> dict[str, tuple[int, int, int]]:
         """By layer: units asked, those with as many answers as are asked for, and answers to them in all."""
