@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from vestige.ridge import fit_rows
+from vestige.ridge.band import WIDTH
 from vestige.ridge.dual import DualForm
 from vestige.ridge.grid import choose
 from vestige.ridge.rows import FitRows
@@ -96,3 +98,23 @@ def test_the_grid_is_widened_for_those_at_its_edge_alone(form: str) -> None:
     tried = fit_rows(X, Y, np.arange(80) % 4, found.alphas, form=form)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.alpha, tried.alpha)
     np.testing.assert_allclose(np.where(wide, tried.scores, found.scores), tried.scores, rtol=1e-7)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize(("masked", "weighted"), [(False, False), (True, True)])
+def test_the_solution_of_many_rows_is_that_of_sklearn(intercept: bool, masked: bool, weighted: bool) -> None:
+    rng = np.random.default_rng(11)
+    n, t = 3 * WIDTH + 8, 6  # more than two blocks of the band
+    X = rng.standard_normal((n, 260)) * np.arange(1, 261) ** -0.7 + 2
+    X[1], X[:, 3] = X[0], 5.0  # a row that is there twice, a constant feature
+    Y = X @ rng.standard_normal((260, t)) + np.logspace(-1, 1, t) * rng.standard_normal((n, t))
+    mask = np.repeat(rng.random((n, 2)) < 0.8, 3, axis=1) if masked else np.ones((n, t), bool)
+    w = rng.uniform(0.1, 3, n) * (rng.random(n) < 0.9) if weighted else np.ones(n)
+    found = fit_rows(X, Y, np.arange(n) % 4, ALPHAS, True, w, mask, intercept, form="dual")
+    assert len(np.unique(found.alpha)) > 2
+    for j in range(t):
+        known = mask[:, j]
+        model = Ridge(alpha=found.alpha[j], fit_intercept=intercept, solver="svd")
+        model.fit(X[known], Y[known, j], sample_weight=w[known])
+        np.testing.assert_allclose(found.coef[j], model.coef_, rtol=1e-7, atol=1e-9 * np.abs(model.coef_).max())
+        np.testing.assert_allclose(found.intercept[j], model.intercept_, rtol=1e-7, atol=1e-9 * np.abs(Y).max())

@@ -3,6 +3,7 @@
 For fold k, with the other folds' rows T centred about their mean and scaled by the roots of their weights,
 K_TT = U S UT. The prediction of fold k's rows V at alpha is mean y + P (Z / (S + alpha)) with P = K_VT U and
 Z = UT (y - mean y): every alpha costs one product, residuals are explicit, and d enters only in the Gram matrix.
+The solution from all rows needs no more than one alpha for each target: there a band does for S (`band`).
 Float32 does for most of these products: what it cannot tell apart is looked at again in float64.
 """
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone, each, eigh, gram, matmul, to_numpy
+from vestige.ridge.band import Band
 from vestige.ridge.checks import Bools, Floats, RidgeError
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.plan import Form
@@ -153,11 +155,16 @@ class DualForm:
         P = matmul(self._centred(V, T, share).mul_(root), Ut.T)
         return DualFactor(T, V, S, Ut, P, root, share)
 
+    def _training(self, T: Tensor, root: Tensor, share: Tensor, cols: Any) -> tuple[Tensor, Tensor]:
+        """The targets (m, c) of the rows T about their mean, times the weights' roots; and that mean (c,)."""
+        y = self.rows.Y[:, cols][T].double()
+        q = share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
+        return (y - q).mul_(root[:, None]), q
+
     def _projected(self, f: DualFactor, cols: Any) -> tuple[Tensor, Tensor]:
         """Z = UT (y - q) (m, c) and the training mean q (c,)."""
-        y = self.rows.Y[:, cols][f.T].double()
-        q = f.share @ y if self.fit_intercept else torch.zeros(y.shape[1], dtype=y.dtype, device=self.device)
-        return matmul(f.Ut, (y - q).mul_(f.root[:, None]).to(f.Ut.dtype)), q
+        y, q = self._training(f.T, f.root, f.share, cols)
+        return matmul(f.Ut, y.to(f.Ut.dtype)), q
 
     def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
         """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold.
@@ -288,26 +295,17 @@ class DualForm:
         for columns, known in self._group_rows:
             T = known[self.rows.w[known] > 0]
             root, share = self._share(T)
-            S, Ut = eigh(self._centred(T, T, share).mul_(root[:, None]).mul_(root))
-            f = DualFactor(T, T, S.clamp_(min=0), Ut, Ut, root, share)
+            band = Band(self._centred(T, T, share).mul_(root[:, None]).mul_(root))
             mean = share @ self.K[T][:, T]  # of the inner products with all rows
-            blocks = column_blocks(columns, TARGETS)
-            for cols, (a, q) in zip(
-                blocks, each(partial(self._rows_of, f, alpha, mean), blocks, self.device), strict=True
-            ):
+            for cols in column_blocks(columns, TARGETS):
+                y, q = self._training(T, root, share, cols)
+                a = band.solve(y, alpha[cols]).mul_(root[:, None])
+                if self.fit_intercept:
+                    a -= share[:, None] * a.sum(0)
+                    q = q - mean @ a
                 A[T[:, None], torch.arange(t, device=self.device)[cols]] = a
                 means[cols] = q
         return self._to_features(A, means, coef)
-
-    def _rows_of(self, f: DualFactor, alpha: Floats, mean: Tensor, cols: Any) -> tuple[Tensor, Tensor]:
-        """What each row adds to the coefficients, (n, c), and the intercepts (c,) at the shift."""
-        Z, q = self._projected(f, cols)
-        shrink = shrinkage(f.S, torch.from_numpy(alpha[cols]).to(self.device)).T
-        a = matmul(f.Ut.T, Z * shrink).mul_(f.root[:, None])
-        if self.fit_intercept:
-            a -= f.share[:, None] * a.sum(0)
-            q = q - mean @ a
-        return a, q
 
     def _to_features(self, A: Tensor, intercept: Tensor, coef: npt.NDArray[Any]) -> Floats:
         """coef = XT A, block of columns by block; the intercept moves from the shift to the origin."""
