@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from vestige.run import Run
 from vestige.synthetic.world import DIAGNOSTIC
 from vestige.units.annotations.answers import Answer
 from vestige.units.annotations.files import write_answers
+from vestige.units.annotations.source import answers_of_file, take_in
 from vestige.units.emerge.meanings import NONE, Meant, meanings, plain, read_words, words_csv
 from vestige.units.emerge.naming import named_units
 from vestige.units.emerge.scenes import Annotated, best, centred, correlations, dealt, zipf_exponent
@@ -463,6 +465,20 @@ def test_units_that_people_named_count_for_what_they_mean(answers: Path, tmp_pat
         measure("emerge", run, SPEC, least=4, groups=["thing"], session=session())
     with pytest.raises(VestigeError, match="dissect"):
         measure("emerge", run, SPEC, labels="masks", session=session())
+
+
+def test_what_people_said_of_a_dissection_is_taken_out_of_its_store(
+    dissection: Path, answers: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    own = tmp_path / "units"
+    shutil.copytree(dissection, own)
+    take_in(answers_of_file(answers, own))
+    found = measure("emerge", own, SPEC, least=4, folds=3, labels="people", session=session())
+    assert next(row.value for row in found.rows if row.metric == "units") == 2
+    assert sorted(found.arrays["shown_units"].tolist()) == [0, 3]
+    masks = measure("emerge", own, SPEC, least=4, folds=3, session=session())
+    assert masks.config["source"] == "masks"
 
 
 def test_what_cannot_be_measured_is_refused(dissection: Path, emerged: Run, tmp_path: Path) -> None:

@@ -188,9 +188,11 @@ def _opening(run: _EmergeRun) -> Opening:
         numbers.append(KeyNumber("distinct objects", f"{kinds.value:.0f}", f"of {len(run.objects)}"))
     if (right := run.find("data", "deciding_scenes")) is not None:
         numbers.append(KeyNumber("scenes whose object is the true one", percent(right.value, 0)))
+    zipf = run.find("data", "zipf")
+    pictures = int(run.results.data["test"]["n"]) if zipf is None else zipf.n
     detail = (
         f"Units of {network}, named by {named}, over {over}{count(len(run.objects), 'object')} in "
-        f"{count(int(run.results.data['test']['n']), 'picture')} of {count(len(scenes), 'scene')}. An object is the "
+        f"{count(pictures, 'picture')} of {count(len(scenes), 'scene')}. An object is the "
         "most informative of a scene where its presence tells the scene’s pictures from all others best: by average "
         f"precision on {run.results.config['folds']} held-out folds."
     )
@@ -302,7 +304,7 @@ def _draw_ranks(run: _EmergeRun, theme: Theme, ax: Axes) -> None:
     ax.set(xlabel="rank", ylabel="instances")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_minor_formatter("")
-        decimal_axis(axis)
+        axis.set_major_formatter("{x:,.0f}")
 
 
 def _correlation_tables(run: _EmergeRun) -> Iterator[Table]:

@@ -15,6 +15,7 @@ from vestige.datasets.opening import open_given
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.images import Crop, crop_resize
+from vestige.spelling import spelled
 from vestige.units.dissected import reader_of
 from vestige.units.emerge.naming import NamedUnit
 from vestige.units.emerge.task import EmergeOptions
@@ -42,8 +43,11 @@ def shown_units(
     """Strongest pictures of units of the objects that most units count for, with masks of what they show; and a note
     where they cannot be shown."""
     chosen = [each for named in units.values() for each in chosen_units(named)]
-    if labels.dissection is None or not chosen:
+    if not chosen:
         return {}, []
+    if labels.dissection is None:
+        how = f"name the dissection itself, with {spelled('labels', 'people')}, to see them"
+        return {}, [f"Pictures of units (Fig. 9a) are not among people's answers; {how}."]
     try:
         return _looked_at(session, labels.dissection, data, chosen, options), []
     except VestigeError as error:
