@@ -15,6 +15,7 @@ from vestige.report.provenance import edge_note
 from vestige.report.rivals import SECOND_MAP, better_rivals
 from vestige.results import Results
 from vestige.run import Run
+from vestige.tasks import task_named, task_names
 from vestige.text import count, duration, listed, network_name
 
 _TILES = 4
@@ -26,6 +27,9 @@ QUESTIONS = {
     "pixels": "What colours were there?",
     "segmentation": "What is where?",
     "attributes": "What is the face like?",
+    "dissect": "Which units detect objects?",
+    "receptive-fields": "Where does a unit look?",
+    "emerge": "Which objects emerge?",
 }
 """What each task asks; other tasks go by their names."""
 
@@ -55,15 +59,25 @@ def overview_page(runs: Sequence[Run], folder: Path) -> Page:
     seconds = sum(run.results().seconds for run in runs)
     opening = Opening(
         "overview",
-        f"What {' and '.join(networks)} still knows about where things are.",
-        "Linear maps from one layer each, measured on pictures that they were not trained on. "
-        f"{count(len(runs), 'task')}, {duration(seconds)}.{_without_training(runs)}",
+        f"What {listed(list(networks))} still {'knows' if len(networks) == 1 else 'know'} about where things are.",
+        f"{_how(runs)}{count(len(runs), 'task')}, {duration(seconds)}.{_without_training(runs)}",
         numbers,
     )
     sections = tuple(_section(run, own, blocks, folder) for run, own, blocks in told)
     notes = [f"{run.results().task}: {note}" for run in runs if (note := edge_note(run.results())) is not None]
     footer = "Made by vestige from run folders."
     return Page("vestige: an overview", "vestige · overview", (opening,), sections, footer, tuple(notes))
+
+
+def _how(runs: Sequence[Run]) -> str:
+    """How the runs ask a network, a sentence each with a space behind it."""
+    known = task_names()
+    groups = {task_named(task).group for run in runs if (task := run.results().task) in known}
+    said = {
+        "probe": "Linear maps from one layer each, measured on pictures that they were not trained on. ",
+        "units": "Single units as they are, beside annotated objects. ",
+    }
+    return "".join(sentence for group, sentence in said.items() if group in groups)
 
 
 def _told(run: Run) -> tuple[Opening, tuple[Block, ...]]:
@@ -91,17 +105,17 @@ def _best(run: Run, opening: Opening) -> tuple[KeyNumber, ...]:
     strong = [number for number in opening.numbers if number.tone == "strong"][:1]
     before = [_label(results, row.method.removesuffix(SECOND_MAP)) for row in better_rivals(results)]
     others = [f"{n.label} {n.value}" for n in opening.numbers if any(n.label.startswith(name) for name in before)]
-    task = f"{results.task}, {results.config.get('metric')}"
-    said = f"{task}; ahead of it: {listed(others)}" if others else task
-    return tuple(replace(number, label=said, tone="") for number in strong)
+    metric = results.config.get("metric")
+    said = f"; ahead of it: {listed(others)}" if others else ""
+    return tuple(replace(n, label=f"{results.task}, {metric or n.label}{said}", tone="") for n in strong)
 
 
 def _section(run: Run, opening: Opening, pictures: Sequence[Block], folder: Path) -> Section:
     task = run.results().task
     row = tuple(Cell(number.value, number.interval, number.tone) for number in opening.numbers)
-    metric = str(run.results().config.get("metric", "value"))
+    metric = run.results().config.get("metric")
     table = Table(
-        f"{metric}, with 95 % intervals",
+        f"{metric}, with 95 % intervals" if metric else f"{run.name}, in numbers",
         ("", *(number.label for number in opening.numbers)),
         (RowGroup(((Cell(task), *row),)),),
     )

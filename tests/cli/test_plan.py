@@ -296,8 +296,11 @@ def test_a_demo_plans_every_task_and_leaves_nothing(vestige, tmp_path, monkeypat
         "vestige.cli.demo.FACES", [word for word in FACES if word != "--test"]
     )  # the demo's own take long
     monkeypatch.setattr("vestige.cli.demo.OBJECTS", CARS)
-    plans = json.loads(vestige("demo", "--dry-run", "--json", "-o", tmp_path / "demo")[0])["plans"]
-    assert [plan["task"] for plan in plans] == ["landmarks", "keypoints", "pixels", "segmentation", "attributes"]
+    monkeypatch.setattr("vestige.cli.demo.SCENES", ("synthetic:scenes,n=60,seed=1,size=48",) * 2)
+    found = json.loads(vestige("demo", "--dry-run", "--json", "-o", tmp_path / "demo")[0])
+    probed = ["landmarks", "keypoints", "pixels", "segmentation", "attributes"]
+    assert [plan["task"] for plan in found["plans"]] == [*probed, "dissect", "receptive-fields"]
+    assert found["later"] == {"emerge": "dissect"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -94,3 +94,12 @@ def test_what_is_ahead_stands_beside_the_number(reported_run, tmp_path):
     (opening,) = overview_page([run], tmp_path).openings
     (number,) = opening.numbers
     assert number.label.startswith("landmarks, nme_inter_ocular; ahead of it: Untrained network 1.0")
+
+
+def test_runs_without_one_metric_are_told_by_their_own_numbers(tmp_path):
+    run = plain_run(tmp_path / "sounds")
+    run.write_results(replace(run.results(), config={}))
+    page = overview_page([run], tmp_path)
+    (table,) = (block for block in page.sections[0].blocks if isinstance(block, Table))
+    assert "None" not in table.caption
+    assert "None" not in " ".join(number.label for number in page.openings[0].numbers)
