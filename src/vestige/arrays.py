@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,8 +49,12 @@ def read_npz(path: Path, *, what: str, mend: str = "") -> Arrays:
         raise VestigeError(f"{path}: cannot be read as {what}: {error}{f'; {mend}' if mend else ''}") from error
 
 
-def parse_npz(file: Path | IO[bytes]) -> Arrays:
+def parse_npz(file: Path | IO[bytes], only: Collection[str] | None = None) -> Arrays:
     """The arrays of an archive, as :func:`read_npz`.
+
+    Args:
+        file: the archive.
+        only: names of those that are read; None for all.
 
     Raises:
         ValueError: naming the array.
@@ -62,7 +66,8 @@ def parse_npz(file: Path | IO[bytes]) -> Arrays:
             arrays = {}
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
-                arrays[name] = _array(archive, member)
+                if only is None or name in only:
+                    arrays[name] = _array(archive, member)
             return arrays
     except Exception as error:  # zipfile, zlib and numpy raise a dozen classes for damaged files
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,9 @@ class PartialWork:
         write_bytes(self._path(self.folder, made_from), content.getbuffer(), overwrite=True)
         return made
 
-    def find(self, made_from: str) -> Arrays | None:
-        """The arrays made from something, where they are kept."""
-        return None if self.folder is None else _read(self._path(self.folder, made_from))
+    def find(self, made_from: str, only: Collection[str] | None = None) -> Arrays | None:
+        """The arrays made from something, where they are kept; ``only`` some of them, by name."""
+        return None if self.folder is None else _read(self._path(self.folder, made_from), only)
 
     @staticmethod
     def _path(folder: Path, made_from: str) -> Path:
@@ -65,9 +65,11 @@ def _digest(content: bytes | memoryview) -> bytes:
     return zlib.crc32(content).to_bytes(4, "big")
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]] | None:
+def _read(path: Path, only: Collection[str] | None) -> dict[str, NDArray[Any]] | None:
     """What a file holds; None where it is missing, cut off or not what was written."""
     try:
+        if only is not None:
+            return parse_npz(path, only)  # each array has a check sum of its own
         whole = path.read_bytes()
         if whole[-4:] != _digest(memoryview(whole)[:-4]):
             return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +35,25 @@ class Sums:
 
 @dataclass
 class Gathered:
-    """What all shards of a pass say together; ``counted`` as the kernel counts, ``(2, C, O + 1, B + 1)`` of a set, and
-    ``largest``, ``(C,)`` of a set, activations."""
+    """What all shards of a pass say together. Their counts stay on disk: there are many.
+
+    Attributes:
+        passing: the pass.
+        kept: where its shards are.
+        made_from: what they are kept by.
+        half_of: the half of each.
+        sums: of each layer.
+        largest: ``(C,)`` of each set of units, the largest activation.
+        sizes: ``(2, O)`` points of each object in each half.
+        total: ``(2,)`` points of each half.
+        problems: row -> why a picture is left out.
+    """
 
     passing: Pass
+    kept: PartialWork
     made_from: str
+    half_of: Sequence[int]
     sums: dict[str, Sums]
-    counted: dict[str, NDArray[np.uint32]]
     largest: dict[str, Floats]
     sizes: NDArray[np.int64]
     total: NDArray[np.int64]
@@ -51,17 +65,36 @@ class Gathered:
         assert self.passing.seen is not None
         return self.passing.seen.grid.often / self.passing.seen.grid.points
 
+    def counts(self, name: str) -> Iterator[Arrays]:
+        """What each shard counted of a set of units: ``table``, ``chance``, ``sizes`` and ``points``.
+
+        Raises:
+            VestigeError: where a shard is gone.
+        """
+        keys = {"table": f"{name}/table", "chance": f"{name}/chance/table", "sizes": "sizes", "points": "points"}
+        for k in range(len(self.half_of)):
+            found = self.kept.find(f"{self.made_from} shard {k}", only=keys.values())
+            if found is None or len(found) < len(keys):
+                raise VestigeError(f"{self.kept.folder}: a part of the measurement is gone; run the command again")
+            yield {key: found[stored] for key, stored in keys.items()}
+
     def tables(self, name: str) -> Tables:
-        """The counts of a set of units."""
+        """The counts of a set of units, of all shards of each half together."""
+        counted: list[Any] = [0, 0]
+        for half, shard in zip(self.half_of, self.counts(name), strict=True):
+            counted[half] = counted[half] + shard["table"].astype(np.float64)
+        if len(set(self.half_of)) < len(counted):
+            counted = [each if isinstance(each, np.ndarray) else np.zeros_like(counted[0]) for each in counted]
         sizes, total = self.sizes.astype(np.float64), self.total.astype(np.float64)
-        return Tables.of(self.counted[name], COARSE, self.often, sizes, total, self.passing.scale(name).edges)
+        return Tables.of(np.stack(counted), COARSE, self.often, sizes, total, self.passing.scale(name).edges)
 
 
 def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session) -> Gathered:
     """Add up the shards of a pass."""
     made_from, kinds = laid.made_from(passing.reader), len(laid.names)
     seed = laid.options.seed
-    found = Gathered(passing, made_from, {}, {}, {}, np.zeros((2, kinds), np.int64), np.zeros(2, np.int64), {})
+    sizes, total = np.zeros((2, kinds), np.int64), np.zeros(2, np.int64)
+    found = Gathered(passing, kept, made_from, laid.parts.half_of, {}, {}, sizes, total, {})
     for name, shape in passing.reader.shapes.items() if passing.own else ():
         none, units = TopPictures.none(shape[0]), shape[0]
         found.sums[name] = Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
@@ -75,8 +108,6 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
         found.sizes[half] += shard["sizes"]
         found.total[half] += shard["points"]
         for name in passing.sets():
-            table = shard[f"{name}/table"]
-            found.counted.setdefault(name, np.zeros((2, *table.shape), np.uint32))[half] += table
             largest = shard[f"{name}/largest"]
             found.largest[name] = np.maximum(found.largest.get(name, largest), largest)
     passing.scaled(kept, made_from)

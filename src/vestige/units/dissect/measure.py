@@ -59,7 +59,9 @@ def plan_dissect(reader: Reader, data: Dataset, options: DissectOptions) -> Plan
     plan = plan_by_options(DISSECT.name, reader, data, (replace(options, layers=layers),))
     if "untrained" not in options.chance or not any(each.objects for each in with_objects(data)):
         return plan
-    return replace(plan, networks=(*plan.networks, _untrained(options)))
+    twin = _untrained(options)
+    reader.backbone(twin)  # refused now, where there is none, and not after the first network's pass
+    return replace(plan, networks=(*plan.networks, twin))
 
 
 def measure_dissect(session: Session, data: Dataset, options: DissectOptions) -> Found:
@@ -121,14 +123,13 @@ def _sets(
     laid: Layout, reader: ActivationReader, own: Gathered, pool: ThreadPoolExecutor, kept: PartialWork, session: Session
 ) -> dict[str, UnitSet]:
     """The sets of units by name: the layers, the same turned, and those of random weights."""
-    sets = reduced(own, laid, kept)
-    own.counted = {name: own.counted[name] for name in reader.shapes}  # those of turned layers have served
+    sets = reduced(own, laid)
     if "untrained" in laid.options.chance:
         twin = session.reader.backbone(_untrained(laid.options))
         session.say(f"chance: {twin.spec}")
         other = ActivationReader(twin, tuple(reader.layers), session.reader.options)
         untrained = gathered_by(laid.passing(other, pool, own=False), laid, kept, session)
-        sets |= {f"{name}/untrained": each for name, each in reduced(untrained, laid, kept).items()}
+        sets |= {f"{name}/untrained": each for name, each in reduced(untrained, laid).items()}
     return sets
 
 

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from vestige.arrays import Arrays
-from vestige.errors import VestigeError
 from vestige.intervals import Interval, interval
 from vestige.methods import Method
 from vestige.metrics import Metric
-from vestige.partial_work import PartialWork
 from vestige.results import Row
 from vestige.units.dissect.counting import COARSE
 from vestige.units.dissect.gathering import Gathered
@@ -146,38 +144,34 @@ class UnitSet:
         return np.tensordot(each, of_shards, axes=1)
 
 
-def reduced(gathered: Gathered, laid: Layout, kept: PartialWork) -> dict[str, UnitSet]:
-    """Every set of units at its thresholds, shard by shard, read once more from where the shards are kept."""
-    passing, found = gathered.passing, {}
-    chosen: dict[str, tuple[Indices, Indices, Indices]] = {}
-    for name in passing.sets():
-        tables = gathered.tables(name)
-        relative = laid.options.threshold == "relative"
-        bar = RELATIVE * gathered.largest[name]
-        threshold = tables.nearest(bar) if relative else tables.thresholds(laid.options.quantile)
-        counted = tables.at(threshold)
-        chosen[name] = threshold, counted.labels(), counted.pooled.argmax(axis=1)
-    parts: dict[str, list[Sequence[Floats]]] = {name: [] for name in chosen}
-    for k, half in enumerate(laid.parts.half_of):
-        shard = kept.find(f"{gathered.made_from} shard {k}")
-        if shard is None:
-            raise VestigeError(f"{kept.folder}: a part of the measurement is gone; run the command again")
-        for name, (threshold, labels, _) in chosen.items():
-            parts[name].append(_at_label(gathered, shard, name, threshold, labels[1 - half]))
-    halves = np.array(laid.parts.half_of, np.intp)
-    for name, (threshold, labels, label) in chosen.items():
-        hits, area, sizes, own, other, positives, points = (np.stack(each) for each in zip(*parts[name], strict=True))
-        curves, chance = np.stack([positives, points]), bool(passing.exchanged)
-        by_chance = (own, other) if chance else (None, None)
-        found[name] = UnitSet(threshold, labels, label, hits, area, sizes, by_chance[0], by_chance[1], curves, halves)
-    return found
+def reduced(gathered: Gathered, laid: Layout) -> dict[str, UnitSet]:
+    """Every set of units at its thresholds, shard by shard."""
+    return {name: _reduced(gathered, name, laid) for name in gathered.passing.sets()}
+
+
+def _reduced(gathered: Gathered, name: str, laid: Layout) -> UnitSet:
+    tables = gathered.tables(name)
+    if laid.options.threshold == "relative":
+        threshold = tables.nearest(RELATIVE * gathered.largest[name])
+    else:
+        threshold = tables.thresholds(laid.options.quantile)
+    counted = tables.at(threshold)
+    labels, label = counted.labels(), counted.pooled.argmax(axis=1)
+    parts = [
+        _at_label(gathered, shard, threshold, labels[1 - half])
+        for half, shard in zip(gathered.half_of, gathered.counts(name), strict=True)
+    ]
+    hits, area, sizes, own, other, positives, points = (np.stack(each) for each in zip(*parts, strict=True))
+    chance: tuple[Floats, Floats] | tuple[None, None] = (own, other) if gathered.passing.exchanged else (None, None)
+    curves, halves = np.stack([positives, points]), np.array(gathered.half_of, np.intp)
+    return UnitSet(threshold, labels, label, hits, area, sizes, chance[0], chance[1], curves, halves)
 
 
 def _at_label(
-    gathered: Gathered, shard: Mapping[str, NDArray[Any]], name: str, threshold: Indices, label: Indices
+    gathered: Gathered, shard: Mapping[str, NDArray[Any]], threshold: Indices, label: Indices
 ) -> Sequence[Floats]:
     """Of one shard and each unit's label: see :class:`UnitSet`, ``(C,)``; the counts by step are ``(C, B + 1)``."""
-    table, units = shard[f"{name}/table"], np.arange(len(label))
+    table, units = shard["table"], np.arange(len(label))
     sizes = shard["sizes"][label].astype(np.float32)
     rows = []
     for counts, whole in ((table[units, label], sizes), (table[:, -1], np.float32(shard["points"]))):
@@ -186,7 +180,7 @@ def _at_label(
         row[:, 0] = np.maximum(whole - row[:, 1:].sum(axis=1), 0)
         rows.append(row)
     from_above = [np.pad(np.cumsum(row[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1))) for row in rows]
-    chance = shard[f"{name}/chance/table"][units, label].astype(np.float32)
+    chance = shard["chance"][units, label].astype(np.float32)
     others = np.pad(np.cumsum(chance[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1)))
     fine = np.maximum(threshold + 1, COARSE + 1)
     hits, area = (each[units, threshold + 1] for each in from_above)

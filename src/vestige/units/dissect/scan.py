@@ -173,6 +173,7 @@ class Pass:
                         overlaps.look(name, maps, batch.rows)
                 if overlaps:
                     overlaps.add(batch.rows)
+                del batch  # before the next is made
         found: Arrays = {f"{name}/{key}": value for name, each in sums.items() for key, value in each.arrays().items()}
         found |= overlaps.arrays() if overlaps else {}
         found |= {
