@@ -134,7 +134,7 @@ def _chance(results: Results, name: str) -> str:
 
 def _examples(runs: Runs) -> tuple[Block, ...]:
     """Fig. 6b."""
-    note = "The paper’s examples are chosen by hand; those measured here are the first of each layer."
+    note = "The paper’s examples are chosen by hand; those here are the ones on whose words people agree most."
     return (*section_of(runs, "examples"), beside_published(paper(PAPER).table("examples"), (), 0, note))
 
 
