@@ -20,6 +20,15 @@ FIRST = (
 )
 """The columns of units.csv that always come first; empty where the data have no objects."""
 
+_HEADS = {
+    "detectors_fixed": "IoU > 0.04",
+    "objects_fixed": "their objects",
+    "median_iou": "median IoU",
+    "mean_ap": "mean AP",
+    "mean_ap_gain": "less prevalence",
+}
+"""Of the printed columns, where a metric's own name would not do."""
+
 
 def units_csv(layers: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
     """One line a unit, from what is known of each layer by column."""
@@ -57,7 +66,7 @@ def dissect_tables(results: Results) -> list[Table]:
     methods = [name for name in results.methods if name != "network"]
     table.add_column("layer")
     for name in shown:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(_HEADS.get(name, name), justify="right")
     for layer in layers:
         cells = []
         for metric in shown:
