@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,8 +101,7 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
         found.sums[name] = Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
     shards = passing.shards(kept, made_from, session.counting("pictures"))
     for half, shard in zip(laid.parts.half_of, shards, strict=True):
-        for name, sums in found.sums.items():
-            _add(sums, shard, name, seed)
+        list(passing.pool.map(partial(_add, shard, seed), found.sums.values(), found.sums))
         found.problems |= zip(shard["problem_rows"].tolist(), shard["problems"].tolist(), strict=True)
         if laid.seen is None:
             continue
@@ -116,7 +116,7 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
     return found
 
 
-def _add(sums: Sums, shard: Arrays, name: str, seed: int) -> None:
+def _add(shard: Arrays, seed: int, sums: Sums, name: str) -> None:
     def listed_in(which: str) -> TopPictures:
         return TopPictures(*(shard[f"{name}/{which}/{key}"] for key in ("rows", "values", "places")))
 

@@ -134,11 +134,14 @@ def _sets(
 
 
 def _layers(laid: Layout, own: Gathered, sets: Mapping[str, UnitSet]) -> dict[str, Layer]:
-    found = {name: _activity(name, laid, own) for name in own.sums}
-    for name, bare in found.items() if sets else ():
+    def measured(name: str) -> Layer:
+        bare = _activity(name, laid, own)
+        if not sets:
+            return bare
         chance = {m: sets[f"{name}/{m}"] for m in ("rotated", "untrained") if f"{name}/{m}" in sets}
-        found[name] = with_overlap(name, laid, own.tables(name), {"network": sets[name], **chance}, bare)
-    return found
+        return with_overlap(name, laid, own.tables(name), {"network": sets[name], **chance}, bare)
+
+    return dict(zip(own.sums, own.passing.pool.map(measured, own.sums), strict=True))
 
 
 def _activity(name: str, laid: Layout, own: Gathered) -> Layer:

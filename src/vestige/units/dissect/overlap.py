@@ -6,8 +6,9 @@ each a sample of pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from vestige.intervals import Interval, interval
 from vestige.methods import Method
 from vestige.metrics import Metric
 from vestige.results import Row
-from vestige.units.dissect.counting import COARSE
+from vestige.units.dissect.counting import COARSE, FINE
 from vestige.units.dissect.gathering import Gathered
 from vestige.units.dissect.layout import Layout
 from vestige.units.dissect.numbers import (
@@ -36,6 +37,8 @@ FIXED = 0.04
 """The overlap above which NetDissect calls a unit a detector."""
 
 RESAMPLES = 100
+
+_BLOCK = 32  # units whose numbers of every object are computed at once
 
 _COUNTS = ("detectors", "detectors_fixed", "objects", "objects_fixed")
 
@@ -146,10 +149,11 @@ class UnitSet:
 
 def reduced(gathered: Gathered, laid: Layout) -> dict[str, UnitSet]:
     """Every set of units at its thresholds, shard by shard."""
-    return {name: _reduced(gathered, name, laid) for name in gathered.passing.sets()}
+    names = gathered.passing.sets()
+    return dict(zip(names, gathered.passing.pool.map(partial(_reduced, gathered, laid), names), strict=True))
 
 
-def _reduced(gathered: Gathered, name: str, laid: Layout) -> UnitSet:
+def _reduced(gathered: Gathered, laid: Layout, name: str) -> UnitSet:
     tables = gathered.tables(name)
     if laid.options.threshold == "relative":
         threshold = tables.nearest(RELATIVE * gathered.largest[name])
@@ -180,7 +184,8 @@ def _at_label(
         row[:, 0] = np.maximum(whole - row[:, 1:].sum(axis=1), 0)
         rows.append(row)
     from_above = [np.pad(np.cumsum(row[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1))) for row in rows]
-    chance = shard["chance"][units, label].astype(np.float32)
+    exchanged = gathered.passing.exchanged
+    chance = (shard["chance"][units, label] if exchanged else np.zeros((len(units), FINE + 1))).astype(np.float32)
     others = np.pad(np.cumsum(chance[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1)))
     fine = np.maximum(threshold + 1, COARSE + 1)
     hits, area = (each[units, threshold + 1] for each in from_above)
@@ -254,8 +259,8 @@ def with_overlap(name: str, laid: Layout, tables: Tables, sets: Mapping[str, Uni
         "positives": positives[units, own.label],
         "points": points,
         "ious": overlaps.astype(np.float32),
-        "best_ious": _best_pooled(tables).astype(np.float32),
-        "average_precisions": average_precision(positives, points[:, None, :]).astype(np.float32),
+        "best_ious": _in_blocks(_best_pooled, positives, points, tables.sizes.sum(axis=0)),
+        "average_precisions": _in_blocks(_precisions, positives, points),
         **{f"chance/{method}": each.iou(once) for method, each in sets.items() if method != "network"},
     }
     return Layer(bare.rows + tuple(layer_rows(name, laid, sets)), columns, arrays)
@@ -281,12 +286,23 @@ def _overlaps(tables: Tables, half: int, labels: Indices) -> Floats:
     return overlap
 
 
-def _best_pooled(tables: Tables) -> Floats:
+def _in_blocks(measure: Callable[..., Floats], positives: Floats, points: Floats, *more: Any) -> Floats:
+    """Something of each unit and object ``(C, O)``, some units at a time: there are many counts."""
+    some = [slice(i, i + _BLOCK) for i in range(0, len(points), _BLOCK)]
+    return np.concatenate([measure(positives[i], points[i], *more).astype(np.float32) for i in some])
+
+
+def _best_pooled(positives: Floats, points: Floats, sizes: Floats) -> Floats:
     """``(C, O)``: the overlap with every object at its own best edge, on all pictures."""
-    hits = np.cumsum(tables.objects.sum(axis=0)[..., ::-1], axis=-1)[..., ::-1][..., 1:]
-    area = np.cumsum(tables.points.sum(axis=0)[:, ::-1], axis=-1)[:, ::-1][:, None, 1:]
-    best: Floats = (hits / np.maximum(area + tables.sizes.sum(axis=0)[:, None] - hits, 1)).max(axis=2)
+    hits = np.cumsum(positives[..., ::-1], axis=-1)[..., ::-1][..., 1:]
+    area = np.cumsum(points[:, ::-1], axis=-1)[:, ::-1][:, None, 1:]
+    best: Floats = (hits / np.maximum(area + sizes[:, None] - hits, 1)).max(axis=2)
     return best
+
+
+def _precisions(positives: Floats, points: Floats) -> Floats:
+    """``(C, O)``: the average precision of every object, on all pictures."""
+    return average_precision(positives, points[:, None, :])
 
 
 def layer_rows(name: str, laid: Layout, sets: Mapping[str, UnitSet]) -> Iterator[Row]:

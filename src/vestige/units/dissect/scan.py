@@ -174,7 +174,8 @@ class Pass:
                 if overlaps:
                     overlaps.add(batch.rows)
                 del batch  # before the next is made
-        found: Arrays = {f"{name}/{key}": value for name, each in sums.items() for key, value in each.arrays().items()}
+        activity = zip(sums, self.pool.map(_Sums.arrays, sums.values()), strict=True)
+        found: Arrays = {f"{name}/{key}": value for name, arrays in activity for key, value in arrays.items()}
         found |= overlaps.arrays() if overlaps else {}
         found |= {
             "problem_rows": np.array(list(problems), np.int64),
@@ -352,7 +353,8 @@ class _Overlaps:
         of: the pass.
         seen: its objects.
         scales: its steps.
-        tables, chance: set of units -> counts, as :func:`count` adds them up.
+        tables, chance: set of units -> counts, as :func:`count` adds them up; ``chance`` of no objects where none are
+            exchanged.
         largest: set of units -> ``(C,)``, the largest activation met.
         sizes: ``(O,)`` points of each object.
         points: how many there are.
@@ -376,7 +378,8 @@ class _Overlaps:
         kinds = len(of.seen.names)
         units = {name: of.reader.shapes[_layer(name)][0] for name in of.sets()}
         tables = {name: np.zeros((each, kinds + 1, STEPS + 1), np.uint32) for name, each in units.items()}
-        chance = {name: np.zeros((each, kinds, FINE + 1), np.uint32) for name, each in units.items()}
+        other = kinds if of.exchanged else 0
+        chance = {name: np.zeros((each, other, FINE + 1), np.uint32) for name, each in units.items()}
         largest = {name: np.full(each, -np.inf, np.float32) for name, each in units.items()}
         return cls(of, of.seen, scales, tables, chance, largest, np.zeros(kinds, np.int64))
 
