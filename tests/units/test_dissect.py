@@ -237,7 +237,7 @@ def test_activity_is_that_of_all_pictures_at_once():
 
 
 def test_a_killed_pass_goes_on_and_ends_alike(tmp_path, monkeypatch):
-    data = scenes(160)
+    data = scenes(150)  # shards end within batches
     whole = dissected(data)
     kept = PartialWork(tmp_path / "kept")
     read, stop = [], 25

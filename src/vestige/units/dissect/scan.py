@@ -7,7 +7,7 @@ is that of one shard's counts, however many pictures there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
@@ -148,32 +148,33 @@ class Pass:
         """
         done, total = 0, len(self.crops)
         progress(done, total)
-        for k, rows in enumerate(self.parts.shards):
-            key = f"{made_from} shard {k}"
-            found = kept.find(key)
-            if found is None:
-                scales = self.scaled(kept, made_from)
-                found = kept.get(key, partial(self._shard, rows, scales, _Told(progress, done, total)))
-            done += len(rows)
-            progress(done, total)
-            yield dict(found)
+        with closing(_Stream(self.reader, self.crops, np.concatenate(self.parts.shards).tolist())) as stream:
+            for k, rows in enumerate(self.parts.shards):
+                key = f"{made_from} shard {k}"
+                found = kept.find(key)
+                if found is None:
+                    scales = self.scaled(kept, made_from)
+                    batches = stream.between(done, done + len(rows))
+                    found = kept.get(key, partial(self._shard, batches, scales, _Told(progress, done, total)))
+                done += len(rows)
+                progress(done, total)
+                yield dict(found)
 
-    def _shard(self, rows: NDArray[np.intp], scales: Mapping[str, Scale], told: _Told) -> Arrays:
+    def _shard(self, batches: Iterator[Activations], scales: Mapping[str, Scale], told: _Told) -> Arrays:
         sums = {name: _Sums.empty(shape[0], self.seed) for name, shape in self.reader.shapes.items() if self.own}
         overlaps = _Overlaps.none(self, scales) if self.seen else None
         problems: dict[int, str] = {}
-        with closing(self.reader.read(self.crops, rows.tolist())) as batches:
-            for batch in batches:
-                problems |= batch.problems
-                told.add(len(batch.rows) + len(batch.problems))
-                for name, maps in _channels_last(batch) if batch.rows else ():
-                    if self.own:
-                        sums[name].add(batch.rows, maps, self.pool, self._cells(batch.rows, maps.shape[1]))
-                    if overlaps:
-                        overlaps.look(name, maps, batch.rows)
+        for batch in batches:
+            problems |= batch.problems
+            told.add(len(batch.rows) + len(batch.problems))
+            for name, maps in _channels_last(batch) if batch.rows else ():
+                if self.own:
+                    sums[name].add(batch.rows, maps, self.pool, self._cells(batch.rows, maps.shape[1]))
                 if overlaps:
-                    overlaps.add(batch.rows)
-                del batch  # before the next is made
+                    overlaps.look(name, maps, batch.rows)
+            if overlaps:
+                overlaps.add(batch.rows)
+            del batch  # before the next is made
         activity = zip(sums, self.pool.map(_Sums.arrays, sums.values()), strict=True)
         found: Arrays = {f"{name}/{key}": value for name, arrays in activity for key, value in arrays.items()}
         found |= overlaps.arrays() if overlaps else {}
@@ -252,6 +253,73 @@ class Pass:
             scale = scale_about(together) if relative else scale_by(together, self.quantile)
             found |= {f"{name}/{key}": value for key, value in vars(scale).items()}
         return found
+
+
+class _Stream:
+    """The batches of all shards, one after the other, so that no shard waits for its first pictures.
+
+    Where a batch begins does not depend on where reading does, so that a killed pass goes on with the same batches, and
+    ends with the same numbers to the last digit.
+
+    Args:
+        reader: of the layers.
+        crops: the pictures.
+        rows: all of them, in the order of the shards.
+    """
+
+    def __init__(self, reader: ActivationReader, crops: Sequence[Crop], rows: Sequence[int]) -> None:
+        self.reader, self.crops, self.rows = reader, crops, rows
+        self._place = {row: place for place, row in enumerate(rows)}
+        self._batches: Generator[Activations] | None = None
+        self._next = -1  # the place at which the batch that is read next begins
+        self._left: Activations | None = None  # of the batch before, what belongs to the next shard
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._batches is not None:
+            self._batches.close()
+
+    def between(self, first: int, last: int) -> Iterator[Activations]:
+        """The pictures from one place to another, batch by batch."""
+        size = self.reader.options.batch
+        if self._left is not None and self._starts(self._left) == first:
+            batch, self._left = self._left, None
+        else:
+            if self._next != first:
+                self.close()
+                self._next = first // size * size
+                self._batches = self.reader.read(self.crops, self.rows[self._next :])
+            batch = self._read(first)
+        while True:
+            here, self._left = _parted(batch, lambda row: self._place[row] < last)
+            del batch
+            yield here
+            if self._left is not None or self._next >= last:
+                return
+            batch = self._read(first)
+
+    def _read(self, first: int) -> Activations:
+        """The next batch, without what lies before a place."""
+        assert self._batches is not None
+        batch = next(self._batches)
+        self._next += len(batch.rows) + len(batch.problems)
+        _, behind = _parted(batch, lambda row: self._place[row] < first)
+        return behind or batch
+
+    def _starts(self, batch: Activations) -> int:
+        return min(self._place[row] for row in (*batch.rows, *batch.problems))
+
+
+def _parted(batch: Activations, first: Callable[[int], bool]) -> tuple[Activations, Activations | None]:
+    """A batch in two: the pictures that come first, and the others; None where there are none."""
+    n = sum(first(row) for row in batch.rows)
+    problems = {row: why for row, why in batch.problems.items() if first(row)}
+    if n == len(batch.rows) and len(problems) == len(batch.problems):
+        return batch, None
+    others = {row: why for row, why in batch.problems.items() if row not in problems}
+    ahead = Activations(batch.rows[:n], {k: v[:n] for k, v in batch.maps.items()}, batch.pixels[:n], problems)
+    behind = Activations(batch.rows[n:], {k: v[n:] for k, v in batch.maps.items()}, batch.pixels[n:], others)
+    return ahead, behind
 
 
 @lru_cache(maxsize=1024)  # more than a batch, which every layer asks for
