@@ -292,9 +292,11 @@ class _Stream:
             batch = self._read(first)
         while True:
             here, self._left = _parted(batch, lambda row: self._place[row] < last)
+            ends = self._left is not None or self._next >= last
             del batch
             yield here
-            if self._left is not None or self._next >= last:
+            del here  # before the next is made
+            if ends:
                 return
             batch = self._read(first)
 
@@ -318,7 +320,8 @@ def _parted(batch: Activations, first: Callable[[int], bool]) -> tuple[Activatio
         return batch, None
     others = {row: why for row, why in batch.problems.items() if row not in problems}
     ahead = Activations(batch.rows[:n], {k: v[:n] for k, v in batch.maps.items()}, batch.pixels[:n], problems)
-    behind = Activations(batch.rows[n:], {k: v[n:] for k, v in batch.maps.items()}, batch.pixels[n:], others)
+    rest = {name: maps[n:].clone() for name, maps in batch.maps.items()}  # so that the batch itself can go
+    behind = Activations(batch.rows[n:], rest, batch.pixels[n:], others)
     return ahead, behind
 
 
