@@ -86,6 +86,23 @@ class Run:
             )
         return read_results(self.results_path)
 
+    def results_of(self, task: str, command: str) -> Results:
+        """What the run measured, where it is one of a task.
+
+        Args:
+            task: its name.
+            command: that makes such runs.
+
+        Raises:
+            VestigeError: where the folder is no finished run, or one of another task.
+        """
+        results = self.results()
+        if results.task != task:
+            raise VestigeError(
+                f"{self.folder}: is a run of {results.task}; expected one of {task}, which `vestige {command}` makes"
+            )
+        return results
+
     def examples(self) -> Arrays:
         """``examples.npz`` as arrays by name.
 

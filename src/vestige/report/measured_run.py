@@ -122,6 +122,17 @@ class MeasuredRun:
         return seed_spread(mean_known(np.stack(own))) if own else 0.0
 
 
+@dataclass(frozen=True)
+class ArraysRun(MeasuredRun):
+    """A run with its results and arrays.
+
+    Attributes:
+        arrays: ``examples.npz``.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+
+
 def groups_kept(arrays: Mapping[str, NDArray[Any]], n: int) -> list[str]:
     """The groups of ``n`` test examples from ``examples.npz``; of a run that did not keep them, each its own."""
     groups: list[str] = arrays["groups"].tolist() if "groups" in arrays else [str(row) for row in range(n)]

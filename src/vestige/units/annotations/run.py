@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypedDict
-
-from numpy.typing import NDArray
+from typing import TypedDict
 
 from vestige.arrays import check_arrays
-from vestige.errors import VestigeError
 from vestige.manifest import check_digest
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.results import Row, damaged, mend
 from vestige.run import Run
 from vestige.units.annotations.answers import Answer
@@ -38,15 +34,13 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class AnnotationRun(MeasuredRun):
+class AnnotationRun(ArraysRun):
     """People's answers on a network's units, beside the labels by masks where the dissection has some.
 
     Attributes:
-        arrays: ``examples.npz``.
         answers: of all, failed ones, too.
     """
 
-    arrays: Mapping[str, NDArray[Any]]
     answers: tuple[Answer, ...]
 
     @cached_property
@@ -84,12 +78,7 @@ def read_annotations(run: Run) -> AnnotationRun:
     Raises:
         VestigeError: where the run is of another task, or lacks what belongs to one.
     """
-    results = run.results()
-    if results.task != "annotations":
-        raise VestigeError(
-            f"{run.folder}: is a run of {results.task}; expected one of annotations, which `vestige units annotations` "
-            "makes"
-        )
+    results = run.results_of("annotations", "units annotations")
     read = AnnotationRun(run.name, results, run.examples(), read_answers_of(run))
     check_config(run, results, _Config)
     check_arrays(run.examples_path, read.arrays, _NEEDED, mend=mend())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +80,13 @@ class Gathered:
 
     def tables(self, name: str) -> Tables:
         """The counts of a set of units, of all shards of each half together."""
-        counted: list[Any] = [0, 0]
+        counted = np.zeros(())
         for half, shard in zip(self.half_of, self.counts(name), strict=True):
-            counted[half] = counted[half] + shard["table"].astype(np.float64)
-        if len(set(self.half_of)) < len(counted):
-            counted = [each if isinstance(each, np.ndarray) else np.zeros_like(counted[0]) for each in counted]
+            if not counted.ndim:
+                counted = np.zeros((2, *shard["table"].shape))
+            counted[half] += shard["table"]
         sizes, total = self.sizes.astype(np.float64), self.total.astype(np.float64)
-        return Tables.of(np.stack(counted), COARSE, self.often, sizes, total, self.passing.scale(name).edges)
+        return Tables.of(counted, COARSE, self.often, sizes, total, self.passing.scale(name).edges)
 
 
 def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session) -> Gathered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypedDict
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from vestige.arrays import check_arrays
-from vestige.errors import VestigeError
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.results import Results, Row, damaged, mend
 from vestige.run import Run
 from vestige.units.places import Standing
@@ -67,14 +65,8 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class DissectRun(MeasuredRun):
-    """A dissection with its arrays.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
+class DissectRun(ArraysRun):
+    """A dissection with its arrays."""
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -124,10 +116,7 @@ class DissectRun(MeasuredRun):
 
     def row(self, metric: str, layer: str, method: str = "network") -> Row | None:
         """A number of a layer."""
-        return next(
-            (r for r in self.results.rows if (r.method, r.metric, r.subset) == (method, metric, layer)),
-            None,
-        )
+        return self.find(method, metric, layer)
 
 
 def dissection_results(run: Run) -> Results:
@@ -136,12 +125,7 @@ def dissection_results(run: Run) -> Results:
     Raises:
         VestigeError: where the run is of another task.
     """
-    results = run.results()
-    if results.task != "dissect":
-        raise VestigeError(
-            f"{run.folder}: is a run of {results.task}; expected one of dissect, which `vestige units dissect` makes"
-        )
-    return results
+    return run.results_of("dissect", "units dissect")
 
 
 def read_dissection(run: Run) -> DissectRun:

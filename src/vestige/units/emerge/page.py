@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -32,7 +32,7 @@ from vestige.report.blocks import (
     Table,
     Tile,
 )
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.report.style import PAGE_WIDTH, Theme, decimal_axis, panels, themed
 from vestige.results import Row, mend
 from vestige.run import Run
@@ -87,14 +87,8 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class _EmergeRun(MeasuredRun):
-    """A run with its results and arrays: O objects, S scenes.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
+class _EmergeRun(ArraysRun):
+    """A run with its results and arrays: O objects, S scenes."""
 
     @property
     def layers(self) -> tuple[str, ...]:

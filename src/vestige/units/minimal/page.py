@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from vestige.arrays import check_arrays
@@ -30,7 +29,7 @@ from vestige.report.blocks import (
     Table,
     Tile,
 )
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.report.style import Theme, key_above, panels
 from vestige.results import Row, mend
 from vestige.run import Run
@@ -58,14 +57,8 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class _MinimalRun(MeasuredRun):
-    """A run with its results and examples: N minimal pictures, of which M are shown.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
+class _MinimalRun(ArraysRun):
+    """A run with its results and examples: N minimal pictures, of which M are shown."""
 
     @cached_property
     def scenes(self) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from vestige.arrays import check_arrays
 from vestige.documents import Count
@@ -29,7 +28,7 @@ from vestige.report.blocks import (
     Table,
     Tile,
 )
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.report.style import PAGE_WIDTH, Theme, key_above, themed
 from vestige.results import Row, mend
 from vestige.run import Run
@@ -48,14 +47,8 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class _PreferRun(MeasuredRun):
-    """A run with its results and examples: N pictures of all sets, R pairs of a network and a layer.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
+class _PreferRun(ArraysRun):
+    """A run with its results and examples: N pictures of all sets, R pairs of a network and a layer."""
 
     @property
     def sets(self) -> tuple[str, ...]:

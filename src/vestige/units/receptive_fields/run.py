@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.arrays import check_arrays
 from vestige.documents import Count
-from vestige.errors import VestigeError
-from vestige.report.measured_run import MeasuredRun, check_config
+from vestige.report.measured_run import ArraysRun, check_config
 from vestige.results import Row, mend
 from vestige.run import Run
 
@@ -30,14 +28,8 @@ class _Config(TypedDict):
 
 
 @dataclass(frozen=True)
-class FieldsRun(MeasuredRun):
-    """A measurement of receptive fields with its arrays.
-
-    Attributes:
-        arrays: ``examples.npz``.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
+class FieldsRun(ArraysRun):
+    """A measurement of receptive fields with its arrays."""
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -56,10 +48,7 @@ class FieldsRun(MeasuredRun):
 
     def row(self, method: str, metric: str, layer: str) -> Row | None:
         """A row of a layer, or None where it has none."""
-        try:
-            return self.results.row(method, metric, layer)
-        except KeyError:
-            return None
+        return self.find(method, metric, layer)
 
     def value(self, method: str, layer: str) -> Row:
         """The size in a layer that has one."""
@@ -109,12 +98,7 @@ def read_fields(run: Run) -> FieldsRun:
     Raises:
         VestigeError: where the run is of another task, or lacks what belongs to one.
     """
-    results = run.results()
-    if results.task != "receptive-fields":
-        raise VestigeError(
-            f"{run.folder}: is a run of {results.task}; expected one of receptive-fields, which "
-            "`vestige units receptive-fields` makes"
-        )
+    results = run.results_of("receptive-fields", "units receptive-fields")
     read = FieldsRun(run.name, results, run.examples())
     check_config(run, read.results, _Config)
     needed = {"pictures": "byte M H W 3", "ids": "text N", "fractions": "real F"}
