@@ -52,6 +52,11 @@ class PartialWork:
         """The arrays made from something, where they are kept; ``only`` some of them, by name."""
         return None if self.folder is None else _read(self._path(self.folder, made_from), only)
 
+    def drop(self, made_from: str) -> None:
+        """Keep the arrays made from something no longer."""
+        if self.folder is not None:
+            self._path(self.folder, made_from).unlink(missing_ok=True)
+
     @staticmethod
     def _path(folder: Path, made_from: str) -> Path:
         return folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.npz"

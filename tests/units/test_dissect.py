@@ -27,7 +27,7 @@ from vestige.progress import print_nothing
 from vestige.regions import NamedMask, Polygons, rasters
 from vestige.run import Run
 from vestige.units.detect.task import UNIT_DETECT, UnitDetectOptions
-from vestige.units.dissect import counting
+from vestige.units.dissect import counting, scan
 from vestige.units.dissect.looking import Grid, exchanged
 from vestige.units.dissect.numbers import average_precision, curve, discoveries, p_values
 from vestige.units.dissect.run import read_dissection
@@ -264,6 +264,21 @@ def test_a_killed_pass_goes_on_and_ends_alike(tmp_path, monkeypatch):
     assert again.texts == whole.texts
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(array, again.arrays[name])
+
+
+def test_shards_in_pieces_say_the_same(tmp_path, monkeypatch):
+    data = scenes(150)
+    whole = dissected(data)
+    monkeypatch.setattr(scan, "PIECE", 5)
+    kept = PartialWork(tmp_path / "kept")
+    found = dissected(data, kept)
+    assert len(list(kept.folder.glob("*.npz"))) == 2 * (len(np.unique(whole.arrays["halves"])) * 9 + 1)
+    assert found.rows == whole.rows
+    assert found.texts == whole.texts  # so few values are all in the sketch
+    for name, array in whole.arrays.items():
+        np.testing.assert_allclose(found.arrays[name], array, rtol=1e-6) if array.dtype.kind == "f" else (
+            np.testing.assert_array_equal(found.arrays[name], array)
+        )
 
 
 def test_a_run_is_written_and_read_back(tmp_path):

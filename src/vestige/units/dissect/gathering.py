@@ -16,21 +16,8 @@ from vestige.partial_work import PartialWork
 from vestige.units.dissect.counting import COARSE
 from vestige.units.dissect.layout import Layout
 from vestige.units.dissect.numbers import Floats, Tables
-from vestige.units.dissect.scan import HIGHEST, LOWEST, Pass
-from vestige.units.quantiles import Quantiles
-from vestige.units.top import TopPictures
-
-
-@dataclass
-class Sums:
-    """What all shards say of a layer's units, whatever the objects are."""
-
-    top: TopPictures
-    low: TopPictures
-    total: Floats
-    above: NDArray[np.int64]
-    cells: int
-    sketch: Quantiles
+from vestige.units.dissect.scan import Pass, shard_kept_as
+from vestige.units.dissect.sums import Sums
 
 
 @dataclass
@@ -73,7 +60,7 @@ class Gathered:
         """
         keys = {"table": f"{name}/table", "chance": f"{name}/chance/table", "sizes": "sizes", "points": "points"}
         for k in range(len(self.half_of)):
-            found = self.kept.find(f"{self.made_from} shard {k}", only=keys.values())
+            found = self.kept.find(shard_kept_as(self.made_from, k), only=keys.values())
             if found is None or len(found) < len(keys):
                 raise VestigeError(f"{self.kept.folder}: a part of the measurement is gone; run the command again")
             yield {key: found[stored] for key, stored in keys.items()}
@@ -96,8 +83,7 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
     sizes, total = np.zeros((2, kinds), np.int64), np.zeros(2, np.int64)
     found = Gathered(passing, kept, made_from, laid.parts.half_of, {}, {}, sizes, total, {})
     for name, shape in passing.reader.shapes.items() if passing.own else ():
-        none, units = TopPictures.none(shape[0]), shape[0]
-        found.sums[name] = Sums(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
+        found.sums[name] = Sums.empty(shape[0], seed)
     shards = passing.shards(kept, made_from, session.counting("pictures"))
     for half, shard in zip(laid.parts.half_of, shards, strict=True):
         list(passing.pool.map(partial(_add, shard, seed), found.sums.values(), found.sums))
@@ -116,15 +102,4 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
 
 
 def _add(shard: Arrays, seed: int, sums: Sums, name: str) -> None:
-    def listed_in(which: str) -> TopPictures:
-        return TopPictures(*(shard[f"{name}/{which}/{key}"] for key in ("rows", "values", "places")))
-
-    sums.top, sums.low = (
-        before.merged(listed_in(which), most)
-        for before, which, most in ((sums.top, "top", HIGHEST), (sums.low, "low", LOWEST))
-    )
-    sums.total += shard[f"{name}/total"]
-    sums.above += shard[f"{name}/above"]
-    sums.cells += int(shard[f"{name}/cells"])
-    start = f"{name}/sketch/"
-    sums.sketch.merge(Quantiles.of({k.removeprefix(start): v for k, v in shard.items() if k.startswith(start)}, seed))
+    sums.merge(Sums.of(shard, name, seed))

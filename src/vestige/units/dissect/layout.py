@@ -20,7 +20,8 @@ from vestige.text import count
 from vestige.units.activations import ActivationReader
 from vestige.units.dissect.counting import STEPS
 from vestige.units.dissect.looking import Grid, Seen, exchanged
-from vestige.units.dissect.scan import HIGHEST, LOWEST, Parts, Pass
+from vestige.units.dissect.scan import Parts, Pass
+from vestige.units.dissect.sums import HIGHEST, LOWEST
 from vestige.units.dissect.task import DissectOptions
 from vestige.units.places import Standing
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 
 from vestige.arrays import Arrays
 from vestige.images import Crop
+from vestige.merging import merged_in_pairs
 from vestige.partial_work import PartialWork
-from vestige.progress import Progress
+from vestige.progress import Progress, count_nothing
 from vestige.units.activations import ActivationReader, Activations
 from vestige.units.dissect.counting import (
     COARSE,
@@ -28,27 +30,24 @@ from vestige.units.dissect.counting import (
     STEPS,
     Between,
     Counts,
-    Extremes,
     Floats,
     Scale,
     Steps,
     count,
-    extremes,
     steps_at,
     values_at,
 )
 from vestige.units.dissect.looking import Seen, nothing_at, sizes_of
+from vestige.units.dissect.sums import Sums, merged, small
 from vestige.units.dissect.task import Threshold
 from vestige.units.places import Standing
-from vestige.units.quantiles import Quantiles
 from vestige.units.rules import RELATIVE
-from vestige.units.top import TopPictures
-
-HIGHEST, LOWEST = 60, 20
-"""Pictures with the largest activations of each unit that are kept, and with the smallest."""
 
 SHARDS = 10
 """Of each half of the pictures, where there are enough."""
+
+PIECE = 8192
+"""Pictures of a shard that are looked at, and kept, at a time: by one worker, where there are several."""
 
 _LOW, _OFTEN, _TOP = 0.3, 4.0, 0.1
 """The share of points above the first step; those above the first fine step and the last one, in thresholds' shares."""
@@ -60,8 +59,6 @@ _ENDLESS = 1e30  # steps per unit of activation
 _PILOT = 192  # pictures that the steps are chosen by
 
 _PILOT_POINTS = 32  # of each of them, drawn at random
-
-_TOGETHER = 512  # pictures that are sorted into top lists at once
 
 _COUNTED = 64  # pictures whose points are counted at once
 
@@ -102,6 +99,44 @@ class Parts:
             halves[shard] = 1
         kept = [(np.sort(np.array(rows, np.intp)), int(k >= each)) for k, rows in enumerate(dealt) if rows]
         return cls(halves, tuple(rows for rows, _ in kept), tuple(half for _, half in kept))
+
+    def pieces(self) -> list[list[Piece]]:
+        """Of each shard, in order."""
+        found, first = [], 0
+        for shard, rows in enumerate(self.shards):
+            many = -(-len(rows) // PIECE)
+            cuts = [first + len(rows) * i // many for i in range(many + 1)]
+            found.append([Piece(shard, i, many, *cuts[i : i + 2]) for i in range(many)])
+            first += len(rows)
+        return found
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some pictures of a shard; all of them, where they are not many.
+
+    Attributes:
+        shard: its number.
+        number: of the piece, among those of the shard.
+        of: how many those are.
+        first, last: which pictures, by their places in the order of the shards.
+    """
+
+    shard: int
+    number: int
+    of: int
+    first: int
+    last: int
+
+    def kept_as(self, made_from: str) -> str:
+        """What it is kept by: a shard that is one piece is kept as that."""
+        whole = shard_kept_as(made_from, self.shard)
+        return whole if self.of == 1 else f"{whole} piece {self.number} of {self.of}"
+
+
+def shard_kept_as(made_from: str, shard: int) -> str:
+    """What a shard is kept by."""
+    return f"{made_from} shard {shard}"
 
 
 @dataclass
@@ -146,25 +181,35 @@ class Pass:
             made_from: a text that changes whenever anything would.
             progress: told of pictures.
         """
-        done, total = 0, len(self.crops)
-        progress(done, total)
-        with closing(_Stream(self.reader, self.crops, np.concatenate(self.parts.shards).tolist())) as stream:
-            for k, rows in enumerate(self.parts.shards):
-                key = f"{made_from} shard {k}"
-                found = kept.find(key)
-                if found is None:
-                    scales = self.scaled(kept, made_from)
-                    batches = stream.between(done, done + len(rows))
-                    found = kept.get(key, partial(self._shard, batches, scales, _Told(progress, done, total)))
-                done += len(rows)
-                progress(done, total)
-                yield dict(found)
+        told = _Told(progress, len(self.crops))
+        with closing(self.stream()) as stream:
 
-    def _shard(self, batches: Iterator[Activations], scales: Mapping[str, Scale], told: _Told) -> Arrays:
-        sums = {name: _Sums.empty(shape[0], self.seed) for name, shape in self.reader.shapes.items() if self.own}
+            def look(piece: Piece) -> Arrays:
+                return self.part(piece, self.scaled(kept, made_from), stream, told)
+
+            for pieces in self.parts.pieces():
+                yield dict(_whole(pieces, kept, made_from, self.seed, look))
+                told.reached(pieces[-1].last)
+
+    def stream(self) -> Stream:
+        """All pictures, in the order of the shards."""
+        return Stream(self.reader, self.crops, np.concatenate(self.parts.shards).tolist())
+
+    def part(self, piece: Piece, scales: Mapping[str, Scale], stream: Stream, told: _Told | None = None) -> Arrays:
+        """What is known of the pictures of a piece, which depends on nothing else that was looked at.
+
+        Args:
+            piece: of a shard.
+            scales: the steps of every set of units.
+            stream: of the pictures; where it stands makes no difference to the numbers.
+            told: of pictures.
+        """
+        told = told or _Told(count_nothing, len(self.crops))
+        told.reached(piece.first)
+        sums = {name: Sums.empty(shape[0], self.seed) for name, shape in self.reader.shapes.items() if self.own}
         overlaps = _Overlaps.none(self, scales) if self.seen else None
         problems: dict[int, str] = {}
-        for batch in batches:
+        for batch in stream.between(piece.first, piece.last):
             problems |= batch.problems
             told.add(len(batch.rows) + len(batch.problems))
             for name, maps in _channels_last(batch) if batch.rows else ():
@@ -175,7 +220,7 @@ class Pass:
             if overlaps:
                 overlaps.add(batch.rows)
             del batch  # before the next is made
-        activity = zip(sums, self.pool.map(_Sums.arrays, sums.values()), strict=True)
+        activity = zip(sums, self.pool.map(Sums.arrays, sums.values()), strict=True)
         found: Arrays = {f"{name}/{key}": value for name, arrays in activity for key, value in arrays.items()}
         found |= overlaps.arrays() if overlaps else {}
         found |= {
@@ -255,7 +300,7 @@ class Pass:
         return found
 
 
-class _Stream:
+class Stream:
     """The batches of all shards, one after the other, so that no shard waits for its first pictures.
 
     Where a batch begins does not depend on where reading does, so that a killed pass goes on with the same batches, and
@@ -365,58 +410,6 @@ def rotation(channels: int, seed: int) -> Floats:
 
 
 @dataclass
-class _Sums:
-    """What is known of units whatever the objects are."""
-
-    top: TopPictures
-    low: TopPictures
-    total: NDArray[np.float64]
-    above: NDArray[np.int64]
-    cells: int
-    sketch: Quantiles
-    waiting: list[tuple[Sequence[int], Extremes, Floats]] = field(default_factory=list)
-
-    @classmethod
-    def empty(cls, units: int, seed: int) -> _Sums:
-        none = TopPictures.none(units)
-        return cls(none, none, np.zeros(units), np.zeros(units, np.int64), 0, Quantiles(units, seed))
-
-    def add(self, rows: Sequence[int], maps: Floats, pool: ThreadPoolExecutor, cells: NDArray[np.intp]) -> None:
-        """Take in the maps ``(n, hw, C)`` of pictures; ``cells`` ``(n, 8)`` of each go into the sketch."""
-        found = extremes(maps, pool)
-        self.total += found.sums.sum(axis=0, dtype=np.float64)
-        self.above += found.above.sum(axis=0, dtype=np.int64)
-        self.cells += maps.shape[0] * maps.shape[1]
-        sample = maps[np.arange(len(maps))[:, None], cells].reshape(-1, maps.shape[2])
-        self.waiting.append((rows, found, sample))
-        if sum(len(rows) for rows, _, _ in self.waiting) >= _TOGETHER:
-            self.settle()
-
-    def settle(self) -> None:
-        """Sort what is waiting into the lists and the sketch: together, for that costs as much for few as for many."""
-        if not self.waiting:
-            return
-        rows = [row for rows, _, _ in self.waiting for row in rows]
-        values = np.concatenate([found.largest for _, found, _ in self.waiting])
-        places = np.concatenate([found.places for _, found, _ in self.waiting])
-        self.sketch.add(np.concatenate([sample for _, _, sample in self.waiting]))
-        self.top = self.top.with_batch(rows, values, places, HIGHEST)
-        self.low = self.low.with_batch(rows, -values, places, LOWEST)
-        self.waiting.clear()
-
-    def arrays(self) -> Arrays:
-        self.settle()
-        return {
-            **{f"top/{key}": getattr(self.top, key) for key in ("rows", "values", "places")},
-            **{f"low/{key}": getattr(self.low, key) for key in ("rows", "values", "places")},
-            "total": self.total,
-            "above": self.above,
-            "cells": np.array(self.cells),
-            **{f"sketch/{key}": value for key, value in self.sketch.arrays().items()},
-        }
-
-
-@dataclass
 class _Overlaps:
     """What is known of units and objects: counts of points, of pictures that have objects.
 
@@ -477,8 +470,8 @@ class _Overlaps:
     def arrays(self) -> Arrays:
         """All of it, counts in as few bytes as they fit in."""
         self._settle()
-        tables = {f"{name}/table": _small(table) for name, table in self.tables.items()}
-        chance = {f"{name}/chance/table": _small(table) for name, table in self.chance.items()}
+        tables = {f"{name}/table": small(table) for name, table in self.tables.items()}
+        chance = {f"{name}/chance/table": small(table) for name, table in self.chance.items()}
         largest = {f"{name}/largest": each for name, each in self.largest.items()}
         return {**tables, **chance, **largest, "sizes": self.sizes, "points": np.array(self.points)}
 
@@ -500,15 +493,44 @@ class _Overlaps:
 
 @dataclass
 class _Told:
-    """Progress within a shard."""
+    """Progress by the pictures' places."""
 
     progress: Progress
-    done: int
     total: int
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.progress(0, self.total)
+
+    def reached(self, done: int) -> None:
+        """All pictures before a place are done."""
+        self.done = done
+        self.progress(done, self.total)
 
     def add(self, n: int) -> None:
-        self.done += n
-        self.progress(self.done, self.total)
+        """So many more."""
+        self.reached(self.done + n)
+
+
+def _whole(
+    pieces: Sequence[Piece], kept: PartialWork, made_from: str, seed: int, look: Callable[[Piece], Arrays]
+) -> Mapping[str, NDArray[Any]]:
+    """A shard, read where it is kept; else made of its pieces, of which those that are kept are read."""
+    whole = shard_kept_as(made_from, pieces[0].shard)
+    found = kept.find(whole)
+    if found is not None:
+        return found
+    if len(pieces) == 1:
+        return kept.get(whole, partial(look, *pieces))
+
+    def together() -> Arrays:
+        each = (dict(kept.get(piece.kept_as(made_from), partial(look, piece))) for piece in pieces)
+        return merged_in_pairs(each, partial(merged, seed=seed))
+
+    found = kept.get(whole, together)
+    for piece in pieces:
+        kept.drop(piece.kept_as(made_from))
+    return found
 
 
 def _channels_last(batch: Activations) -> Iterator[tuple[str, Floats]]:
@@ -519,8 +541,3 @@ def _channels_last(batch: Activations) -> Iterator[tuple[str, Floats]]:
 
 def _layer(name: str) -> str:
     return name.removesuffix("/rotated")
-
-
-def _small(table: Counts) -> NDArray[np.unsignedinteger]:
-    """Counts in half the bytes, where they fit."""
-    return table.astype(np.uint16) if table.size and table.max() < 2**16 else table
