@@ -47,6 +47,11 @@ def on_command_line() -> Iterator[None]:
         _on_command_line = before
 
 
+def is_on_command_line() -> bool:
+    """Whether options are written as on the command line."""
+    return _on_command_line
+
+
 def either(on_the_line: str, from_python: str) -> str:
     """What a message says, where the two differ by more than the name of an option."""
     return on_the_line if _on_command_line else from_python

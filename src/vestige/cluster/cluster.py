@@ -1,0 +1,431 @@
+"""Ray, as far as it is used here: tasks, and workers that each hold something such as a network.
+
+A function, what it is called with and what it returns travel between processes, so they must be picklable; where a
+function is from a module, every node imports it from its own installation.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from vestige.errors import VestigeError
+from vestige.spelling import is_on_command_line, on_command_line
+
+Result = TypeVar("Result")
+
+LOCAL = "local"
+"""The address that starts Ray on this machine."""
+
+DEATHS = 3
+"""How often a part is done again where what does it dies: at the next death it is the part that is at fault."""
+
+_STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
+_CORES = 4  # of a worker that holds a network: convolutions gain little from more
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster.
+
+    Attributes:
+        id: Ray's.
+        name: of the host.
+        cpus: that Ray gives out.
+        gpus: that Ray gives out.
+    """
+
+    id: str
+    name: str
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """What a VestigeError says; as a value, for Ray prints the errors that tasks raise."""
+
+    message: str
+
+
+class Cluster:
+    """Ray's machines. A process uses one cluster at a time; :meth:`open` opens it.
+
+    Attributes:
+        address: as it was given.
+    """
+
+    _open: Cluster | None = None
+
+    def __init__(self, address: str, ray: Any, folder: str = "", started: bool = True) -> None:
+        self.address = address
+        self._ray = ray
+        self._folder = folder
+        self._started = started
+        self._idle: list[Any] = []
+        self._kind: tuple[int, int] = (0, 0)
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.address!r})"
+
+    @classmethod
+    def open(cls, address: str) -> Cluster:
+        """Connect to a cluster, or start one on this machine; the same one where it is open already.
+
+        Args:
+            address: ``local``: start Ray here; ``auto``: the cluster that this machine is a node of; HOST:PORT.
+
+        Raises:
+            VestigeError: where Ray is not installed or there is no cluster, or another one is open.
+        """
+        if cls._open is not None:
+            if address == cls._open.address:
+                return cls._open
+            raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
+        ray = _imported()
+        if ray.is_initialized():  # by whoever called: it is theirs to end
+            cls._open = cls(address, ray, started=False)
+        else:
+            cls._open = cls(address, ray, _connect(ray, address))
+        return cls._open
+
+    def close(self) -> None:
+        """End what was started here; let go of a cluster that runs elsewhere."""
+        if Cluster._open is not self:
+            return
+        Cluster._open = None
+        self._release()
+        if self._started:
+            with _own_signals():
+                self._ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The machines that are alive."""
+        return tuple(
+            Node(
+                id=each["NodeID"],
+                name=each["NodeManagerHostname"],
+                cpus=int(each["Resources"].get("CPU", 0)),
+                gpus=int(each["Resources"].get("GPU", 0)),
+            )
+            for each in self._ray.nodes()
+            if each["Alive"]
+        )
+
+    @property
+    def cpus(self) -> int:
+        """Cores of all machines: how many tasks of one core run at a time."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """Of all machines."""
+        return sum(node.gpus for node in self.nodes)
+
+    def share(self, value: Any) -> Any:
+        """What stands for a value in the arguments of calls: each node gets it once, however many calls it is in."""
+        return self._ray.put(value)
+
+    def tasks(
+        self,
+        function: Callable[..., Result],
+        parts: Iterable[tuple[Any, ...]],
+        *,
+        cpus: int = 1,
+        node: str = "",
+    ) -> Iterator[tuple[int, Result]]:
+        """Call ``function(*part)`` for every part somewhere in the cluster.
+
+        A few calls for each core are under way at a time, so that parts may be made as they are needed. Where a worker
+        or a machine dies its calls are made again elsewhere.
+
+        Args:
+            function: what is called.
+            parts: its arguments; what :meth:`share` gave arrives as what was shared.
+            cpus: cores that a call keeps busy; at most those of the largest machine.
+            node: id of the machine where they run; "" for any.
+
+        Yields:
+            The number of a part, and what the call returned, as they end.
+
+        Raises:
+            VestigeError: that a call raised, or where workers die at the same part again and again.
+        """
+        self._release()
+        cpus = max(1, min(cpus, max((each.cpus for each in self.nodes), default=1)))
+        options: dict[str, Any] = {"num_cpus": cpus, "max_retries": DEATHS}
+        if node:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+        remote = self._ray.remote(_called).options(**options)
+        left = enumerate(parts)
+        running: dict[Any, int] = {}
+        try:
+            while True:
+                while len(running) < 2 * max(1, self.cpus // cpus) and (following := next(left, None)) is not None:
+                    index, part = following
+                    running[remote.remote(is_on_command_line(), function, *part)] = index
+                if not running:
+                    return
+                (done, *_), _ = self._ray.wait(list(running), num_returns=1)
+                index = running.pop(done)
+                try:
+                    result = self._ray.get(done)
+                except self._deaths as error:
+                    raise _died(index, error) from error
+                yield index, _told(result)
+        finally:
+            for each in running:
+                self._ray.cancel(each, force=True)
+
+    @contextmanager
+    def actors(self, make: Callable[..., Callable[..., Result]], *args: Any, most: int) -> Iterator[Actors[Result]]:
+        """Workers that each hold what ``make(*args)`` gives while the block runs: one for each GPU, or for every few
+        cores where there are none.
+
+        Args:
+            make: returns what is called for each part; called once in every worker.
+            args: its arguments; what :meth:`share` gave arrives as what was shared.
+            most: workers, at most.
+        """
+        kind, count = self._groups()
+        if kind != self._kind:
+            self._release()
+            self._kind = kind
+        actors: Actors[Result] = Actors(self, make, args, min(count, most))
+        try:
+            yield actors
+        finally:
+            self._idle = actors.end()
+
+    def cores(self) -> int:
+        """Of each of the workers of :meth:`actors`."""
+        return self._groups()[0][0]
+
+    def _groups(self) -> tuple[tuple[int, int], int]:
+        """The cores and GPUs of a worker that holds something, and how many of them there are."""
+        nodes = self.nodes
+        with_gpus = [node for node in nodes if node.gpus]
+        if with_gpus:
+            cores = max(1, min(min(node.cpus // node.gpus for node in with_gpus), _CORES))
+            return (cores, 1), sum(node.gpus for node in with_gpus)
+        cores = max(1, min(min((node.cpus for node in nodes if node.cpus), default=1), _CORES))
+        return (cores, 0), max(1, sum(node.cpus // cores for node in nodes))
+
+    def _worker(self) -> Any:
+        """A worker that is idle, or a new one; processes are kept, as it takes seconds to start one."""
+        if self._idle:
+            return self._idle.pop()
+        cores, gpus = self._kind
+        kind = self._ray.remote(_Worker)
+        return kind.options(num_cpus=cores, num_gpus=gpus, scheduling_strategy="SPREAD").remote()
+
+    def _release(self) -> None:
+        """End the workers that are idle, so that others have their cores."""
+        for worker in self._idle:
+            self._ray.kill(worker)
+        self._idle = []
+
+    @property
+    def _deaths(self) -> tuple[type[Exception], ...]:
+        """What Ray raises where a process or a machine died, and not what ran there."""
+        errors = self._ray.exceptions
+        return (
+            errors.RayActorError,
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+            errors.ObjectLostError,
+        )
+
+
+class Actors(Generic[Result]):
+    """Workers that each hold what makes a result of a part; :meth:`Cluster.actors` gives them."""
+
+    def __init__(self, cluster: Cluster, make: Callable[..., Any], args: Sequence[Any], count: int) -> None:
+        self._cluster = cluster
+        self._make = make
+        self._args = args
+        self._count = count
+        self._ready: list[Any] = []
+        self._busy: dict[Any, tuple[Any, int]] = {}  # what is waited for -> worker, and the part; -1 for none yet
+
+    def run(self, parts: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Result]]:
+        """Call what is held with every part, on whatever worker is free.
+
+        A worker that dies is replaced and its part done again. (Ray's own restarts would wait for the machine that is
+        gone where the others have no room for one more worker.)
+
+        Yields:
+            The number of a part, and what the call returned, as they end.
+
+        Raises:
+            VestigeError: that a call raised, or where workers die at the same part again and again.
+        """
+        ray, left = self._cluster._ray, enumerate(parts)
+        again: deque[int] = deque()
+        under_way: dict[int, tuple[Any, ...]] = {}
+        deaths: Counter[int] = Counter()
+
+        def following() -> int | None:
+            if again:
+                return again.popleft()
+            for index, part in left:
+                under_way[index] = part
+                return index
+            return None
+
+        for _ in range(self._count - len(self._ready)):
+            self._start()
+        while True:
+            while self._ready and (index := following()) is not None:
+                worker = self._ready.pop()
+                self._busy[worker.call.remote(is_on_command_line(), *under_way[index])] = worker, index
+            if self._ready and not under_way:
+                return
+            (done, *_), _ = ray.wait(list(self._busy), num_returns=1)
+            worker, index = self._busy.pop(done)
+            try:
+                result = ray.get(done)
+            except self._cluster._deaths as error:
+                deaths[index] += 1
+                if deaths[index] > DEATHS:
+                    raise _died(index, error) from error
+                if index >= 0:
+                    again.append(index)
+                self._start()
+                continue
+            self._ready.append(worker)
+            result = _told(result)
+            if index >= 0:
+                del under_way[index]
+                yield index, result
+
+    def _start(self) -> None:
+        """Have a worker make what it holds."""
+        worker = self._cluster._worker()
+        self._busy[worker.hold.remote(is_on_command_line(), self._make, *self._args)] = worker, -1
+
+    def end(self) -> list[Any]:
+        """The workers that can be used again; those that are still at something end."""
+        for worker, _ in self._busy.values():
+            self._cluster._ray.kill(worker)
+        self._busy = {}
+        return self._ready
+
+
+class _Worker:
+    """What runs in the process of an actor."""
+
+    def __init__(self) -> None:
+        self._held: Any = None
+
+    def hold(self, dashed: bool, make: Callable[..., Any], *args: Any) -> _Refused | None:
+        self._held = None  # before the next is made: two may not fit the memory
+        self._held = _called(dashed, make, *args)
+        return self._held if isinstance(self._held, _Refused) else None
+
+    def call(self, dashed: bool, *part: Any) -> Any:
+        return _called(dashed, self._held, *part)
+
+
+def _called(dashed: bool, function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns, or what its VestigeError says, with options spelled as the driver's reader does."""
+    with on_command_line() if dashed else nullcontext():
+        try:
+            return function(*args)
+        except VestigeError as error:
+            return _Refused(str(error))
+
+
+def _told(result: Any) -> Any:
+    if isinstance(result, _Refused):
+        raise VestigeError(result.message)
+    return result
+
+
+def _died(index: int, error: Exception) -> VestigeError:
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    where = f"part {index} was begun" if index >= 0 else "they were started"
+    return VestigeError(
+        f"ray: workers died {DEATHS + 1} times after {where}, perhaps for lack of memory; Ray's logs on the nodes say "
+        f"more ({reason})"
+    )
+
+
+def _imported() -> Any:
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise VestigeError(
+            f"ray: {error.name} is not installed; install what many machines need with: pip install 'vestige[ray]'"
+        ) from error
+    return ray
+
+
+def _connect(ray: Any, address: str) -> str:
+    """Connect; the folder of the sockets and logs of what was started, "" where that runs elsewhere."""
+    quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "include_dashboard": None}
+    folder = ""
+    if address == LOCAL:
+        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a short name: sockets lie in it
+        quiet |= {"num_cpus": _own_cores(), "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
+        quiet["include_dashboard"] = False
+    elif path := os.environ.get("PYTHONPATH"):
+        quiet["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+    try:
+        with _own_signals():
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, AssertionError, OSError, TimeoutError) as error:
+        with suppress(Exception):
+            ray.shutdown()
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise VestigeError(
+            f"ray {address!r}: cannot be used ({reason}); expected local, or the address of a cluster that this "
+            "machine is a node of, HOST:PORT or auto"
+        ) from error
+    return folder
+
+
+def _own_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """While the block runs Ray may take SIGTERM for itself; afterwards it is whose it was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

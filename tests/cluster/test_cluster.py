@@ -1,0 +1,153 @@
+"""Tasks and actors, on machines that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vestige.cluster.cluster import DEATHS, Cluster
+from vestige.errors import VestigeError
+from vestige.spelling import on_command_line, spelled
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_nodes: Any) -> Iterator[Cluster]:
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not import tests
+    with Cluster.open(ray_nodes.address) as opened:
+        yield opened
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def refuse(x: int) -> int:
+    raise VestigeError(f"{x}: is too large; {spelled('store_dtype')}")
+
+
+def die_once(folder: Path, x: int) -> int:
+    """Dies at its first call with an odd number."""
+    mark = folder / str(x)
+    if x % 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def die(folder: Path, x: int) -> int:
+    (folder / f"{x} {len(list(folder.iterdir()))}").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def adder(n: int) -> Callable[[int], tuple[int, int]]:
+    return lambda x: (os.getpid(), n + x)
+
+
+def dying_adder(folder: Path) -> Callable[[int], int]:
+    return lambda x: die_once(folder, x)
+
+
+def node_adder(folder: Path) -> Callable[[int], str]:
+    """Says where it runs, and waits there until it is told to go on."""
+    import time
+
+    import ray
+
+    def run(x: int) -> str:
+        node = str(ray.get_runtime_context().get_node_id())
+        (folder / f"{x} {node}").touch()
+        while not (folder / "go").exists():
+            time.sleep(0.02)
+        return node
+
+    return run
+
+
+def test_nodes(cluster: Cluster) -> None:
+    assert sorted(node.cpus for node in cluster.nodes) == [0, 1, 1]
+    assert (cluster.cpus, cluster.gpus, cluster.cores()) == (2, 0, 1)
+
+
+def test_opening_again_is_the_same_and_another_is_refused(cluster: Cluster) -> None:
+    assert Cluster.open(cluster.address) is cluster
+    with pytest.raises(VestigeError, match="already"):
+        Cluster.open("127.0.0.1:1")
+
+
+def test_tasks_return_every_part_once(cluster: Cluster) -> None:
+    parts = ((x,) for x in range(20))
+    assert sorted(cluster.tasks(square, parts)) == [(x, x * x) for x in range(20)]
+
+
+def test_what_is_shared_arrives_as_itself(cluster: Cluster) -> None:
+    assert list(cluster.tasks(sum, [(cluster.share([1, 2, 3]),)])) == [(0, 6)]
+
+
+def test_errors_come_back_as_the_users_own_spelled_as_here(cluster: Cluster) -> None:
+    with pytest.raises(VestigeError, match="7: is too large; store_dtype"):
+        list(cluster.tasks(refuse, [(7,)]))
+    with on_command_line(), pytest.raises(VestigeError, match="7: is too large; --store-dtype"):
+        list(cluster.tasks(refuse, [(7,)]))
+    with pytest.raises(VestigeError, match="3: is too large"), cluster.actors(refuse, 3, most=1) as actors:
+        list(actors.run([(0,)]))
+
+
+def test_tasks_of_workers_that_die_are_done_again(cluster: Cluster, tmp_path: Path) -> None:
+    assert sorted(cluster.tasks(die_once, [(tmp_path, x) for x in range(4)])) == [(x, x) for x in range(4)]
+
+
+def test_a_part_that_kills_workers_ends(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(VestigeError, match="died"):
+        list(cluster.tasks(die, [(tmp_path, 0)]))
+    assert len(list(tmp_path.iterdir())) == DEATHS + 1
+
+
+def test_actors_hold_what_is_made_once(cluster: Cluster) -> None:
+    with cluster.actors(adder, 10, most=5) as actors:
+        found = dict(actors.run([(x,) for x in range(20)]))
+    assert [found[x][1] for x in range(20)] == [10 + x for x in range(20)]
+    processes = {process for process, _ in found.values()}
+    assert len(processes) <= 2
+    with cluster.actors(adder, 20, most=2) as actors:  # the same processes hold something else
+        again = dict(actors.run([(x,) for x in range(20)]))
+    assert [again[x][1] for x in range(20)] == [20 + x for x in range(20)]
+    assert {process for process, _ in again.values()} & processes
+
+
+def test_actors_that_die_are_replaced(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.actors(dying_adder, tmp_path, most=2) as actors:
+        assert sorted(actors.run([(x,) for x in range(6)])) == [(x, x) for x in range(6)]
+
+
+def test_a_machine_that_dies_is_done_without(cluster: Cluster, ray_nodes: Any, tmp_path: Path) -> None:
+    """The third machine is killed while it is at a part: that part is done by the others, and all others once."""
+    extra = ray_nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
+    with cluster.actors(node_adder, tmp_path, most=3) as actors:
+        found = dict(actors.run((x,) for x in _killing(tmp_path, ray_nodes, extra)))
+    assert sorted(found) == list(range(9))
+    assert extra.node_id not in found.values()
+    begun = [path.name.split() for path in tmp_path.iterdir() if path.name != "go"]
+    (lost,) = (x for x, node in begun if node == extra.node_id)
+    assert sorted(x for x, _ in begun) == sorted([*map(str, range(9)), lost])
+
+
+def _killing(folder: Path, nodes: Any, extra: Any) -> Iterator[int]:
+    """Numbers, of which the fourth comes when the machine is dead."""
+    import time
+
+    for x in range(9):
+        if x == 3:
+            while len(list(folder.iterdir())) < 3:
+                time.sleep(0.02)
+            nodes.remove_node(extra, allow_graceful=False)
+            (folder / "go").touch()
+        yield x
