@@ -13,6 +13,7 @@ from vestige.errors import VestigeError
 from vestige.methods import Method, describe_methods
 from vestige.metrics import Metric, describe_metrics
 from vestige.spelling import spelled
+from vestige.stopwatch import Spent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,6 +72,7 @@ class Results:
         sweep: every other measurement.
         created: local time in ISO format.
         seconds: how long the run took.
+        times: what of that every kind of work took.
         vestige: the version that made it.
         notes: sentences that a reader of the numbers must know (what was left out, and why).
     """
@@ -84,6 +86,7 @@ class Results:
     sweep: tuple[Row, ...] = ()
     created: str = ""
     seconds: float = 0.0
+    times: tuple[Spent, ...] = ()
     vestige: str = ""
     notes: tuple[str, ...] = field(default=())
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -126,6 +129,7 @@ class Results:
             "task": self.task,
             "created": self.created,
             "seconds": self.seconds,
+            "times": [asdict(spent) for spent in self.times],
             "config": dict(self.config),
             "data": dict(self.data),
             "backbone": dict(self.backbone),

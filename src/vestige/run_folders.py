@@ -51,7 +51,7 @@ _OLD_NAMES = (
     "partial/*.npz",
 )
 """What vestige wrote into a run before it kept a list of it."""
-_NOT_ASKED = ("--overwrite", "--quiet", "--json", "--skip-bad")
+_NOT_ASKED = ("--overwrite", "--quiet", "--json", "--skip-bad", "--profile")
 """Words of a command that change nothing of what is measured."""
 _OLD_KEPT = "partial"
 """Where it kept the finished parts of a measurement."""

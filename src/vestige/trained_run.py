@@ -22,6 +22,7 @@ from vestige.progress import NamedProgress, Say
 from vestige.results import Results, damaged
 from vestige.run import Run
 from vestige.spelling import spelled
+from vestige.stopwatch import Stopwatch
 from vestige.tasks import task_named
 
 _LOOK = "rgb:46"
@@ -99,6 +100,11 @@ def evaluate_run(run: Run, test: Dataset, reader: Reader) -> Found:
         VestigeError: where the run is unfinished, its backbone's weights have changed, the data are those that it was
             trained on, or they do not have what is measured.
     """
+    with Stopwatch() as watch:
+        return replace(_evaluated(run, test, reader), times=watch.spent())
+
+
+def _evaluated(run: Run, test: Dataset, reader: Reader) -> Found:
     started = time.monotonic()
     task = check_trained(run)
     trained = run.results()

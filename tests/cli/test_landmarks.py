@@ -1,5 +1,6 @@
 """The main job through the real command line, on a folder of drawn faces in the 300-W layout."""
 
+import csv
 import json
 
 import numpy as np
@@ -45,6 +46,7 @@ def run(vestige, data):
         *LAYERS,
         "--untrained",
         1,
+        "--profile",
         "-o",
         output,
         process=True,
@@ -67,6 +69,20 @@ def test_results_hold_every_method_once(run):
         *((layer, method) for layer in ("block4", "block7") for method in ("ridge", "untrained")),
         (results.backbone["layer"], "look-back"),
     }
+
+
+def test_the_run_says_where_its_time_went(run):
+    results = read_results(run / "results.json")
+    times = {each.kind: each for each in results.times}
+    assert {"open", "read", "decode", "forward", "store", "gram", "factor", "score", "solve", "predict"} < times.keys()
+    assert {"look-back: forward", "look-back: gram", "look-back: other"} < times.keys()
+    assert sum(each.seconds for each in results.times) >= results.seconds - 0.1  # which begins after the first imports
+    assert min(each.processor_seconds for each in results.times) >= 0
+    with (run / "profile.csv").open(newline="") as file:
+        profiled = {each["kind"]: float(each["seconds"]) for each in csv.DictReader(file)}
+    assert profiled.keys() == times.keys() | {"report"}
+    assert profiled["forward"] == times["forward"].seconds
+    assert "Where the time went" in (run / "report.html").read_text()
 
 
 def test_the_layer_is_chosen_on_training_folds(run):

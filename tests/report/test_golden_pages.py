@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def measured(task: str, options: tuple[Any, ...], folder: Path) -> Run:
     """A run on drawn faces, of a network that is the picture itself."""
     data = open_train_test("synthetic:faces,n=24,seed=1,size=48", "synthetic:faces,n=8,seed=2,size=48")
     run = start_run(folder)
-    task_named(task).measure(Session(Reader(keep=False), print_nothing), data, *options).record(run)
+    found = task_named(task).measure(Session(Reader(keep=False), print_nothing), data, *options)
+    replace(found, times=()).record(run)  # which are never twice the same
     return run
 
 

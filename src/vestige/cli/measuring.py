@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,6 +24,7 @@ from vestige.cli.parts import Printing, Trial, Where
 from vestige.cli.stopping import keeping
 from vestige.contract.task import Task
 from vestige.extraction import ExtractOptions
+from vestige.stopwatch import Stopwatch, as_csv, timing
 
 if TYPE_CHECKING:
     from vestige.contract.plan import Plan
@@ -64,13 +64,14 @@ def perform_task(
 
     def measure(run: Run, listener: Listener) -> Results:
         reader = reader_of(extraction, listener)
-        opened = data.open()
+        with timing("open"):
+            opened = data.open()
         return task.measure(session_of(run, reader, listener), opened, *options).record(run, command_line())
 
     if trial.dry_run:
         rehearse_into(where, printing, rehearse)
     else:
-        measure_into(where.output, where.overwrite, measure, printing)
+        measure_into(where, measure, printing)
 
 
 def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> Reader:
@@ -90,6 +91,9 @@ def session_of(run: Run, reader: Reader, listener: Listener) -> Session:
 
 
 _LOUD = Printing()
+
+PROFILE = "profile.csv"
+"""Where a run's folder says where its time went, figures and page included."""
 
 
 def rehearse_into(where: Where, printing: Printing, rehearse: Callable[[], Plan]) -> None:
@@ -120,25 +124,19 @@ def print_found(results: Results, printing: Printing) -> None:
         print_results(results, str(results.config["metric"]))
 
 
-def measure_into(
-    output: Path,
-    overwrite: bool,
-    measure: Callable[[Run, Listener], Results],
-    printing: Printing = _LOUD,
-) -> None:
+def measure_into(where: Where, measure: Callable[[Run, Listener], Results], printing: Printing = _LOUD) -> None:
     """Measure, print what was found, and make the figures and the page; the run's folder is there when all of it is.
 
     Args:
-        output: the run's folder.
-        overwrite: whether a finished run in it is replaced.
+        where: the run's folder.
         measure: measures and records; not called where the same command has measured and was killed before its page.
         printing: what is printed.
     """
     from vestige.pages import show
     from vestige.run import Run, run_folder
 
-    with quietly(printing.quiet), keeping():
-        with run_folder(output, overwrite=overwrite, command=command_line()) as run:
+    with quietly(printing.quiet), keeping(), Stopwatch() as watch:
+        with run_folder(where.output, overwrite=where.overwrite, command=command_line()) as run:
             if run.finished:
                 console.print("measured before; what is missing are its figures and its page", highlight=False)
                 results = run.results()
@@ -147,4 +145,6 @@ def measure_into(
                     results = measure(run, listener)
             print_found(results, printing)
             show(run)
-        print_report(Run(output).report_path, printing)
+            if where.profile:
+                run.write_text(PROFILE, as_csv(watch.spent()))
+        print_report(Run(where.output).report_path, printing)

@@ -26,10 +26,14 @@ class Where:
     Attributes:
         output: its folder.
         overwrite: whether a finished run in it is replaced.
+        profile: whether it is written there where the time went.
     """
 
     output: Path = needed("Folder of the run; it is made.", names=("-o", "--output"), metavar="RUN", parser=path_of)
     overwrite: bool = option(False, "Replace a finished run in the folder.", names=("--overwrite",), last=True)
+    profile: bool = option(
+        False, "Write where the time went to the run's profile.csv.", names=("--profile",), last=True
+    )
 
 
 @dataclass(frozen=True)

@@ -80,4 +80,4 @@ def evaluate(
     if trial.dry_run:
         rehearse_into(where, printing, lambda: planned()[-1])
     else:
-        measure_into(where.output, where.overwrite, measure, printing)
+        measure_into(where, measure, printing)

@@ -22,6 +22,7 @@ from vestige.metrics import Metric, on_folds
 from vestige.partial_work import KEEP_NOTHING, PartialWork
 from vestige.results import Results, Row, described, frame_of, now
 from vestige.run import Run, run_folder
+from vestige.stopwatch import Spent
 from vestige.text import count
 from vestige.version import __version__
 
@@ -72,6 +73,7 @@ class Found:
         methods: likewise, as :func:`vestige.methods.describe_methods`.
         extraction: how features were computed; None where none were.
         seconds: that it took.
+        times: what of them every kind of work took.
         sweep: every other measurement: all layers and seeds.
         notes: what a reader of the numbers must know.
         ridge: what the fits chose.
@@ -91,6 +93,7 @@ class Found:
     methods: Mapping[str, Method] | Callable[[str], Method]
     extraction: ExtractOptions | None
     seconds: float
+    times: tuple[Spent, ...] = ()
     sweep: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     ridge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -127,6 +130,7 @@ class Found:
             sweep=self.sweep,
             created=now(),
             seconds=round(self.seconds, 1),
+            times=self.times,
             vestige=__version__,
             notes=(*self.notes, *self._departures(metrics, methods)) if self.options else self.notes,
         )

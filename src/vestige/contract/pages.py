@@ -16,11 +16,13 @@ from vestige.report.page import save_figures, save_page
 from vestige.report.provenance import data_section, edge_note, provenance_section, repeat_section
 from vestige.results import Results, mend
 from vestige.run import Run
+from vestige.stopwatch import timing
 
 Paging = Callable[[Sequence[Run]], Parts]
 """What makes a task's own part of the page on runs."""
 
 
+@timing("report")
 def show(run: Run, paging: Paging) -> None:
     """Write the figures and the report of a run that has its results.
 

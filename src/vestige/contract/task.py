@@ -6,9 +6,11 @@ A task is one folder in its wing: ``task.py`` (its options and its :class:`Task`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from vestige.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,9 +104,10 @@ class Task:
         Raises:
             VestigeError: where data or options are not what the task needs.
         """
-        self.check(data, *options)
-        found: Found = named(self.measured_by)(session.planned(self, data, options), data, *options)
-        return found
+        with Stopwatch() as watch:
+            self.check(data, *options)
+            found: Found = named(self.measured_by)(session.planned(self, data, options), data, *options)
+            return replace(found, times=watch.spent())
 
     def page(self, runs: Sequence[Run]) -> Parts:
         """What a page says of finished runs.

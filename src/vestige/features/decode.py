@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vestige.errors import VestigeError
 from vestige.images import Crop, Pixels, crop_resize
+from vestige.stopwatch import beside, timing
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ def read_batches(
     """
     waiting: deque[tuple[range, NDArray[np.uint8], list[Future[dict[int, str]]]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vestige-decode")
+    read = beside("decode", _read_group)
     try:
         for rows in batches:
             pixels = np.zeros((len(rows), *size, 3), dtype=np.uint8)
             groups = [list(group) for _, group in groupby(rows, key=lambda row: id(crops[row].example.image))]
             futures = [
-                pool.submit(_read_group, crops, group, pixels[group[0] - rows.start :], interpolation)
-                for group in groups
+                pool.submit(read, crops, group, pixels[group[0] - rows.start :], interpolation) for group in groups
             ]
             waiting.append((rows, pixels, futures))
             if len(waiting) > ahead:
@@ -71,6 +72,7 @@ def read_batches(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@timing("decode")
 def _gathered(rows: range, pixels: NDArray[np.uint8], futures: list[Future[dict[int, str]]]) -> PixelBatch:
     problems: dict[int, str] = {}
     for future in futures:

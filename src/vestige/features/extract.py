@@ -27,6 +27,7 @@ from vestige.features.writer import Claims, StoreWriter
 from vestige.images import Crop
 from vestige.progress import Progress, count_nothing
 from vestige.spec import StoreDtype
+from vestige.stopwatch import timing
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,15 @@ def extract(
     options = options or ExtractOptions()
     root = cache_root() if cache is None else Path(cache)
     device = options.torch_device()
-    wanted = _describe(backbone, crops, reads, options.numerics(device), options.store_dtype)
+    with timing("read"):
+        wanted = _describe(backbone, crops, reads, options.numerics(device), options.store_dtype)
     if not keep:
         held = {read.description.key: HeldWriter(read.description) for read in wanted}
         _Pass(backbone, crops, options, device, wanted, held, progress).run()
         return [HeldFeatures(held[read.description.key]) for read in wanted]
     with ExitStack() as locks:
-        claims = Claims((read.description for read in wanted), root, locks)
+        with timing("read"):
+            claims = Claims((read.description for read in wanted), root, locks)
         if claims.writers:
             _Pass(backbone, crops, options, device, wanted, claims.writers, progress).run()
         claims.share()
@@ -153,13 +156,14 @@ class _Pass:
         self.writers = writers
         self.progress = progress or count_nothing
         # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
-        self.backbone = prepared(
-            backbone,
-            device,
-            dtype=getattr(torch, options.precision),
-            compile=options.compile,
-            keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
-        )
+        with timing("open"):
+            self.backbone = prepared(
+                backbone,
+                device,
+                dtype=getattr(torch, options.precision),
+                compile=options.compile,
+                keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
+            )
 
     def run(self) -> None:
         """Fill the stores and call them complete."""
@@ -194,10 +198,12 @@ class _Pass:
             self.crops, batches, preprocessing.size, preprocessing.interpolation, workers=self.options.workers
         )
 
+    @timing("store")
     def _take(self, batch: PixelBatch, chunk: int, rows: range) -> None:
         """Write a batch to every store that lacks it."""
         lacking = [key for key, writer in self.writers.items() if _lacks(writer, batch.rows)]
-        outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[key].layer.name for key in lacking)))
+        with timing("forward"):
+            outputs = self._outputs(batch, tuple(dict.fromkeys(self.reads[key].layer.name for key in lacking)))
         for key in lacking:
             read, writer = self.reads[key], self.writers[key]
             if batch.rows.start == rows.start + writer.begun.get(chunk, 0):

@@ -18,6 +18,7 @@ from vestige.handed_in import as_type
 from vestige.images import Crop
 from vestige.progress import NamedProgress
 from vestige.spec import HELD, parse_backbone_spec
+from vestige.stopwatch import timing
 
 DEFAULT = "auto"
 """The name of every layer's default readout; ``auto:N`` is that of at most N numbers."""
@@ -81,7 +82,8 @@ class Reader:
     def backbone(self, spec: str) -> Backbone:
         """The backbone of a spec, opened once."""
         if spec not in self._open:
-            self._open[spec] = self._held(spec) or open_backbone(spec)
+            with timing("open"):
+                self._open[spec] = self._held(spec) or open_backbone(spec)
         return self._open[spec]
 
     def _held(self, spec: str) -> Backbone | None:

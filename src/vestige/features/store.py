@@ -25,6 +25,7 @@ from vestige.features.layout import (
     read_seal,
 )
 from vestige.features.locks import StoreLock
+from vestige.stopwatch import timing
 
 Vectors = NDArray[np.float32]
 
@@ -177,6 +178,7 @@ class Features:
         found = self._gather(np.atleast_1d(wanted), columns)
         return found if wanted.ndim else found[0]
 
+    @timing("read")
     def _gather(self, rows: NDArray[np.intp], columns: Any) -> Vectors:
         width = np.empty((0, self.shape[1]), dtype=np.bool_)[:, columns].shape[1:]
         found = np.empty((len(rows), *width), dtype=np.float32)

@@ -10,6 +10,7 @@ from typing import Any
 from vestige.report.blocks import Block, Cell, Facts, Listing, Prose, RowGroup, Section, Table
 from vestige.results import Results
 from vestige.spelling import command_words
+from vestige.stopwatch import table as rows_of_times
 from vestige.text import duration, network_name, percent
 
 NO_REGULARISATION = 1e-10
@@ -71,8 +72,22 @@ def provenance_section(runs: Sequence[Named]) -> Section:
     for name, results in runs:
         title = name if len(runs) > 1 else ""
         blocks.append(Facts(title, _facts(results)))
+        if results.times:
+            blocks.append(times_table(results, title))
         blocks.append(options_listing(results.config, title))
     return Section("Provenance", "provenance", tuple(blocks))
+
+
+def times_table(results: Results, name: str = "") -> Table:
+    """Where the time of measuring went."""
+    headings, *rows = rows_of_times(results.times)
+    return Table(
+        caption="Where the time went" + (f" ({name})" if name else ""),
+        columns=tuple(each.capitalize() for each in headings),
+        groups=(RowGroup(tuple(tuple(map(Cell, row)) for row in rows)),),
+        note="Seconds are those of the thread that measures, processor seconds those of all threads together.",
+        folded=True,
+    )
 
 
 def options_listing(config: Mapping[str, Any], name: str = "") -> Listing:

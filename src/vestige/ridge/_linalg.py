@@ -19,6 +19,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from vestige.stopwatch import timing
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 WORKERS = 8  # of `each`, at most: every one has temporaries of its own
@@ -114,6 +116,7 @@ def add(total: Tensor, part: Tensor) -> None:
         total += part
 
 
+@timing("factor")
 def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), ascending, and eigenvectors as rows ``Qt`` (d, d) of a symmetric matrix, which is overwritten.
 
@@ -128,6 +131,7 @@ def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))
 
 
+@timing("factor")
 def cholesky(a: Tensor) -> Tensor | None:
     """Factor to give to `cholesky_solve`, (d, d); None where ``a``, which is overwritten, is not positive definite."""
     if a.device.type != "cpu":

@@ -21,6 +21,7 @@ from vestige.ridge.plan import MEMORY, Form, ProblemSize, choose_form, target_bl
 from vestige.ridge.primal import Factors, PrimalForm
 from vestige.ridge.rows import Chunk, FitRows, chunks_of, in_memory, join, rechunked
 from vestige.ridge.ties import rescore
+from vestige.stopwatch import timing
 
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
 
@@ -229,7 +230,8 @@ def _fit_dual(
 ) -> RidgeSolution:
     # one alpha for all is decided by sums over targets: no target of its own could be looked at again
     scoring = dtype if per_target else torch.float64
-    dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None, scoring=scoring)
+    with timing("gram"):
+        dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None, scoring=scoring)
 
     def predict(alpha: Floats) -> npt.NDArray[Any]:
         out = np.empty(tuple(data.Y.shape), _numpy_dtype(dtype))
@@ -368,21 +370,23 @@ def _finish(
 
     ``scale`` is that of an automatic grid; None for the form's own. ``keep`` leaves the folds' factors to another form.
     """
-    if alphas is None:
-        tried, scores = grid.search(form.score, form.scale() if scale is None else scale, per_target)
-    else:
-        tried = checks.regularisation(alphas)
-        scores = form.score(tried)
-    best = grid.choose(scores, per_target, tried)
-    uncertain = form.uncertain(tried, scores, best)
-    if rescore is not None and per_target:
-        scores, uncertain = rescore(tried, scores, best, uncertain)
+    with timing("score"):
+        if alphas is None:
+            tried, scores = grid.search(form.score, form.scale() if scale is None else scale, per_target)
+        else:
+            tried = checks.regularisation(alphas)
+            scores = form.score(tried)
         best = grid.choose(scores, per_target, tried)
-    alpha = tried[best]
-    oof = None if predict is None else predict(alpha)
+        uncertain = form.uncertain(tried, scores, best)
+        if rescore is not None and per_target:
+            scores, uncertain = rescore(tried, scores, best, uncertain)
+            best = grid.choose(scores, per_target, tried)
+        alpha = tried[best]
+        oof = None if predict is None else predict(alpha)
     if not keep:
         form.forget()
-    intercept = form.solve(alpha, coef)
+    with timing("solve"):
+        intercept = form.solve(alpha, coef)
     boundary = grid.at_boundary(tried, scores, best)
     scores[np.isinf(scores)] = np.nan
     return RidgeSolution(coef, intercept, alpha, tried, scores, boundary, form.name, uncertain, oof)

@@ -21,6 +21,7 @@ from vestige.files import whole_file
 from vestige.ridge import checks
 from vestige.ridge._linalg import add, blas_alone, each, gram, matmul
 from vestige.ridge.checks import ArrayLike, RidgeError
+from vestige.stopwatch import timing
 
 ROWS = 4096  # rows of one float32 product; longer sums are added up in float64
 COLUMNS = 512  # targets of one product: bounds the temporaries
@@ -87,6 +88,7 @@ class Moments:
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=self.device)
 
+    @timing("gram")
     @blas_alone()
     def update(
         self, X: ArrayLike, Y: ArrayLike, fold: ArrayLike, sample_weight: ArrayLike = None, mask: ArrayLike = None

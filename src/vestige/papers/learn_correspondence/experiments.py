@@ -17,6 +17,7 @@ from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
 from vestige.papers.reproduction import DataPlace, Experiment, Network, Specs
 from vestige.spelling import spelled
+from vestige.stopwatch import together
 from vestige.tasks import task_named
 
 PICTURES = 8
@@ -89,7 +90,8 @@ def with_paper_c(found: Found, at_paper_c: Found) -> Found:
         for row in at_paper_c.rows
         if row.method in found.config["c"] and row.subset != "all"
     )
-    return replace(found, sweep=(*found.sweep, *rows), seconds=found.seconds + at_paper_c.seconds)
+    seconds, times = found.seconds + at_paper_c.seconds, together(found.times, at_paper_c.times)
+    return replace(found, sweep=(*found.sweep, *rows), seconds=seconds, times=times)
 
 
 def detect(session: Session, specs: Specs, network: Network) -> Found:

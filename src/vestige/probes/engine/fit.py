@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vestige.features.store import Features
 from vestige.probes.engine.linear import LinearProbe, Source, l2_normalise
 from vestige.ridge import fit_rows
+from vestige.stopwatch import timing
 
 FOLDS = 4
 """The paper's four-fold cross-validation."""
@@ -136,6 +137,7 @@ class UnitRows:
         return found
 
 
+@timing("read")
 def _rows(features: Stored, normalise: bool) -> Stored | UnitRows | NDArray[np.float32]:
     """The features as the ridge engine reads them: in memory where they fit, else from disk."""
     if 4 * features.shape[0] * features.shape[1] > IN_MEMORY:

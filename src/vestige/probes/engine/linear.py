@@ -17,6 +17,7 @@ from vestige.features.reader import Reader
 from vestige.files import what_is, write_tensors
 from vestige.images import Crop
 from vestige.manifest import check_digest
+from vestige.stopwatch import timing
 from vestige.trust import check_recorded
 
 _ROWS = 1024
@@ -61,6 +62,7 @@ class LinearProbe:
     intercept: NDArray[np.float64]
     normalise: bool = True
 
+    @timing("predict")
     def predict(self, features: Rows | None, n: int) -> NDArray[np.float64]:
         """``(n, d)`` features (None where there is no source) to ``(n, t)`` predictions."""
         predicted = np.repeat(self.intercept[None], n, axis=0)

@@ -14,6 +14,7 @@ from vestige.geometry import Box, Points, bounding_box, square_about
 from vestige.probes.engine.fit import ChosenRows, fit_probe
 from vestige.probes.engine.linear import LinearProbe, Source
 from vestige.probes.engine.views import Views
+from vestige.stopwatch import LOOK_BACK, timing
 
 SMALLEST = 0.04
 """The least side of a part's box, as a share of the crop's: below it a network sees nothing but blur."""
@@ -91,6 +92,7 @@ class PointTargets:
     shared: bool = False
 
 
+@timing(LOOK_BACK)
 def fit_look_back(
     reader: Reader,
     source: Source,
