@@ -6,9 +6,11 @@ Nothing is imported here that takes time: what comes after can be stopped, from 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
+from vestige.cli.pools import wait_briefly
 from vestige.cli.stopping import Stopped, stoppable
 from vestige.errors import VestigeError
 from vestige.spelling import on_command_line
@@ -25,6 +27,7 @@ def main() -> None:
 
     Ctrl-C and SIGTERM end in a message that says how to go on, and status 130 or 143.
     """
+    wait_briefly(os.environ)
     try:
         with stoppable(), on_command_line():
             from vestige.cli.app import app_for
