@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vestige.backbones import ReceptiveField, open_backbone, receptive_fields
+from vestige.backbones import ReceptiveField, open_backbone
 from vestige.backbones.caffe import CaffeNet, read_caffe_weights
 from vestige.backbones.caffe_files import message_class
+from vestige.backbones.receptive import find_receptive_fields
 from vestige.errors import VestigeError
 
 CLASSES = 7
@@ -152,7 +153,7 @@ def test_the_two_networks_order_pooling_and_normalisation_their_own_way() -> Non
 @pytest.mark.parametrize("name", ["caffenet", "alexnet"])
 def test_table_1_of_the_correspondence_paper(name: str) -> None:
     backbone = open_backbone(f"caffe:{name}@random:0")
-    fields = receptive_fields(backbone, tuple(backbone.paths))
+    fields = find_receptive_fields(backbone, tuple(backbone.paths))
     table = {
         "conv1": (11, 4),
         "conv2": (51, 8),

@@ -13,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from vestige.backbones import open_backbone, receptive_fields
+from vestige.backbones import open_backbone
 from vestige.backbones.drawn_networks import NAMES, SIDE, weights_file
+from vestige.backbones.receptive import find_receptive_fields
 from vestige.datasets.opening import open_dataset
 from vestige.errors import VestigeError
 from vestige.images import crop_resize
@@ -36,7 +37,7 @@ def test_layers_categories_and_size(name: str) -> None:
     assert shapes["conv5"] == (128, 13, 13)
     assert shapes["pool5"] == (128, 6, 6)
     assert shapes["prob"] == (len(CATEGORIES[name]),)
-    fields = receptive_fields(backbone, ["conv1", "conv2", "pool5"])
+    fields = find_receptive_fields(backbone, ["conv1", "conv2", "pool5"])
     assert [fields[layer].receptive_field[0] for layer in ("conv1", "conv2", "pool5")] == [7, 27, 99]
     assert weights_file(name).stat().st_size < 3_000_000
     assert backbone.weights_sha256 != open_backbone(f"{name}@random:1").weights_sha256

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.backbones import Backbone, Preprocessing, open_backbone
-from vestige.backbones.receptive import ReceptiveField, receptive_fields
+from vestige.backbones.receptive import ReceptiveField, find_receptive_fields
 from vestige.backbones.watching import is_channels_last, run_order
 
 
@@ -179,7 +179,7 @@ def test_small_networks_agree_with_brute_force(name: str) -> None:
     torch.manual_seed(0)
     build, names = CUSTOM[name]
     backbone = _backbone(build(), names, (60, 52))
-    fields = receptive_fields(backbone, names)
+    fields = find_receptive_fields(backbone, names)
     for axis in (0, 1):
         reads = _reads(backbone, names, axis)
         for layer in names:
@@ -193,12 +193,12 @@ def test_real_networks_agree_with_brute_force(name: str, torchvision: ModuleType
     names = REAL[name]
     backbone = _backbone(torchvision.models.get_model(name, weights=None, **options), names, (160, 32))
     reads = _reads(backbone, names, 0)
-    for layer, field in receptive_fields(backbone, names).items():
+    for layer, field in find_receptive_fields(backbone, names).items():
         _check(field, reads[layer], 0)
 
 
 def test_known_fields_of_the_embedded_network() -> None:
-    fields = receptive_fields(open_backbone("efficientnet_lite0@random:0"), ("stem", "block4", "block10", "head"))
+    fields = find_receptive_fields(open_backbone("efficientnet_lite0@random:0"), ("stem", "block4", "block10", "head"))
     assert fields["stem"] == ReceptiveField((2, 2), (3, 3), (1.5, 1.5), False)  # 'same' padding below and right only
     assert fields["block4"] == ReceptiveField((8, 8), (67, 67), (7.5, 7.5), False)
     assert fields["block10"] == ReceptiveField((16, 16), (339, 339), (15.5, 15.5), True)
@@ -208,21 +208,21 @@ def test_known_fields_of_the_embedded_network() -> None:
 def test_fields_larger_than_the_input_are_found_unclipped() -> None:
     module = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=d, dilation=d) for d in (1, 2, 4, 8, 16, 32)))
     backbone = _backbone(module, ("2", "5"), (24, 24))
-    fields = receptive_fields(backbone, ("2", "5"))
+    fields = find_receptive_fields(backbone, ("2", "5"))
     assert fields["2"] == ReceptiveField((1, 1), (15, 15), (0.5, 0.5), False)
     assert fields["5"] == ReceptiveField((1, 1), (127, 127), (0.5, 0.5), True)
 
 
 @pytest.mark.parametrize("by_mean", [True, False])
 def test_squeeze_and_excite_sees_the_whole_image_but_keeps_its_place(by_mean: bool) -> None:
-    fields = receptive_fields(_backbone(Gated(by_mean), ("conv", "out"), (32, 48)), ("conv", "out"))
+    fields = find_receptive_fields(_backbone(Gated(by_mean), ("conv", "out"), (32, 48)), ("conv", "out"))
     assert fields["conv"] == ReceptiveField((2, 2), (5, 5), (0.5, 0.5), False)
     assert fields["out"] == ReceptiveField((2, 2), None, (0.5, 0.5), True)
 
 
 def test_vectors_have_no_field_but_may_see_everything() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    fields = receptive_fields(_backbone(module, ("1", "3"), (24, 24)), ("1", "3"))
+    fields = find_receptive_fields(_backbone(module, ("1", "3"), (24, 24)), ("1", "3"))
     assert fields["1"] == fields["3"] == ReceptiveField(None, None, None, True)
 
 
@@ -240,7 +240,7 @@ def test_attention_has_neither_field_nor_stride() -> None:
             return self.grid(mixed.transpose(1, 2).unflatten(2, x.shape[2:]))
 
     names = ("patches", "tokens", "grid")
-    fields = receptive_fields(_backbone(Attention(), names, (64, 64)), names)
+    fields = find_receptive_fields(_backbone(Attention(), names, (64, 64)), names)
     assert fields["patches"] == ReceptiveField((8, 8), (8, 8), (4.0, 4.0), False)
     assert fields["tokens"] == ReceptiveField(None, None, None, False)
     assert fields["grid"] == ReceptiveField(None, None, None, True)
@@ -249,11 +249,11 @@ def test_attention_has_neither_field_nor_stride() -> None:
 def test_windowed_attention_and_resampling_have_no_stride(torchvision: ModuleType) -> None:
     swin = torchvision.models.get_model("swin_t", weights=None)
     names = ("features.0", "features.1")
-    fields = receptive_fields(_backbone(swin, names, (112, 112)), names)
+    fields = find_receptive_fields(_backbone(swin, names, (112, 112)), names)
     assert fields["features.0"] == ReceptiveField((4, 4), (4, 4), (2.0, 2.0), False)
     assert fields["features.1"] == ReceptiveField(None, None, None, False)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2, mode="bilinear"))
-    assert receptive_fields(_backbone(module, ("1",), (40, 40)), ("1",))["1"].stride is None
+    assert find_receptive_fields(_backbone(module, ("1",), (40, 40)), ("1",))["1"].stride is None
 
 
 def test_a_cyclic_shift_has_no_stride_and_is_told_without_ever_larger_inputs() -> None:
@@ -268,17 +268,17 @@ def test_a_cyclic_shift_has_no_stride_and_is_told_without_ever_larger_inputs() -
             return self.out(x + x.roll(-3, dims=2) + x.roll(3, dims=2))
 
     sizes: list[int] = []
-    assert receptive_fields(_backbone(Rolled(), ("out",), (48, 48)), ("out",))["out"].stride is None
+    assert find_receptive_fields(_backbone(Rolled(), ("out",), (48, 48)), ("out",))["out"].stride is None
     assert max(sizes) < 300
 
 
 def test_adaptive_pooling_holds_at_the_networks_own_size_only() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(8))
-    assert receptive_fields(_backbone(module, ("1",), (32, 32)), ("1",))["1"] == ReceptiveField(
+    assert find_receptive_fields(_backbone(module, ("1",), (32, 32)), ("1",))["1"] == ReceptiveField(
         (4, 4), (6, 6), (2.0, 2.0), False
     )
     deep = nn.Sequential(nn.Conv2d(3, 4, 63, padding=31), nn.AdaptiveAvgPool2d(8))
-    assert receptive_fields(_backbone(deep, ("1",), (32, 32)), ("1",))["1"].stride is None
+    assert find_receptive_fields(_backbone(deep, ("1",), (32, 32)), ("1",))["1"].stride is None
 
 
 def test_a_network_that_takes_its_own_size_only_is_measured_there() -> None:
@@ -292,6 +292,6 @@ def test_a_network_that_takes_its_own_size_only_is_measured_there() -> None:
                 raise ValueError("48 x 48 only")
             return self.large(self.small(x))
 
-    fields = receptive_fields(_backbone(Strict(), ("small", "large"), (48, 48)), ("small", "large"))
+    fields = find_receptive_fields(_backbone(Strict(), ("small", "large"), (48, 48)), ("small", "large"))
     assert fields["small"] == ReceptiveField((2, 2), (5, 5), (0.5, 0.5), False)
     assert fields["large"] == ReceptiveField(None, None, None, True)

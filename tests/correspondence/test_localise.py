@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from vestige.backbones import Backbone, Preprocessing, ReceptiveField, receptive_fields
+from vestige.backbones import Backbone, Preprocessing, ReceptiveField
 from vestige.contract.session import Session
 from vestige.correspondence.classify.localise import SIDE, Peaks, cells_of_square, localise, peaks_of
 from vestige.correspondence.classify.one_vs_all import Classifier
@@ -15,6 +15,7 @@ from vestige.correspondence.classify.task import REACH, ClassifyOptions
 from vestige.correspondence.marks import Marks
 from vestige.correspondence.sift import sift
 from vestige.example import Example
+from vestige.features.kept_fields import receptive_fields
 from vestige.features.reader import Reader
 from vestige.partial_work import PartialWork
 

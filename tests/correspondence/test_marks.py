@@ -5,13 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from vestige.backbones import open_backbone, receptive_fields
+from vestige.backbones import open_backbone
 from vestige.contract.session import Session
 from vestige.correspondence.marks import layer_columns, marks_of, nearest_cells, seen, sift_columns, without_unreadable
 from vestige.correspondence.sift import sift
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.example import Example
+from vestige.features.kept_fields import receptive_fields
 from vestige.features.reader import Reader
 from vestige.images import ImageFile
 from vestige.markup import Markup

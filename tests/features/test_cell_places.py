@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vestige.backbones import Backbone, Preprocessing, open_backbone, receptive_fields
+from vestige.backbones import Backbone, Preprocessing, open_backbone
 from vestige.errors import VestigeError
 from vestige.features.cell_places import at_size, fields_at_every_size, response_centred
+from vestige.features.kept_fields import receptive_fields
 
 CPU = torch.device("cpu")
 

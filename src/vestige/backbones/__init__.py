@@ -4,7 +4,7 @@ from vestige.backbones.backbone import Backbone, Layer
 from vestige.backbones.opening import open_backbone
 from vestige.backbones.prepare import PreparedBackbone, prepared
 from vestige.backbones.preprocessing import Preprocessing
-from vestige.backbones.receptive import ReceptiveField, receptive_fields
+from vestige.backbones.receptive import ReceptiveField
 
 __all__ = [
     "Backbone",
@@ -14,5 +14,4 @@ __all__ = [
     "ReceptiveField",
     "open_backbone",
     "prepared",
-    "receptive_fields",
 ]

@@ -15,7 +15,7 @@ additions, concatenations, dilation, pooling and padding alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,9 +25,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vestige.backbones.backbone import Backbone
+from vestige.backbones.watching import DispatchMode
+from vestige.progress import Progress, count_nothing
+from vestige.threads import one_torch_thread
 
 Side = Literal["low", "high"]
 Strip = tuple[Side, int]
@@ -46,7 +48,8 @@ _LARGEST = 8192
 
 _SIDES: tuple[Side, Side] = ("low", "high")
 
-_WIDTHS = (1, 8, 32, 64, 128)
+_NARROW = 32
+_WIDTHS = (1, 8, _NARROW, 64, 128)
 """Widths to try for the side of the input that is not probed: the narrower, the faster."""
 
 
@@ -78,8 +81,13 @@ class _Line:
     high: int
 
 
-def receptive_fields(backbone: Backbone, names: Sequence[str]) -> dict[str, ReceptiveField]:
+@one_torch_thread()  # strips are narrow: several threads gain little, and beside other work they take ten times as long
+def find_receptive_fields(
+    backbone: Backbone, names: Sequence[str], progress: Progress = count_nothing
+) -> dict[str, ReceptiveField]:
     """The receptive fields of layers, found by probing the network itself (see :mod:`vestige.backbones.receptive`).
+
+    :func:`vestige.features.kept_fields.receptive_fields` keeps what is found here, and is what to call.
 
     For each axis and each end of it, strips of NaN grow from the edge of the input until they reach a unit: the width
     at which they do tells where the unit's field begins. Units whose field reaches beyond the edge are passed over;
@@ -88,6 +96,7 @@ def receptive_fields(backbone: Backbone, names: Sequence[str]) -> dict[str, Rece
     Args:
         backbone: a network on the CPU.
         names: of layers.
+        progress: called with how many layers are done, and how many there are.
 
     Returns:
         name -> field, in the order of ``names``.
@@ -99,9 +108,9 @@ def receptive_fields(backbone: Backbone, names: Sequence[str]) -> dict[str, Rece
     others = [name for name in names if name not in grids]
     whole = edges_reach_middle(backbone, grids) if grids else {}
     whole |= edges_reach_middle(backbone, others, thickness=1 / 16) if others else {}
-    axes = _both_axes(backbone, grids, local=False)
+    axes = _both_axes(backbone, grids, local=False, progress=progress)
     everywhere = [name for name in grids if all(lines.get(name) == "whole" for lines in axes)]
-    local = _both_axes(backbone, everywhere, local=True)
+    local = _both_axes(backbone, everywhere, local=True, progress=progress)
     fields = {}
     for name in names:
         lines, bounded = [found.get(name) for found in axes], True
@@ -109,6 +118,13 @@ def receptive_fields(backbone: Backbone, names: Sequence[str]) -> dict[str, Rece
             lines, bounded = [found.get(name) for found in local], False
         fields[name] = _field(lines, bounded, whole[name])
     return fields
+
+
+def typical_inputs(backbone: Backbone) -> Iterator[Tensor]:
+    """Inputs on which networks that compute differently differ: of its own size, and long and narrow as strips are."""
+    own = backbone.preprocessing.size
+    y, x = (_lengths(side)[1] for side in own)
+    yield from (backbone.blank(size) for size in (own, (y, min(_NARROW, own[1])), (min(_NARROW, own[0]), x)))
 
 
 _Found = _Line | Literal["whole", "irregular"]
@@ -123,22 +139,37 @@ def _field(lines: Sequence[_Found | None], bounded: bool, whole: bool) -> Recept
     return ReceptiveField((y.stride, x.stride), extent, centre, whole)
 
 
-def _both_axes(backbone: Backbone, names: Sequence[str], local: bool) -> tuple[dict[str, _Found], dict[str, _Found]]:
+def _both_axes(
+    backbone: Backbone, names: Sequence[str], local: bool, progress: Progress
+) -> tuple[dict[str, _Found], dict[str, _Found]]:
     """The lines along y and along x; those along x are expected to be like those along y, and checked."""
-    y = _lines(backbone, names, 0, local, {})
+
+    def tell(lines: int) -> None:
+        progress(lines // 2, len(names))
+
+    if not names:
+        return {}, {}
+    y = _lines(backbone, names, 0, local, {}, tell)
     regular = [name for name in names if y.get(name, "irregular") != "irregular"]
-    return y, _lines(backbone, regular, 1, local, y)
+    passed = 2 * len(names) - len(regular)
+    return y, _lines(backbone, regular, 1, local, y, lambda lines: tell(passed + lines))
 
 
 def _lines(
-    backbone: Backbone, names: Sequence[str], axis: Literal[0, 1], local: bool, guesses: Mapping[str, _Found]
+    backbone: Backbone,
+    names: Sequence[str],
+    axis: Literal[0, 1],
+    local: bool,
+    guesses: Mapping[str, _Found],
+    tell: Callable[[int], None],
 ) -> dict[str, _Found]:
-    """The line of each layer along an axis, on inputs as large as it takes."""
+    """The line of each layer along an axis, on inputs as large as it takes; tells how many it has found."""
     found: dict[str, _Found] = {}
     units: dict[str, int] = {}
     wrapped: set[str] = set()
     for length in _lengths(backbone.preprocessing.size[axis]):
         open_names = [name for name in names if name not in found]
+        tell(len(found))
         if not open_names:
             break
         probe = _probe(backbone, open_names, axis, length, local)
@@ -341,7 +372,7 @@ class StripProbe:
         return {width: units for (which, width), units in self._reached[name].items() if which == side}
 
 
-class _LocalReads(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _LocalReads(DispatchMode):
     """Stops NaN wherever an operation takes a map with many places along an axis to one with a single place there.
 
     Args:

@@ -9,8 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vestige.errors import VestigeError
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode that is never compiled, so that torch need not import its compiler, which takes a second."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
 
 
 class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass at the last layer asked for

@@ -18,7 +18,6 @@ _OWN_MODULES: Mapping[str, str] = {
     "portrait": "portrait",
     "report": "report",
     "cache": "cache",
-    "cluster": "cluster",
 }
 """The commands that are made by a module of their own."""
 

@@ -20,7 +20,7 @@ from vestige.errors import VestigeError
 from vestige.options import option
 
 if TYPE_CHECKING:
-    from vestige.features.cache import StoreInfo
+    from vestige.features.cache import FieldsInfo, StoreInfo
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,26 @@ class Pruning:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    doc = "What features are stored, of which data, and how large; with --prune, remove some. No run ever removes one."
+    doc = (
+        "What features are stored, of which data, and how large, and of which networks receptive fields are; with "
+        "--prune, remove some. No run ever removes any."
+    )
     shown = examples("vestige cache", "vestige cache --prune --older-than 30")
     app.command("cache", epilog=shown)(command_of(cache, (Pruning, Printing), doc))
 
 
 def cache(pruning: Pruning, printing: Printing) -> None:
     """List the stores, or remove some."""
-    from vestige.features.cache import cache_root, list_stores
+    from vestige.features.cache import cache_root, list_fields, list_stores
 
     if pruning.prune:
         _prune(pruning, printing)
     elif printing.json:
-        print_json({"cache": str(cache_root()), "stores": [_to_json(info) for info in list_stores()]})
+        stores, fields = ([_to_json(info) for info in infos] for infos in (list_stores(), list_fields()))
+        print_json({"cache": str(cache_root()), "stores": stores, "receptive_fields": fields})
     else:
         _list(list_stores())
+        _list_fields(list_fields())
 
 
 def _prune(pruning: Pruning, printing: Printing) -> None:
@@ -90,14 +95,16 @@ def _prune(pruning: Pruning, printing: Printing) -> None:
     pruned = prune(**pruning.conditions)
     if printing.json:
         removed, left = ([str(info.path) for info in infos] for infos in (pruned.removed, pruned.in_use))
-        print_json({"removed": removed, "bytes": pruned.bytes, "in_use": left})
+        fields = [str(info.path) for info in pruned.fields]
+        print_json({"removed": removed, "receptive_fields": fields, "bytes": pruned.bytes, "in_use": left})
         return
-    typer.echo(f"removed {count(len(pruned.removed), 'store')}, {decimal(pruned.bytes)}")
+    beside = f" and the receptive fields of {count(len(pruned.fields), 'network')}" if pruned.fields else ""
+    typer.echo(f"removed {count(len(pruned.removed), 'store')}{beside}, {decimal(pruned.bytes)}")
     if pruned.in_use:
         typer.echo(f"left {len(pruned.in_use)} that a run is using")
 
 
-def _to_json(info: StoreInfo) -> dict[str, Any]:
+def _to_json(info: StoreInfo | FieldsInfo) -> dict[str, Any]:
     used = datetime.datetime.fromtimestamp(info.used).astimezone().isoformat(timespec="seconds")
     return {**asdict(info), "path": str(info.path), "used": used}
 
@@ -119,6 +126,18 @@ def _list(stores: list[StoreInfo]) -> None:
         for info in group:
             table.add_row(*_cells(info))
         Console(emoji=False, width=None if console.is_terminal else 120, highlight=False, markup=False).print(table)
+
+
+def _list_fields(infos: list[FieldsInfo]) -> None:
+    """Of which networks receptive fields are kept."""
+    from vestige.text import count
+
+    if not infos:
+        return
+    typer.echo(f"\nreceptive fields of {count(len(infos), 'network')}, {decimal(sum(info.bytes for info in infos))}")
+    for info in infos:
+        state = "" if info.state == "complete" else f", {info.state}"
+        typer.echo(f"  {info.backbone or '(network not known)'}: {count(info.layers, 'layer')}{state}")
 
 
 def _cells(info: StoreInfo) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vestige.cli.commands import command_of
-from vestige.cli.console import print_json
+from vestige.cli.console import listening, print_json, quietly
 from vestige.cli.help import examples
 from vestige.cli.parts import Printing
 from vestige.options import needed, option
@@ -52,12 +53,13 @@ def add_to(app: typer.Typer) -> None:
 def layers(asked: SomeLayers, printing: Printing) -> None:
     """Describe them."""
     from vestige.backbones import open_backbone
-    from vestige.backbones.receptive import receptive_fields
+    from vestige.threads import one_torch_thread
 
-    opened = open_backbone(asked.backbone)
-    names = opened.select(asked.layers)
-    described = opened.layers(names)
-    fields = receptive_fields(opened, names)
+    with one_torch_thread():
+        opened = open_backbone(asked.backbone)
+        names = opened.select(asked.layers)
+        described = opened.layers(names)
+        fields = _fields(opened, names, printing)
     if printing.json:
         own = [_to_json(each, fields[each.name]) for each in described]
         print_json({"layers": own, "categories": opened.categories})
@@ -66,6 +68,22 @@ def layers(asked: SomeLayers, printing: Printing) -> None:
     typer.echo(_preprocessing(opened))
     if opened.categories:
         typer.echo(_categories(opened.categories))
+
+
+def _fields(opened: Backbone, names: Sequence[str], printing: Printing) -> dict[str, ReceptiveField]:
+    """The receptive fields; a line says that they are being found, where they are not kept from before."""
+    from vestige.features.kept_fields import receptive_fields
+
+    with quietly(printing.quiet), listening() as listener:
+        said: list[str] = []
+
+        def progress(done: int, total: int) -> None:
+            if not said:
+                said.append("finding receptive fields, once for this architecture")
+                listener.say(said[0])
+            listener.count("layers", done, total)
+
+        return receptive_fields(opened, names, progress)
 
 
 def _to_json(layer: Layer, field: ReceptiveField) -> dict[str, Any]:

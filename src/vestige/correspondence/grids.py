@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.backbones import Backbone, Layer, receptive_fields
+from vestige.backbones import Backbone, Layer
 from vestige.correspondence.sift import sift
 from vestige.errors import VestigeError
 from vestige.features.extract import keys_of
+from vestige.features.kept_fields import receptive_fields
 from vestige.features.layout import pictures_sha256
 from vestige.features.reader import Read, Reader
 from vestige.features.store import Features

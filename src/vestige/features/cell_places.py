@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vestige.backbones import Backbone, ReceptiveField, prepared, receptive_fields
+from vestige.backbones import Backbone, ReceptiveField, prepared
 from vestige.errors import VestigeError
 from vestige.features.dense import Size
 from vestige.features.extract import exact_arithmetic
+from vestige.features.kept_fields import receptive_fields
 from vestige.images import Pixels
 from vestige.intervals import Floats
 

@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from vestige.stopwatch import timing
+from vestige.threads import one_torch_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,15 +33,10 @@ def blas_alone() -> Iterator[None]:
 
     Both pools' threads wait for work by spinning: with two pools in turns, each finds the cores taken by the other's
     idle threads (measured on 2 cores: a fit takes 3 to 4 times as long). What torch does meanwhile on the CPU is
-    adding and scaling, which a thread does as fast as memory allows. The number of threads is the process's: torch
-    in another thread has one as well for as long.
+    adding and scaling, which a thread does as fast as memory allows.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_torch_thread():
         yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:

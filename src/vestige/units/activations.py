@@ -14,12 +14,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from vestige.backbones import Backbone, Layer, ReceptiveField, prepared, receptive_fields
+from vestige.backbones import Backbone, Layer, ReceptiveField, prepared
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.decode import PixelBatch, read_batches
 from vestige.features.extract import exact_arithmetic, not_finite
+from vestige.features.kept_fields import receptive_fields
 from vestige.images import Crop
 from vestige.text import listed
 

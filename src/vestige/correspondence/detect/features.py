@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from vestige.backbones import Backbone
-from vestige.backbones.receptive import ReceptiveField, receptive_fields
+from vestige.backbones import Backbone, ReceptiveField
 from vestige.correspondence.detect.candidates import (
     Candidates,
     DenseSift,
@@ -29,6 +28,7 @@ from vestige.correspondence.sift import CHANNELS
 from vestige.errors import VestigeError
 from vestige.features.cell_places import at_size
 from vestige.features.extract import extract
+from vestige.features.kept_fields import receptive_fields
 from vestige.features.layout import pictures_sha256
 from vestige.features.reader import Reader
 from vestige.features.readout import parse_readout

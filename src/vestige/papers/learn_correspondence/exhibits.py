@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from vestige.backbones import open_backbone
-from vestige.backbones.receptive import receptive_fields
 from vestige.correspondence.align.page import AlignRun, read_align_run
 from vestige.correspondence.align.task import PAPER_BETA
 from vestige.correspondence.classify.page import ClassifyRun, c_chart, peak_chart, peak_types, read_classify_run
 from vestige.correspondence.classify.task import PAPER_C
 from vestige.correspondence.detect.page import DetectRun, read_detect_run, unstable_note
 from vestige.correspondence.detect.task import CHOSEN, PRIOR
+from vestige.features.kept_fields import receptive_fields
 from vestige.papers.reproduction import (
     Exhibit,
     MeasuredRow,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vestige.backbones import Backbone, receptive_fields
+from vestige.backbones import Backbone
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.correspondence.align.task import PAPER_BETA, AlignOptions
@@ -15,6 +15,7 @@ from vestige.correspondence.detect.task import DetectOptions
 from vestige.correspondence.search.task import DatabaseOptions, FieldOptions, PatchOptions
 from vestige.datasets.opening import open_dataset, open_train_test
 from vestige.errors import VestigeError
+from vestige.features.kept_fields import receptive_fields
 from vestige.papers.reproduction import DataPlace, Experiment, Network, Specs
 from vestige.spelling import spelled
 from vestige.stopwatch import together
