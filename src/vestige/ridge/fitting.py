@@ -166,7 +166,7 @@ def fit_rows(
             `RidgeSolution.uncertain`.
         dtype: of the large products and of the coefficients, "float32" or "float64". If not given, coefficients are
             float32 unless X is float64 or of wide integers; the primal form multiplies in that dtype, the dual form
-            in float64 but where it scores alphas (`DualForm`).
+            in float64.
         device: "cpu" or a CUDA device.
         memory: bytes that the primal form may use beyond data and solution. Where the moments of all targets need more,
             the targets are taken in blocks, and X is read once for each.
@@ -228,10 +228,8 @@ def _fit_dual(
     return_oof: bool,
     coef_path: str | Path | None,
 ) -> RidgeSolution:
-    # one alpha for all is decided by sums over targets: no target of its own could be looked at again
-    scoring = dtype if per_target else torch.float64
     with timing("gram"):
-        dual = DualForm(data, products, fit_intercept, keep=return_oof or alphas is None, scoring=scoring)
+        dual = DualForm(data, products, fit_intercept)
 
     def predict(alpha: Floats) -> npt.NDArray[Any]:
         out = np.empty(tuple(data.Y.shape), _numpy_dtype(dtype))
@@ -239,8 +237,7 @@ def _fit_dual(
         return out
 
     coef = _coefficients((data.Y.shape[1], data.X.shape[1]), dtype, coef_path)
-    rescored = dual.rescore if scoring == torch.float32 else None
-    return _finish(dual, alphas, per_target, coef, predict if return_oof else None, rescored)
+    return _finish(dual, alphas, per_target, coef, predict if return_oof else None)
 
 
 def _fit_blocks(

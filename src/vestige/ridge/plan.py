@@ -15,7 +15,6 @@ MEMORY = 4 * 2**30
 LEAST_TARGETS = 1024
 """Targets of a block (`target_block`) that are worked on however little memory there is."""
 _FUNCTIONS = 5.3  # products that all alphas together need, in the float32 of typical spectra (`spectrum`)
-_DUAL_FUNCTIONS = 16.0  # the same in the float64 of the dual form
 _EIGH = 10  # an eigendecomposition of size m costs about this many m^3 operations at the speed of a GEMM
 
 
@@ -40,10 +39,13 @@ def primal_operations(s: ProblemSize) -> float:
 
 def dual_operations(s: ProblemSize) -> float:
     """Floating-point operations of the dual form."""
-    m, v = s.n * (1 - 1 / s.folds), s.n / s.folds
-    factor = s.folds * (_EIGH * m**3 + 2.0 * v * m**2) + _EIGH * s.n**3
-    validate = s.folds * (2.0 * m**2 + 2.0 * min(s.alphas, _DUAL_FUNCTIONS) * v * m) * s.t
-    return float(s.n) ** 2 * s.d + s.groups * factor + validate + 2.0 * s.n * (s.n + s.d) * s.t
+    half, fold = s.n / 2, s.n / s.folds
+    rest = half - fold
+    decompose = 2 * (_EIGH * half**3 + 2.0 * half**3)
+    leave_out = 2 * half**3 + s.folds * rest**3 / 3
+    score = s.alphas * (s.groups * leave_out + (4.0 * half**2 + s.folds * (2.0 * rest**2 + 2.0 * rest * fold)) * s.t)
+    solve = min(s.alphas, s.t) * s.groups * half**3 * 4 / 3 + 6.0 * half**2 * s.t
+    return float(s.n) ** 2 * s.d + s.groups * decompose + score + solve + 2.0 * s.n * s.d * s.t
 
 
 def primal_bytes(s: ProblemSize) -> float:
@@ -64,8 +66,9 @@ def target_block(s: ProblemSize, memory: float = MEMORY) -> int:
 
 
 def dual_bytes(s: ProblemSize) -> float:
-    """Memory of the dual form, without the rows themselves."""
-    return 8.0 * (s.groups * s.folds + 5) * s.n**2 + 8.0 * s.n * s.t
+    """Memory of the dual form, without the rows themselves: K, the halves of every group, and what alphas that are
+    worked on side by side need, eight of them at most."""
+    return 8.0 * (1.5 * s.groups + 8) * s.n**2 + 24.0 * s.n * s.t
 
 
 def choose_form(s: ProblemSize) -> Form:
