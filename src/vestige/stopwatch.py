@@ -25,7 +25,20 @@ OTHER = "other"
 LOOK_BACK = "look-back"
 """A part of a measurement that has kinds of its own: ``look-back: decode``."""
 
-KINDS = ("open", "read", "decode", "forward", "store", "gram", "factor", "score", "solve", "predict", "report")
+KINDS = (
+    "open",
+    "read",
+    "decode",
+    "forward",
+    "store",
+    "cluster",
+    "gram",
+    "factor",
+    "score",
+    "solve",
+    "predict",
+    "report",
+)
 """In the order of tables; :data:`OTHER` comes last, and each part after the whole of them.
 
 * ``open``: annotations and networks
@@ -33,6 +46,7 @@ KINDS = ("open", "read", "decode", "forward", "store", "gram", "factor", "score"
 * ``decode``: pictures, decoded, cropped and resized; seconds are those in which the network had to wait for them
 * ``forward``: the network
 * ``store``: features, pooled and written
+* ``cluster``: what other machines do, and waiting for them
 * ``gram``: inner products of features
 * ``factor``: eigendecompositions and Cholesky factors
 * ``score``: what each alpha is worth on each fold, and predictions out of fold

@@ -1,25 +1,59 @@
-"""A cluster of three nodes on this machine: a head that computes nothing, and two of one core."""
+"""A cluster of two nodes of one core each, on this machine."""
 
 from __future__ import annotations
 
-import os
+import importlib.util
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-_NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+from vestige.cluster.cluster import Cluster, ray_library
+
+NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+TINY = Path(__file__).parent.parent / "features" / "tiny.py"
 
 
 @pytest.fixture(scope="session")
 def ray_nodes() -> Iterator[Any]:
     """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
+    ray_library()
+    from ray.cluster_utils import Cluster as Nodes
 
-    nodes = Cluster(initialize_head=True, head_node_args={**_NODE, "num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        nodes.add_node(**_NODE)
+    nodes = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    nodes.add_node(**NODE)
     yield nodes
     nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(ray_nodes: Any) -> Iterator[Cluster]:
+    """The cluster, open."""
+    with Cluster.open(ray_nodes.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def third(ray_nodes: Any) -> Iterator[Any]:
+    """One more node, for a test that takes it away."""
+    node = ray_nodes.add_node(**NODE)
+    yield node
+    if node in ray_nodes.worker_nodes:
+        ray_nodes.remove_node(node)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """The tiny backbone and drawn crops of the tests of features, which travel with their code."""
+    spec = importlib.util.spec_from_file_location("tiny_features", TINY)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    ray_library().cloudpickle.register_pickle_by_value(module)
+    return module

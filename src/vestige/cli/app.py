@@ -18,6 +18,7 @@ _OWN_MODULES: Mapping[str, str] = {
     "portrait": "portrait",
     "report": "report",
     "cache": "cache",
+    "cluster": "cluster",
 }
 """The commands that are made by a module of their own."""
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import MISSING, Field, fields
 from functools import partial
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
+from vestige.cli.parts import Machines
 from vestige.errors import VestigeError, choice
+from vestige.extraction import ExtractOptions
 from vestige.options import UNSET, Described
+
+Made = TypeVar("Made")
 
 _EMPTY = inspect.Parameter.empty
 
@@ -27,7 +32,8 @@ def command_of(
 ) -> Callable[..., None]:
     """A function for typer whose parameters are the described fields of some dataclasses.
 
-    Fields of one name in several of them are one option.
+    Fields of one name in several of them are one option. Where one says how features are computed, the command takes
+    the address of the machines that do it, too.
 
     Args:
         run: called with one of each.
@@ -36,9 +42,10 @@ def command_of(
         without: names of fields that are no options of this command.
     """
     kinds = tuple(kinds)
+    shared = (Machines,) if ExtractOptions in kinds and "device" not in without else ()
     told = {
         each.name: (each, about, hint)
-        for kind in kinds
+        for kind in (*kinds, *shared)
         for each, about, hint in _described(kind)
         if each.name not in without
     }
@@ -47,12 +54,25 @@ def command_of(
 
     def command(**given: Any) -> None:
         values = {each.name: value for each, about, _ in ordered if (value := _value(about, each, given)) is not UNSET}
-        run(*(kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values}) for kind in kinds))
+        made = [
+            kind(**{n.name: values[n.name] for n in fields(kind) if n.name in values}) for kind in (*kinds, *shared)
+        ]
+        if not shared:
+            run(*made)
+            return
+        *made, machines = made
+        with nullcontext() if values.get("dry_run") else machines.used():
+            run(*made)
 
     command.__doc__ = doc
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _made(kind: type[Made], values: Mapping[str, Any]) -> Made:
+    """A dataclass of the values that are its fields'."""
+    return kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})  # type: ignore[arg-type]
 
 
 def _described(kind: type) -> Iterator[tuple[Field[Any], Described, Any]]:

@@ -77,9 +77,11 @@ def perform_task(
 def reader_of(extraction: ExtractOptions, listener: Listener | None = None) -> Reader:
     """A reader of features; a device that is not there is refused before anything is read."""
     from vestige.features.reader import Reader
+    from vestige.features.spread import device_of
 
-    extraction.torch_device()
-    return Reader(options=extraction, progress=None if listener is None else listener.count)
+    reader = Reader(options=extraction, progress=None if listener is None else listener.count)
+    device_of(extraction, reader.cluster)
+    return reader
 
 
 def session_of(run: Run, reader: Reader, listener: Listener) -> Session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +89,34 @@ class Replacing:
     """
 
     overwrite: bool = option(False, "Replace what is there already.", names=("--overwrite",), last=True)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Which machines share the work.
+
+    Attributes:
+        ray: a cluster's address; "" for this machine alone.
+    """
+
+    ray: str = option(
+        "",
+        "Share the work out to Ray's machines: local (starts Ray here), auto, or HOST:PORT.",
+        metavar="ADDRESS",
+        default_text="this machine alone",
+        last=True,
+    )
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """While the block runs, all of the process works with them."""
+        if not self.ray:
+            yield
+            return
+        from vestige.cluster.cluster import Cluster
+
+        with Cluster.open(self.ray) as cluster, cluster.everywhere():
+            yield
 
 
 DEVICE_ALONE = frozenset({"precision", "store_dtype", "batch", "compile"})

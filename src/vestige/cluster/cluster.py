@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from vestige.errors import VestigeError
@@ -32,10 +33,10 @@ DEATHS = 3
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
 _CORES = 4  # of a worker that holds a network: convolutions gain little from more
 
-_QUIET = {
+_QUIET = {  # the third is of what Ray's machines say of themselves, which it would print on standard output
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
 
 
@@ -63,6 +64,23 @@ class _Refused:
     message: str
 
 
+@dataclass(frozen=True)
+class _Caller:
+    """What a call has of the process that makes it.
+
+    Attributes:
+        folder: to which relative paths are.
+        dashed: whether options are spelled as on the command line.
+    """
+
+    folder: str
+    dashed: bool
+
+    @classmethod
+    def here(cls) -> _Caller:
+        return cls(str(Path.cwd()), is_on_command_line())
+
+
 class Cluster:
     """Ray's machines. A process uses one cluster at a time; :meth:`open` opens it.
 
@@ -71,6 +89,7 @@ class Cluster:
     """
 
     _open: Cluster | None = None
+    _used: Cluster | None = None
 
     def __init__(self, address: str, ray: Any, folder: str = "", started: bool = True) -> None:
         self.address = address
@@ -97,12 +116,26 @@ class Cluster:
             if address == cls._open.address:
                 return cls._open
             raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
-        ray = _imported()
+        ray = ray_library()
         if ray.is_initialized():  # by whoever called: it is theirs to end
             cls._open = cls(address, ray, started=False)
         else:
             cls._open = cls(address, ray, _connect(ray, address))
         return cls._open
+
+    @classmethod
+    def used(cls) -> Cluster | None:
+        """The cluster that all of the process works with, where one was said (:meth:`everywhere`)."""
+        return cls._used
+
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """While the block runs, whatever can be given to a cluster is given to this one."""
+        before, Cluster._used = Cluster._used, self
+        try:
+            yield
+        finally:
+            Cluster._used = before
 
     def close(self) -> None:
         """End what was started here; let go of a cluster that runs elsewhere."""
@@ -166,7 +199,7 @@ class Cluster:
         Args:
             function: what is called.
             parts: its arguments; what :meth:`share` gave arrives as what was shared.
-            cpus: cores that a call keeps busy; at most those of the largest machine.
+            cpus: cores that a call keeps busy; at most those of the largest machine. 0 for what costs nothing.
             node: id of the machine where they run; "" for any.
 
         Yields:
@@ -175,8 +208,9 @@ class Cluster:
         Raises:
             VestigeError: that a call raised, or where workers die at the same part again and again.
         """
-        self._release()
-        cpus = max(1, min(cpus, max((each.cpus for each in self.nodes), default=1)))
+        if cpus:
+            self._release()
+        cpus = min(cpus, max((each.cpus for each in self.nodes), default=1)) or cpus
         options: dict[str, Any] = {"num_cpus": cpus, "max_retries": DEATHS}
         if node:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -187,9 +221,11 @@ class Cluster:
         running: dict[Any, int] = {}
         try:
             while True:
-                while len(running) < 2 * max(1, self.cpus // cpus) and (following := next(left, None)) is not None:
+                while (
+                    len(running) < 2 * max(1, self.cpus // max(cpus, 1)) and (following := next(left, None)) is not None
+                ):
                     index, part = following
-                    running[remote.remote(is_on_command_line(), function, *part)] = index
+                    running[remote.remote(_Caller.here(), function, *part)] = index
                 if not running:
                     return
                 (done, *_), _ = self._ray.wait(list(running), num_returns=1)
@@ -204,16 +240,22 @@ class Cluster:
                 self._ray.cancel(each, force=True)
 
     @contextmanager
-    def actors(self, make: Callable[..., Callable[..., Result]], *args: Any, most: int) -> Iterator[Actors[Result]]:
-        """Workers that each hold what ``make(*args)`` gives while the block runs: one for each GPU, or for every few
-        cores where there are none.
+    def actors(
+        self, make: Callable[..., Callable[..., Result]], *args: Any, most: int, gpu: bool = False
+    ) -> Iterator[Actors[Result]]:
+        """Workers that each hold what ``make(*args)`` gives while the block runs: one for every few cores, or for each
+        GPU.
+
+        Their processes are kept afterwards, with their cores, for the next block; :meth:`tasks` and :meth:`close` end
+        them.
 
         Args:
             make: returns what is called for each part; called once in every worker.
             args: its arguments; what :meth:`share` gave arrives as what was shared.
             most: workers, at most.
+            gpu: whether each has a GPU of its own.
         """
-        kind, count = self._groups()
+        kind, count = self._groups(gpu)
         if kind != self._kind:
             self._release()
             self._kind = kind
@@ -223,18 +265,18 @@ class Cluster:
         finally:
             self._idle = actors.end()
 
-    def cores(self) -> int:
+    def cores(self, *, gpu: bool = False) -> int:
         """Of each of the workers of :meth:`actors`."""
-        return self._groups()[0][0]
+        return self._groups(gpu)[0][0]
 
-    def _groups(self) -> tuple[tuple[int, int], int]:
+    def _groups(self, gpu: bool) -> tuple[tuple[int, int], int]:
         """The cores and GPUs of a worker that holds something, and how many of them there are."""
-        nodes = self.nodes
-        with_gpus = [node for node in nodes if node.gpus]
-        if with_gpus:
-            cores = max(1, min(min(node.cpus // node.gpus for node in with_gpus), _CORES))
-            return (cores, 1), sum(node.gpus for node in with_gpus)
-        cores = max(1, min(min((node.cpus for node in nodes if node.cpus), default=1), _CORES))
+        if gpu:
+            nodes = [node for node in self.nodes if node.gpus]
+            cores = min((node.cpus // node.gpus for node in nodes), default=1)
+            return (max(1, min(cores, _CORES)), 1), max(1, sum(node.gpus for node in nodes))
+        nodes = [node for node in self.nodes if node.cpus]
+        cores = min(_CORES, *(node.cpus for node in nodes)) if nodes else 1
         return (cores, 0), max(1, sum(node.cpus // cores for node in nodes))
 
     def _worker(self) -> Any:
@@ -305,7 +347,7 @@ class Actors(Generic[Result]):
         while True:
             while self._ready and (index := following()) is not None:
                 worker = self._ready.pop()
-                self._busy[worker.call.remote(is_on_command_line(), *under_way[index])] = worker, index
+                self._busy[worker.call.remote(_Caller.here(), *under_way[index])] = worker, index
             if self._ready and not under_way:
                 return
             (done, *_), _ = ray.wait(list(self._busy), num_returns=1)
@@ -329,7 +371,7 @@ class Actors(Generic[Result]):
     def _start(self) -> None:
         """Have a worker make what it holds."""
         worker = self._cluster._worker()
-        self._busy[worker.hold.remote(is_on_command_line(), self._make, *self._args)] = worker, -1
+        self._busy[worker.hold.remote(_Caller.here(), self._make, *self._args)] = worker, -1
 
     def end(self) -> list[Any]:
         """The workers that can be used again; those that are still at something end."""
@@ -345,18 +387,20 @@ class _Worker:
     def __init__(self) -> None:
         self._held: Any = None
 
-    def hold(self, dashed: bool, make: Callable[..., Any], *args: Any) -> _Refused | None:
+    def hold(self, caller: _Caller, make: Callable[..., Any], *args: Any) -> _Refused | None:
         self._held = None  # before the next is made: two may not fit the memory
-        self._held = _called(dashed, make, *args)
+        self._held = _called(caller, make, *args)
         return self._held if isinstance(self._held, _Refused) else None
 
-    def call(self, dashed: bool, *part: Any) -> Any:
-        return _called(dashed, self._held, *part)
+    def call(self, caller: _Caller, *part: Any) -> Any:
+        return _called(caller, self._held, *part)
 
 
-def _called(dashed: bool, function: Callable[..., Any], *args: Any) -> Any:
-    """What a function returns, or what its VestigeError says, with options spelled as the driver's reader does."""
-    with on_command_line() if dashed else nullcontext():
+def _called(caller: _Caller, function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns, or what its VestigeError says, as if it were called where the caller is."""
+    with suppress(OSError):  # a machine without the folder
+        os.chdir(caller.folder)
+    with on_command_line() if caller.dashed else nullcontext():
         try:
             return function(*args)
         except VestigeError as error:
@@ -378,7 +422,12 @@ def _died(index: int, error: Exception) -> VestigeError:
     )
 
 
-def _imported() -> Any:
+def ray_library() -> Any:
+    """Ray, imported quietly, which it takes from the environment.
+
+    Raises:
+        VestigeError: where it is not installed.
+    """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:

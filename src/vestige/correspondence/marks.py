@@ -196,6 +196,7 @@ def layer_columns(
         cache=reader.cache,
         options=reader.options,
         progress=session.counting("cells"),
+        cluster=session.cluster,
     )
     if found.problems:
         raise VestigeError(next(iter(found.problems.values())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -32,7 +32,7 @@ class PixelBatch:
 
 
 def read_batches(
-    crops: Sequence[Crop],
+    crops: Sequence[Crop] | Mapping[int, Crop],
     batches: Iterable[range],
     size: tuple[int, int],
     interpolation: str,
@@ -46,7 +46,7 @@ def read_batches(
     out at most ``ahead`` are kept, however many there are.
 
     Args:
-        crops: all crops.
+        crops: all crops, or those of the batches by their rows.
         batches: the rows of each batch.
         size: height and width that crops are resized to.
         interpolation: how.
@@ -81,7 +81,7 @@ def _gathered(rows: range, pixels: NDArray[np.uint8], futures: list[Future[dict[
 
 
 def _read_group(
-    crops: Sequence[Crop], rows: Sequence[int], out: NDArray[np.uint8], interpolation: str
+    crops: Sequence[Crop] | Mapping[int, Crop], rows: Sequence[int], out: NDArray[np.uint8], interpolation: str
 ) -> dict[int, str]:
     """Fill ``out`` with crops of one picture; row -> message for those that cannot be read."""
     try:

@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vestige.backbones import Backbone, PreparedBackbone, prepared
+from vestige.cluster.cluster import Cluster
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.cache import cache_root
-from vestige.features.extract import exact_arithmetic, keys_of, made, not_finite
+from vestige.features.extract import exact_arithmetic, keys_of, not_finite
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
+from vestige.features.spread import bare_example, check_reached, device_of, fill_elsewhere, on_workers
 from vestige.features.store import Features, scaled
-from vestige.features.writer import Claims, StoreWriter
+from vestige.features.writer import Claims, StoreWriter, chunk_writers, made
 from vestige.images import Crop, Pixels, crop_resize, picture_size
 from vestige.progress import Progress, count_nothing
 
@@ -105,6 +107,7 @@ def extract_dense(
     cache: Path | None = None,
     options: ExtractOptions | None = None,
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> DenseFeatures:
     """The cells of a grid layer for whole pictures, each at its own size, from the cache where they are there.
 
@@ -120,6 +123,7 @@ def extract_dense(
         cache: the directory of the stores; None for the default.
         options: how; on disk the numbers are float16 where None.
         progress: called with (rows done, rows in all).
+        cluster: whose machines compute them, each some of the chunks; None for this machine.
 
     Raises:
         VestigeError: where the layer is no grid, the network cannot take a size, or the disk is full.
@@ -128,7 +132,7 @@ def extract_dense(
     (described,) = backbone.layers([layer])
     if described.kind != "grid":
         raise VestigeError(f"{backbone.spec}: layer {layer!r} puts out {described.kind}, no grid; it has no cells")
-    device = options.torch_device()
+    device = device_of(options, cluster)
     plan = _planned(backbone, examples, layer, short_side, wanted)
     kept = "cells" if wanted is None else "some cells"
     description = Description(
@@ -151,13 +155,49 @@ def extract_dense(
     with ExitStack() as locks:
         claims = Claims([description], root, locks)
         for writer in claims.writers.values():
+            share = _Share(0, 0, plan.columns(), examples, plan.sizes, plan.grids)
+            if cluster is not None:
+                _fill_elsewhere(cluster, writer, backbone, layer, share, options, device, progress)
+                continue
             ready = prepared(backbone, device, dtype=getattr(torch, options.precision), keep=(layer,))
-            _fill(writer, ready, layer, examples, plan, options, device, progress)
+            started = time.monotonic()
+            pictures = _fill(writer, ready, layer, share, options, device, progress)
+            seconds = time.monotonic() - started
+            writer.finish(made(seconds, pictures / seconds))
         claims.share()
         features = Features(root / description.key, checked=True)
     columns = plan.columns()
     bad = {int(columns[row, 0]): message for row, message in features.problems.items()}
     return DenseFeatures(features, columns, plan.sizes, plan.grids, plan.problems | bad)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What some rows are computed from: consecutive pictures, each whole.
+
+    Attributes:
+        row: the first row.
+        picture: the first picture.
+        columns: of the rows, as :meth:`_Plan.columns`.
+        examples: the pictures.
+        sizes: of them, as in the plan.
+        grids: of them, as in the plan.
+    """
+
+    row: int
+    picture: int
+    columns: NDArray[np.int32]
+    examples: Sequence[Example]
+    sizes: NDArray[np.int32]
+    grids: NDArray[np.int32]
+
+    def of(self, rows: range) -> _Share:
+        """What rows are computed from, of pictures with no more than their pixels."""
+        columns = self.columns[rows.start - self.row : rows.stop - self.row]
+        first, last = int(columns[0, 0]), int(columns[-1, 0])
+        here = slice(first - self.picture, last + 1 - self.picture)
+        examples = [bare_example(example) for example in self.examples[here]]
+        return _Share(rows.start, first, columns, examples, self.sizes[here], self.grids[here])
 
 
 def _planned(
@@ -246,27 +286,26 @@ def _fill(
     writer: StoreWriter,
     backbone: PreparedBackbone,
     layer: str,
-    examples: Sequence[Example],
-    plan: _Plan,
+    share: _Share,
     options: ExtractOptions,
     device: torch.device,
     progress: Progress | None,
-) -> None:
-    """Fill what is missing of a dense store, chunk by chunk."""
-    about, columns = writer.description, plan.columns()
+) -> int:
+    """Fill what is missing of a dense store, chunk by chunk; of how many pictures that was."""
+    about = writer.description
     chunks = [(chunk, about.rows(chunk)[writer.begun.get(chunk, 0) :]) for chunk in writer.missing]
-    wanted = [i for i, _ in groupby(i for _, rows in chunks for i, _ in _by_picture(columns, rows))]
-    done = before = about.n - sum(len(rows) for _, rows in chunks)
-    started = time.monotonic()
+    wanted = [i for i, _ in groupby(i for _, rows in chunks for i, _ in _by_picture(share, rows))]
+    done = about.n - sum(len(rows) for _, rows in chunks)
     progress = progress or count_nothing
     progress(done, about.n)
     try:
-        with closing(_pictures(examples, plan, wanted, backbone, options.workers)) as pictures:
-            grids = _Grids(pictures, plan.grids, backbone, layer, about.d, device)
+        with closing(_pictures(share, wanted, backbone, options.workers)) as pictures:
+            grids = _Grids(pictures, share, backbone, layer, about.d, device)
             for chunk, rows in chunks:
                 writer.start(chunk)
-                for i, part in _by_picture(columns, rows):
-                    values, problem = grids.cells(i, columns[part.start : part.stop, 1:])
+                for i, part in _by_picture(share, rows):
+                    places = share.columns[part.start - share.row : part.stop - share.row, 1:]
+                    values, problem = grids.cells(i, places)
                     stored = scaled(values, about.dtype)
                     writer.append(stored.rows, stored.exponents, dict.fromkeys(part, problem) if problem else None)
                 writer.finish_chunk()
@@ -274,28 +313,78 @@ def _fill(
                 progress(done, about.n)
     finally:
         writer.abandon()
-    seconds = time.monotonic() - started
-    writer.finish(made(seconds, len(wanted) / seconds if done > before else 0.0))
+    return len(wanted)
 
 
-def _by_picture(columns: NDArray[np.int32], rows: range) -> Iterator[tuple[int, range]]:
+def _fill_elsewhere(
+    cluster: Cluster,
+    writer: StoreWriter,
+    backbone: Backbone,
+    layer: str,
+    share: _Share,
+    options: ExtractOptions,
+    device: torch.device,
+    progress: Progress | None,
+) -> None:
+    """Fill a dense store by the machines of a cluster, and call it complete."""
+    gpu, about = device.type == "cuda", writer.description
+    held = (cluster.share(backbone), layer, about, on_workers(options, cluster, gpu=gpu), device)
+    fill_elsewhere(
+        cluster,
+        _ChunkFiller,
+        (*held, writer.store.parent.absolute()),
+        {about.key: writer},
+        lambda chunk: (share.of(about.rows(chunk)),),
+        progress,
+        gpu=gpu,
+    )
+
+
+class _ChunkFiller:
+    """What a worker of a cluster holds: the network, and which store is to be filled."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        layer: str,
+        description: Description,
+        options: ExtractOptions,
+        device: torch.device,
+        root: Path,
+    ) -> None:
+        self.backbone = prepared(backbone, device, dtype=getattr(torch, options.precision), keep=(layer,))
+        self.layer = layer
+        self.description = description
+        self.options = options
+        self.device = device
+        self.root = root
+
+    def __call__(self, chunk: int, share: _Share) -> None:
+        """Fill a chunk, unless it is there."""
+        check_reached(share.examples)
+        with chunk_writers([self.description], chunk, self.root) as writers:
+            for writer in writers.values():
+                _fill(writer, self.backbone, self.layer, share, self.options, self.device, None)
+
+
+def _by_picture(share: _Share, rows: range) -> Iterator[tuple[int, range]]:
     """Consecutive rows of one picture each."""
-    example = columns[rows.start : rows.stop, 0]
+    example = share.columns[rows.start - share.row : rows.stop - share.row, 0]
     cuts = [0, *(np.flatnonzero(np.diff(example)) + 1).tolist(), len(rows)]
     for start, stop in pairwise(cuts):
         yield int(example[start]), rows[start:stop]
 
 
 def _pictures(
-    examples: Sequence[Example], plan: _Plan, wanted: Sequence[int], backbone: Backbone, workers: int
+    share: _Share, wanted: Sequence[int], backbone: Backbone, workers: int
 ) -> Generator[tuple[int, Pixels | str]]:
     """Pictures in order, resized, or what is wrong with them; decoded by threads a few ahead of their use."""
     interpolation = backbone.preprocessing.interpolation
 
     def read(i: int) -> Pixels | str:
-        height, width = plan.sizes[i].tolist()
+        height, width = share.sizes[i - share.picture].tolist()
         try:
-            return crop_resize(examples[i].image.read(), None, (height, width), interpolation)
+            return crop_resize(share.examples[i - share.picture].image.read(), None, (height, width), interpolation)
         except VestigeError as error:
             return str(error)
 
@@ -320,14 +409,14 @@ class _Grids:
     def __init__(
         self,
         pictures: Iterator[tuple[int, Pixels | str]],
-        planned: NDArray[np.int32],
+        share: _Share,
         backbone: PreparedBackbone,
         layer: str,
         channels: int,
         device: torch.device,
     ) -> None:
         self._pictures = pictures
-        self._planned = planned
+        self._share = share
         self._backbone = backbone
         self._layer = layer
         self._channels = channels
@@ -339,7 +428,8 @@ class _Grids:
         if self._last[0] != i:
             which, pixels = next(self._pictures)
             assert which == i, "pictures out of order"
-            self._last = i, pixels if isinstance(pixels, str) else self._grid(pixels, tuple(self._planned[i].tolist()))
+            planned = tuple(self._share.grids[i - self._share.picture].tolist())
+            self._last = i, pixels if isinstance(pixels, str) else self._grid(pixels, planned)
         grid = self._last[1]
         if isinstance(grid, str):
             return np.zeros((len(places), self._channels), dtype=np.float32), grid

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vestige.backbones import Backbone, Layer, prepared
+from vestige.backbones import Backbone, Layer, PreparedBackbone, prepared
+from vestige.cluster.cluster import Cluster
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.cache import cache_root
 from vestige.features.decode import PixelBatch, read_batches
 from vestige.features.layout import CHUNK_ROWS, Description, pictures_sha256, source_of
 from vestige.features.readout import Readout
+from vestige.features.spread import bare_example, check_reached, device_of, fill_elsewhere, on_workers
 from vestige.features.store import Features, HeldFeatures, HeldWriter, scaled
-from vestige.features.writer import Claims, StoreWriter
+from vestige.features.writer import Claims, StoreWriter, chunk_writers, made
 from vestige.images import Crop
 from vestige.progress import Progress, count_nothing
 from vestige.spec import StoreDtype
@@ -48,6 +48,7 @@ def extract(
     options: ExtractOptions | None = None,
     progress: Progress | None = None,
     keep: bool = True,
+    cluster: Cluster | None = None,
 ) -> list[Features]:
     """The features of crops, from the cache where they are there, the others computed in one pass and stored.
 
@@ -65,6 +66,7 @@ def extract(
             killed run count as done from the start: throughput is what is added since the first call.
         keep: store the features; where False they are computed anew and held in memory, to the same bytes, and the
             cache is not touched.
+        cluster: whose machines compute what is stored, each some of the chunks; None for this machine.
 
     Returns:
         One Features for every read, in their order.
@@ -77,18 +79,21 @@ def extract(
         raise VestigeError(f"nothing to extract: {len(crops)} crops, {len(reads)} layers")
     options = options or ExtractOptions()
     root = cache_root() if cache is None else Path(cache)
-    device = options.torch_device()
+    device = device_of(options, cluster if keep else None)
     with timing("read"):
         wanted = _describe(backbone, crops, reads, options.numerics(device), options.store_dtype)
     if not keep:
         held = {read.description.key: HeldWriter(read.description) for read in wanted}
-        _Pass(backbone, crops, options, device, wanted, held, progress).run()
+        _Pass(_ready(backbone, wanted, options, device), crops, options, device, wanted, held, progress).run()
         return [HeldFeatures(held[read.description.key]) for read in wanted]
     with ExitStack() as locks:
         with timing("read"):
             claims = Claims((read.description for read in wanted), root, locks)
-        if claims.writers:
-            _Pass(backbone, crops, options, device, wanted, claims.writers, progress).run()
+        if claims.writers and cluster is not None:
+            _run_elsewhere(cluster, backbone, crops, options, device, wanted, claims.writers, root, progress)
+        elif claims.writers:
+            ready = _ready(backbone, wanted, options, device)
+            _Pass(ready, crops, options, device, wanted, claims.writers, progress).run()
         claims.share()
         return [Features(root / read.description.key, checked=True) for read in wanted]
 
@@ -136,37 +141,109 @@ def keys_of(crops: Sequence[Crop]) -> Iterator[str]:
             yield f"unreadable {crop.example.id} {error}"
 
 
+@timing("open")
+def _ready(
+    backbone: Backbone, wanted: Sequence[_Read], options: ExtractOptions, device: torch.device
+) -> PreparedBackbone:
+    """The network, ready to be read; every layer asked for is kept, stored already or not: what is folded must not
+    depend on what is missing."""
+    return prepared(
+        backbone,
+        device,
+        dtype=getattr(torch, options.precision),
+        compile=options.compile,
+        keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
+    )
+
+
+def _run_elsewhere(
+    cluster: Cluster,
+    backbone: Backbone,
+    crops: Sequence[Crop],
+    options: ExtractOptions,
+    device: torch.device,
+    wanted: Sequence[_Read],
+    writers: Mapping[str, StoreWriter],
+    root: Path,
+    progress: Progress | None,
+) -> None:
+    """Fill the stores by the machines of a cluster, and call them complete."""
+    gpu = device.type == "cuda"
+    options = on_workers(options, cluster, gpu=gpu)
+    about = next(iter(writers.values())).description
+    held = (cluster.share(backbone), options, device, wanted, tuple(writers), root.absolute())
+    fill_elsewhere(
+        cluster,
+        _ChunkFiller,
+        held,
+        writers,
+        lambda chunk: ({row: _bare(crops[row]) for row in about.rows(chunk)},),
+        progress,
+        gpu=gpu,
+    )
+
+
+def _bare(crop: Crop) -> Crop:
+    return replace(crop, example=bare_example(crop.example))
+
+
+class _ChunkFiller:
+    """What a worker of a cluster holds: the network, and which stores are to be filled."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        options: ExtractOptions,
+        device: torch.device,
+        wanted: Sequence[_Read],
+        keys: Sequence[str],
+        root: Path,
+    ) -> None:
+        self.backbone = _ready(backbone, wanted, options, device)
+        self.options = options
+        self.device = device
+        self.wanted = [read for read in wanted if read.description.key in keys]
+        self.root = root
+
+    def __call__(self, chunk: int, crops: Mapping[int, Crop]) -> None:
+        """Fill a chunk in every store that lacks it; ``crops`` are those of its rows."""
+        check_reached(crop.example for crop in crops.values())
+        with chunk_writers((read.description for read in self.wanted), chunk, self.root) as writers:
+            if writers:
+                _Pass(self.backbone, crops, self.options, self.device, self.wanted, writers, None).fill()
+
+
 class _Pass:
     """One pass over the pictures that fills what is missing in several stores."""
 
     def __init__(
         self,
-        backbone: Backbone,
-        crops: Sequence[Crop],
+        backbone: PreparedBackbone,
+        crops: Sequence[Crop] | Mapping[int, Crop],
         options: ExtractOptions,
         device: torch.device,
         wanted: Sequence[_Read],
         writers: Mapping[str, StoreWriter | HeldWriter],
         progress: Progress | None,
     ) -> None:
+        self.backbone = backbone
         self.crops = crops
         self.options = options
         self.device = device
         self.reads = {read.description.key: read for read in wanted if read.description.key in writers}
         self.writers = writers
         self.progress = progress or count_nothing
-        # Every layer asked for is kept, stored already or not: what is folded must not depend on what is missing.
-        with timing("open"):
-            self.backbone = prepared(
-                backbone,
-                device,
-                dtype=getattr(torch, options.precision),
-                compile=options.compile,
-                keep=tuple(dict.fromkeys(read.layer.name for read in wanted)),
-            )
 
     def run(self) -> None:
         """Fill the stores and call them complete."""
+        started = time.monotonic()
+        count = self.fill()
+        seconds = time.monotonic() - started
+        for writer in self.writers.values():
+            writer.finish(made(seconds, count / seconds if count else 0.0))
+
+    def fill(self) -> int:
+        """Fill the stores; how many rows were computed."""
         about = next(iter(self.writers.values())).description
         missing = sorted({chunk for writer in self.writers.values() for chunk in writer.missing})
         batches = [
@@ -175,8 +252,7 @@ class _Pass:
             for batch in _split(about.rows(chunk), self.options.batch)
             if any(_lacks(writer, batch) for writer in self.writers.values())
         ]
-        before = about.n - sum(map(len, batches))
-        started, done = time.monotonic(), before
+        done = before = about.n - sum(map(len, batches))
         self.progress(done, about.n)
         try:
             with closing(self._pixels(batches)) as decoded:
@@ -188,9 +264,7 @@ class _Pass:
         finally:
             for writer in self.writers.values():
                 writer.abandon()
-        seconds = time.monotonic() - started
-        for writer in self.writers.values():
-            writer.finish(made(seconds, (done - before) / seconds if done > before else 0.0))
+        return done - before
 
     def _pixels(self, batches: Sequence[range]) -> Generator[PixelBatch]:
         preprocessing = self.backbone.preprocessing
@@ -262,13 +336,3 @@ def _without_bad(vectors: Tensor, batch: PixelBatch, layer: Layer) -> tuple[Tens
         vectors = vectors.clone()  # other readouts of the layer may share its memory
         vectors[[row - batch.rows.start for row in problems]] = 0.0
     return vectors, problems
-
-
-def made(seconds: float, per_second: float) -> dict[str, Any]:
-    """What ``complete.json`` says."""
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "images_per_second": round(per_second, 2),
-        "versions": {name: version(name) for name in ("vestige", "torch", "pillow", "numpy")},
-    }

@@ -71,6 +71,11 @@ class StoreLock:
                 return False
         return True
 
+    def forget(self) -> None:
+        """Remove the lock's file, where whoever waits for it looks, when it has it, whether anything is left to do."""
+        with suppress(OSError):
+            (self._store.parent / "locks" / self._store.name).unlink()
+
     def close(self) -> None:
         """Release the lock."""
         if self._file is not None:

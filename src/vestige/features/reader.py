@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vestige.backbones import Backbone, Layer, open_backbone
 from vestige.backbones.own_networks import untrained_twin
+from vestige.cluster.cluster import Cluster
 from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract
@@ -56,6 +57,7 @@ class Reader:
         progress: called with counts of pictures read and of fits made, or None.
         keep: store features; where False they are held in memory while they are used, and the cache is not touched.
         begun: called with (network, what is read of it, how many pictures) as pictures begin to go through it, or None.
+        cluster: whose machines compute what is stored; None for this one.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
@@ -63,6 +65,7 @@ class Reader:
     progress: NamedProgress | None = None
     keep: bool = True
     begun: Callable[[str, Sequence[Read], int], None] | None = None
+    cluster: Cluster | None = field(default_factory=Cluster.used)
     _open: dict[str, Backbone] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +148,7 @@ class Reader:
             options=self.options,
             progress=partial(self.count, "pictures"),
             keep=self.keep,
+            cluster=self.cluster,
         )
 
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +46,9 @@ from vestige.features.locks import StoreLock
 
 _POLL_SECONDS = 0.1
 _DAMAGED_SECONDS = 2.0
+_SEEN_SECONDS = (
+    30.0  # after which a file that another machine wrote is seen: network file systems keep what they looked up
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ class StoreWriter:
     Args:
         store: its directory.
         description: what it holds.
+        chunk: the only one that is written here, of a store that another process has begun and looks after; None for
+            all of them.
 
     Attributes:
         missing: the chunks that are not there yet, in order.
@@ -96,15 +103,16 @@ class StoreWriter:
         VestigeError: where the disk refuses.
     """
 
-    def __init__(self, store: Path, description: Description) -> None:
+    def __init__(self, store: Path, description: Description, *, chunk: int | None = None) -> None:
         self.store = store
         self.description = description
         self._rows: BinaryIO | None = None
         self._steps: BinaryIO | None = None
         self._chunk = -1
-        with disk_errors(store):
-            self._adopt()
-        chunks = range(description.chunks)
+        if chunk is None:
+            with disk_errors(store):
+                self._adopt()
+        chunks = range(description.chunks) if chunk is None else (chunk,)
         self.missing = [
             i for i in chunks if not (has_chunk(store, description, i) and is_intact(store, description, i))
         ]
@@ -238,6 +246,22 @@ class StoreWriter:
         )
         write_text(seal_path(self.store, self._chunk), to_json(seal, indent=None))
 
+    def take(self, chunk: int) -> None:
+        """Count a chunk as there, that another process has finished.
+
+        Raises:
+            VestigeError: where it is not seen here.
+        """
+        deadline = time.monotonic() + _SEEN_SECONDS
+        while not has_chunk(self.store, self.description, chunk):
+            if time.monotonic() > deadline:
+                raise VestigeError(
+                    f"{self.store}: chunk {chunk} was written on another machine and is not seen on this one; expected "
+                    "a folder that all machines share: put the cache there with VESTIGE_CACHE"
+                )
+            time.sleep(_POLL_SECONDS)
+        self.missing.remove(chunk)
+
     def finish(self, made: Mapping[str, Any]) -> None:
         """Call the store complete.
 
@@ -254,6 +278,16 @@ class StoreWriter:
             if file is not None:
                 file.close()
         self._rows = self._steps = None
+
+
+def made(seconds: float, per_second: float) -> dict[str, Any]:
+    """What ``complete.json`` says."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "images_per_second": round(per_second, 2),
+        "versions": {name: version(name) for name in ("vestige", "torch", "pillow", "numpy")},
+    }
 
 
 def _little_endian(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
@@ -281,6 +315,28 @@ def _remove(path: Path) -> None:
 def _write_all(file: BinaryIO, left: memoryview) -> None:
     while left:  # a raw write may take less than it is given
         left = left[file.write(left) :]
+
+
+@contextmanager
+def chunk_writers(descriptions: Iterable[Description], chunk: int, root: Path) -> Iterator[dict[str, StoreWriter]]:
+    """The writers, by key, of a chunk of stores that another process has claimed and has this one fill.
+
+    Waits where yet another is at the chunk: one whose claimant was killed, as this one's will be told to end, too.
+
+    Raises:
+        VestigeError: where the disk refuses.
+    """
+    with ExitStack() as locks:
+        writers: dict[str, StoreWriter] = {}
+        for description in sorted(descriptions, key=lambda each: each.key):
+            lock = locks.enter_context(StoreLock(root / f"{description.key}.{chunk}"))
+            while not lock.try_exclusive():
+                time.sleep(_POLL_SECONDS)
+            locks.callback(lock.forget)
+            writer = StoreWriter(root / description.key, description, chunk=chunk)
+            if writer.missing:
+                writers[description.key] = writer
+        yield writers
 
 
 class Claims:

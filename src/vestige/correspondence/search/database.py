@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vestige.backbones import Backbone
 from vestige.backbones.receptive import ReceptiveField
+from vestige.cluster.cluster import Cluster
 from vestige.correspondence.search.nearest_rows import NearestRows, Vectors, nearest_rows
 from vestige.correspondence.search.task import MILLION
 from vestige.datasets.dataset import Dataset
@@ -119,11 +120,13 @@ class DenseReader:
         short_side: pixels of their shorter side; None leaves them at their own size.
         options: of extraction.
         cache: where dense stores live; None for the default.
+        cluster: whose machines compute them; None for this one.
     """
 
     short_side: int | None = None
     options: ExtractOptions | None = None
     cache: Path | None = None
+    cluster: Cluster | None = None
 
     def cells(
         self,
@@ -141,6 +144,7 @@ class DenseReader:
             options=self.options,
             cache=self.cache,
             progress=progress,
+            cluster=self.cluster,
         )
 
 

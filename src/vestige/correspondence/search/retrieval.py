@@ -153,7 +153,7 @@ def open_library(
     backbone, given = session.reader.backbone(options.backbone), session.reader.options
     wanted = views(backbone, options.layers)
     extraction = ExtractOptions(given.device, given.precision, "float16")
-    reader = DenseReader(options.short_side, extraction, session.reader.cache)
+    reader = DenseReader(options.short_side, extraction, session.reader.cache, session.cluster)
     pictures = pool(datasets)
     if options.centres == "response":
         wanted = _placed(backbone, wanted, pictures, reader)
