@@ -16,6 +16,7 @@ import asyncio
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -229,10 +230,12 @@ def _report(given: argparse.Namespace, store: Store, heard: Heard, took: float, 
     numbers = [key for key, n in Counter((e.annotator, e.unit, e.tries) for e in tries).items() if n > 1]
     answers = Counter((each.annotator, each.unit) for each in store.answers())
     crowded = [unit for unit, n in Counter(e.unit for e in store.answers() if e.passed).items() if n > store.workers]
-    print(
-        f"{given.annotators} annotators, {os.cpu_count()} cores, {store.engine.dialect.name}, think {given.think:g} s"
-    )
+    dialect = store.database.engine.dialect.name
+    print(f"{given.annotators} annotators, {os.cpu_count()} cores, {dialect}, think {given.think:g} s")
     print(f"{len(sent)} submissions acknowledged in {took:.1f} s, server killed {kills} times, {heard.away} unheard")
+    for what, whose in (("the server", resource.RUSAGE_CHILDREN), ("the annotators", resource.RUSAGE_SELF)):
+        used = resource.getrusage(whose)
+        print(f"{what}: {used.ru_utime + used.ru_stime:.1f} s of processor time, their start included")
     for what, seconds in (("submission", heard.seconds), ("page", heard.pages)):
         median, high, most = np.quantile(np.array(seconds) * 1000, [0.5, 0.95, 1])
         print(f"{what}: median {median:.0f} ms, 95th percentile {high:.0f} ms, longest {most:.0f} ms")

@@ -65,10 +65,13 @@ def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
     links = dict(line.split(": ", 1) for line in out.splitlines())
     assert list(links) == ["Ada", "Bo"]
     assert links["Ada"].startswith("http://example.org:8000/join/")
+    out, _ = vestige("units", "annotate", run, "--withdraw", "Bo", "--links", "--host", "example.org")
+    assert dict(line.split(": ", 1) for line in out.splitlines()) == {"Ada": links["Ada"], "Bo": "withdrawn"}
     with serving(run, "--units", "conv5:0", "--host", "0.0.0.0", "--quiet") as address:
         port = re.search(r":(\d+)/\?key=", address)[1]
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
             assert browser.get("/").status_code == 403
+            assert browser.get("/join/" + links["Bo"].rpartition("/")[2]).status_code == 403
             assert browser.get("/join/" + links["Ada"].rpartition("/")[2]).headers["location"] == "/task"
             assert "Ada" in browser.get("/task").text
             assert browser.get("/export").status_code == 403
@@ -88,6 +91,7 @@ def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
         (("--database", "no url"), "--database"),
         (("--workers-per-unit", "0"), "--workers-per-unit 0"),
         (("--invite", " "), "--invite"),
+        (("--withdraw", "Nobody"), "Nobody"),
         (("--rule", "sharp"), "--rule sharp"),
     ],
 )
@@ -106,7 +110,7 @@ def test_answers_about_another_dissection_are_refused(vestige, run, tmp_path):
         store = open_store(path)
         store.ask(units)
         store.submit("Ada", store.take("Ada").id, Said(1, "lamps", "object", tuple(range(len(shown.shown)))))
-        store.engine.dispose()
+        store.database.close()
         _, told = vestige("units", "annotate", run, "--database", f"sqlite:///{path}", "--invite", "Ada", status=status)
     assert "conv5:4" in told
     assert str(path) in told

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vestige.errors import VestigeError
 from vestige.units.annotate.access import Access, is_loopback
 from vestige.units.annotate.app import LARGEST_FORM, Site, make_app, suggested
 from vestige.units.annotate.store import Shown, open_store
@@ -57,6 +58,10 @@ def answer(browser, page, places=(7,), **changed):
     form = {key: field(page, key) for key in ("csrf", "ticket", "attempt")}
     form |= {"concept": "lamps", "group": "object", "marked": [ids[place] for place in places]} | changed
     return browser.post("/answer", data=form)
+
+
+def link(site, name):
+    return f"/join/{site.access.personal(name, site.store.invitations.invite(name))}"
 
 
 def test_answer_is_kept(tmp_path):
@@ -179,12 +184,49 @@ def test_nobody_gets_into_a_guarded_one_without_a_link(tmp_path):
 def test_a_personal_link_lets_one_in_and_no_further(tmp_path):
     served = site(tmp_path, guarded=True)
     ada = client(served)
-    assert ada.get(f"/join/{served.access.personal('Ada Ünal')}").status_code == 303
+    assert ada.get(link(served, "Ada Ünal")).status_code == 303
     page = ada.get("/task")
     assert "Ada Ünal" in page.text
     assert ada.get("/export").status_code == 403
     assert ada.post("/", data={"csrf": field(page, "csrf"), "name": "Eve"}).status_code == 403
     assert answer(ada, page).status_code == 303
+
+
+def test_one_person_s_link_is_withdrawn_and_nobody_else_s(tmp_path):
+    served = site(tmp_path, guarded=True)
+    links = {name: link(served, name) for name in ("Ada", "Bo")}
+    assert link(served, "Ada") == links["Ada"]  # a link is the same however often it is asked for
+    people = {name: client(served) for name in links}
+    for name, browser in people.items():
+        browser.get(links[name])
+    page = people["Ada"].get("/task")
+    served.store.invitations.withdraw(["Ada"])
+    assert answer(people["Ada"], page).status_code == 403
+    assert people["Ada"].get("/task").headers["location"] == "/"
+    assert people["Ada"].get(links["Ada"]).status_code == 403
+    assert people["Bo"].get("/task").status_code == 200
+    assert link(served, "Ada") != links["Ada"]
+    assert people["Ada"].get(links["Ada"]).status_code == 403
+    assert people["Ada"].get(link(served, "Ada")).status_code == 303
+    assert answer(people["Ada"], people["Ada"].get("/task")).status_code == 303
+    with pytest.raises(VestigeError, match="'Eve'"):
+        served.store.invitations.withdraw(["Bo", "Eve"])
+    assert served.store.invitations.all() == {"Ada": 2, "Bo": 1}
+
+
+def test_a_script_is_told_where_to_go_and_how_long_it_took_is_kept(tmp_path):
+    served = site(tmp_path)
+    ada = enter(client(served))
+    ada.headers["accept"] = "application/json"
+    page = ada.get("/task")
+    told = answer(ada, page, places=(1,), seconds="0")
+    assert (told.status_code, told.json()) == (200, {"next": "/task"})
+    assert answer(ada, ada.get("/task"), seconds="1e8").json() == {"next": "/task?said=kept"}
+    first, second = served.store.every_try()
+    assert first.seconds == 0
+    assert second.seconds < 100  # no longer than the unit was there
+    skipped = ada.post("/skip", data={key: field(ada.get("/task"), key) for key in ("csrf", "ticket")})
+    assert skipped.json() == {"next": "/task?said=skipped"}
 
 
 def test_the_key_lets_its_owner_in(tmp_path):

@@ -77,7 +77,7 @@ class Served:
         self._thread.join()
 
     def join(self, page: Page, name: str) -> None:
-        page.goto(f"{self.address}/join/{self.access.personal(name)}")
+        page.goto(f"{self.address}/join/{self.access.personal(name, self.store.invitations.invite(name))}")
         expect(page.locator("#tiles input")).to_have_count(60)
 
 
@@ -184,9 +184,14 @@ def test_unit_is_annotated_by_keyboard_alone(served: Served, visit: Callable[...
     expect(page.locator("input[value=object]")).to_be_focused()
     press(page, "Tab")
     expect(page.locator("#send")).to_be_focused()
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
     press(page, "Enter")
     expect(page.locator(".news")).to_be_visible()
+    assert [url for url in loaded if "/task" in url] == [f"{served.address}/task?said=kept"]
     (answer,) = served.store.answers()
+    assert answer.seconds is not None
+    assert answer.seconds > 0
     assert (answer.annotator, answer.concept, answer.group, answer.passed) == ("Ada", "desk lamps", "object", True)
     assert answer.marked == tuple(SHOWN[place] for place in PLANTED)
     assert answer.precision == 1
@@ -449,8 +454,8 @@ def test_pages_fit_narrow_wide_and_enlarged_screens(
         seen = tile(page, place).evaluate(
             """(box) => {
                 const {left, top, width, height} = box.getBoundingClientRect();
-                return [0.1, 0.5, 0.9].every((share) => box.parentElement.parentElement.contains(
-                    document.elementFromPoint(left + width / 2, top + share * height)));
+                return [0.02, 0.5, 0.98].every((share) => document.elementFromPoint(
+                    left + share * width, top + share * height) === box);
             }"""
         )
         assert seen

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from vestige.errors import VestigeError
 from vestige.units.annotate.store import (
@@ -108,7 +109,7 @@ def make(database):
 
     yield make
     for store in opened:
-        store.engine.dispose()
+        store.database.close()
 
 
 def unit(k, layer="conv5"):
@@ -266,6 +267,54 @@ def test_skipped_units_go_to_others_and_come_back_when_asked_for(make):
     assert store.take("Ada", again=True) is None  # it is in Bob's hands now
 
 
+def test_those_who_share_a_commit_are_kept_or_told_each_for_itself(make):
+    """Many at once, of whom some are refused in the middle of what they write."""
+    store, n = make(40), 40
+    given = [store.take(f"person {k}") for k in range(n)]
+
+    def give_up(k):
+        with store.database.writing() as connection:
+            connection.execute(text("INSERT INTO annotators (name) VALUES (:name)"), {"name": f"ghost {k}"})
+            raise VestigeError("refused")
+
+    def act(k):
+        if k % 4:
+            return store.submit(f"person {k}", given[k].id, said(concept=f"by {k}"))
+        with pytest.raises(VestigeError, match="refused"):
+            give_up(k)
+        return None
+
+    with ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(act, range(n)))
+    assert sum(each is not None and each.passed for each in done) == 30
+    assert {each.concept for each in store.answers()} == {f"by {k}" for k in range(n) if k % 4}
+    assert {each.name for each in store.people()} == {f"person {k}" for k in range(n)}
+
+
+def test_where_one_of_a_group_breaks_the_database_none_of_it_is_acknowledged(make):
+    store = make(8)
+    given = [store.take(f"person {k}") for k in range(8)]
+    kept, told = [], []
+
+    def act(k):
+        try:
+            if k == 5:
+                with store.database.writing() as connection:
+                    connection.execute(text("INSERT INTO no_such_table VALUES (1)"))
+            store.submit(f"person {k}", given[k].id, said(concept=f"by {k}"))
+            kept.append(f"by {k}")
+        except SQLAlchemyError:
+            told.append(k)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(act, range(8)))
+    assert 5 in told
+    assert sorted(each.concept for each in store.answers()) == sorted(kept)
+    for k in told:  # whoever was told sends it again
+        assert store.submit(f"person {k}", given[k].id, said(concept=f"by {k}")).passed
+    assert len(store.answers()) == 8
+
+
 def test_text_of_any_language_comes_back_as_it_was(make):
     store = make(1)
     name, concept = "Ada 'Ünal\" %s 李", "<script>alert(1)</script>; DROP TABLE tries -- 灯 🏮"
@@ -352,7 +401,7 @@ def test_a_store_keeps_its_secret(make, database):
     store, again = make(), open_store(database)
     assert again.secret == store.secret
     assert len(store.secret) == 32
-    again.engine.dispose()
+    again.database.close()
 
 
 def test_any_order_of_events_leaves_what_was_acknowledged(make):

@@ -20,7 +20,16 @@ from vestige.features.reader import Reader
 from vestige.progress import print_nothing
 from vestige.run import Run
 from vestige.units.activations import ActivationReader
-from vestige.units.annotate.tiles import SIDE, TOP, TileFile, in_random_order, lenders_of, make_tiles, shown_of
+from vestige.units.annotate.tiles import (
+    SIDE,
+    TOP,
+    TileFile,
+    in_random_order,
+    lenders_of,
+    make_tiles,
+    outlined,
+    shown_of,
+)
 from vestige.units.dissect.run import read_dissection
 
 INPUT = 24
@@ -159,6 +168,18 @@ def test_what_a_unit_is_active_at_is_bright(run, data, reader, tmp_path):
             assert 0.1 < (grey > 60).mean() < 0.45
     assert file.tile("seen", 0, 60) is None
     assert file.whole(999) is None
+
+
+def test_what_is_shown_has_a_line_about_it_and_is_left_as_it_is():
+    picture, mask = np.full((40, 60, 3), 5, np.uint8), np.zeros((40, 60), bool)
+    mask[10:20, 30:] = True
+    found = outlined(picture, mask)
+    assert np.array_equal(found[mask], picture[mask])
+    line = np.argwhere((found != picture).any(axis=-1))
+    y, x = line.T
+    beside = np.maximum(np.maximum(10 - y, y - 19), 0) + np.maximum(30 - x, 0)
+    assert set(beside.tolist()) == {1, 2}
+    assert found.max(axis=-1)[y, x].min() > 2 * 64  # the brightest that is dimmed
 
 
 def test_a_stopped_pass_goes_on(run, data, reader, tmp_path):

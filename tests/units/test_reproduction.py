@@ -5,11 +5,13 @@ import pytest
 
 from vestige.contract.session import Session
 from vestige.contract.task import Task
-from vestige.papers.object_detectors.exhibits import discovered, exhibits
+from vestige.papers.object_detectors.exhibits import about, discovered, exhibits
 from vestige.papers.object_detectors.experiments import ALL_LAYERS, DRAWN, EXPERIMENTS, UNIT_LAYERS, TwoNetworks
 from vestige.progress import print_nothing
+from vestige.published import Column
 from vestige.spec import parse_named
 from vestige.units.dissect.run import DissectRun
+from vestige.units.labels import Label, Labels
 
 CAFFENET = "caffe:caffenet@random:0"
 PERFORM = {experiment.name: experiment.perform for experiment in EXPERIMENTS}
@@ -79,3 +81,20 @@ def test_an_object_class_is_discovered_by_the_unit_of_its_largest_average_precis
         "pool5/average_precision": np.array([0.3, 0.5, 0.4, 0.9]),
     }
     assert discovered(DissectRun("run", None, arrays)) == {"bed": 0.4, "lamp": 0.5}
+
+
+def test_units_of_a_concept_are_counted_by_each_who_names_them():
+    def by_people(unit, *said):
+        return [Label("pool5", unit, words, 0.9, "people", group) for words, group in said]
+
+    people = [
+        *by_people(0, ("Table lamps", "object"), ("lamp", "object"), ("white", "color")),
+        *by_people(1, ("lamp", "object"), ("white", "color")),
+        *by_people(2, ("clamps", "object")),
+    ]
+    masks = [Label("pool5", unit, "lamp", iou, "masks") for unit, iou in enumerate((0.1, 0.01))]
+    for labels, lamps, none, n in ((people, 1, 1, 3), (masks, 1, 1, 2)):
+        units = {"conv4": (), "pool5": tuple(dict.fromkeys(each.unit for each in labels))}
+        read = Labels("run", labels[0].source, units, tuple(labels), {}, None)
+        rows = [about(read, Column(name, name)) for name in ("lamp", "")]
+        assert [(row.value, row.n) for row in rows] == [(lamps, n), (none, n)]

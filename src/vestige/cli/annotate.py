@@ -83,6 +83,8 @@ class Served:
         database: URL of a database; "" for a file in the run's folder.
         time_out: minutes.
         invite: names of people.
+        withdraw: likewise.
+        links: whether everybody's are told.
         quiet: print links and errors alone.
     """
 
@@ -105,6 +107,14 @@ class Served:
     invite: tuple[str, ...] = option(
         (), "Print this person's own link, and stop; repeat for several.", names=("--invite",), metavar="NAME"
     )
+    withdraw: tuple[str, ...] = option(
+        (),
+        "Let nobody in by this person's link any more, and stop; repeat for several.",
+        names=("--withdraw",),
+        metavar="NAME",
+        last=True,
+    )
+    links: bool = option(False, "Print everybody's own link, and stop.", names=("--links",), last=True)
     quiet: bool = option(False, "Print links and errors alone.", names=("--quiet",), last=True)
 
     def __post_init__(self) -> None:
@@ -128,8 +138,8 @@ def annotate(asked: Asked, served: Served, extraction: ExtractOptions) -> None:
 
     run = Run(asked.run)
     store = store_of(run, served.database, workers=asked.workers_per_unit, time_out=60 * served.time_out)
-    if served.invite:
-        _invite(served, store.secret)
+    if served.invite or served.withdraw or served.links:
+        _let_in(served, store)
         return
     with quietly(served.quiet), keeping(_KEPT), listening_at(served.host, served.port) as socket:
         site = _site(run, asked, served, extraction, store)
@@ -159,12 +169,14 @@ def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, st
         )
 
 
-def _invite(served: Served, secret: bytes) -> None:
-    """Print the links of people, one a line behind the name."""
+def _let_in(served: Served, store: Store) -> None:
+    """Withdraw and make people's own links, and print those that were asked for, one a line behind the name."""
     from vestige.units.annotate.access import Access
     from vestige.units.annotate.server import address_of
     from vestige.units.annotations.answers import plain_text
 
-    access = Access(secret, guarded=True)
-    for name in dict.fromkeys(plain_text("--invite", each) for each in served.invite):
-        print(f"{name}: {address_of(served.host, served.port)}/join/{access.personal(name)}")
+    access, start = Access(store.secret, guarded=True), address_of(served.host, served.port)
+    store.invitations.withdraw(dict.fromkeys(served.withdraw))
+    asked = {name: store.invitations.invite(name) for name in (plain_text("--invite", each) for each in served.invite)}
+    for name, number in (store.invitations.all() if served.links else asked).items():
+        print(f"{name}: {'withdrawn' if number is None else f'{start}/join/{access.personal(name, number)}'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -24,8 +24,12 @@ from vestige.published import Column, paper
 from vestige.report.blocks import Block, Chart, Prose
 from vestige.report.style import Theme, panels
 from vestige.results import Results, Row
-from vestige.text import count
+from vestige.run import Run
+from vestige.text import count, plain_name
 from vestige.units.dissect.run import DissectRun, read_dissection
+from vestige.units.emerge.measure import OBJECT_GROUPS
+from vestige.units.labels import Label, Labels, read_labels
+from vestige.units.words import singular
 
 PAPER = "object-detectors-emerge"
 
@@ -149,8 +153,48 @@ def _groups(runs: Runs) -> tuple[Block, ...]:
 
 
 def _emerged(runs: Runs) -> tuple[Block, ...]:
-    """Fig. 9."""
-    return tuple(b for anchor in ("units", "counts", "correlations", "words") for b in section_of(runs, anchor))
+    """Fig. 9, with the units of some concepts that Section 4.1 counts."""
+    emerged = {name: run for name, run in runs.items() if name in _EMERGED}
+    blocks = [b for anchor in ("units", "counts", "correlations", "words") for b in section_of(emerged, anchor)]
+    measured = [
+        MeasuredRow(f"{labels.backbone['spec']}, by {labels.source}", partial(about, labels), method=ROLES[role])
+        for kind in ("dissect", "people")
+        for role in ROLES
+        if (run := runs.get(f"{kind}-{role}")) is not None
+        for labels in _labelled(run)
+    ]
+    note = (
+        "Measured here: units of the last layer that have labels, by masks of annotated objects or by people. A unit "
+        f"counts for a concept where its label has the word, singular or plural: by masks that it overlaps by "
+        f"{LABELLED:g} or more, by people where more than half of those who named it say so. No object: by masks, less "
+        "overlap than that with all of them; by people, not more than half put it among objects. The paper does not "
+        "say how it counts."
+    )
+    return (*blocks, beside_published(paper(PAPER).table("concepts"), measured, 0, note))
+
+
+def _labelled(run: Run) -> Iterator[Labels]:
+    """A run's labels, unless it is a dissection of pictures without objects."""
+    if run.results().task != "dissect" or read_dissection(run).objects:
+        yield read_labels(run)
+
+
+def about(labels: Labels, column: Column) -> Row:
+    """How many units of the last layer are about a concept, or about no object."""
+    layer = list(labels.units)[-1]
+    said = {unit: [each for each in labels.of_layer(layer) if each.unit == unit] for unit in labels.units[layer]}
+    agreed = [2 * sum(_names(each, column.match) for each in all_of) > len(all_of) for all_of in said.values()]
+    units = sum(agree is bool(column.match) for agree in agreed)
+    return Row("units", "units", column.match or "none", float(units), None, len(said))
+
+
+def _names(label: Label, concept: str) -> bool:
+    """Whether a label names a concept; "": any object at all."""
+    if label.source == "masks" and label.score < LABELLED:
+        return False
+    if not concept:
+        return label.source == "masks" or label.group in OBJECT_GROUPS
+    return concept in {singular(word) for word in plain_name(label.object).split()}
 
 
 def _detectors(runs: Runs) -> tuple[Block, ...]:
@@ -209,6 +253,7 @@ def _of_each(anchor: str, runs: Runs) -> tuple[Block, ...]:
 _FIELDS = ("fields-scenes", "fields-objects")
 _DISSECTED = ("dissect-scenes", "dissect-objects")
 _PEOPLE = ("people-scenes", "people-objects")
+_EMERGED = ("emerge", "emerge-people")
 
 
 def exhibits(networks: TwoNetworks) -> tuple[Exhibit, ...]:
@@ -224,7 +269,7 @@ def exhibits(networks: TwoNetworks) -> tuple[Exhibit, ...]:
         Exhibit("figure 6", "what people say of units", _PEOPLE, _examples),
         Exhibit("figure 7", "precision and levels by layer", _PEOPLE, _by_layer),
         Exhibit("figure 8", "groups of concepts by layer", _PEOPLE, _groups),
-        Exhibit("figure 9", "which objects emerge", ("emerge", "emerge-people"), _emerged),
+        Exhibit("figure 9", "which objects emerge", (*_EMERGED, *_DISSECTED, *_PEOPLE), _emerged),
         Exhibit("figure 10", "scene and objects in one pass", ("detect",), partial(_section, "found")),
         Exhibit("figure 11", "segmentation by units", _DISSECTED[:1], _detectors),
     )

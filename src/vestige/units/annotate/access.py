@@ -1,6 +1,7 @@
 """Who may do what: personal links, the key of whoever runs the application, sessions, and what guards forms.
 
-All of it is signed with the store's secret, so that it outlives the process, and nothing has to be kept of it.
+All of it is signed with the store's secret, so that it outlives the process, and nothing has to be kept of it but which
+links are valid (:class:`vestige.units.annotate.invitations.Invitations`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ class Session:
         id: made up when it came first.
         name: of the annotator; "" before there is one.
         owner: whether it came with the key.
+        link: the number of the personal link by which it came; 0 where it came by none.
     """
 
     id: str
     name: str = ""
     owner: bool = False
+    link: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,23 +58,27 @@ class Access:
         """Whether a text is the key."""
         return _equal(text, self.key)
 
-    def personal(self, name: str) -> str:
-        """The end of someone's own link."""
-        return f"{_packed(name)}.{self._signature('name', name)}"
+    def personal(self, name: str, number: int) -> str:
+        """The end of someone's own link of a number."""
+        text = json.dumps([name, number])
+        return f"{_packed(text)}.{self._signature('link', text)}"
 
-    def named(self, link: str) -> str | None:
-        """Whose link it is; None where it is nobody's."""
+    def named(self, link: str) -> tuple[str, int] | None:
+        """Whose link it is, and its number; None where it is nobody's."""
         packed, _, signature = link.partition(".")
-        name = _unpacked(packed)
-        return name if name is not None and _equal(signature, self._signature("name", name)) else None
+        text = _unpacked(packed)
+        if text is None or not _equal(signature, self._signature("link", text)):
+            return None
+        name, number = json.loads(text)
+        return name, number
 
-    def opened(self, *, name: str = "", owner: bool = False) -> Session:
+    def opened(self, *, name: str = "", owner: bool = False, link: int = 0) -> Session:
         """A new session."""
-        return Session(secrets.token_urlsafe(12), name, owner or not self.guarded)
+        return Session(secrets.token_urlsafe(12), name, owner or not self.guarded, link)
 
     def sealed(self, session: Session) -> str:
         """A session as its cookie holds it."""
-        text = json.dumps([session.id, session.name, session.owner])
+        text = json.dumps([session.id, session.name, session.owner, session.link])
         return f"{_packed(text)}.{self._signature('session', text)}"
 
     def session(self, cookie: str) -> Session | None:
@@ -80,8 +87,8 @@ class Access:
         text = _unpacked(packed)
         if text is None or not _equal(signature, self._signature("session", text)):
             return None
-        id, name, owner = json.loads(text)
-        return Session(id, name, owner or not self.guarded)
+        id, name, owner, *link = json.loads(text)
+        return Session(id, name, owner or not self.guarded, *link) if link else None  # of an older version
 
     def csrf(self, session: Session) -> str:
         """What a session's forms send back."""

@@ -7,8 +7,9 @@
 ``GET /task``              the unit in someone's hands, or the next one; a page of rest where there is none.
                            ``?again``: units that they skipped, too. ``?said=kept|failed|skipped``: the news above it
 ``POST /answer``           form: ``csrf``, ``ticket``, ``attempt``, ``concept``, ``group``, ``marked`` several times,
-                           ``seconds`` if it is known: led to ``/task``
-``POST /skip``             form: ``csrf``, ``ticket``: led to ``/task?said=skipped``
+                           ``seconds`` if it is known: led to ``/task``; a script, which accepts JSON, is told by
+                           ``{"next": ADDRESS}`` instead, since a browser would follow and load the page twice
+``POST /skip``             form: ``csrf``, ``ticket``: likewise led to ``/task?said=skipped``
 ``GET /picture/ID``        a JPEG: a unit's picture as the unit segments it, 224 pixels at its longer side
 ``GET /picture/ID/whole``  a JPEG: the picture itself, 512 pixels at its longer side at most
 ``GET /concepts?q=TEXT``   JSON: at most eight earlier concepts that begin with the text, or have a word that does
@@ -28,12 +29,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qs
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
@@ -173,10 +175,13 @@ async def _site(request: Request) -> Site:
 
 
 async def _session(request: Request) -> Session | None:
-    """The session, if there is one."""
-    access = request.app.state.site.access
-    found: Session | None = access.session(request.cookies.get(access.cookie, ""))
-    return found
+    """The session, if there is one; it ends when the link by which it came is withdrawn."""
+    site: Site = request.app.state.site
+    found = site.access.session(request.cookies.get(site.access.cookie, ""))
+    if found is None or not found.link:
+        return found
+    valid = await run_in_threadpool(site.store.invitations.is_valid, found.name, found.link)
+    return found if valid else None
 
 
 async def _annotator(request: Request) -> Session:
@@ -230,7 +235,8 @@ def _welcome(site: Here, session: Known, key: str | None = None) -> Response:
     if key is not None:
         if not access.is_key(key):
             raise _Refused(403, "Not the key", "Open the link as it was printed, or ask for it again.")
-        return _to("/", site, access.opened(name=session.name if session else "", owner=True))
+        known = session or access.opened()
+        return _to("/", site, access.opened(name=known.name, owner=True, link=known.link))
     if session is not None and session.name:
         return _to("/task")
     session = session or access.opened()
@@ -240,13 +246,15 @@ def _welcome(site: Here, session: Known, key: str | None = None) -> Response:
 
 @_routes.get("/join/{link}")
 def _join(site: Here, session: Known, link: str) -> Response:
-    name = site.access.named(link)
-    if name is None:
-        raise _Refused(403, "Not a link that is known", "Open it as it was sent to you, or ask for it again.")
-    if session is not None and session.name == name:
+    named = site.access.named(link)
+    if named is None or not site.store.invitations.is_valid(*named):
+        raise _Refused(403, "Not a link that is valid", "Open it as it was sent to you, or ask for another one.")
+    name, number = named
+    if session is not None and (session.name, session.link) == named:
         return _to("/task")  # forms in their other windows stay theirs
     site.store.enter(name)
-    return _to("/task", site, site.access.opened(name=name, owner=session is not None and session.owner))
+    owner = session is not None and session.owner
+    return _to("/task", site, site.access.opened(name=name, owner=owner, link=number))
 
 
 @_routes.post("/")
@@ -284,7 +292,7 @@ def _task(site: Here, session: Known, again: str | None = None, said: str = "") 
 
 
 @_routes.post("/answer")
-def _answer(site: Here, session: Annotator, form: Sent) -> Response:
+def _answer(request: Request, site: Here, session: Annotator, form: Sent) -> Response:
     said = Said(
         attempt=_whole(form, "attempt"),
         concept=_one(form, "concept"),
@@ -293,15 +301,19 @@ def _answer(site: Here, session: Annotator, form: Sent) -> Response:
         seconds=_number(form, "seconds") if "seconds" in form else None,
     )
     outcome = site.store.submit(session.name, _whole(form, "ticket"), said)
-    if not outcome.finished:
-        return _to("/task")
-    return _to(f"/task?said={'kept' if outcome.passed else 'failed'}")
+    news = f"?said={'kept' if outcome.passed else 'failed'}" if outcome.finished else ""
+    return _onward(request, f"/task{news}")
 
 
 @_routes.post("/skip")
-def _skip(site: Here, session: Annotator, form: Sent) -> Response:
+def _skip(request: Request, site: Here, session: Annotator, form: Sent) -> Response:
     site.store.skip(session.name, _whole(form, "ticket"))
-    return _to("/task?said=skipped")
+    return _onward(request, "/task?said=skipped")
+
+
+def _onward(request: Request, address: str) -> Response:
+    """Where a form that was taken leads."""
+    return JSONResponse({"next": address}) if request.headers.get("accept") == "application/json" else _to(address)
 
 
 @_routes.get("/concepts")
@@ -331,7 +343,7 @@ def _task_page(site: Site, visitor: pages.Visitor, handed: Handout | None, progr
     sheet = pages.Sheet(str(handed.id), draft, tuple(ids), handed.tries + 1, TRIES)
     if (last := handed.last) is not None:
         marked = tuple(ids[place] for place in last.marked)
-        sheet = pages.Sheet(sheet.ticket, draft, sheet.pictures, sheet.attempt, TRIES, last.concept, last.group, marked)
+        sheet = replace(sheet, concept=last.concept, group=last.group, marked=marked, seconds=last.seconds or 0.0)
     return pages.task(visitor, sheet, message=news)
 
 

@@ -5,9 +5,10 @@ Forms send ``csrf`` and
 
 - ``POST /``: ``name``, the annotator's;
 - ``POST /answer``: ``ticket``, ``attempt``, ``concept``, ``group``, and ``marked`` for each picture that does not fit;
+  the script adds ``seconds`` spent on the unit;
 - ``POST /skip``: ``ticket``.
 
-What is taken is answered by a redirection to the next page, what is refused by :func:`trouble` with its status.
+What is taken is answered by the way to the next page, what is refused by :func:`trouble` with its status.
 The script reads ``GET /concepts?q=TEXT``: earlier concepts as a JSON list of texts, at most eight.
 """
 
@@ -70,6 +71,7 @@ class Sheet:
         concept: what the last try said, and so ``group`` and ``marked``; empty before the first.
         group: one of the paper's six.
         marked: ids of the pictures that do not fit.
+        seconds: that were spent on it up to then.
     """
 
     ticket: str
@@ -80,6 +82,7 @@ class Sheet:
     concept: str = ""
     group: str = ""
     marked: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

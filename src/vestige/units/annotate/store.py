@@ -1,18 +1,15 @@
 """Where people's answers lie: units that are asked, who has which, every try, and what counts as an answer.
 
-SQLite in the run's folder, or PostgreSQL. A submission that was acknowledged is on the disk: it is committed, and the
-commit is synchronised, before anybody is told. All that writes goes one after the other, so that no unit is handed out
-too often, and two people who send at once are both kept.
+A submission that was acknowledged is on the disk. All that writes goes one after the other, so that no unit is handed
+out too often, and two people who send at once are both kept.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     Float,
     ForeignKey,
+    FromClause,
+    Index,
     Integer,
     MetaData,
     Row,
@@ -37,23 +35,19 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    create_engine,
-    event,
     exists,
     false,
     func,
     insert,
-    make_url,
     or_,
     select,
-    text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from vestige.errors import VestigeError
-from vestige.files import disk_errors
-from vestige.spelling import spelled
+from vestige.units.annotate import invitations
+from vestige.units.annotate.database import Database, open_database
 from vestige.units.annotations.answers import GROUPS, Answer
 
 TRIES = 3
@@ -63,7 +57,6 @@ OPEN, DONE, FAILED, SKIPPED = "open", "done", "failed", "skipped"
 """What a unit in someone's hands may be."""
 
 _FRESH = 0.97  # of the time-out: as long as so much of it is left, looking at a page again writes nothing
-_LOCK = 0x76657374  # of all writers of a PostgreSQL database: "vest"
 _SCHEMA = "1"
 
 _TABLES = MetaData()
@@ -81,6 +74,7 @@ _units = Table(
     Column("shown", JSON, nullable=False),
     Column("planted", JSON, nullable=False),
     UniqueConstraint("layer", "unit"),
+    Index("units_in_order", "asked", "place"),
 )
 
 _annotators = Table(
@@ -91,7 +85,7 @@ _handouts = Table(
     "handouts",
     _TABLES,
     Column("id", Integer, primary_key=True),
-    Column("unit", ForeignKey("units.id"), nullable=False, index=True),
+    Column("unit", ForeignKey("units.id"), nullable=False),
     Column("annotator", ForeignKey("annotators.id"), nullable=False, index=True),
     Column("began", Float, nullable=False),
     Column("until", Float, nullable=False),
@@ -100,6 +94,7 @@ _handouts = Table(
     Column("shown", JSON, nullable=False),
     Column("planted", JSON, nullable=False),
     UniqueConstraint("unit", "annotator"),
+    Index("handouts_by_unit", "unit", "state", "annotator", "until"),
 )
 
 _tries = Table(
@@ -140,67 +135,88 @@ _TRY = select(_tries).where(_tries.c.handout == bindparam("handout"), _tries.c.n
 _LAST_TRY = and_(_tries.c.handout == _handouts.c.id, _tries.c.number == _handouts.c.tries)
 
 
-def _by_unit(*counted: ColumnElement[bool]) -> Subquery:
-    """How many hand-outs of each unit are one of some kinds."""
-    return select(_handouts.c.unit, func.count().label("n")).where(or_(*counted)).group_by(_handouts.c.unit).subquery()
+def _is_taken(handouts: FromClause) -> ColumnElement[bool]:
+    """Whether a hand-out stands for an answer, or somebody else has it in hand."""
+    in_hand = and_(handouts.c.state == OPEN, handouts.c.until > _NOW, handouts.c.annotator != _ME)
+    return or_(handouts.c.state == DONE, in_hand)
 
 
-_IS_DONE = _handouts.c.state == DONE
-_DONE = _by_unit(_IS_DONE)
-_COMPLETE = select(_units.c.id).join(_DONE, _DONE.c.unit == _units.c.id).where(_units.c.asked, _DONE.c.n >= _WORKERS)
+_IS_MINE = exists().where(_handouts.c.unit == _units.c.id, _handouts.c.annotator == _ME).correlate(_units)
 
-_TAKEN = _by_unit(_IS_DONE, and_(_handouts.c.state == OPEN, _handouts.c.until > _NOW, _handouts.c.annotator != _ME))
-"""By unit, how many answers there are, and how many others have it in hand."""
 
+def _by_unit(counted: ColumnElement[bool]) -> Subquery:
+    """How many hand-outs of each unit are of a kind, where there are any."""
+    return select(_handouts.c.unit, func.count().label("n")).where(counted).group_by(_handouts.c.unit).subquery()
+
+
+_DONE, _TAKEN = _by_unit(_handouts.c.state == DONE), _by_unit(_is_taken(_handouts))
 _TAKERS = func.coalesce(_TAKEN.c.n, 0)
 
-_FREE = (
-    select(_units)
+_NEXT = select(_units).where(
+    _units.c.id
+    == select(_units.c.id)
     .outerjoin(_TAKEN, _TAKEN.c.unit == _units.c.id)
-    .where(
-        _units.c.asked,
-        ~exists().where(_handouts.c.unit == _units.c.id, _handouts.c.annotator == _ME),
-        _TAKERS < _WORKERS,
-    )
+    .where(_units.c.asked, ~_IS_MINE, _TAKERS < _WORKERS)
+    .order_by(_TAKERS, _units.c.place)
+    .limit(1)
+    .scalar_subquery()
 )
-"""Units for someone."""
+"""For someone, the unit that fewest have or had."""
 
-_NEXT = _FREE.order_by(_TAKERS, _units.c.place).limit(1)
-"""The one that fewest have or had."""
+_others = _handouts.alias()
+_IS_NEEDED = (
+    select(func.count()).where(_is_taken(_others), _others.c.unit == _units.c.id).correlate(_units).scalar_subquery()
+    < _WORKERS
+)
+_IS_HELD = and_(_handouts.c.state == OPEN, or_(_handouts.c.until > _NOW, _IS_NEEDED))
 
 
-def _mine(state: str, wanted: ColumnElement[bool]) -> Select[Any]:
+def _mine(wanted: ColumnElement[bool]) -> Select[Any]:
     """What someone has, in the order of the last look at it."""
-    return (
-        _HANDED.outerjoin(_TAKEN, _TAKEN.c.unit == _units.c.id)
-        .where(_handouts.c.annotator == _ME, _handouts.c.state == state, _units.c.asked, wanted)
-        .order_by(_handouts.c.until.desc(), _handouts.c.id)
+    return _HANDED.where(_handouts.c.annotator == _ME, _units.c.asked, wanted).order_by(
+        _handouts.c.until.desc(), _handouts.c.id
     )
 
 
-_HELD = _mine(OPEN, or_(_handouts.c.until > _NOW, _TAKERS < _WORKERS))
+_HELD = _mine(_IS_HELD)
 """In someone's hands and not timed out, or timed out and still needed."""
 
-_SKIPPED = _mine(SKIPPED, _TAKERS < _WORKERS)
+_SKIPPED = _mine(and_(_handouts.c.state == SKIPPED, _IS_NEEDED))
 """Skipped by someone, and still needed."""
 
 
-def _count(query: Select[Any]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(query.order_by(None).subquery()).scalar_subquery()
+def _count(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How many asked units are such."""
+    return select(func.count(_units.c.id)).where(_units.c.asked, *where).scalar_subquery()
 
 
-def _had(*states: str) -> Select[Any]:
-    return _HANDED.where(_handouts.c.annotator == _ME, _units.c.asked, _handouts.c.state.in_(states))
+def _count_mine(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How many hand-outs of someone, of units that are asked, are such."""
+    mine = select(func.count()).select_from(_handouts).join(_units, _units.c.id == _handouts.c.unit)
+    return mine.where(_handouts.c.annotator == _ME, _units.c.asked, *where).scalar_subquery()
 
 
+def _full(counted: Subquery) -> Select[Any]:
+    """Units of which there are as many as are asked for."""
+    return select(counted.c.unit).where(counted.c.n >= _WORKERS)
+
+
+_IS_ANSWERED = _handouts.c.state.in_((DONE, FAILED))
 _PROGRESS = select(
-    _count(_had(DONE, FAILED)).label("mine"),
-    (_count(_FREE) + _count(_HELD)).label("left"),
-    _count(_had(SKIPPED)).label("skipped"),
-    _count(_COMPLETE).label("complete"),
-    _count(select(_units.c.id).where(_units.c.asked)).label("units"),
-    _count(_had(DONE, FAILED).where(_units.c.id.not_in(_COMPLETE))).label("wanting"),
+    _count_mine(_IS_ANSWERED).label("mine"),
+    _count_mine().label("had"),
+    _count_mine(_IS_HELD).label("held"),
+    _count_mine(_handouts.c.state == SKIPPED).label("skipped"),
+    _count_mine(_IS_ANSWERED, _units.c.id.not_in(_full(_DONE))).label("wanting"),
+    _count().label("units"),
+    _count(_units.c.id.in_(_full(_DONE))).label("complete"),
+    _count(_units.c.id.in_(_full(_TAKEN)), ~_IS_MINE).label("taken"),
 )
+
+_KEEP_TRY = insert(_tries)
+_HAND_OUT = insert(_handouts)
+_RENEW = update(_handouts).where(_handouts.c.id == bindparam("handout")).values(state=OPEN, until=bindparam("later"))
+_SENT = _RENEW.values(state=bindparam("now_is"), tries=bindparam("number"))
 
 
 @dataclass(frozen=True)
@@ -324,32 +340,28 @@ class Store:
     """Answers and who has which unit.
 
     Attributes:
-        engine: of the database.
+        database: where all of it lies.
         workers: answers asked of each unit, from different people.
         time_out: seconds after which a unit that is in someone's hands is given to others, too.
         clock: the time in seconds since 1970.
     """
 
-    engine: Engine
+    database: Database
     workers: int = 1
     time_out: float = 1800.0
     clock: Any = time.time
-    _writers: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction that no other one that writes runs beside; committed and on the disk when the block ends."""
-        with self._writers, self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            if self.engine.dialect.name == "postgresql":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-            yield connection
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         """The database, as messages name it: without its password."""
-        return _shown(self.engine)
+        return self.database.name
+
+    @property
+    def invitations(self) -> invitations.Invitations:
+        """Whose personal links are valid."""
+        return invitations.Invitations(self.database)
 
     @property
     def secret(self) -> bytes:
@@ -358,7 +370,7 @@ class Store:
 
     def _setting(self, name: str, value: str) -> str:
         """A setting; where there is none yet, from now on the value given."""
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             found = connection.scalar(select(_settings.c.value).where(_settings.c.name == name))
             if found is None:
                 connection.execute(insert(_settings).values(name=name, value=value))
@@ -367,7 +379,7 @@ class Store:
 
     def ask(self, units: Sequence[Shown]) -> None:
         """Ask people about these units, in this order, and about no others; answers to others stay."""
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             known = {(row.layer, row.unit): row.id for row in connection.execute(select(_units))}
             connection.execute(update(_units).values(asked=False))
             for place, each in enumerate(units):
@@ -380,7 +392,7 @@ class Store:
 
     def unit(self, id: int) -> Shown | None:
         """A unit that is or was asked, by its id in the store."""
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(select(_units).where(_units.c.id == id)).one_or_none()
         return None if row is None else Shown(row.layer, row.unit, tuple(row.shown), tuple(row.planted))
 
@@ -388,7 +400,7 @@ class Store:
 
     def enter(self, name: str) -> None:
         """Someone is here."""
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             self._annotator(connection, name)
 
     def take(self, name: str, *, again: bool = False) -> Handout | None:
@@ -399,20 +411,18 @@ class Store:
             again: whether units that they skipped are given, too, once there are no others.
         """
         now = self.clock()
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             me = self._annotator(connection, name)
             known = {"me": me, "now": now, "workers": self.workers}
             found = connection.execute(_HELD, known).first()
-            if found is None:
-                unit = connection.execute(_NEXT, known).first()
-                found = None if unit is None else self._hand_out(connection, me, unit, now)
+            if found is None and (unit := connection.execute(_NEXT, known).first()) is not None:
+                return self._hand_out(connection, me, unit, now)
             if found is None and again:
                 found = connection.execute(_SKIPPED, known).first()
             if found is None:
                 return None
             if found.state != OPEN or found.until < now + _FRESH * self.time_out:
-                here = _handouts.c.id == found.id
-                connection.execute(update(_handouts).where(here).values(until=now + self.time_out, state=OPEN))
+                connection.execute(_RENEW, {"handout": found.id, "later": now + self.time_out})
             last = _try(connection, found.id, found.tries) if found.tries else None
         shown = _unit_of(found)
         return Handout(found.id, found.unit, shown, found.tries, None if last is None else _said(last, shown))
@@ -423,7 +433,7 @@ class Store:
         Raises:
             NotYoursError: where it is not in their hands.
         """
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             found = self._theirs(connection, name, handout)
             if found.state == OPEN:
                 connection.execute(update(_handouts).where(_handouts.c.id == found.id).values(state=SKIPPED))
@@ -437,7 +447,7 @@ class Store:
             VestigeError: where what is said is no answer, naming the field.
         """
         now = self.clock()
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             found = self._theirs(connection, name, handout)
             answer = _answer_of(name, _unit_of(found), said, found, now)
             before = _try(connection, found.id, said.attempt)
@@ -446,23 +456,10 @@ class Store:
             if before is not None or found.state in (DONE, FAILED):
                 raise AlreadyDoneError(f"{name} has sent this unit already, from another window or earlier")
             passed, number = answer.passed, answer.tries
-            connection.execute(
-                insert(_tries).values(
-                    handout=found.id,
-                    number=number,
-                    concept=answer.concept,
-                    group=answer.group,
-                    marked=list(answer.marked),
-                    passed=passed,
-                    seconds=answer.seconds,
-                    at=answer.at,
-                )
-            )
+            connection.execute(_KEEP_TRY, _row_of(answer, found.id, number))
             state = DONE if passed else FAILED if number >= TRIES else OPEN
-            here = _handouts.c.id == found.id
-            connection.execute(
-                update(_handouts).where(here).values(tries=number, state=state, until=now + self.time_out)
-            )
+            later = now + self.time_out
+            connection.execute(_SENT, {"handout": found.id, "number": number, "now_is": state, "later": later})
         return Outcome(passed, number, state != OPEN)
 
     def _annotator(self, connection: Connection, name: str) -> int:
@@ -477,35 +474,28 @@ class Store:
             raise NotYoursError(f"hand-out {handout}: is not one of {name}")
         return found
 
-    def _hand_out(self, connection: Connection, me: int, unit: Row[Any], now: float) -> Row[Any]:
-        made = connection.execute(
-            insert(_handouts).values(
-                unit=unit.id,
-                annotator=me,
-                began=now,
-                until=now + self.time_out,
-                tries=0,
-                state=OPEN,
-                shown=unit.shown,
-                planted=unit.planted,
-            )
-        ).inserted_primary_key
+    def _hand_out(self, connection: Connection, me: int, unit: Row[Any], now: float) -> Handout:
+        """Put a unit in someone's hands."""
+        values = {"unit": unit.id, "annotator": me, "began": now, "until": now + self.time_out, "tries": 0}
+        shown = {"shown": unit.shown, "planted": unit.planted}
+        made = connection.execute(_HAND_OUT, {**values, **shown, "state": OPEN}).inserted_primary_key
         assert made is not None
-        return connection.execute(_HANDED.where(_handouts.c.id == made[0])).one()
+        return Handout(made[0], unit.id, Shown(unit.layer, unit.unit, tuple(unit.shown), tuple(unit.planted)), 0)
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
     def progress(self, name: str) -> Progress:
         """How far someone, and everybody, is."""
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             me = connection.scalar(_OWN_NAME, {"name": name}) or 0
             row = connection.execute(_PROGRESS, {"me": me, "now": self.clock(), "workers": self.workers}).one()
-        return Progress(row.mine, row.left, row.skipped, row.complete, row.units, row.wanting)
+        left = row.units - row.had - row.taken + row.held
+        return Progress(row.mine, left, row.skipped, row.complete, row.units, row.wanting)
 
     def layers(self) -> dict[str, tuple[int, int, int]]:
         """By layer: units asked, those with as many answers as are asked for, and answers to them in all."""
         found: dict[str, tuple[int, int, int]] = {}
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             joined = select(_units.c.layer, _DONE.c.n).outerjoin(_DONE, _DONE.c.unit == _units.c.id)
             for layer, n in connection.execute(joined.where(_units.c.asked).order_by(_units.c.layer)):
                 units, complete, answers = found.get(layer, (0, 0, 0))
@@ -521,7 +511,7 @@ class Store:
             .outerjoin(_tries, _LAST_TRY)
             .order_by(_annotators.c.name)
         )
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             for name, state, tries, seconds in connection.execute(query):
                 one = totals.setdefault(name, {DONE: 0, FAILED: 0, SKIPPED: 0, OPEN: 0, "tries": 0, "seconds": []})
                 if state is not None:
@@ -551,7 +541,7 @@ class Store:
             .order_by(func.count().desc(), _tries.c.concept)
             .limit(limit)
         )
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             return tuple(str(concept) for concept, _ in connection.execute(query))
 
     def answers(self) -> tuple[Answer, ...]:
@@ -571,7 +561,7 @@ class Store:
             .where(*where)
             .order_by(_units.c.layer, _units.c.unit, _annotators.c.name, _tries.c.number)
         )
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             return tuple(
                 Answer(
                     layer=row.layer,
@@ -599,7 +589,7 @@ class Store:
         """
         new, now = 0, self.clock()
         known = {(each.layer, each.unit, each.annotator): each for each in self.answers()}
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             units = {(row.layer, row.unit): row.id for row in connection.execute(select(_units))}
             for answer in answers:
                 before = known.get((answer.layer, answer.unit, answer.annotator))
@@ -621,20 +611,17 @@ def open_store(database: str | Path, *, workers: int = 1, time_out: float = 1800
     Raises:
         VestigeError: where it cannot be opened, or is of another version.
     """
-    if isinstance(database, Path):
-        with disk_errors(database, "the store of answers"):
-            database.parent.mkdir(parents=True, exist_ok=True)
-        database = f"sqlite:///{database.resolve()}"
-    engine = _engine(database)
+    there = open_database(database)
+    store = Store(there, workers, time_out)
     try:
-        store = Store(engine, workers, time_out)
-        with store._writing() as connection:
-            _TABLES.create_all(connection)
+        with there.writing() as connection:
+            for tables in (_TABLES, invitations.TABLES):
+                tables.create_all(connection)
         if store._setting("schema", _SCHEMA) != _SCHEMA:
-            raise VestigeError(f"{_shown(engine)}: was made by another version of vestige; use that one")
+            raise VestigeError(f"{store.name}: was made by another version of vestige; use that one")
     except SQLAlchemyError as error:
         raise VestigeError(
-            f"{_shown(engine)}: cannot be used as a store of answers: {_reason(error)}; expected a file that can be "
+            f"{store.name}: cannot be used as a store of answers: {_reason(error)}; expected a file that can be "
             "written, or a PostgreSQL database that can be reached"
         ) from error
     return store
@@ -643,45 +630,6 @@ def open_store(database: str | Path, *, workers: int = 1, time_out: float = 1800
 def store_path(run: Path) -> Path:
     """Where a run's answers lie unless there is another database."""
     return run / "annotate" / "answers.sqlite"
-
-
-def _engine(database: str) -> Engine:
-    try:
-        url = make_url(database)
-    except ArgumentError as error:
-        raise VestigeError(
-            f"{spelled('database', word='URL')}: is no address of a database; expected postgresql://USER@HOST/NAME"
-        ) from error
-    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_size=20, max_overflow=30, pool_pre_ping=True)
-    if url.drivername != "sqlite" or not url.database:
-        raise VestigeError(
-            f"{spelled('database', word='URL')}: {url.drivername!r} is no database that is known; expected "
-            "postgresql://USER@HOST/NAME, or sqlite:///FILE"
-        )
-    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"timeout": 30, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Each commit is on the disk before it is acknowledged; those who read do not wait for those who write."""
-    connection.isolation_level = None  # transactions are begun by _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Those who will write wait here, not in the middle, where SQLite would refuse them."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _shown(engine: Engine) -> str:
-    """A database as messages name it, without its password."""
-    return engine.url.database or "" if engine.dialect.name == "sqlite" else engine.url.render_as_string()
 
 
 def _reason(error: SQLAlchemyError) -> str:
@@ -766,16 +714,11 @@ def _take_in(
     else:
         found = held.id
         connection.execute(update(_handouts).where(here).values(values))
-    connection.execute(
-        insert(_tries).values(
-            handout=found,
-            number=number,
-            concept=answer.concept,
-            group=answer.group,
-            marked=list(answer.marked),
-            passed=answer.passed,
-            seconds=answer.seconds,
-            at=answer.at,
-            stated=answer.stated,
-        )
-    )
+    connection.execute(_KEEP_TRY, _row_of(answer, found, number))
+
+
+def _row_of(answer: Answer, handout: int, number: int) -> dict[str, Any]:
+    """An answer as a row of tries."""
+    names = ("concept", "group", "passed", "seconds", "at", "stated")
+    values = {name: getattr(answer, name) for name in names}
+    return {**values, "handout": handout, "number": number, "marked": list(answer.marked)}

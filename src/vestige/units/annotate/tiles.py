@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from vestige.errors import VestigeError
 from vestige.files import disk_errors
 from vestige.images import Crop, Pixels, crop_resize
 from vestige.progress import Progress, count_nothing
 from vestige.units.annotate.store import Shown, store_path
-from vestige.units.rules import Rule, lit, shown_by
+from vestige.units.rules import Mask, Rule, lit, shown_by
 
 if TYPE_CHECKING:
     from vestige.datasets.dataset import Dataset
@@ -38,6 +39,8 @@ SIDE, WHOLE = 256, 512
 """Pixels of the longer side, of a picture as a unit segments it, and at most of a picture as it is."""
 
 _QUALITY = 85
+_DRAWN = "outlined"  # how pictures are drawn: those that an older version drew otherwise are drawn anew
+_OUTLINE, _BRIGHT = 2, 176  # pixels, and how bright: what it lies on is dimmed, and darker than 64
 _ALIKE = 0.05  # of an activation: other devices compute otherwise, other pictures give other activations altogether
 
 
@@ -135,7 +138,8 @@ class TileFile:
             ) from error
 
     def begin(self, made_from: str) -> None:
-        """Make the file, or go on with it; pictures that were made from something else are removed."""
+        """Make the file, or go on with it; pictures that were made from something else, or otherwise, are removed."""
+        made_from = f"{made_from} {_DRAWN}"
         with disk_errors(self.path, "what people are shown"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as file:
@@ -244,7 +248,7 @@ class _Drawing:
             picture = _fitted(self._whole(job.row), SIDE, enlarge=True)
             scale, standing = self._run.scale(layer, unit), self._run.standing(layer)
             mask = shown_by(self._rule, map, standing, (picture.shape[0], picture.shape[1]), scale)
-            self.tiles[layer, unit, job.place] = _jpeg(lit(picture, mask))
+            self.tiles[layer, unit, job.place] = _jpeg(outlined(lit(picture, mask), mask))
 
     def _whole(self, row: int) -> Pixels:
         if row not in self._pixels:
@@ -262,6 +266,16 @@ class _Drawing:
                 f"{self._data.spec}: picture {self._data[row].id!r} is not as it was dissected: {layer}:{unit} is "
                 f"{largest:.4g} in it and was {known:.4g}; bring the picture back, or dissect anew"
             )
+
+
+def outlined(picture: Pixels, mask: Mask) -> Pixels:
+    """A picture ``(H, W, 3)`` with a line about what a mask ``(H, W)`` shows, on what it does not show.
+
+    Without it nobody sees where a dark thing ends, for what is not shown is dark as well.
+    """
+    about = binary_dilation(mask, iterations=_OUTLINE) & ~mask
+    found: Pixels = np.where(about[..., None], np.uint8(_BRIGHT), picture)
+    return found
 
 
 def _fitted(pixels: Pixels, side: int, *, enlarge: bool = False) -> Pixels:

@@ -299,14 +299,16 @@ function stored(job) {
 }
 
 function keep() {
+  spend();
   const group = new FormData(form).get("group") ?? "";
   const marked = boxes.filter((box) => box.checked).map((box) => box.value);
-  stored((store) => store.setItem(draft, JSON.stringify({ concept: concept.value, group, marked, at: Date.now() })));
+  stored((store) => store.setItem(draft, JSON.stringify({ concept: concept.value, group, marked, seconds: spent, at: Date.now() })));
 }
 
 function restore() {
   const kept = stored((store) => JSON.parse(store.getItem(draft)));
   if (!kept) return;
+  spent = Math.max(spent, kept.seconds ?? 0);
   concept.value = kept.concept;
   for (const kind of form.elements.group) kind.checked = kind.value === kept.group;
   show(boxes.map((box) => kept.marked.includes(box.value)));
@@ -323,6 +325,25 @@ function sweep() {
 }
 
 form.addEventListener("change", keep);
+window.addEventListener("pagehide", () => { if (stored((store) => store.getItem(draft))) keep(); });
+
+// ---- time spent: while the page is in view, and something is done every two minutes at least
+
+const IDLE = 120;
+let spent = Number(form.dataset.seconds);
+let since = performance.now();
+let inView = !document.hidden;
+
+function spend() {
+  const now = performance.now();
+  if (inView) spent += Math.min((now - since) / 1000, IDLE);
+  since = now;
+  inView = !document.hidden;
+}
+
+for (const sign of ["keydown", "pointerdown", "pointermove", "scroll", "visibilitychange"]) {
+  document.addEventListener(sign, spend, { capture: true, passive: true });
+}
 
 // ---- sending: what the server took is forgotten here, and nothing else is
 
@@ -340,11 +361,15 @@ async function post(event, gone) {
   if (send.disabled) return;
   send.disabled = true;
   problem.textContent = "";
+  const body = new URLSearchParams(new FormData(event.target));
+  spend();
+  body.set("seconds", spent.toFixed(1));
   try {
-    const reply = await fetch(event.target.action, { method: "POST", body: new URLSearchParams(new FormData(event.target)) });
-    if (reply.redirected || reply.ok) {
+    const reply = await fetch(event.target.action, { method: "POST", headers: { Accept: "application/json" }, body });
+    if (reply.ok) {
+      const { next } = await reply.json();
       gone();
-      location.assign(reply.url);
+      location.assign(next);
       return;
     }
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
