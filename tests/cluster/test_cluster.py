@@ -72,7 +72,9 @@ def test_nodes(cluster: Cluster) -> None:
 
 
 def test_opening_again_is_the_same_and_another_is_refused(cluster: Cluster) -> None:
-    assert Cluster.open(cluster.address) is cluster
+    with Cluster.open(cluster.address) as again:
+        assert again is cluster
+    assert list(cluster.tasks(square, [(2,)])) == [(0, 4)]  # it is closed when all have closed it
     with pytest.raises(VestigeError, match="already"):
         Cluster.open("127.0.0.1:1")
 

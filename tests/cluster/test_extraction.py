@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -116,9 +117,10 @@ def test_a_machine_that_dies_loses_no_chunk(
 def test_a_killed_driver_is_gone_on_with(tiny: ModuleType, cluster: Cluster, tmp_path: Path) -> None:
     cache, n = tmp_path / "there", 8 * ROWS
     code = DRIVER.format(tiny=tiny.__file__, address=cluster.address, cache=str(cache), rows=ROWS, n=n)
+    cluster.release()  # or the driver waits a while for the cores
     driver = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while len(written(cache)) < 4 and driver.poll() is None:
-        pass
+        time.sleep(0.02)
     before = written(cache)
     driver.send_signal(signal.SIGKILL)
     _, said = driver.communicate()

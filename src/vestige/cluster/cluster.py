@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections import Counter, deque
@@ -31,6 +32,8 @@ DEATHS = 3
 """How often a part is done again where what does it dies: at the next death it is the part that is at fault."""
 
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
+_REACH_SECONDS = 10.0
+_IDLE_SECONDS = 10.0  # for which workers are kept between two blocks; others wait for their cores
 _CORES = 4  # of a worker that holds a network: convolutions gain little from more
 
 _QUIET = {  # the third is of what Ray's machines say of themselves, which it would print on standard output
@@ -91,12 +94,15 @@ class Cluster:
     _open: Cluster | None = None
     _used: Cluster | None = None
 
-    def __init__(self, address: str, ray: Any, folder: str = "", started: bool = True) -> None:
+    def __init__(self, address: str, ray: Any, folder: str, started: bool) -> None:
         self.address = address
         self._ray = ray
         self._folder = folder
         self._started = started
+        self._openings = 0
         self._idle: list[Any] = []
+        self._timer = threading.Timer(0.0, self.release)  # never started
+        self._lock = threading.Lock()
         self._kind: tuple[int, int] = (0, 0)
 
     def __repr__(self) -> str:
@@ -112,15 +118,13 @@ class Cluster:
         Raises:
             VestigeError: where Ray is not installed or there is no cluster, or another one is open.
         """
-        if cls._open is not None:
-            if address == cls._open.address:
-                return cls._open
+        if cls._open is None:
+            ray = ray_library()
+            started = not ray.is_initialized()  # else by whoever called: it is theirs to end
+            cls._open = cls(address, ray, _connect(ray, address) if started else "", started)
+        elif address != cls._open.address:
             raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
-        ray = ray_library()
-        if ray.is_initialized():  # by whoever called: it is theirs to end
-            cls._open = cls(address, ray, started=False)
-        else:
-            cls._open = cls(address, ray, _connect(ray, address))
+        cls._open._openings += 1
         return cls._open
 
     @classmethod
@@ -138,11 +142,12 @@ class Cluster:
             Cluster._used = before
 
     def close(self) -> None:
-        """End what was started here; let go of a cluster that runs elsewhere."""
-        if Cluster._open is not self:
+        """End what was started here, or let go of a cluster that runs elsewhere, once all have who opened it."""
+        self._openings -= 1
+        if self._openings or Cluster._open is not self:
             return
         Cluster._open = None
-        self._release()
+        self.release()
         if self._started:
             with _own_signals():
                 self._ray.shutdown()
@@ -209,7 +214,7 @@ class Cluster:
             VestigeError: that a call raised, or where workers die at the same part again and again.
         """
         if cpus:
-            self._release()
+            self.release()
         cpus = min(cpus, max((each.cpus for each in self.nodes), default=1)) or cpus
         options: dict[str, Any] = {"num_cpus": cpus, "max_retries": DEATHS}
         if node:
@@ -246,8 +251,7 @@ class Cluster:
         """Workers that each hold what ``make(*args)`` gives while the block runs: one for every few cores, or for each
         GPU.
 
-        Their processes are kept afterwards, with their cores, for the next block; :meth:`tasks` and :meth:`close` end
-        them.
+        Their processes are kept afterwards, with their cores, for a next block that follows within seconds.
 
         Args:
             make: returns what is called for each part; called once in every worker.
@@ -255,15 +259,16 @@ class Cluster:
             most: workers, at most.
             gpu: whether each has a GPU of its own.
         """
+        self._timer.cancel()
         kind, count = self._groups(gpu)
         if kind != self._kind:
-            self._release()
+            self.release()
             self._kind = kind
         actors: Actors[Result] = Actors(self, make, args, min(count, most))
         try:
             yield actors
         finally:
-            self._idle = actors.end()
+            self._keep(actors.end())
 
     def cores(self, *, gpu: bool = False) -> int:
         """Of each of the workers of :meth:`actors`."""
@@ -280,18 +285,29 @@ class Cluster:
         return (cores, 0), max(1, sum(node.cpus // cores for node in nodes))
 
     def _worker(self) -> Any:
-        """A worker that is idle, or a new one; processes are kept, as it takes seconds to start one."""
-        if self._idle:
-            return self._idle.pop()
+        """A worker that is idle, or a new one; processes are kept for a while, as it takes seconds to start one."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
         cores, gpus = self._kind
         kind = self._ray.remote(_Worker)
         return kind.options(num_cpus=cores, num_gpus=gpus, scheduling_strategy="SPREAD").remote()
 
-    def _release(self) -> None:
+    def _keep(self, workers: Sequence[Any]) -> None:
+        """Have workers at hand for the next block that follows soon."""
+        with self._lock:
+            self._idle += workers
+            self._timer = threading.Timer(_IDLE_SECONDS, self.release)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def release(self) -> None:
         """End the workers that are idle, so that others have their cores."""
-        for worker in self._idle:
+        with self._lock:
+            self._timer.cancel()
+            idle, self._idle = self._idle, []
+        for worker in idle:
             self._ray.kill(worker)
-        self._idle = []
 
     @property
     def _deaths(self) -> tuple[type[Exception], ...]:
@@ -450,9 +466,10 @@ def _connect(ray: Any, address: str) -> str:
     elif path := os.environ.get("PYTHONPATH"):
         quiet["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
     try:
+        _reach(address)
         with _own_signals():
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, AssertionError, OSError, TimeoutError) as error:
+    except (ConnectionError, RuntimeError, ValueError, AssertionError, OSError, OverflowError) as error:
         with suppress(Exception):
             ray.shutdown()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -461,6 +478,13 @@ def _connect(ray: Any, address: str) -> str:
             "machine is a node of, HOST:PORT or auto"
         ) from error
     return folder
+
+
+def _reach(address: str) -> None:
+    """Raise OSError where nobody listens, which Ray tries for more than a minute."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        socket.create_connection((host, int(port)), _REACH_SECONDS).close()
 
 
 def _own_cores() -> int:

@@ -1,0 +1,91 @@
+"""Commands with ``--ray``: the rows of one machine; and a Ray that is started for one command leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vestige.cli.main import main
+from vestige.cluster.cluster import Cluster
+from vestige.contract.session import Session
+from vestige.datasets.opening import open_dataset
+from vestige.features import dense, extract
+from vestige.features.reader import Reader
+from vestige.results import read_results
+
+FACES = ("synthetic:faces,n=40,seed=1,size=64", "--test", "synthetic:faces,n=20,seed=2,size=64")
+NETWORK = ("--backbone", "scene_cnn", "--layer", "even:2")
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(dense, "CHUNK_ROWS", 2000)
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photograph") / "0.png"
+    Image.fromarray(open_dataset("synthetic:objects,n=1,seed=9,size=96")[0].image.read()).save(path)
+    return path
+
+
+COMMANDS = {
+    "landmarks": ("probe", "landmarks", *FACES, *NETWORK, "--untrained", "1", "--no-look-back"),
+    "pixels": ("probe", "pixels", *FACES, *NETWORK, "--untrained", "0"),
+    "patches": ("correspond", "patches", "PHOTOGRAPH", "--database", "synthetic:objects,n=8,seed=3,size=96", *NETWORK),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_rows_are_those_of_one_machine(
+    name: str, cluster: Cluster, photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    words = [str(photograph) if word == "PHOTOGRAPH" else word for word in COMMANDS[name]]
+    for place, more in (("here", ()), ("there", ("--ray", cluster.address))):
+        monkeypatch.setenv("VESTIGE_CACHE", str(tmp_path / f"cache-{place}"))
+        monkeypatch.setattr(sys, "argv", ["vestige", *words, *more, "-o", str(tmp_path / place)])
+        main()
+    here, there = (read_results(tmp_path / place / "results.json") for place in ("here", "there"))
+    assert there.rows == here.rows
+    assert there.sweep == here.sweep
+    chunks = {place: len(list((tmp_path / f"cache-{place}").glob("*/c/*/0"))) for place in ("here", "there")}
+    assert chunks["there"] == chunks["here"] > 4
+    _, err = capsys.readouterr()
+    assert "ray" not in err.lower().replace(f"--ray {cluster.address}", "")
+
+
+def test_a_session_shares_its_work_out(cluster: Cluster) -> None:
+    with Session(ray=cluster.address) as session:
+        assert session.cluster is cluster
+        assert session.reader.cluster is cluster
+    assert cluster.nodes
+    assert Session().cluster is None
+    with cluster.everywhere():
+        assert Reader().cluster is cluster
+
+
+def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> None:
+    before = set(Path("/tmp").glob("ray-*"))
+    words = ["cluster", "check", "local", "--json", "--data", "synthetic:faces,n=3,size=64"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vestige", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "VESTIGE_CACHE": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (machine,) = json.loads(done.stdout)["machines"]
+    assert machine["lacks"] == []
+    assert len(machine["seen"]["pictures"]) == 3
+    assert set(Path("/tmp").glob("ray-*")) <= before
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in listed.splitlines() if "/tmp/ray-" in line and not any(str(p) in line for p in before)]
