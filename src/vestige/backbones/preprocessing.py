@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vestige.devices import sent
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -42,7 +44,7 @@ class Preprocessing:
         """
         if isinstance(images, np.ndarray) and not images.flags.writeable:
             images = images.copy()  # torch has no tensors that cannot be written, and warns
-        pixels = torch.as_tensor(images).to(device)
+        pixels = sent(torch.as_tensor(images), device)
         x = (pixels.flip(3) if self.channels == "bgr" else pixels).to(torch.float32, copy=True).contiguous()
         # whole rows at a time, for a last dimension of three numbers is slow to broadcast over
         rows, width = x.view(*x.shape[:2], -1), x.shape[2]

@@ -282,9 +282,9 @@ class _Pass:
             read, writer = self.reads[key], self.writers[key]
             if batch.rows.start == rows.start + writer.begun.get(chunk, 0):
                 writer.start(chunk)
-            vectors = read.readout.apply(outputs[read.layer.name], read.layer)
+            vectors = read.readout.apply(outputs[read.layer.name], read.layer).cpu()  # once: a GPU is waited for
             vectors, problems = _without_bad(vectors, batch, read.layer)
-            stored = scaled(vectors.cpu().numpy(), read.description.dtype)
+            stored = scaled(vectors.numpy(), read.description.dtype)
             writer.append(stored.rows, stored.exponents, problems)
             if batch.rows.stop == rows.stop:
                 writer.finish_chunk()

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vestige.devices import sent
 from vestige.errors import VestigeError
 from vestige.progress import Progress
 
@@ -81,7 +82,7 @@ def nearest_rows(
     slack = (queries.shape[1] + 8) * 2.0**-24
     for start, stop in blocks(n, max(FIRST_BLOCK, k), max(1, PRODUCT // max(1, len(queries)))):
         rows = read(start, stop)
-        cosines = unit @ _unit(torch.from_numpy(rows).to(device)).T
+        cosines = unit @ _unit(sent(torch.from_numpy(rows), device)).T
         _pass_over(cosines, spans - start, usable[start:stop])
         limit = torch.from_numpy(best.similarity[:, -1] - slack).to(device, torch.float32)
         query, row = (index.cpu().numpy() for index in torch.nonzero(cosines >= limit[:, None], as_tuple=True))
