@@ -120,6 +120,8 @@ class Half:
         folds: V and W of each fold of B: its rows, and those of the other folds that are learnt from, as places in B.
         learnt: all of B that are learnt from.
         others: (a,) A's places among all rows.
+        scale: (b,) roots of the weights of B's rows; 1 for those not learnt from. ``within`` and P are times these.
+        within: (b, b) K_BB.
         S: (a,) A's eigenvalues, ascending.
         Ut: (a, a) A's eigenvectors as rows.
         P: (b, a) K_BA U.
@@ -138,12 +140,13 @@ class Half:
             (_span(np.flatnonzero(labels == k)), _span(np.flatnonzero((labels != k) & learnt)))
             for k in np.unique(labels)
         ]
-        self.root, root = e.root[self.rows], e.root[self.others]
-        self.within = e.K[self.rows][:, self.rows] + e.lift
+        self.scale, root = torch.where(e.root > 0, e.root, 1.0)[self.rows], e.root[self.others]
+        self.within = (e.K[self.rows][:, self.rows] + e.lift).mul_(self.scale).mul_(self.scale[:, None])
         inner = (e.K[self.others][:, self.others] + e.lift).mul_(root).mul_(root[:, None])
         self.S, self.Ut = eigh(inner) if len(others) else (root, inner)
         self.S = self.S.clamp(min=0)
-        self.P = matmul((e.K[self.rows][:, self.others] + e.lift).mul_(root), self.Ut.T)
+        across = (e.K[self.rows][:, self.others] + e.lift).mul_(root).mul_(self.scale[:, None])
+        self.P = matmul(across, self.Ut.T)
         self.Z = matmul(self.Ut, _and_ones(e.Y[self.others]) * root[:, None])
 
     def at(self, alpha: float) -> Complement | None:
@@ -163,19 +166,19 @@ class Complement:
     def __init__(self, half: Half, alpha: float) -> None:
         self.half, self.alpha = half, alpha
         self.shrink = 1 / (half.S + alpha)
-        self.M = half.within - gram((half.P * self.shrink.sqrt()).T)
+        product = gram((half.P * self.shrink.sqrt()).T)
+        self.M = torch.sub(half.within, product, out=product)
 
     def rest(self, W: Any) -> Rest | None:
         """The fit to A and the rows W of B; None where it is lost in rounding."""
-        root = self.half.root[W]
-        inner = _part(self.M, W, W).mul(root).mul_(root[:, None])
+        inner = _part(self.M, W, W).clone()
         inner.diagonal().add_(self.alpha)
         factor, info = torch.linalg.cholesky_ex(inner)
         if int(info):
             return None
         is_safe = self.half.equations.is_safe
         # the inverse is 1 / alpha at most: only where that is too much is it looked at
-        if not (len(root) == 0 or (self.alpha > 0 and is_safe(1 / self.alpha)) or is_safe(_inverse_norm(factor))):
+        if not (len(inner) == 0 or (self.alpha > 0 and is_safe(1 / self.alpha)) or is_safe(_inverse_norm(factor))):
             return None
         return Rest(self, W, factor)
 
@@ -183,7 +186,8 @@ class Complement:
         """For targets ``cols`` (c,) and u: Z of A (a, c + 1), r (b, c + 1), and uT (K_AA + alpha)^-1 of them
         (c + 1,)."""
         half = self.half
-        Y, Z = _and_ones(half.equations.Y[:, cols][half.rows]), torch.cat([half.Z[:, cols], half.Z[:, -1:]], 1)
+        Y = _and_ones(half.equations.Y[:, cols][half.rows]) * half.scale[:, None]
+        Z = torch.cat([half.Z[:, cols], half.Z[:, -1:]], 1)
         shrunk = Z * self.shrink[:, None]
         return Z, torch.addmm(Y, half.P, shrunk, alpha=-1), half.Z[:, -1] @ shrunk
 
@@ -197,15 +201,13 @@ class Rest:
     factor: Tensor
 
     def _solved(self, r: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """x (w, c + 1), W's part of the solutions without an intercept, times the weights' roots; and b (c,)."""
-        half = self.complement.half
-        root = half.root[self.W][:, None]
-        inside = r[self.W] * root
+        """x (w, c + 1), W's part of the solutions without an intercept; and b (c,)."""
+        inside = r[self.W]
         x = torch.cholesky_solve(inside, self.factor)
-        if not half.equations.intercept:
-            return x * root, torch.zeros_like(known[:-1])
+        if not self.complement.half.equations.intercept:
+            return x, torch.zeros_like(known[:-1])
         known = known + inside[:, -1] @ x
-        return x * root, known[:-1] / known[-1]
+        return x, known[:-1] / known[-1]
 
     def residuals(self, V: Any, r: Tensor, known: Tensor) -> Tensor:
         """What is left over in the rows V of B, (v, c); NaN where there are no rows to learn from."""
@@ -214,7 +216,7 @@ class Rest:
             return torch.full_like(r[V][:, :-1], torch.nan)
         x, b = self._solved(r, known)
         left = torch.addmm(r[V], _part(self.complement.M, V, self.W), x, alpha=-1)
-        return left[:, :-1] - left[:, -1:] * b
+        return (left[:, :-1] - left[:, -1:] * b).div_(half.scale[V][:, None])
 
     def solution(self, cols: Any) -> Tensor:
         """As `Halves.solution`."""
@@ -224,7 +226,7 @@ class Rest:
         x = x[:, :-1] - x[:, -1:] * b
         z = Z[:, :-1] - Z[:, -1:] * b - half.P[self.W].T @ x
         found = x.new_zeros(len(e.K), x.shape[1])
-        found[half.rows[self.W]] = x
+        found[half.rows[self.W]] = x * half.scale[self.W][:, None]
         found[half.others] = (half.Ut.T @ (z * self.complement.shrink[:, None])) * e.root[half.others][:, None]
         return found
 
