@@ -41,7 +41,7 @@ KINDS = (
 )
 """In the order of tables; :data:`OTHER` comes last, and each part after the whole of them.
 
-* ``open``: annotations and networks
+* ``open``: annotations, networks, and the libraries for them
 * ``read``: stored features, checked and brought into memory
 * ``decode``: pictures, decoded, cropped and resized; seconds are those in which the network had to wait for them
 * ``forward``: the network

@@ -63,8 +63,8 @@ def perform_task(
         return plan_of(task, reader_of(extraction), data.open(), options)
 
     def measure(run: Run, listener: Listener) -> Results:
-        reader = reader_of(extraction, listener)
         with timing("open"):
+            reader = reader_of(extraction, listener)
             opened = data.open()
         return task.measure(session_of(run, reader, listener), opened, *options).record(run, command_line())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from vestige.stopwatch import Stopwatch
+from vestige.stopwatch import Stopwatch, timing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -105,8 +105,10 @@ class Task:
             VestigeError: where data or options are not what the task needs.
         """
         with Stopwatch() as watch:
-            self.check(data, *options)
-            found: Found = named(self.measured_by)(session.planned(self, data, options), data, *options)
+            with timing("open"):
+                self.check(data, *options)
+                measured_by = named(self.measured_by)
+            found: Found = measured_by(session.planned(self, data, options), data, *options)
             return replace(found, times=watch.spent())
 
     def page(self, runs: Sequence[Run]) -> Parts:
