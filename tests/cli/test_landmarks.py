@@ -75,7 +75,7 @@ def test_the_run_says_where_its_time_went(run):
     results = read_results(run / "results.json")
     times = {each.kind: each for each in results.times}
     assert {"open", "read", "decode", "forward", "store", "gram", "factor", "score", "solve", "predict"} < times.keys()
-    assert {"look-back: forward", "look-back: gram", "look-back: other"} < times.keys()
+    assert {"look-back: forward", "look-back: gram", "look-back: predict", "look-back: other"} < times.keys()
     assert sum(each.seconds for each in results.times) >= results.seconds - 0.1  # which begins after the first imports
     assert min(each.processor_seconds for each in results.times) >= 0
     with (run / "profile.csv").open(newline="") as file:

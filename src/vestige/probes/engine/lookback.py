@@ -63,14 +63,19 @@ def to_points(numbers: NDArray[np.floating], views: Views) -> Points:
 def looked_back(looks: Sequence[LookBack], predicted: Points, views: Views, reader: Reader) -> Iterator[Points]:
     """The points ``(V, K, 2)`` of views after each look; ``predicted`` are those before the first."""
     for look in looks:
-        seen = look.views(predicted, views)
-        stored = _read_parts(seen, look.source, reader)
-        found = {
-            points: to_points(probe.predict(features, len(part)), part)
-            for points, part, probe, features in zip(look.points, seen, look.probes, stored, strict=True)
-        }
-        predicted = merge_parts(predicted, found)
+        predicted = _look(look, predicted, views, reader)
         yield predicted
+
+
+@timing(LOOK_BACK)
+def _look(look: LookBack, predicted: Points, views: Views, reader: Reader) -> Points:
+    seen = look.views(predicted, views)
+    stored = _read_parts(seen, look.source, reader)
+    found = {
+        points: to_points(probe.predict(features, len(part)), part)
+        for points, part, probe, features in zip(look.points, seen, look.probes, stored, strict=True)
+    }
+    return merge_parts(predicted, found)
 
 
 @dataclass(frozen=True)
