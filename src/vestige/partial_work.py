@@ -52,6 +52,10 @@ class PartialWork:
         """The arrays made from something, where they are kept; ``only`` some of them, by name."""
         return None if self.folder is None else _read(self._path(self.folder, made_from), only)
 
+    def holds(self, made_from: str) -> bool:
+        """Whether the arrays made from something are there; they are not read."""
+        return self.find(made_from, only=()) is not None
+
     def drop(self, made_from: str) -> None:
         """Keep the arrays made from something no longer."""
         if self.folder is not None:

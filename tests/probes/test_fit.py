@@ -88,6 +88,9 @@ def test_unit_rows_slice_like_an_array(problem):
     np.testing.assert_allclose(rows[3:9], unit[3:9], rtol=1e-5)
     np.testing.assert_allclose(rows[:, 2:5], unit[:, 2:5], rtol=1e-5)
     np.testing.assert_allclose(rows[[5, 1]], unit[[5, 1]], rtol=1e-5)
+    np.testing.assert_allclose(rows[7], unit[7], rtol=1e-5)
+    for some in (slice(0, 1), slice(3, 9), [5, 1]):  # a row's norm does not depend on what is read with it
+        np.testing.assert_array_equal(rows[some], rows[some, :])
 
 
 def test_chosen_rows_slice_like_an_array(problem):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import weakref
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from vestige.errors import VestigeError
+from vestige.merging import merged_in_pairs
 from vestige.ridge import Moments, RidgeSolution, fit_chunks, fit_rows
+from vestige.ridge import rows as rows_of_fits
 from vestige.ridge.plan import LEAST_TARGETS, ProblemSize, choose_form, primal_bytes, target_block
 
 T = 2 * LEAST_TARGETS + 100  # three blocks where memory is short
@@ -136,3 +139,32 @@ def test_the_plan_keeps_to_memory() -> None:
     assert primal_bytes(ProblemSize(15_000, 4_096, block, 4)) <= 3 * 2**30
     assert target_block(ProblemSize(49_000, 4_096, 6_348, 4)) == 6_348
     assert choose_form(ProblemSize(15_000, 4_096, 1_000_000, 4)) == "primal"
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("per_target", "memory"), [(True, 2**32), (False, 2**32), (True, 0), (False, 0)])
+def test_moments_that_others_gather_give_the_same_fit(
+    stored: bool, masked: bool, per_target: bool, memory: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, Y, folds = data()
+    mask = np.ones(Y.shape, bool)
+    if masked:
+        mask[:5, :10] = mask[20:30, T // 2 :] = False
+    sent: list[int] = []
+
+    def spread(gather: Any, shards: Any) -> Moments:
+        sent.append(len(shards))
+        parts = [pickle.loads(pickle.dumps(gather))(pickle.loads(pickle.dumps(shard))) for shard in shards]
+        return merged_in_pairs(parts, Moments.merge)
+
+    monkeypatch.setattr(rows_of_fits, "SHARD_ROWS", 7)
+    if stored:
+        np.save(tmp_path / "x.npy", X)
+        X = np.load(tmp_path / "x.npy", mmap_mode="r")
+    args: Any = ([0.1, 1.0, 10.0, 1e3], per_target, None, mask, True, "primal", True)
+    want = fit_rows(X, Y, folds, *args)
+    found = fit_rows(X, Y, folds, *args, memory=memory, spread=spread)
+    assert set(sent) == {7}
+    assert_same(found, want)
+    np.testing.assert_allclose(found.oof, want.oof, rtol=1e-8, atol=1e-10)

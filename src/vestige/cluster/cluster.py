@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from vestige.errors import VestigeError
+from vestige.merging import merged_in_pairs
 from vestige.spelling import is_on_command_line, on_command_line
 
 Result = TypeVar("Result")
@@ -244,6 +245,58 @@ class Cluster:
             for each in running:
                 self._ray.cancel(each, force=True)
 
+    def in_order(
+        self, function: Callable[..., Result], parts: Iterable[tuple[Any, ...]], *, cpus: int = 1
+    ) -> Iterator[Result]:
+        """What the calls of :meth:`tasks` return, by the parts' order."""
+        early: dict[int, Result] = {}
+        following = 0
+        for index, result in self.tasks(function, parts, cpus=cpus):
+            early[index] = result
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
+    def merged(
+        self,
+        function: Callable[..., Result],
+        parts: Iterable[tuple[Any, ...]],
+        merge: Callable[[Result, Result], Result],
+    ) -> Result:
+        """What ``function(*part)`` comes to for all parts together, merged in pairs where they are, as
+        :func:`vestige.merging.merged_in_pairs` does it: only the whole comes here.
+
+        Args:
+            function: what is called.
+            parts: its arguments, at least one; what :meth:`share` gave arrives as what was shared.
+            merge: of what stands on the left and on the right; may change the left one.
+
+        Raises:
+            VestigeError: that a call raised, or where workers die at the same part again and again.
+        """
+        self.release()
+        caller = _Caller.here()
+        options = {"num_cpus": 1, "max_retries": DEATHS}
+        call, join = (self._ray.remote(each).options(**options) for each in (_called, _merged))
+        running: list[Any] = []
+
+        def begun() -> Iterator[Any]:
+            for part in parts:
+                while len(running) >= 2 * max(1, self.cpus):
+                    _, running[:] = self._ray.wait(running, num_returns=1)
+                running.append(call.remote(caller, function, *part))
+                yield running[-1]
+
+        try:
+            whole = merged_in_pairs(begun(), lambda left, right: join.remote(caller, merge, left, right))
+            found: Result = _told(self._ray.get(whole))
+        except self._deaths as error:
+            raise _died(0, error) from error
+        finally:
+            for each in running:
+                self._ray.cancel(each, force=True)
+        return found
+
     @contextmanager
     def actors(
         self, make: Callable[..., Callable[..., Result]], *args: Any, most: int, gpu: bool = False
@@ -421,6 +474,12 @@ def _called(caller: _Caller, function: Callable[..., Any], *args: Any) -> Any:
             return function(*args)
         except VestigeError as error:
             return _Refused(str(error))
+
+
+def _merged(caller: _Caller, merge: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    """Two results as one; what is refused stays so."""
+    refused = next((each for each in (left, right) if isinstance(each, _Refused)), None)
+    return refused or _called(caller, merge, left, right)
 
 
 def _told(result: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -43,12 +43,12 @@ class Layers(Protocol):
         """What is predicted without any picture."""
         ...
 
-    def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
-        """A layer and readout of a network, fitted on the training examples.
+    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
+        """Layers and readouts of networks, each fitted on the training examples.
 
         Args:
-            spec: of the network.
-            read: the layer and its readout.
+            asked: specs of the networks, and what is read of each. They are taken one by one, or all before the first
+                is fitted.
             normalise: L2-normalise the features first.
         """
         ...

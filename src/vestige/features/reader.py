@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vestige.backbones import Backbone, Layer, open_backbone
 from vestige.backbones.own_networks import untrained_twin
@@ -57,7 +58,7 @@ class Reader:
         progress: called with counts of pictures read and of fits made, or None.
         keep: store features; where False they are held in memory while they are used, and the cache is not touched.
         begun: called with (network, what is read of it, how many pictures) as pictures begin to go through it, or None.
-        cluster: whose machines compute what is stored; None for this one.
+        cluster: machines that share the work; None for this one alone.
     """
 
     options: ExtractOptions = field(default_factory=ExtractOptions)
@@ -71,6 +72,10 @@ class Reader:
     def __post_init__(self) -> None:
         as_type("options", self.options, ExtractOptions)
         self.cache = as_type("cache", self.cache, Path | None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process can use: without the networks, which it opens itself, and those who are told."""
+        return self.__dict__ | {"progress": None, "begun": None, "cluster": None, "_open": {}}
 
     def count(self, what: str, done: int, total: int) -> None:
         """Report progress, where ``progress`` is given."""

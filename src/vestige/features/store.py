@@ -119,6 +119,10 @@ class Features:
         description = self.description
         return f"Features({description.backbone}, {description.layer}, {description.readout}, shape={self.shape})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store anew, and reads what it needs."""
+        return Features, (self.path,)
+
     def __len__(self) -> int:
         return self.description.n
 
@@ -296,6 +300,10 @@ class HeldFeatures(Features):
         self.path = Path(writer.description.key)
         self.description = writer.description
         self._writer = writer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process has all of them, too."""
+        return HeldFeatures, (self._writer,)
 
     @cached_property
     def problems(self) -> dict[int, str]:

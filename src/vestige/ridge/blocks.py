@@ -6,8 +6,10 @@ in the first pass, and shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,36 +37,77 @@ class MomentsShape:
         """Whether the folds' factors of so many groups of targets are small enough to be held."""
         return groups * 2 * self.n_folds * self.n_features**2 * torch.finfo(self.dtype).bits // 8 <= MEMORY // 2
 
+    def moments(self, n_targets: int) -> Moments:
+        """Of no rows yet."""
+        return Moments(self.n_features, n_targets, self.n_folds, self.dtype, self.device)
+
+
+Spread: TypeAlias = Callable[[Callable[[Iterable[Chunk]], Moments], Sequence[Iterable[Chunk]]], Moments]
+"""Calls a function for shards of rows, wherever that may be, and gives back what the moments come to together."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The rows of a fit in parts, whose moments others may gather.
+
+    Attributes:
+        rows: each part as a re-iterable of chunks.
+        spread: has them gathered.
+        masked: whether a target is missing anywhere.
+    """
+
+    rows: Sequence[Iterable[Chunk]]
+    spread: Spread
+    masked: bool
+
+
+def gathered(start: Callable[[], Moments], cols: slice, rows: Iterable[Chunk]) -> Moments:
+    """The moments of rows and of the targets ``cols``, which depend on nothing else; ``start`` gives those of none."""
+    m = start()
+    for X, Y, fold, weight, mask in rows:
+        m.update(X, Y[:, cols], fold, weight, None if mask is None else mask[:, cols])
+        del X, Y, mask  # before the next chunk is read
+    return m
+
 
 class TargetBlocks:
     """The blocks of a fit, and their moments."""
 
-    def __init__(self, rows: Iterable[Chunk], shape: MomentsShape, n_targets: int, size: int) -> None:
-        """``rows`` is a re-iterable of chunks with all targets; a block has at most ``size`` targets."""
-        self.rows, self.shape, self.n_targets = rows, shape, n_targets
+    def __init__(
+        self, rows: Iterable[Chunk], shape: MomentsShape, n_targets: int, size: int, shards: Shards | None = None
+    ) -> None:
+        """``rows`` is a re-iterable of chunks with all targets; a block has at most ``size`` targets.
+
+        With ``shards``, the same rows, others gather their moments: each block's anew, those over X as well.
+        """
+        self.rows, self.shape, self.n_targets, self.shards = rows, shape, n_targets, shards
         self.columns = [slice(a, min(a + size, n_targets)) for a in range(0, n_targets, size)]
         self._n_rows: int | None = None  # in the first pass
         self._x: Moments | None = None  # the sums over X
-        self._masked = False
+        self._masked = shards is not None and shards.masked
 
     def moments(self, cols: slice) -> Moments:
         """The moments of one block: one pass over the rows."""
-        s, n_targets = self.shape, cols.stop - cols.start
-        if self._x is None:
-            m = Moments(s.n_features, n_targets, s.n_folds, s.dtype, s.device)
+        first = self._n_rows is None and self.shards is None
+        start = partial(self.shape.moments if self._x is None else self._x.for_targets, cols.stop - cols.start)
+        if self.shards is None:
+            m = gathered(start, cols, self._looked_at() if first else self.rows)
         else:
-            m = self._x.for_targets(n_targets)
-        for X, Y, fold, weight, mask in self.rows:
-            if self._n_rows is None:
-                self._look(Y, mask, m.n_rows)
-            m.update(X, Y[:, cols], fold, weight, None if mask is None else mask[:, cols])
-            del X, Y, mask  # before the next chunk is read
+            m = self.shards.spread(partial(gathered, start, cols), self.shards.rows)
         if self._n_rows not in (None, m.n_rows):
             raise RidgeError(f"chunks gave {self._n_rows} rows when they were first read, and {m.n_rows} now")
-        if self._n_rows is None and not self._masked:
+        if first and not self._masked:
             self._x = m.for_targets(1)
         self._n_rows = m.n_rows
         return m
+
+    def _looked_at(self) -> Iterator[Chunk]:
+        row = 0
+        for chunk in self.rows:
+            self._look(chunk[1], chunk[4], row)
+            row += len(chunk[0])
+            yield chunk
+            del chunk  # before the next one is read
 
     @blas_alone()
     def _look(self, Y: checks.ArrayLike, mask: checks.ArrayLike, row: int) -> None:

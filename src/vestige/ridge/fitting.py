@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from vestige.ridge import checks, grid
-from vestige.ridge.blocks import MomentsShape, SharedAlpha, TargetBlocks
+from vestige.ridge.blocks import MomentsShape, Shards, SharedAlpha, Spread, TargetBlocks
 from vestige.ridge.checks import ArrayLike, Bools, Floats, Places, RidgeError
 from vestige.ridge.dual import DualForm
 from vestige.ridge.moments import ROWS, Moments
@@ -148,6 +148,7 @@ def fit_rows(
     device: str | torch.device = "cpu",
     coef_path: str | Path | None = None,
     memory: float = MEMORY,
+    spread: Spread | None = None,
 ) -> RidgeSolution:
     """Ridge of every target from rows: alpha by k-fold cross-validation, coefficients from all rows.
 
@@ -170,6 +171,8 @@ def fit_rows(
         device: "cpu" or a CUDA device.
         memory: bytes that the primal form may use beyond data and solution. Where the moments of all targets need more,
             the targets are taken in blocks, and X is read once for each.
+        spread: gathers the primal form's moments from shards of the rows, elsewhere; None to gather them here. The sums
+            are the same but for rounding.
 
     Raises:
         RidgeError: shapes that do not fit, numbers that are not finite (with row and column), fewer than two folds.
@@ -188,7 +191,11 @@ def fit_rows(
     size = ProblemSize(n, d, data.Y.shape[1], max(2, int(data.labels.max()) + 1), n_alphas, len(data.groups))
     out = np.empty(tuple(data.Y.shape), _numpy_dtype(coef_dtype)) if return_oof else None
     blocks = TargetBlocks(
-        _Chunks(data), MomentsShape(d, size.folds, coef_dtype, device), size.t, target_block(size, memory)
+        _Chunks(data),
+        MomentsShape(d, size.folds, coef_dtype, device),
+        size.t,
+        target_block(size, memory),
+        None if spread is None else Shards([_Chunks(part) for part in data.shards()], spread, data.seen is not None),
     )
     coef = _coefficients((size.t, d), coef_dtype, coef_path)
     return _fit_blocks(blocks, alphas, per_target, fit_intercept, recheck, coef, data, out)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,10 @@ class Moments:
         self.weight, self.sx, self.xx = self._zeros(1, k), self._zeros(1, k, d), [self._zeros(k, d, d)]
         self.sy, self.yy, self.xy = self._zeros(k, t), self._zeros(k, t), self._zeros(k, d, t)
         self.group: npt.NDArray[np.int64] = np.zeros(t, np.int64)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrays may come from another process in memory that cannot be written to, which torch warns of."""
+        self.__dict__ |= state | {"group": state["group"].copy()}
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=self.device)

@@ -17,6 +17,10 @@ from vestige.ridge.checks import ArrayLike, RidgeError
 Chunk: TypeAlias = tuple[Any, Any, Any, Any, Any]
 """X (n, d), Y (n, t), fold (n,), sample_weight (n,) or None, mask (n, t) or None."""
 
+SHARD_ROWS = 65536
+"""Rows of a part whose moments are gathered by one worker, where there are several: so many that it takes far longer
+than to send the sums and add them up."""
+
 
 @dataclass(frozen=True)
 class FitRows:
@@ -36,6 +40,28 @@ class FitRows:
         packed = np.packbits(to_numpy(self.seen), axis=0).T
         labels = np.unique(packed, axis=0, return_inverse=True)[1].reshape(-1)
         return [np.flatnonzero(labels == g) for g in range(labels.max() + 1)]
+
+    def shards(self) -> list[FitRows]:
+        """The rows in parts, of which X is read by whoever has the part, if it lies on disk."""
+        return [self._part(a, min(a + SHARD_ROWS, len(self.labels))) for a in range(0, len(self.labels), SHARD_ROWS)]
+
+    def _part(self, first: int, last: int) -> FitRows:
+        here = slice(first, last)
+        X = self.X[here] if in_memory(self.X) else _RowRange(self.X, first)
+        # copies: a part that is sent elsewhere would take all rows with it
+        Y, w = self.Y[here].clone(), self.w[here].clone()
+        return FitRows(X, Y, self.labels[here], w, None if self.seen is None else self.seen[here].clone())
+
+
+@dataclass(frozen=True)
+class _RowRange:
+    """Rows of an array on disk from ``first`` on."""
+
+    X: ArrayLike
+    first: int
+
+    def __getitem__(self, rows: slice) -> ArrayLike:
+        return self.X[self.first + rows.start : self.first + rows.stop]
 
 
 def in_memory(X: ArrayLike) -> bool:

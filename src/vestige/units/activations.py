@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,10 @@ class ActivationReader:
         self.layers: dict[str, Layer] = {layer.name: layer for layer in meant or found}
         self.left_out = tuple(layer.name for layer in found if layer.name not in self.layers)
         self.shapes = {name: map_shape(backbone, layer) for name, layer in self.layers.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process makes the network ready by itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "network"}
 
     @cached_property
     def network(self) -> Backbone:

@@ -52,12 +52,10 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
     bench = compared_task(options.task).bench(session, data, *probing)
     session.say("baselines: mean and RGB")
     baselines = _baselines(bench, reader)
-    entries: list[_Entry] = []
     notes = list(bench.notes)
     made_from = f"{bench.train.fingerprint} {bench.test.fingerprint} {probing!r} {reader.options!r}"
+    entries = list(_measured(bench, session, made_from, {backbone: own.reads for backbone, own in asked.items()}))
     for backbone, own in asked.items():
-        session.say(f"{backbone}: {count(len(own.reads), 'layer')} and readouts")
-        entries += _measure_backbone(bench, session, made_from, backbone, own.reads)
         notes += _default_notes(backbone, own.reads)
     chosen = _chosen(bench, entries)
     best = _best(bench, list(chosen.values()))
@@ -209,28 +207,43 @@ def _row(method: str, metric: str, score: Score) -> Row:
 
 def _baselines(bench: Bench, reader: Reader) -> dict[str, Tested]:
     (pixels,) = reader.reads(bench.rgb, ["all"])
-    return {"mean": bench.layers.tested_mean(), "rgb": bench.layers.tested(bench.rgb, pixels, normalise=False)}
+    (rgb,) = bench.layers.tested([(bench.rgb, pixels)], normalise=False)
+    return {"mean": bench.layers.tested_mean(), "rgb": rgb}
 
 
-def _measure_backbone(
-    bench: Bench, session: Session, made_from: str, backbone: str, asked: Sequence[_Asked]
+def _measured(
+    bench: Bench, session: Session, made_from: str, asked: Mapping[str, Sequence[_Asked]]
 ) -> Iterator[_Entry]:
-    """The entries of a backbone: those kept are read, the others extracted together and fitted one by one."""
+    """The entries: those kept are read, the others of each backbone extracted together and fitted one by one."""
     reader, kept = session.reader, session.kept
-    fingerprint = reader.backbone(backbone).fingerprint
-    keys = [f"{made_from} {fingerprint} {each.read.layer.name} {each.read.readout}" for each in asked]
-    missing = [each.read for each, key in zip(asked, keys, strict=True) if kept.find(key) is None]
-    for crops in bench.layers.crops if missing else ():
-        reader.features(backbone, crops, missing)
-    cost = _milliseconds(reader, backbone, list(dict.fromkeys(read.layer.name for read in missing)))
-    for each, key in zip(asked, keys, strict=True):
+    keys = {
+        (backbone, each): f"{made_from} {reader.backbone(backbone).fingerprint} {each.read.layer.name} "
+        f"{each.read.readout}"
+        for backbone, own in asked.items()
+        for each in own
+    }
+    missing = [about for about, key in keys.items() if kept.find(key) is None]
+    cost: dict[str, dict[str, float]] = {}
 
-        def measure(read: Read = each.read) -> Arrays:
-            return _to_arrays(bench.layers.tested(backbone, read), cost[read.layer.name])
+    def extracted() -> Iterator[tuple[str, Read]]:
+        for backbone in asked:
+            reads = [each.read for spec, each in missing if spec == backbone]
+            for crops in bench.layers.crops if reads else ():
+                reader.features(backbone, crops, reads)
+            cost[backbone] = _milliseconds(reader, backbone, list(dict.fromkeys(read.layer.name for read in reads)))
+            yield from ((backbone, read) for read in reads)
 
-        found = kept.get(key, measure)
-        size = each.read.size * (2 if reader.options.store_dtype == "float16" else 4)
-        yield _Entry(backbone, each.name, each.read, _from_arrays(found), float(found["ms"]), size)
+    tested = bench.layers.tested(extracted())
+    for backbone, own in asked.items():
+        session.say(f"{backbone}: {count(len(own), 'layer')} and readouts")
+        for each in own:
+
+            def measure(backbone: str = backbone, read: Read = each.read) -> Arrays:
+                return _to_arrays(next(tested), cost[backbone][read.layer.name])
+
+            found = kept.get(keys[backbone, each], measure)
+            size = each.read.size * (2 if reader.options.store_dtype == "float16" else 4)
+            yield _Entry(backbone, each.name, each.read, _from_arrays(found), float(found["ms"]), size)
 
 
 def _to_arrays(tested: Tested, ms: float) -> Arrays:

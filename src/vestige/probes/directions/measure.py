@@ -39,7 +39,7 @@ from vestige.probes.engine.evaluate_vectors import small_pictures
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
 from vestige.probes.engine.linear import LinearProbe, save_probes
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.vector_probe import Fitted, VectorBench, decoded_bench, vector_bench
+from vestige.probes.engine.vector_probe import Fitted, Swept, VectorBench, decoded_bench, vector_bench
 from vestige.probes.engine.views import fold_labels
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say
@@ -131,7 +131,7 @@ def probe_directions(
     probing = VectorOptions(options.backbone, options.layers, rgb_size=options.size, seed=options.seed)
     bench = decoded_bench(partial(vector_bench, codec), train, test, probing, session)
     say(f"{options.backbone}: attributes from {count(len(reads), 'layer')}")
-    best, sweep = bench.sweep(options.backbone, reads, "ridge", None)
+    ((best, sweep),) = bench.sweeps([Swept(options.backbone, reads, "ridge")])
     say(f"colours from {best.source.layer}")
     regressors = _fit_colours(bench, best, colours, options)
     say("directions")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vestige.features.store import Features
 from vestige.probes.engine.linear import LinearProbe, Source, l2_normalise
-from vestige.ridge import fit_rows
+from vestige.ridge import Moments, fit_rows
+from vestige.ridge.plan import ProblemSize, choose_form
+from vestige.ridge.rows import Chunk
 from vestige.stopwatch import timing
+
+if TYPE_CHECKING:
+    from vestige.cluster.cluster import Cluster
 
 FOLDS = 4
 """The paper's four-fold cross-validation."""
@@ -83,6 +89,7 @@ def fit_probe(
     *,
     normalise: bool = True,
     shared: bool = False,
+    cluster: Cluster | None = None,
 ) -> Fit:
     """Ridge from features to targets, alpha by cross-validation over the folds.
 
@@ -94,7 +101,9 @@ def fit_probe(
         folds: ``(V,)``.
         normalise: L2-normalise the features first.
         shared: whether all targets share one alpha, that of the least sum of their errors; else each has its own.
+        cluster: whose workers each read some of the rows, where there are many (:func:`rows_shared_out`).
     """
+    spread = partial(_spread, cluster) if cluster is not None and rows_shared_out(features, targets) else None
     solution = fit_rows(
         _rows(features, normalise),
         targets,
@@ -102,6 +111,7 @@ def fit_probe(
         per_target=not shared,
         mask=None if mask is None or mask.all() else mask,
         return_oof=True,
+        spread=spread,
     )
     assert solution.oof is not None
     return Fit(
@@ -115,6 +125,23 @@ def fit_probe(
     )
 
 
+def rows_shared_out(features: Stored, targets: NDArray[np.floating[Any]]) -> bool:
+    """Whether the workers of a cluster share one fit's rows, and not fits: rows stay on disk, and are added up."""
+    (n, d), t = features.shape, targets.shape[1]
+    return not _held(features) and choose_form(ProblemSize(n, d, t, FOLDS)) == "primal"
+
+
+def _spread(
+    cluster: Cluster, gather: Callable[[Iterable[Chunk]], Moments], shards: Sequence[Iterable[Chunk]]
+) -> Moments:
+    return cluster.merged(gather, [(shard,) for shard in shards], Moments.merge)
+
+
+def _held(features: Stored) -> bool:
+    """Whether rows are read whole into memory."""
+    return 4 * features.shape[0] * features.shape[1] <= IN_MEMORY
+
+
 class UnitRows:
     """Stored features with every row divided by its Euclidean norm as it is read; slices like a ``(n, d)`` array."""
 
@@ -124,23 +151,31 @@ class UnitRows:
     def __init__(self, features: Stored) -> None:
         self._features = features
         self.shape = features.shape
-        blocks = (features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK))
-        norms = np.concatenate([np.linalg.norm(block, axis=1) for block in blocks])
-        self._scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+
+    @cached_property
+    def _scale(self) -> NDArray[np.float32]:
+        """``(n,)``: what rows are multiplied by. Rows that are read whole need none of the others'."""
+        return np.concatenate([_scale(self._features[i : i + _BLOCK]) for i in range(0, len(self), _BLOCK)])
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
-        rows = index[0] if isinstance(index, tuple) else index
-        found: NDArray[np.float32] = self._features[index] * self._scale[rows][..., None]
-        return found
+        found: NDArray[np.float32] = self._features[index]
+        if isinstance(index, tuple):
+            return found * self._scale[index[0]][..., None]
+        return found * _scale(found)[..., None]
+
+
+def _scale(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms: NDArray[np.float32] = np.linalg.norm(rows, axis=-1)
+    return np.divide(np.float32(1), norms, out=np.zeros_like(norms), where=norms > 0)
 
 
 @timing("read")
 def _rows(features: Stored, normalise: bool) -> Stored | UnitRows | NDArray[np.float32]:
     """The features as the ridge engine reads them: in memory where they fit, else from disk."""
-    if 4 * features.shape[0] * features.shape[1] > IN_MEMORY:
+    if not _held(features):
         return UnitRows(features) if normalise else features
     rows = features[:]
     if normalise:

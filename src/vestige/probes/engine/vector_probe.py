@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,11 +20,12 @@ from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
+from vestige.features.store import Features
 from vestige.images import Crop
 from vestige.intervals import Bootstrap
 from vestige.probes.engine.codec import AnyMethod, Codec, Encoded, Target, Training, rows_of_scores
 from vestige.probes.engine.evaluate_vectors import evaluate_vectors, measurable
-from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
+from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe, rows_shared_out
 from vestige.probes.engine.linear import Source, mean_probe
 from vestige.probes.engine.lookback import LookBack, look_back_name
 from vestige.probes.engine.options import ProbeOptions, VectorOptions
@@ -31,6 +33,7 @@ from vestige.probes.engine.vector_methods import MAIN, SavedVectors, VectorMetho
 from vestige.probes.engine.views import Views, decodable, fold_labels
 from vestige.progress import Say
 from vestige.results import Row, same_but
+from vestige.scores import Score
 from vestige.spec import parse_backbone_spec
 from vestige.text import count
 
@@ -114,6 +117,27 @@ class Candidate:
 
 F = TypeVar("F", bound=Candidate)
 
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep that is asked for.
+
+    Attributes:
+        spec: of the network.
+        reads: its layers with their readouts.
+        method: the name of the Rows.
+        seed: of the network's weights, where they are random.
+        normalise: L2-normalise the features first.
+    """
+
+    spec: str
+    reads: Sequence[Read]
+    method: str
+    seed: int | None = None
+    normalise: bool = True
+
 
 @dataclass(frozen=True)
 class LayerBench(ABC, Generic[F]):
@@ -145,14 +169,26 @@ class LayerBench(ABC, Generic[F]):
     def n_views(self) -> int:
         """How many training views there are."""
 
+    @property
+    def classes(self) -> int:
+        """How many fits a layer takes."""
+        return 1
+
     @abstractmethod
     def mean(self) -> AnyMethod:
         """The method that predicts the training views' mean."""
 
     @abstractmethod
-    def fits(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Iterator[tuple[F, Any]]:
-        """Every layer of a backbone, fitted, and what it predicts of the test examples, decoded; all layers are
-        extracted in one pass."""
+    def layers(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Sequence[Any]:
+        """Every layer of a backbone made ready to be fitted; all are extracted in one pass."""
+
+    @abstractmethod
+    def fitted(self, layer: Any) -> tuple[F, Any]:
+        """A layer that was made ready, fitted, and what it predicts of the test examples, decoded."""
+
+    @abstractmethod
+    def is_large(self, layer: Any) -> bool:
+        """Whether a layer's rows are shared out among the workers of a cluster, one layer after the other."""
 
     @abstractmethod
     def method(self, name: str, fitted: F, say: Say, seed: int | None = None) -> tuple[AnyMethod, Sequence[Row]]:
@@ -187,36 +223,97 @@ class LayerBench(ABC, Generic[F]):
         (predicted,) = self.target.read(self.mean(), self.test_views, self.reader).values()
         return self._tested(predicted)
 
-    def tested(self, spec: str, read: Read, *, normalise: bool = True) -> Tested:
-        """A layer on the test examples."""
-        ((fitted, predicted),) = self.fits(spec, [read], normalise=normalise)
-        return self._tested(predicted, fitted.out_of_fold)
+    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
+        """Layers of networks on the test examples. On a cluster all that are asked for are fitted at the same time."""
+        ready = (self.layers(spec, [read], normalise=normalise)[0] for spec, read in asked)
+        for each in self._each(_tested, ready):
+            self._count_fits(1, 1)
+            yield each
 
     def _tested(self, predicted: Any, out_of_fold: float | None = None) -> Tested:
         errors = np.full(len(self.test), np.nan)
         errors[self.target.measurable(self.test)] = self.target.errors(predicted, self.truth)
         return Tested(self.target.score(predicted, self.truth, self.bootstrap), errors, out_of_fold)
 
-    def sweep(
-        self, spec: str, reads: Sequence[Read], method: str, seed: int | None, *, normalise: bool = True
-    ) -> tuple[F, list[Row]]:
-        """The layer that training folds choose, and the Rows of all; only the best one's coefficients are held."""
+    def sweeps(self, asked: Sequence[Swept]) -> Iterator[tuple[F, list[Row]]]:
+        """Of each sweep the layer that training folds choose, and the Rows of all; only the best one's coefficients are
+        held. On a cluster the layers of all sweeps are fitted at the same time, once all are extracted."""
+        ready = (self.layers(each.spec, each.reads, normalise=each.normalise) for each in asked)
+        scored = self._each(_scored, (layer for layers in ready for layer in layers))
+        for each in asked:
+            yield self._best(each, scored)
+
+    def _best(self, asked: Swept, scored: Iterator[tuple[F, Score]]) -> tuple[F, list[Row]]:
         best, sign = None, self.target.sign
         rows: list[Row] = []
-        for fitted, predicted in self.fits(spec, reads, normalise=normalise):
-            score = self.target.score(predicted, self.truth, self.bootstrap)
-            tested = rows_of_scores(method, {(self.target.metric, "all"): score})
-            rows += same_but(tested, **_place(fitted.source, seed))
-            rows.append(self.folds_row(method, fitted.out_of_fold, fitted.source, seed))
+        for done, (fitted, score) in enumerate(islice(scored, len(asked.reads)), start=1):
+            self._count_fits(done, len(asked.reads))
+            tested = rows_of_scores(asked.method, {(self.target.metric, "all"): score})
+            rows += same_but(tested, **_place(fitted.source, asked.seed))
+            rows.append(self.folds_row(asked.method, fitted.out_of_fold, fitted.source, asked.seed))
             if best is None or sign * fitted.out_of_fold > sign * best.out_of_fold:
                 best = fitted
         assert best is not None  # there is no spec without a layer
         return best, rows
 
+    def _count_fits(self, done: int, total: int) -> None:
+        for _ in range(self.classes):
+            self.reader.count("fits", done, total)
+
+    def _each(self, work: Callable[[Any, Any], R], layers: Iterable[Any]) -> Iterator[R]:
+        """``work`` on this bench and every layer, in order: by the workers of the cluster, where there is one. A large
+        layer is worked on here, and its rows there."""
+        cluster = self.reader.cluster
+        if cluster is None:
+            yield from (work(self, layer) for layer in layers)
+            return
+        _ = self.truth, self.bootstrap  # found once, and not by every worker
+        shared, ready = cluster.share(self), list(layers)
+        large = [self.is_large(layer) for layer in ready]
+        small = [(work, shared, layer) for layer, here in zip(ready, large, strict=True) if not here]
+        elsewhere = cluster.in_order(_worked, small, cpus=max(1, cluster.cpus // max(len(small), 1)))
+        for layer, here in zip(ready, large, strict=True):
+            yield work(self, layer) if here else next(elsewhere)
+
     def folds_row(self, method: str, value: float, source: Source, seed: int | None = None) -> Row:
         """The Row of a method's metric on training folds."""
         row = Row(method, f"oof_{self.target.metric}", "all", value, None, self.n_views)
         return replace(row, **_place(source, seed))
+
+
+def _worked(work: Callable[[Any, Any], R], bench: Any, layer: Any) -> R:
+    return work(bench, layer)
+
+
+def _scored(bench: LayerBench[F], layer: Any) -> tuple[F, Score]:
+    """A layer, fitted, and its score on the test examples."""
+    fitted, predicted = bench.fitted(layer)
+    return fitted, bench.target.score(predicted, bench.truth, bench.bootstrap)
+
+
+def _tested(bench: LayerBench[F], layer: Any) -> Tested:
+    """A layer on the test examples."""
+    fitted, predicted = bench.fitted(layer)
+    return bench._tested(predicted, fitted.out_of_fold)
+
+
+@dataclass(frozen=True)
+class ReadyLayer:
+    """A layer and readout, extracted.
+
+    Attributes:
+        read: the layer and its readout.
+        source: the same, with the backbone.
+        train: features of the training views.
+        test: of the test views; None where there are none.
+        normalise: L2-normalise them first.
+    """
+
+    read: Read
+    source: Source
+    train: Features
+    test: Features | None
+    normalise: bool
 
 
 @dataclass(frozen=True)
@@ -269,18 +366,26 @@ class VectorBench(LayerBench[Fitted]):
         """The method that predicts the training views' mean."""
         return VectorMethod("mean", mean_probe(self.encoded.values, self.encoded.known))
 
-    def fits(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> Iterator[tuple[Fitted, Any]]:
-        """Every layer of a backbone, fitted, and what it predicts of the test examples, decoded."""
+    def layers(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> list[ReadyLayer]:
+        """Every layer of a backbone, extracted."""
         weights, n = self.reader.backbone(spec).weights_sha256, len(self.test_views)
         train = self.reader.features(spec, self.train_views.crops(), reads)
         test = self.reader.features(spec, self.test_views.crops(), reads) if n else [None] * len(reads)
+        return [
+            ReadyLayer(read, Source(spec, weights, read.layer.name, str(read.readout)), features, tested, normalise)
+            for read, features, tested in zip(reads, train, test, strict=True)
+        ]
+
+    def is_large(self, layer: ReadyLayer) -> bool:
+        """Whether a fit's rows are shared out."""
+        return rows_shared_out(layer.train, self.encoded.values)
+
+    def fitted(self, layer: ReadyLayer) -> tuple[Fitted, Any]:
+        """A layer, fitted, and what it predicts of the test examples, decoded."""
         everything = np.arange(len(self.train_views))
-        for done, (read, features, tested) in enumerate(zip(reads, train, test, strict=True), start=1):
-            source = Source(spec, weights, read.layer.name, str(read.readout))
-            fitted = self._fitted(features, read, source, everything, normalise=normalise)
-            predicted = self.target.decode(fitted.fit.probe.predict(tested, n), self.test_views)
-            self.reader.count("fits", done, len(reads))
-            yield fitted, predicted
+        fitted = self._fitted(layer.train, layer.read, layer.source, everything, normalise=layer.normalise)
+        n = len(self.test_views)
+        return fitted, self.target.decode(fitted.fit.probe.predict(layer.test, n), self.test_views)
 
     def ablated(self, best: Fitted, say: Say) -> Iterator[tuple[str, Fitted]]:
         """The codec's further fits, at the same layer."""
@@ -294,7 +399,16 @@ class VectorBench(LayerBench[Fitted]):
     ) -> Fitted:
         """A fit on the features of some views."""
         encoded, folds = self._part(views)
-        fit = fit_probe(features, source, encoded.values, encoded.known, folds, normalise=normalise, shared=self.shared)
+        fit = fit_probe(
+            features,
+            source,
+            encoded.values,
+            encoded.known,
+            folds,
+            normalise=normalise,
+            shared=self.shared,
+            cluster=self.reader.cluster,
+        )
         predicted = self.target.decode(fit.oof, self.train_views.of(views))
         return Fitted(read, source, (fit,), self.target.out_of_fold(predicted, encoded), predicted, views)
 
@@ -410,21 +524,29 @@ def probe_layers(
         sweep.extend(later)
         return found
 
+    twins = [parse_backbone_spec(options.backbone).with_random_weights(seed).text for seed in _seeds(options)]
+    sweeps = bench.sweeps(
+        [
+            Swept(options.rgb, reader.reads(options.rgb, ["all"]), "rgb", normalise=False),
+            *(Swept(twin, reads, "untrained", seed) for twin, seed in zip(twins, _seeds(options), strict=True)),
+            Swept(options.backbone, reads, MAIN),
+        ]
+    )
     say("baselines: mean and RGB")
     methods = [bench.mean()]
-    pixels, _ = bench.sweep(options.rgb, reader.reads(options.rgb, ["all"]), "rgb", None, normalise=False)
+    pixels, _ = next(sweeps)
     methods.append(method("rgb", pixels))
     del pixels  # what training held is let go of
-    for seed in range(options.untrained_seeds):
-        twin = parse_backbone_spec(options.backbone).with_random_weights(seed).text
+    for seed in _seeds(options):
         say(f"untrained network, seed {seed}")
-        untrained, rows = bench.sweep(twin, reads, "untrained", seed)
+        untrained, rows = next(sweeps)
         sweep += rows
         methods.append(method("untrained", untrained, seed))
         del untrained
 
     say(f"{options.backbone}: {count(len(reads), 'layer')}")
-    best, rows = bench.sweep(options.backbone, reads, MAIN, None)
+    best, rows = next(sweeps)
+    del sweeps  # and features that it holds in memory
     sweep += rows
     methods.append(method(MAIN, best))
     methods += [method(name, fitted) for name, fitted in bench.ablated(best, say)]
@@ -449,6 +571,11 @@ def probe_layers(
         ridge=describe_fits(best.fits),
         fitted=bench.saved(methods),
     )
+
+
+def _seeds(options: ProbeOptions) -> range:
+    """Of the networks with random weights."""
+    return range(options.untrained_seeds)
 
 
 def decoded_bench(prepare: Prepare[B], train: Dataset, test: Dataset, options: ProbeOptions, session: Session) -> B:

@@ -6,7 +6,7 @@ the examples of its class alone, and on each keypoint where it is visible.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vestige.contract.bench import Bench
@@ -24,6 +24,7 @@ from vestige.probes.engine.vector_probe import (
     Candidate,
     Fitted,
     LayerBench,
+    ReadyLayer,
     VectorBench,
     bench_layers,
     probe_layers,
@@ -97,22 +98,33 @@ class KeypointBench(LayerBench[FittedClasses]):
         """How many training views there are of all classes."""
         return sum(bench.n_views for bench in self.benches)
 
+    @property
+    def classes(self) -> int:
+        """How many fits a layer takes."""
+        return len(self.benches)
+
     def mean(self) -> KeypointMethod:
         """The mean shape of every class."""
         return KeypointMethod(tuple(bench.mean() for bench in self.benches))
 
-    def fits(
-        self, spec: str, reads: Sequence[Read], *, normalise: bool = True
-    ) -> Iterator[tuple[FittedClasses, Points]]:
-        """Every layer of a backbone, fitted for every class, and what it predicts of the test examples."""
-        several = [bench.fits(spec, reads, normalise=normalise) for bench in self.benches]
-        for of_layer in zip(*several, strict=True):
-            by_class = tuple(fitted for fitted, _ in of_layer)
-            found = {points: own for points, (_, own) in zip(self.target.classes, of_layer, strict=True)}
-            out_of_fold = self._out_of_fold([fitted.predicted for fitted in by_class])
-            first, fits = by_class[0], tuple(fitted.fit for fitted in by_class)
-            placed = self.target.placed(found, self.test_views.examples)
-            yield FittedClasses(first.read, first.source, fits, out_of_fold, by_class), placed
+    def layers(self, spec: str, reads: Sequence[Read], *, normalise: bool = True) -> list[tuple[ReadyLayer, ...]]:
+        """Every layer of a backbone, extracted for every class."""
+        several = [bench.layers(spec, reads, normalise=normalise) for bench in self.benches]
+        return list(zip(*several, strict=True))
+
+    def is_large(self, layer: tuple[ReadyLayer, ...]) -> bool:
+        """Whether the rows of a class are shared out."""
+        return any(bench.is_large(own) for bench, own in zip(self.benches, layer, strict=True))
+
+    def fitted(self, layer: tuple[ReadyLayer, ...]) -> tuple[FittedClasses, Points]:
+        """A layer, fitted for every class, and what it predicts of the test examples."""
+        of_layer = [bench.fitted(own) for bench, own in zip(self.benches, layer, strict=True)]
+        by_class = tuple(fitted for fitted, _ in of_layer)
+        found = {points: own for points, (_, own) in zip(self.target.classes, of_layer, strict=True)}
+        out_of_fold = self._out_of_fold([fitted.predicted for fitted in by_class])
+        first, fits = by_class[0], tuple(fitted.fit for fitted in by_class)
+        placed = self.target.placed(found, self.test_views.examples)
+        return FittedClasses(first.read, first.source, fits, out_of_fold, by_class), placed
 
     def _out_of_fold(self, predicted: Sequence[Points]) -> float:
         encoded = [bench.encoded for bench in self.benches]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vestige.arrays import Arrays
+from vestige.cluster.cluster import Cluster
 from vestige.contract.session import Session
 from vestige.errors import VestigeError
+from vestige.features.spread import check_reached
 from vestige.partial_work import PartialWork
-from vestige.units.dissect.counting import COARSE
+from vestige.progress import Progress, count_nothing
+from vestige.units.activations import ActivationReader
+from vestige.units.dissect.counting import COARSE, Scale
 from vestige.units.dissect.layout import Layout
 from vestige.units.dissect.numbers import Floats, Tables
-from vestige.units.dissect.scan import Pass, shard_kept_as
+from vestige.units.dissect.scan import Pass, Piece, shard_kept_as, steps_kept_as
 from vestige.units.dissect.sums import Sums
 
 
@@ -84,7 +89,11 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
     found = Gathered(passing, kept, made_from, laid.parts.half_of, {}, {}, sizes, total, {})
     for name, shape in passing.reader.shapes.items() if passing.own else ():
         found.sums[name] = Sums.empty(shape[0], seed)
-    shards = passing.shards(kept, made_from, session.counting("pictures"))
+    counting = session.counting("pictures")
+    if session.reader.cluster is not None:
+        _look_elsewhere(session.reader.cluster, passing, laid, kept, counting)
+        counting = count_nothing
+    shards = passing.shards(kept, made_from, counting)
     for half, shard in zip(laid.parts.half_of, shards, strict=True):
         list(passing.pool.map(partial(_add, shard, seed), found.sums.values(), found.sums))
         found.problems |= zip(shard["problem_rows"].tolist(), shard["problems"].tolist(), strict=True)
@@ -99,6 +108,46 @@ def gathered_by(passing: Pass, laid: Layout, kept: PartialWork, session: Session
     if len(found.problems) == len(laid.examples):
         raise VestigeError(f"{laid.data.spec}: no picture can be read; {next(iter(found.problems.values()))}")
     return found
+
+
+def _look_elsewhere(cluster: Cluster, passing: Pass, laid: Layout, kept: PartialWork, progress: Progress) -> None:
+    """Have the workers of a cluster look at what nothing is kept of: it is kept as they end."""
+    made_from = laid.made_from(passing.reader)
+    missing = passing.missing(kept, made_from)
+    done = len(laid.examples) - sum(piece.last - piece.first for piece in missing)
+    progress(done, len(laid.examples))
+    if not missing:
+        return
+    gpu = passing.reader.device.type == "cuda"
+    given = cluster.share((laid, passing.reader)), passing.own, cluster.cores(gpu=gpu)
+    with cluster.actors(_looker, *given, most=len(missing), gpu=gpu) as lookers:
+        if laid.seen is not None and not kept.holds(steps_kept_as(made_from)):
+            for _, steps in lookers.run([(None, {})]):
+                _keep(kept, steps_kept_as(made_from), steps)
+        scales = cluster.share(dict(passing.scaled(kept, made_from)))
+        for number, found in lookers.run((piece, scales) for piece in missing):
+            _keep(kept, missing[number].kept_as(made_from), found)
+            done += missing[number].last - missing[number].first
+            progress(done, len(laid.examples))
+
+
+def _keep(kept: PartialWork, made_from: str, found: Arrays) -> None:
+    kept.get(made_from, lambda: found)
+
+
+def _looker(
+    given: tuple[Layout, ActivationReader], own: bool, threads: int
+) -> Callable[[Piece | None, Mapping[str, Scale]], Arrays]:
+    """What looks at pieces of a pass with given steps, or, where there is none, chooses the steps."""
+    laid, reader = given
+    check_reached(laid.examples)
+    passing = laid.passing(reader, ThreadPoolExecutor(threads), own=own)
+    stream = passing.stream()
+
+    def look(piece: Piece | None, scales: Mapping[str, Scale]) -> Arrays:
+        return passing.pilot() if piece is None else passing.part(piece, scales, stream)
+
+    return look
 
 
 def _add(shard: Arrays, seed: int, sums: Sums, name: str) -> None:

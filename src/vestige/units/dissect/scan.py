@@ -49,6 +49,9 @@ SHARDS = 10
 PIECE = 8192
 """Pictures of a shard that are looked at, and kept, at a time: by one worker, where there are several."""
 
+PIECES = 16
+"""Of a shard at most; those of more pictures are larger, for what each says is as large as what the shard says."""
+
 _LOW, _OFTEN, _TOP = 0.3, 4.0, 0.1
 """The share of points above the first step; those above the first fine step and the last one, in thresholds' shares."""
 
@@ -104,7 +107,7 @@ class Parts:
         """Of each shard, in order."""
         found, first = [], 0
         for shard, rows in enumerate(self.shards):
-            many = -(-len(rows) // PIECE)
+            many = min(-(-len(rows) // PIECE), PIECES)
             cuts = [first + len(rows) * i // many for i in range(many + 1)]
             found.append([Piece(shard, i, many, *cuts[i : i + 2]) for i in range(many)])
             first += len(rows)
@@ -137,6 +140,11 @@ class Piece:
 def shard_kept_as(made_from: str, shard: int) -> str:
     """What a shard is kept by."""
     return f"{made_from} shard {shard}"
+
+
+def steps_kept_as(made_from: str) -> str:
+    """What the steps of a pass are kept by."""
+    return f"{made_from} steps"
 
 
 @dataclass
@@ -190,6 +198,16 @@ class Pass:
             for pieces in self.parts.pieces():
                 yield dict(_whole(pieces, kept, made_from, self.seed, look))
                 told.reached(pieces[-1].last)
+
+    def missing(self, kept: PartialWork, made_from: str) -> list[Piece]:
+        """The pieces that nothing is kept of; arguments as of :meth:`shards`."""
+        return [
+            piece
+            for pieces in self.parts.pieces()
+            if not kept.holds(shard_kept_as(made_from, pieces[0].shard))
+            for piece in pieces
+            if not kept.holds(piece.kept_as(made_from))
+        ]
 
     def stream(self) -> Stream:
         """All pictures, in the order of the shards."""
@@ -274,12 +292,13 @@ class Pass:
         """The steps of every set of units, by some pictures from everywhere; computed once."""
         if self.seen is None or self._scales:
             return self._scales
-        arrays = kept.get(f"{made_from} steps", self._pilot)
+        arrays = kept.get(steps_kept_as(made_from), self.pilot)
         for name in self.sets():
             self._scales[name] = Scale(**{key.name: arrays[f"{name}/{key.name}"] for key in fields(Scale)})
         return self._scales
 
-    def _pilot(self) -> Arrays:
+    def pilot(self) -> Arrays:
+        """The steps of every set of units, by :class:`Scale`'s attributes."""
         assert self.seen is not None
         every = [row for shard in self.parts.shards for row in shard.tolist() if self.seen.examples[row].objects]
         steps = np.linspace(0, len(every) - 1, min(_PILOT, len(every))).round().astype(int)
