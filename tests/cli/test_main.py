@@ -8,7 +8,6 @@ import sys
 import pytest
 import typer.main
 
-from vestige.cli.console import _fitting
 from vestige.cli.help import examples
 from vestige.cli.main import app
 
@@ -130,15 +129,6 @@ def test_every_name_of_the_package_can_be_imported():
     assert set(vestige.__all__) <= set(dir(vestige))
     with pytest.raises(AttributeError, match="'probe_everything'"):
         _ = vestige.probe_everything
-
-
-def test_a_table_wider_than_the_terminal_goes_on_below():
-    names, cells = ["method", "ridge", "mean"], ["1.0000", "0.5000"]
-    columns = [[f"metric{k}\n@0.1", *cells] for k in range(9)]
-    groups = _fitting(names, columns, 80)
-    assert [column for group in groups for column in group] == columns
-    assert [len(group) for group in groups] == [6, 3]
-    assert [len(group) for group in _fitting(names, columns, 10)] == [1] * 9  # one each, where nothing fits
 
 
 def test_a_word_that_is_none_of_a_few_is_refused_with_those(vestige):

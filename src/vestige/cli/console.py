@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
+from rich.cells import cell_len
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from rich.table import Column, Table
+from rich.text import Text, TextType
 
 from vestige.cli.parts import Printing
 from vestige.cli.stopping import command_line as command_line
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 console = Console(emoji=False, stderr=True, markup=False)
 """Standard error. What is printed is never read as markup: paths and names may hold brackets."""
+
+_SPACE = 3  # of a table, between columns
+
+_BESIDE = 2  # and at its edges
 
 _LISTED = 10  # problems that are printed before they are only counted
 
@@ -121,18 +127,13 @@ def print_results(results: Results, metric: str) -> None:
     read = "{layer} ({readout}) of {spec}".format_map(results.backbone)
     title = f"{results.task}: {metric}, test n = {results.data['test']['n']}\n{read}"
     methods, *columns = _columns(results, metric)
-    out = _out()
-    for group in _fitting(methods, columns, out.width):
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-        for heading, *_ in (methods, *group):
-            justify: JustifyMethod = "left" if heading == methods[0] else "right"
-            table.add_column(heading, justify=justify, no_wrap=True, vertical="bottom")
-        for cells in zip(methods[1:], *(column[1:] for column in group), strict=True):
-            table.add_row(*cells)
-        _print_table(out, table)
-        title = ""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for heading, *_ in (methods, *columns):
+        table.add_column(heading, justify="left" if heading == methods[0] else "right", vertical="bottom")
+    for cells in zip(methods[1:], *(column[1:] for column in columns), strict=True):
+        table.add_row(*cells)
     swept = sweep_table(results)
-    print_tables([] if swept is None else [swept], results)
+    print_tables([table] if swept is None else [table, swept], results)
 
 
 def _columns(results: Results, metric: str) -> list[list[str]]:
@@ -152,24 +153,6 @@ def _columns(results: Results, metric: str) -> list[list[str]]:
     return columns
 
 
-def _fitting(first: list[str], columns: list[list[str]], width: int) -> list[list[list[str]]]:
-    """The columns in groups that fit beside the first one, so that none is cut off."""
-    groups: list[list[list[str]]] = [[]]
-    room = free = width - 2 - _width(first)
-    for column in columns:
-        if _width(column) > free and groups[-1]:
-            groups.append([])
-            free = room
-        groups[-1].append(column)
-        free -= _width(column)
-    return groups
-
-
-def _width(column: list[str]) -> int:
-    """What a column takes on the screen, with the space beside it."""
-    return 3 + max(len(line) for cell in column for line in cell.split("\n"))
-
-
 def print_tables(tables: Iterable[Table], results: Results) -> None:
     """Tables of results on standard output; what was left out of the data on standard error."""
     from vestige.contract.pages import notes_of
@@ -180,11 +163,63 @@ def print_tables(tables: Iterable[Table], results: Results) -> None:
 
 
 def _print_table(out: Console, table: Table) -> None:
-    """A table below its title, which may be longer than the table is wide: a spec is not broken at the table's edge."""
+    """A table below its title, which may be longer than the table is wide: a spec is not broken at the table's edge.
+
+    No number is broken either: where the table is too wide its heads are, and where that is not enough it is laid out
+    as several, each with the columns that say what a row is.
+    """
     if table.title:
         out.print(table.title, style="table.title", highlight=False, soft_wrap=True)
-    table.title = None
-    out.print(table)
+    *groups, last = _fitting(table, out.width)
+    for group in groups:
+        out.print(_of_columns(table, group))
+    out.print(_of_columns(table, last, table.caption))
+
+
+def _fitting(table: Table, width: int) -> list[list[Column]]:
+    """The columns of a table as they are where they fit, else in groups that do.
+
+    The first columns, up to those of numbers (to the right), are in all groups. A table without numbers stays as it is.
+    """
+    columns = list(table.columns)
+    numbers = next((k for k, each in enumerate(columns) if k and each.justify == "right"), len(columns))
+    if numbers == len(columns) or _BESIDE + sum(map(_width, columns)) <= width:
+        return [columns]
+    first, *others = columns[:numbers], *(_with_broken_head(each) for each in columns[numbers:])
+    groups: list[list[Column]] = [[]]
+    room = free = width - _BESIDE - sum(map(_width, first))
+    for column in others:
+        if _width(column) > free and groups[-1]:
+            groups.append([])
+            free = room
+        groups[-1].append(column)
+        free -= _width(column)
+    return [first + group for group in groups]
+
+
+def _width(column: Column) -> int:
+    """What a column takes on the screen, with the space beside it."""
+    return _SPACE + max(cell_len(line) for cell in (column.header, *column.cells) for line in str(cell).split("\n"))
+
+
+def _with_broken_head(column: Column) -> Column:
+    """The column with its head on several lines, where it is wider than the cells; words stay whole."""
+    room = max((cell_len(str(cell)) for cell in column.cells), default=0)
+    room = max(room, *map(len, str(column.header).split()), 1)
+    lines = [line for each in str(column.header).split("\n") for line in wrap(each, room)]
+    return replace(column, header="\n".join(lines))
+
+
+def _of_columns(table: Table, columns: Iterable[Column], caption: TextType | None = None) -> Table:
+    """Some columns of a table."""
+    part = Table(box=table.box, caption=caption, caption_justify=table.caption_justify)
+    for each in columns:
+        part.add_column(
+            each.header, justify=each.justify, overflow=each.overflow, no_wrap=each.no_wrap, vertical="bottom"
+        )
+    for cells in zip(*(each.cells for each in columns), strict=True):
+        part.add_row(*cells)
+    return part
 
 
 def _out() -> Console:

@@ -115,8 +115,9 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
 def _layer(backbone: Mapping[str, Any]) -> str:
     dim = backbone.get("dim")
     numbers = f"{int(dim):,} numbers a picture" if dim is not None else ""
-    parts = (backbone.get("layer"), backbone.get("readout"), numbers)
-    return ", ".join(str(part) for part in parts if part)
+    readout = f"({backbone['readout']})" if backbone.get("readout") else ""
+    read = " ".join(str(part) for part in (backbone.get("layer"), readout) if part)
+    return ", ".join(part for part in (read, numbers) if part)
 
 
 def ridge_sentence(ridge: Mapping[str, Any]) -> str:
