@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import pearsonr, rankdata, spearmanr
+from scipy.stats import dirichlet_multinomial, pearsonr, rankdata, spearmanr
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vestige import Dataset, VestigeError, measure, open_dataset
 from vestige.contract.session import Session
@@ -26,9 +26,10 @@ from vestige.synthetic.world import DIAGNOSTIC
 from vestige.units.annotations.answers import Answer
 from vestige.units.annotations.files import write_answers
 from vestige.units.annotations.source import answers_of_file, take_in
+from vestige.units.emerge.correlations import centred, concentration, correlations, resampled_units
 from vestige.units.emerge.meanings import NONE, Meant, meanings, plain, read_words, words_csv
 from vestige.units.emerge.naming import named_units
-from vestige.units.emerge.scenes import Annotated, best, centred, correlations, dealt, zipf_exponent
+from vestige.units.emerge.scenes import Annotated, area_under_roc, best, dealt, mean_gain, zipf_exponent
 from vestige.units.labels import Label, Labels, read_labels
 
 RNG = np.random.default_rng(5)
@@ -90,9 +91,10 @@ def test_resampled_precision_is_that_of_pictures_that_are_there_several_times() 
         np.testing.assert_allclose(copies.precision()[0][0], found[row])
         np.testing.assert_allclose(data.frequencies(weights)[row], copies.frequency)
     assert np.isnan(found[2, 1]).all()
-    times_best = np.concatenate(list(data.resampled_best(weights)))
-    np.testing.assert_allclose(times_best, best(found, chance))
-    assert not times_best[2, 1].any()
+    again = [np.concatenate(each) for each in zip(*data.resampled(weights), strict=True)]
+    np.testing.assert_allclose(again[0], found)
+    np.testing.assert_allclose(again[1], chance)
+    assert not best(found, chance)[2, 1].any()
 
 
 def test_an_object_that_decides_has_1_and_one_that_says_nothing_the_scenes_share() -> None:
@@ -106,6 +108,21 @@ def test_an_object_that_decides_has_1_and_one_that_says_nothing_the_scenes_share
 def test_objects_that_are_alike_share_a_scene_and_none_has_one_that_nothing_tells() -> None:
     precision, chance = np.array([[0.8, 0.8, 0.1], [0.2, 0.9, 0.3], [0.2, 0.2, 0.1]]), np.array([0.3, 0.3, 0.2])
     np.testing.assert_allclose(best(precision, chance), [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]])
+
+
+def test_the_gain_is_the_mean_over_scenes_that_are_there() -> None:
+    precision = np.array([[0.8, 0.2], [0.5, 0.1], [np.nan, np.nan]])
+    np.testing.assert_allclose(mean_gain(precision, np.array([0.2, 0.1, np.nan])), [0.5, 0])
+
+
+@given(hnp.arrays(np.float64, 12, elements=st.integers(0, 4).map(float)), hnp.arrays(np.bool_, 12))
+def test_how_well_values_tell_objects_is_the_area_under_scikit_learns_curve(
+    values: np.ndarray, positive: np.ndarray
+) -> None:
+    positive[:2] = True, False
+    assert area_under_roc(values, positive) == pytest.approx(roc_auc_score(positive, values))
+    both = area_under_roc(np.stack([values, -values]), positive)
+    assert both.sum() == pytest.approx(1)
 
 
 def test_folds_keep_groups_together_and_share_scenes_out_evenly() -> None:
@@ -123,25 +140,39 @@ def test_folds_keep_groups_together_and_share_scenes_out_evenly() -> None:
 values = hnp.arrays(np.float64, 9, elements=st.integers(0, 12).map(float))
 
 
-@given(values, values, values)
-def test_correlations_are_those_of_scipy(units: np.ndarray, frequency: np.ndarray, informative: np.ndarray) -> None:
+@given(values, values, values, values)
+def test_correlations_are_those_of_scipy(
+    units: np.ndarray, frequency: np.ndarray, times_best: np.ndarray, gain: np.ndarray
+) -> None:
     for ranked, by in ((False, pearsonr), (True, spearmanr)):
-        found = correlations(units, frequency, informative, ranked=ranked)
-        pairs = {"frequency": frequency, "informativeness": informative}
-        for name, other in pairs.items():
-            if np.ptp(units) and np.ptp(other):
-                assert found[name] == pytest.approx(by(units, other).statistic, abs=1e-9)
+        found = correlations(units, frequency, times_best, gain, ranked=ranked)
+        pairs = {
+            "frequency": (units, frequency),
+            "informativeness": (units, times_best),
+            "gain": (units, gain),
+            "between": (frequency, times_best),
+            "between_gain": (frequency, gain),
+        }
+        for name, (one, other) in pairs.items():
+            if np.ptp(one) and np.ptp(other):
+                assert found[name] == pytest.approx(by(one, other).statistic, abs=1e-9)
             else:
                 assert np.isnan(found[name])
 
 
+SAME = (("frequency_given", "frequency_given_gain"), ("informativeness_given", "gain_given"))
+"""Where gain is times best."""
+
+
+@settings(max_examples=40)
 @given(values, values, values)
 def test_a_partial_correlation_is_that_of_what_regressions_leave(
     units: np.ndarray, frequency: np.ndarray, informative: np.ndarray
 ) -> None:
     for ranked in (False, True):
         u, f, i = (rankdata(each) if ranked else each for each in (units, frequency, informative))
-        found = correlations(units, frequency, informative, ranked=ranked)
+        found = correlations(units, frequency, informative, informative, ranked=ranked)
+        assert all(np.array_equal(found[a], found[b], equal_nan=True) for a, b in SAME)
         for name, x, z in (("frequency_given", f, i), ("informativeness_given", i, f)):
             left = [y - LinearRegression().fit(z[:, None], y).predict(z[:, None]) for y in (u, x)]
             if min(np.ptp(z), *(np.abs(each).max() for each in left)) < 1e-3:
@@ -150,7 +181,7 @@ def test_a_partial_correlation_is_that_of_what_regressions_leave(
 
 
 def test_correlations_of_many_resamples_are_those_of_each() -> None:
-    drawn = RNG.random((3, 6, 11))
+    drawn = RNG.random((4, 6, 11))
     for ranked in (False, True):
         together = correlations(*drawn, ranked=ranked)
         for row in range(6):
@@ -168,6 +199,47 @@ def test_resamples_are_moved_about_the_value_and_stay_correlations() -> None:
         moved = centred(np.array([-1.0, 0.2, 1.0]), value)
         assert (np.abs(moved) <= 1).all()
     assert np.isnan(centred(np.array([np.nan]), 0.3)).all()
+
+
+def test_the_concentration_is_the_likeliest() -> None:
+    counts = np.array([7.0, 0, 0, 3, 1, 0, 0, 12, 0, 1])
+    grid = np.exp(np.linspace(-4, 4, 801))
+    likely = [dirichlet_multinomial(np.full(10, a), 24).logpmf(counts) for a in grid]
+    assert np.log(concentration(counts)) == pytest.approx(np.log(grid[int(np.argmax(likely))]), abs=0.02)
+    assert concentration(np.full(10, 3.0)) > 100  # all alike
+
+
+def test_units_drawn_again_are_as_many_and_of_objects_that_had_none_too() -> None:
+    counts = np.array([20.0, 0, 0, 8, 1, 0, 0, 3])
+    drawn = resampled_units(counts, 64, 4000, 1)
+    assert drawn.sum(axis=1).mean() == pytest.approx(32, abs=0.3)
+    assert (drawn.sum(axis=1) <= 64).all()
+    shares = (counts + concentration(counts)) / (counts + concentration(counts)).sum()
+    np.testing.assert_allclose(drawn.mean(axis=0), 32 * shares, atol=0.3)
+    assert drawn[:, 1].any()
+    assert not resampled_units(np.zeros(8), 64, 3, 1).any()
+    np.testing.assert_allclose(resampled_units(counts, 32, 5, 1).sum(axis=1), 32)
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_intervals_over_units_hold_what_comes_out_on_average(ranked: bool) -> None:
+    rng = np.random.default_rng(3)
+    held = []
+    for _ in range(8):
+        frequency = np.minimum(rng.pareto(1.0, 50) + 1, 60)
+        shares = rng.gamma(0.4, 1, 50) * np.sqrt(frequency)
+        counts = rng.multinomial(80, shares / shares.sum(), size=1000).astype(float)
+
+        def by_frequency(units: np.ndarray, frequency: np.ndarray = frequency) -> np.ndarray:
+            fixed = np.broadcast_to(frequency, units.shape)
+            return correlations(units, fixed, fixed, fixed, ranked=ranked)["frequency"]
+
+        every = by_frequency(counts)
+        for seed, own in enumerate(counts[:25]):
+            spread = centred(by_frequency(resampled_units(own, 80, 400, seed)), float(every[seed]))
+            low, high = np.percentile(spread, [2.5, 97.5])
+            held.append(low <= every.mean() <= high)
+    assert 0.9 <= np.mean(held) <= 0.995
 
 
 def test_the_exponent_is_that_of_the_least_squares_line() -> None:
@@ -331,7 +403,21 @@ def test_the_drawn_worlds_objects_that_decide_are_the_most_informative(emerged: 
     assert right.ci95[0] > 0.9
     kinds = {name for names in DIAGNOSTIC.values() for name in names}
     objects = [row["object"] for row in table(emerged, "objects.csv")]
-    assert results.row("data", "deciding_objects").value == pytest.approx(np.mean([name in kinds for name in objects]))
+    decides = np.array([name in kinds for name in objects])
+    assert results.row("data", "deciding_objects").value == pytest.approx(decides.mean())
+    columns = {
+        "frequency": "instances",
+        "informativeness": "times_most_informative",
+        "gain": "gain",
+    }
+    for method, column in columns.items():
+        values = [float(row[column]) for row in table(emerged, "objects.csv")]
+        assert results.row(method, "deciding_roc").value == pytest.approx(roc_auc_score(decides, values))
+    assert results.row("gain", "deciding_roc").value == 1
+    assert results.row("informativeness", "deciding_roc").value < 0.9
+    of_units = [int(row["units of conv5"]) for row in table(emerged, "objects.csv")]
+    area = results.row("units", "deciding_roc", "conv5").value
+    assert area == pytest.approx(roc_auc_score(decides, of_units))
 
 
 def test_rows_are_the_correlations_of_the_tables(emerged: Run) -> None:
@@ -340,6 +426,8 @@ def test_rows_are_the_correlations_of_the_tables(emerged: Run) -> None:
     np.testing.assert_array_equal(counts, [int(each["units of conv5"]) for each in objects])
     frequency = np.array([int(each["instances"]) for each in objects])
     times_best = np.array([float(each["times_most_informative"]) for each in objects])
+    gain = emerged.examples()["precision"].mean(axis=0) - emerged.examples()["chance"].mean()
+    np.testing.assert_allclose([float(each["gain"]) for each in objects], gain, atol=1e-5)
     assert (np.diff(frequency) <= 0).all()
     assert times_best.sum() == len(DIAGNOSTIC)
     results = emerged.results()
@@ -348,9 +436,9 @@ def test_rows_are_the_correlations_of_the_tables(emerged: Run) -> None:
         ("pearson@20", pearsonr, 20),
         ("spearman@20", spearmanr, 20),
     ):
-        for method, values in (("frequency", frequency), ("informativeness", times_best)):
+        for method, values in (("frequency", frequency), ("informativeness", times_best), ("gain", gain)):
             row = results.row(method, metric, "conv5")
-            assert row.value == pytest.approx(by(counts[:first], values[:first]).statistic)
+            assert row.value == pytest.approx(by(counts[:first], values[:first]).statistic, abs=1e-6)
             assert row.ci95 is not None
             assert row.ci95[0] < row.value < row.ci95[1]
     assert results.row("units", "units", "conv5").value == counts.sum() > 0

@@ -27,9 +27,10 @@ from vestige.spelling import spelled
 from vestige.text import count, listed
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS
 from vestige.units.dissected import network_of
+from vestige.units.emerge.correlations import centred, correlations, resampled_units
 from vestige.units.emerge.meanings import Meant, meanings, plain, words_csv
 from vestige.units.emerge.naming import NamedUnit, named_units, units_csv
-from vestige.units.emerge.scenes import centred, correlations, zipf_exponent
+from vestige.units.emerge.scenes import area_under_roc, zipf_exponent
 from vestige.units.emerge.showing import shown_units
 from vestige.units.emerge.task import EMERGE, EmergeOptions
 from vestige.units.emerge.world import LEAST_OBJECTS, Informative, World
@@ -48,15 +49,20 @@ METRICS: Mapping[str, Metric] = {
     ),
     "deciding_objects": Metric("objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
     "deciding_units": Metric("units of objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
+    "deciding_roc": Metric("how well it tells objects that decide scenes (area under the ROC curve)", paper=False),
 }
-"""What is measured; the last three where it is known which objects decide scenes."""
+"""What is measured; the last four where it is known which objects decide scenes."""
 
 METHODS: Mapping[str, Method] = {
     "frequency": Method("Frequency", "ochre", "dashed", "s"),
     "informativeness": Method("Times most informative", "blue"),
-    "frequency_given": Method("Frequency, informativeness held fixed", "ochre", "dotted", "s", paper=False),
+    "gain": Method("Gain in average precision", "purple", "dashed", "D", paper=False),
+    "frequency_given": Method("Frequency, times most informative held fixed", "ochre", "dotted", "s", paper=False),
     "informativeness_given": Method("Times most informative, frequency held fixed", "blue", "dotted", paper=False),
+    "frequency_given_gain": Method("Frequency, gain held fixed", "ochre", "dashdot", "s", paper=False),
+    "gain_given": Method("Gain in average precision, frequency held fixed", "purple", "dotted", "D", paper=False),
     "between": Method("Frequency with times most informative", "grey", "dashdot", "^", trained=False, paper=False),
+    "between_gain": Method("Frequency with gain", "grey", "dotted", "v", trained=False, paper=False),
     "units": Method("Units", "green"),
     "data": Method("Data", "grey", trained=False),
 }
@@ -193,39 +199,48 @@ def _members(named: Sequence[NamedUnit], world: World) -> Floats:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What is correlated, over B resamples: ``(B, O)`` each, and how many units or groups of pictures are drawn."""
+    """What is correlated, ``(O,)`` or over resamples ``(B, O)``, and how many units or groups of pictures are drawn."""
 
     units: Floats
     frequency: Floats
     times_best: Floats
+    gain: Floats
     groups: int
+
+    def correlations(self, first: int, *, ranked: bool) -> dict[str, Floats]:
+        """Over the first objects."""
+        over = (each[..., :first] for each in (self.units, self.frequency, self.times_best, self.gain))
+        return correlations(*over, ranked=ranked)
 
 
 def _rows(
     layer: str, named: Sequence[NamedUnit], world: World, informative: Informative, options: EmergeOptions
 ) -> tuple[list[Row], list[Row]]:
     """A layer's numbers, with intervals over units and pictures together; for the sweep, over either alone."""
-    members = _members(named, world)
-    weights = Bootstrap.draw(range(len(named)), options.seed + 1, RESAMPLES).weights
-    once, often = members.sum(axis=0), weights.astype(np.float64) @ members
-    frequency, times_best = world.annotated.frequency, informative.best.sum(axis=0)
-    fixed = [np.broadcast_to(each, often.shape) for each in (once, frequency, times_best)]
-    held = _Drawn(fixed[0], fixed[1], fixed[2], 0)
+    counts = _members(named, world).sum(axis=0)
+    often = resampled_units(counts, max(1, len(named)), RESAMPLES, options.seed + 1)
+    here = _Drawn(counts, world.annotated.frequency, informative.best.sum(axis=0), informative.gain, 0)
+    pictures = _Drawn(
+        np.broadcast_to(counts, often.shape),
+        informative.frequencies,
+        informative.times_best,
+        informative.gains,
+        informative.groups,
+    )
+    frequency, times_best, gain = (
+        np.broadcast_to(each, often.shape) for each in (here.frequency, here.times_best, here.gain)
+    )
     ways = {
-        "": _Drawn(often, informative.frequencies, informative.times_best, min(len(named), informative.groups)),
-        ": over units": replace(held, units=often, groups=len(named)),
-        ": over pictures": replace(
-            held, frequency=informative.frequencies, times_best=informative.times_best, groups=informative.groups
-        ),
+        "": replace(pictures, units=often, groups=min(len(named), informative.groups)),
+        ": over units": _Drawn(often, frequency, times_best, gain, len(named)),
+        ": over pictures": pictures,
     }
     rows: list[Row] = []
     sweep: list[Row] = []
     for metric, ranked, first in _scopes(world, options):
-        values = correlations(once[:first], frequency[:first], times_best[:first], ranked=ranked)
+        values = here.correlations(first, ranked=ranked)
         for way, drawn in ways.items():
-            spread = correlations(
-                drawn.units[:, :first], drawn.frequency[:, :first], drawn.times_best[:, :first], ranked=ranked
-            )
+            spread = drawn.correlations(first, ranked=ranked)
             (sweep if way else rows).extend(
                 Row(
                     method,
@@ -238,13 +253,15 @@ def _rows(
                 for method, value in values.items()
                 if np.isfinite(value)
             )
-    n = int(once.sum())
+    n = int(counts.sum())
     rows.append(Row("units", "units", layer, float(n), interval(often.sum(axis=1), len(named)), len(named)))
-    rows.append(Row("units", "objects", layer, float((once > 0).sum()), None, len(named)))
-    if world.deciding is not None and n:
-        decides = world.deciding.any(axis=0)
-        share = np.divide(often @ decides, often.sum(axis=1), out=np.full(len(often), np.nan), where=often.any(axis=1))
-        rows.append(Row("units", "deciding_units", layer, float(once @ decides) / n, interval(share, len(named)), n))
+    rows.append(Row("units", "objects", layer, float((counts > 0).sum()), None, len(named)))
+    if (decides := world.decides) is not None and n:
+        of_units = np.repeat(decides, counts.astype(np.intp))
+        ci95 = Bootstrap.draw(range(n), options.seed + 1).interval_of_mean(of_units)
+        rows.append(Row("units", "deciding_units", layer, float(of_units.mean()), ci95, n))
+        if not decides.all() and decides.any():
+            rows.append(Row("units", "deciding_roc", layer, float(area_under_roc(counts, decides)), None, len(decides)))
     return rows, sweep
 
 
@@ -261,11 +278,22 @@ def _data_rows(world: World, informative: Informative) -> Iterator[Row]:
     n, frequency = len(world.examples), world.annotated.frequency
     spread = interval(zipf_exponent(informative.frequencies), informative.groups)
     yield Row("data", "zipf", "all", float(zipf_exponent(frequency)), spread, n)
-    if world.deciding is not None:
-        right = (informative.best * world.deciding).sum(axis=1)
-        spread = interval(informative.right, informative.groups)
-        yield Row("data", "deciding_scenes", "all", float(right.mean()), spread, n)
-        yield Row("data", "deciding_objects", "all", float(world.deciding.any(axis=0).mean()), None, len(world.objects))
+    if world.deciding is None or (decides := world.decides) is None:
+        return
+    right = (informative.best * world.deciding).sum(axis=1)
+    spread = interval(informative.right, informative.groups)
+    yield Row("data", "deciding_scenes", "all", float(right.mean()), spread, n)
+    yield Row("data", "deciding_objects", "all", float(decides.mean()), None, len(decides))
+    if decides.all() or not decides.any():
+        return
+    for method, value, resampled in (
+        ("frequency", frequency, informative.frequencies),
+        ("informativeness", informative.best.sum(axis=0), informative.times_best),
+        ("gain", informative.gain, informative.gains),
+    ):
+        area = float(area_under_roc(value, decides))
+        spread = interval(area_under_roc(resampled, decides), informative.groups)
+        yield Row(method, "deciding_roc", "all", area, spread, len(decides))
 
 
 def _arrays(
@@ -309,6 +337,7 @@ def _objects_csv(world: World, informative: Informative, units: Mapping[str, Seq
             f"units of {layer}": _members(each, world).sum(axis=0).astype(int).tolist() for layer, each in units.items()
         },
         "times_most_informative": [f"{value:g}" for value in first.sum(axis=0)],
+        "gain": [f"{value:.5f}" for value in informative.gain],
         "of_scenes": ["; ".join(world.scenes[s] for s in np.flatnonzero(first[:, k])) for k in range(first.shape[1])],
     }
     if world.deciding is not None:
@@ -388,8 +417,8 @@ def _notes(
         )
     yield (
         f"Intervals: bootstrap over units and pictures together, {RESAMPLES:,} resamples, and their spread about "
-        "the value; over either alone in the sweep. Labels, folds, and which objects are the most frequent are not "
-        "drawn anew."
+        "the value; over either alone in the sweep. They hold what would come out for as many units and pictures of "
+        "the same kind. Labels, folds, and which objects are the most frequent are not drawn anew."
     )
 
 

@@ -37,6 +37,7 @@ from vestige.report.style import PAGE_WIDTH, Theme, decimal_axis, panels, themed
 from vestige.results import Row, mend
 from vestige.run import Run
 from vestige.text import count, listed, network_name, percent, percent_range, signed, value_range
+from vestige.units.emerge.scenes import mean_gain
 from vestige.units.rules import RULES, lit
 
 _ALWAYS = {
@@ -69,9 +70,15 @@ _SHOWN = {
 _WITH = {
     "frequency": "Frequency",
     "informativeness": "Times best",
+    "gain": "AP gain",
+}
+_GIVEN = {
     "frequency_given": "Frequency, best fixed",
     "informativeness_given": "Best, frequency fixed",
-    "between": "The two",
+    "between": "These two",
+    "frequency_given_gain": "Frequency, gain fixed",
+    "gain_given": "Gain, frequency fixed",
+    "between_gain": "These two",
 }
 _FOLDED = 20  # rows of a table from which on it is shown on request
 _NAMED = 7  # objects that are named in a panel
@@ -122,6 +129,16 @@ class _EmergeRun(ArraysRun):
         return self.arrays[f"{layer}/units"]
 
     @property
+    def network(self) -> str:
+        """Whose units they are."""
+        return network_name(str(self.results.backbone.get("spec", self.results.config["labels"])))
+
+    @property
+    def gain(self) -> NDArray[Any]:
+        """``(O,)``: by how much each one's average precision exceeds knowing nothing, the mean over scenes."""
+        return mean_gain(np.asarray(self.arrays["precision"], float), np.asarray(self.arrays["chance"], float))
+
+    @property
     def times_best(self) -> NDArray[Any]:
         """``(O,)``: for how many scenes each is the most informative."""
         found: NDArray[Any] = self.arrays["best"].sum(axis=0)
@@ -162,13 +179,16 @@ def _read(run: Run) -> _EmergeRun:
 
 def _opening(run: _EmergeRun) -> Opening:
     layer, scenes = run.layers[-1], run.arrays["scenes"]
-    network = network_name(str(run.results.backbone.get("spec", run.results.config["labels"])))
-    frequent, informative = (run.find(method, run.pearson, layer) for method in ("frequency", "informativeness"))
+    frequent, informative, gain = (run.find(method, run.pearson, layer) for method in _WITH)
     named = "masks" if run.results.config["source"] == "masks" else "people"
     over = f"the {run.top} most frequent of " if run.top < len(run.objects) else ""
     numbers = [
         KeyNumber(label, signed(row.value, 2), value_range(row.ci95, 2))
-        for label, row in (("with frequency", frequent), ("with times most informative", informative))
+        for label, row in (
+            ("with frequency", frequent),
+            ("with times most informative", informative),
+            ("with gain in average precision", gain),
+        )
         if row is not None
     ]
     headline = f"No unit of {layer} counts for an object."
@@ -185,7 +205,7 @@ def _opening(run: _EmergeRun) -> Opening:
     zipf = run.find("data", "zipf")
     pictures = int(run.results.data["test"]["n"]) if zipf is None else zipf.n
     detail = (
-        f"Units of {network}, named by {named}, over {over}{count(len(run.objects), 'object')} in "
+        f"Units of {run.network}, named by {named}, over {over}{count(len(run.objects), 'object')} in "
         f"{count(pictures, 'picture')} of {count(len(scenes), 'scene')}. An object is the "
         "most informative of a scene where its presence tells the scene’s pictures from all others best: by average "
         f"precision on {run.results.config['folds']} held-out folds."
@@ -199,17 +219,19 @@ def _count_blocks(run: _EmergeRun) -> Iterator[Block]:
     yield Chart(
         f"objects-{run.name}",
         partial(_draw_counts, run),
-        "Instances of each object, units that count for it, and scenes of which it is the most informative",
+        "Instances of each object, units that count for it, and how informative it is",
         f"{shown[0].upper()}{shown[1:]}, in the order of their frequency: how many there are in the pictures (Fig. "
-        f"9b), how many units count for each (9c), and of how many scenes it is the most informative (9d).{truth}",
+        f"9b), how many units of {run.network} count for each (9c), and of how many scenes it is the most informative "
+        "(9d). Not in the paper: by how much its average precision exceeds knowing nothing, the mean over scenes."
+        f"{truth}",
     )
     yield Chart(
         f"relations-{run.name}",
         partial(_draw_relations, run),
-        "Frequency by rank, and units per object against frequency and against times most informative",
+        "Frequency by rank, and units per object against frequency and how informative the object is",
         f"Left: instances by rank with the least-squares line of Zipf’s law{_exponent(run)}. Then units of "
-        f"{run.layers[-1]} for each object against its instances, and against the scenes of which it is the most "
-        "informative.",
+        f"{run.layers[-1]} of {run.network} for each object against its instances, against the scenes of which it is "
+        "the most informative, and against its gain in average precision.",
     )
 
 
@@ -222,7 +244,7 @@ def _draw_counts(run: _EmergeRun, theme: Theme) -> Figure:
     top, x = run.top, np.arange(run.top)
     rows = [("instances", run.arrays["instances"], "ochre")]
     rows += [(f"units of {layer}", run.units(layer), "green") for layer in run.layers]
-    rows += [("times most\ninformative", run.times_best, "blue")]
+    rows += [("times most\ninformative", run.times_best, "blue"), ("gain in average\nprecision", run.gain, "purple")]
     with themed(theme):
         figure = Figure(figsize=(PAGE_WIDTH, 1.35 * len(rows) + 1.3), layout="constrained")
         axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
@@ -234,7 +256,7 @@ def _draw_counts(run: _EmergeRun, theme: Theme) -> Figure:
             ax.set_ylabel(name, fontsize=8)
             ax.grid(axis="y")
             ax.set_axisbelow(True)
-            ax.yaxis.get_major_locator().set_params(nbins=4, integer=True)
+            ax.yaxis.get_major_locator().set_params(nbins=4, integer=bool(values[:top].max() >= 1))
             decimal_axis(ax.yaxis)
         axes[-1].set_xticks(x, run.objects[:top], rotation=90, fontsize=8 if top <= 50 else 5)
         axes[-1].set_xlim(-0.7, top - 0.3)
@@ -252,12 +274,13 @@ def _draw_counts(run: _EmergeRun, theme: Theme) -> Figure:
 
 def _draw_relations(run: _EmergeRun, theme: Theme) -> Figure:
     with themed(theme):
-        figure, axes = panels(3, 3.3, share_x=False, share_y=False)
+        figure, axes = panels(4, 3.1, share_x=False, share_y=False, columns=2)
         _draw_ranks(run, theme, axes[0])
         units = run.units(run.layers[-1])
         for ax, across, name in (
             (axes[1], run.arrays["instances"], "instances"),
             (axes[2], run.times_best, "times most informative"),
+            (axes[3], run.gain, "gain in average precision, mean over scenes"),
         ):
             ax.plot(across, units, "o", color=theme.colour("green"), markersize=4, alpha=0.7)
             ax.set(xlabel=name, ylabel=f"units of {run.layers[-1]}")
@@ -302,22 +325,31 @@ def _draw_ranks(run: _EmergeRun, theme: Theme, ax: Axes) -> None:
 
 
 def _correlation_tables(run: _EmergeRun) -> Iterator[Table]:
-    columns = ("Units of", *_WITH.values())
     metrics = [name for name in run.results.metrics if name.partition("@")[0] in ("pearson", "spearman")]
-    groups = []
+    groups, given = [], []
     for metric in metrics:
         label = run.results.metrics[metric].label
         rows = [(Cell(layer), *(_cell(run.find(with_, metric, layer)) for with_ in _WITH)) for layer in run.layers]
+        held = [(Cell(layer), *(_cell(run.find(with_, metric, layer)) for with_ in _GIVEN)) for layer in run.layers]
         if metric == run.pearson:
             rows.append(_published())
-        groups.append(RowGroup(tuple(rows), f"{label[0].upper()}{label[1:]}"))
+        title = f"{label[0].upper()}{label[1:]}"
+        groups.append(RowGroup(tuple(rows), title))
+        given.append(RowGroup(tuple(held), title))
     yield Table(
-        f"{run.name}: units per object, correlated with frequency and with times most informative",
-        columns,
+        f"{run.name}: units per object, correlated with how frequent and how informative the object is",
+        ("Units of", *_WITH.values()),
         tuple(groups),
-        "Best: for how many scenes an object is the most informative. Fixed: the partial correlation, what is left of "
-        "one where the other is taken out; the last column says how far the two go together themselves. Small figures: "
-        "95 % bootstrap intervals over units and pictures together. Published: pool5 of Places-CNN on SUN.",
+        "Best: for how many scenes an object is the most informative. AP gain: by how much its average precision "
+        "exceeds knowing nothing, the mean over scenes. Small figures: 95 % bootstrap intervals over units and "
+        "pictures together. Published: pool5 of Places-CNN on SUN.",
+    )
+    yield Table(
+        f"{run.name}: each with the other held fixed",
+        ("Units of", *_GIVEN.values()),
+        tuple(given),
+        "The partial correlation: what is left of one where the other is taken out. Beside it, how far the two go "
+        "together themselves.",
     )
     alone = []
     for metric in metrics:
@@ -329,7 +361,7 @@ def _correlation_tables(run: _EmergeRun) -> Iterator[Table]:
         alone.append(RowGroup(tuple(rows), run.results.metrics[metric].label))
     yield Table(
         f"{run.name}: the same with intervals over units alone, and over pictures alone",
-        columns,
+        ("Units of", *_WITH.values()),
         tuple(alone),
         folded=True,
     )

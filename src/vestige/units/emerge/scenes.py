@@ -13,6 +13,12 @@ pictures (recall), and in few others (precision). A wall is in every bedroom and
 and is in few. Presence and not absence, because that is what a unit that detects the object can contribute: that a
 bedroom has no sky in it is nothing to be detected there. Held out, because an object in a few pictures coincides with
 some scene by accident.
+
+**How informative an object is for all scenes** is told in two ways. The paper's: for how many scenes it is the best.
+That is a coarse count. Most objects are the best for none, and of two that tell a scene equally well chance decides
+which one is. The graded one: by how much its average precision exceeds that of knowing nothing, the mean over scenes,
+as average precisions over categories are summed up everywhere (mAP). A mean and not the largest, because of many
+scenes with few pictures one tops the others by luck.
 """
 
 from __future__ import annotations
@@ -24,16 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from vestige.intervals import Floats, mean_known
 from vestige.progress import Progress, count_nothing
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 _TOGETHER = 2**22
 """Numbers of resamples by scenes by objects that are held at once."""
-
-_NEARLY_1 = 1 - 1e-9
-"""Of correlations: 1 itself has no Fisher's z."""
 
 _ALIKE = 1e-9
 """Average precisions within this are equal: sums of the same pictures in another order."""
@@ -111,13 +114,15 @@ class Annotated:
                 )
         return hits, sizes, there, total
 
-    def resampled_best(self, weights: NDArray[np.float32], progress: Progress = count_nothing) -> Iterator[Floats]:
-        """The most informative object of each scene by :func:`best`, some resamples at a time: ``(b, S, O)``."""
+    def resampled(
+        self, weights: NDArray[np.float32], progress: Progress = count_nothing
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """:meth:`precision` of resamples, some at a time."""
         folds = int(self.folds.max(initial=0)) + 1
         step = max(1, _TOGETHER // (folds * max(1, self.n_scenes * self.instances.shape[1])))
         for start in range(0, len(weights), step):
             progress(start, len(weights))
-            yield best(*self.precision(weights[start : start + step]))
+            yield self.precision(weights[start : start + step])
         progress(len(weights), len(weights))
 
 
@@ -133,6 +138,14 @@ def best(precision: Floats, chance: Floats) -> Floats:
     return found
 
 
+def mean_gain(precision: Floats, chance: Floats) -> Floats:
+    """By how much each object's average precision exceeds knowing nothing ``(..., S, O), (..., S) -> (..., O)``.
+
+    The mean over scenes; those that have no picture are left out.
+    """
+    return mean_known(np.moveaxis(precision - chance[..., None], -2, -1))
+
+
 def dealt(scenes: Sequence[str], groups: Sequence[str], folds: int, seed: int) -> Indices:
     """The fold of each picture ``(N,)``: dealt out scene by scene at random; groups, which stay together, as one."""
     first: dict[str, str] = {}
@@ -143,6 +156,17 @@ def dealt(scenes: Sequence[str], groups: Sequence[str], folds: int, seed: int) -
     order.sort(key=first.__getitem__)  # stable: by scene, at random within
     fold = {group: k % folds for k, group in enumerate(order)}
     return np.array([fold[group] for group in groups], dtype=np.intp)
+
+
+def area_under_roc(values: Floats, positive: NDArray[np.bool_]) -> Floats:
+    """How well values tell positive objects from others ``(..., O), (O,) -> (...)``: the area under the ROC curve.
+
+    The share of pairs of which the positive one has the larger value; of equal ones a half.
+    """
+    n, others = positive.sum(), (~positive).sum()
+    ranks = rankdata(values, axis=-1)[..., positive]
+    found: Floats = (ranks.sum(axis=-1) - n * (n + 1) / 2) / np.float64(n * others)
+    return found
 
 
 def zipf_exponent(frequency: Floats) -> Floats:
@@ -159,59 +183,6 @@ def zipf_exponent(frequency: Floats) -> Floats:
     spread = (x**2).sum(axis=-1)
     slope: Floats = np.where(spread > 0, _ratio((x * y).sum(axis=-1), spread), np.nan)
     return -slope
-
-
-def correlations(units: Floats, frequency: Floats, informative: Floats, *, ranked: bool = False) -> dict[str, Floats]:
-    """How units per object go with how often it is there, and with how many scenes it is the best for.
-
-    Args:
-        units, frequency, informative: ``(..., O)`` of each object.
-        ranked: whether their ranks are correlated (Spearman), else they themselves (Pearson).
-
-    Returns:
-        By name ``(...)``; NaN where one of the two is the same for all objects: ``frequency`` and ``informativeness``;
-        ``frequency_given`` and ``informativeness_given``, each with the other held fixed (partial correlation); and
-        ``between``, that of frequency with informativeness.
-    """
-    u, f, i = (rankdata(each, axis=-1) if ranked else each for each in (units, frequency, informative))
-    uf, ui, fi = pearson(u, f), pearson(u, i), pearson(f, i)
-    return {
-        "frequency": uf,
-        "informativeness": ui,
-        "frequency_given": partial(uf, ui, fi),
-        "informativeness_given": partial(ui, uf, fi),
-        "between": fi,
-    }
-
-
-def pearson(x: Floats, y: Floats) -> Floats:
-    """The correlation over the last axis; NaN where either does not vary."""
-    x, y = (each - each.mean(axis=-1, keepdims=True) for each in (x, y))
-    power = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    found: Floats = np.where(power > 0, _ratio((x * y).sum(axis=-1), power), np.nan)
-    return found.clip(-1, 1)
-
-
-def partial(xy: Floats, xz: Floats, yz: Floats) -> Floats:
-    """The correlation of x with y where z is held fixed, from those of pairs; NaN where z alone determines x or y."""
-    left = (1 - xz**2) * (1 - yz**2)
-    found: Floats = np.where(left > _ALIKE, _ratio(xy - xz * yz, np.sqrt(left.clip(0))), np.nan)
-    return found
-
-
-def centred(resampled: Floats, value: float) -> Floats:
-    """Resamples of a correlation ``(B,)`` moved so that their mean is its value.
-
-    They are moved as Fisher's z, so that none leaves -1 to 1.
-    Drawing units and pictures anew adds noise to what is correlated, and noise pulls correlations toward 0: what
-    resamples say is how far the value may be off, not where it is.
-    """
-    z = np.arctanh(resampled.clip(-_NEARLY_1, _NEARLY_1))
-    known = z[np.isfinite(z)]
-    if not len(known):
-        return resampled
-    moved: Floats = np.tanh(z - known.mean() + np.arctanh(np.clip(value, -_NEARLY_1, _NEARLY_1)))
-    return moved
 
 
 def _ratio(above: Floats, below: Floats | NDArray[np.generic]) -> Floats:

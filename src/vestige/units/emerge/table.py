@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 _WITH = {
     "frequency": "frequency",
     "informativeness": "times best",
+    "gain": "AP gain",
     "frequency_given": "frequency, best fixed",
     "informativeness_given": "best, frequency fixed",
+    "frequency_given_gain": "frequency, gain fixed",
+    "gain_given": "gain, frequency fixed",
 }
 
 
@@ -26,7 +29,7 @@ def _correlations(results: Results) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
 
-    title = f"units per object of {results.config['labels']}, correlated with frequency and times most informative"
+    title = f"units per object of {results.config['labels']}, correlated with how frequent and informative it is"
     table = RichTable(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("layer", "over"):
         table.add_column(name)
@@ -54,12 +57,13 @@ def _others(results: Results) -> Table:
     from rich.table import Table as RichTable
 
     table = RichTable(box=SIMPLE_HEAD)
-    table.add_column("layer")
+    table.add_column("of")
     table.add_column("what")
     table.add_column("value", justify="right")
     for row in results.rows:
         metric = results.metrics[row.metric]
-        if row.method in ("units", "data"):
+        of = row.subset if row.method == "units" else "" if row.method == "data" else results.methods[row.method].label
+        if row.subset == "all" or row.method == "units":
             value = f"{100 * row.value:.0f} %" if metric.shown == "percent" else f"{row.value:.4g}"
-            table.add_row("" if row.subset == "all" else row.subset, metric.label, value)
+            table.add_row(of, metric.label, value)
     return table

@@ -20,7 +20,7 @@ from vestige.spelling import spelled
 from vestige.text import count
 from vestige.units.dissect.layout import with_objects
 from vestige.units.emerge.meanings import NONE, plain, read_words
-from vestige.units.emerge.scenes import Annotated, best, dealt
+from vestige.units.emerge.scenes import Annotated, best, dealt, mean_gain
 from vestige.units.emerge.task import EmergeOptions
 
 LEAST_OBJECTS = 3
@@ -106,6 +106,11 @@ class World:
         by_scene = [{self.renamed.get(name, name) for name in truth.get(scene, ())} for scene in self.scenes]
         return np.array([[name in names for name in self.objects] for names in by_scene])
 
+    @property
+    def decides(self) -> NDArray[np.bool_] | None:
+        """``(O,)``: which objects decide some scene; None where that is not known."""
+        return None if self.deciding is None else np.asarray(self.deciding.any(axis=0), np.bool_)
+
 
 @dataclass(frozen=True)
 class Informative:
@@ -116,6 +121,7 @@ class Informative:
         chance: ``(S,)`` of knowing nothing.
         frequencies: ``(B, O)`` over resamples of pictures.
         times_best: ``(B, O)`` likewise: for how many scenes each is the most informative.
+        gains: ``(B, O)`` likewise: by how much each one's average precision exceeds knowing nothing, over scenes.
         right: ``(B,)`` likewise: the share of scenes whose most informative object decides them; 0 where that is not
             known.
         groups: how many are resampled.
@@ -125,6 +131,7 @@ class Informative:
     chance: Floats
     frequencies: Floats
     times_best: Floats
+    gains: Floats
     right: Floats
     groups: int
 
@@ -134,15 +141,28 @@ class Informative:
         bootstrap = Bootstrap.of(world.examples, options.seed)
         precision, chance = (each[0] for each in world.annotated.precision())
         decides = np.zeros(precision.shape, bool) if world.deciding is None else world.deciding
-        times_best, right = [], []
-        for first in world.annotated.resampled_best(bootstrap.weights, session.counting("resamples")):
+        times_best, gains, right = [], [], []
+        for again in world.annotated.resampled(bootstrap.weights, session.counting("resamples")):
+            first = best(*again)
             times_best.append(first.sum(axis=1))
+            gains.append(mean_gain(*again))
             right.append((first * decides).sum(axis=(1, 2)) / len(world.scenes))
-        frequencies = world.annotated.frequencies(bootstrap.weights)
-        groups = len(set(bootstrap.groups.tolist()))
-        return cls(precision, chance, frequencies, np.concatenate(times_best), np.concatenate(right), groups)
+        return cls(
+            precision,
+            chance,
+            world.annotated.frequencies(bootstrap.weights),
+            np.concatenate(times_best),
+            np.concatenate(gains),
+            np.concatenate(right),
+            len(set(bootstrap.groups.tolist())),
+        )
 
     @property
     def best(self) -> Floats:
         """``(S, O)``: the most informative object of each scene."""
         return best(self.precision, self.chance)
+
+    @property
+    def gain(self) -> Floats:
+        """``(O,)``: by how much each object's average precision exceeds knowing nothing, the mean over scenes."""
+        return mean_gain(self.precision, self.chance)
