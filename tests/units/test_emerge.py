@@ -239,7 +239,7 @@ def test_intervals_over_units_hold_what_comes_out_on_average(ranked: bool) -> No
             spread = centred(by_frequency(resampled_units(own, 80, 400, seed)), float(every[seed]))
             low, high = np.percentile(spread, [2.5, 97.5])
             held.append(low <= every.mean() <= high)
-    assert 0.9 <= np.mean(held) <= 0.995
+    assert np.mean(held) > 0.93
 
 
 def test_the_exponent_is_that_of_the_least_squares_line() -> None:

@@ -60,7 +60,7 @@ def dissect_parts(runs: Sequence[Run]) -> Parts:
 
 
 def _opening(run: DissectRun) -> Opening:
-    network, n = network_name(str(run.results.backbone["spec"])), int(run.results.data["test"]["n"])
+    network, n = _network(run), int(run.results.data["test"]["n"])
     units = sum(len(run.of(layer, "threshold")) for layer in run.layers)
     looked = f"{count(units, 'unit')} of {count(len(run.layers), 'layer')} of {network} over {count(n, 'picture')}"
     if not run.objects:
@@ -105,12 +105,18 @@ def _range(row: Row) -> str:
     return "" if row.ci95 is None else f"{row.ci95[0]:.0f} to {row.ci95[1]:.0f}"
 
 
+def _network(run: DissectRun) -> str:
+    """Whose units they are."""
+    return network_name(str(run.results.backbone["spec"]))
+
+
 def _layer_blocks(run: DissectRun) -> Iterator[Block]:
     yield Chart(
         f"layers-{run.name}",
         partial(_draw_layers, run),
         "Units by layer whose overlap is above 0.04, and their average precision above chance",
-        f"Units of each layer that detect an object, and how well{_chance_named(run)}. Upright lines: 95 % intervals.",
+        f"Units of each layer of {_network(run)} that detect an object, and how well{_chance_named(run)}. Upright "
+        "lines: 95 % intervals.",
     )
     groups = []
     for method in run.results.methods:
@@ -203,8 +209,8 @@ def _galleries(run: DissectRun, rule: Rule) -> Iterator[Gallery]:
         yield Gallery(
             f"units-{layer}-{run.name}",
             tuple(tiles),
-            f"{run.name}, {layer}: the units {chosen}, each with its {len(maps)} strongest pictures. "
-            f"Bright: {RULES[rule]}"
+            f"{run.name}, {layer} of {_network(run)}: the units {chosen}, each with its {len(maps)} strongest "
+            f"pictures. Bright: {RULES[rule]}"
             + (
                 " (in brackets: with masks of other pictures of the scene)."
                 if run.objects and "chance" in caption
@@ -226,8 +232,8 @@ def _curve_blocks(run: DissectRun) -> Iterator[Block]:
         partial(_draw_curves, run),
         "Precision against recall over points of pictures, of units with the largest average precision",
         "Each unit’s activation as a detector of its object, over points of all pictures (the paper’s Fig. 11b): of "
-        f"the last layers, the {_CURVES} units with the largest average precision, one an object. Dotted: the share of "
-        "all points that the object is at, which any ranking has by chance.",
+        f"the last layers of {_network(run)}, the {_CURVES} units with the largest average precision, one an object. "
+        "Dotted: the share of all points that the object is at, which any ranking has by chance.",
     )
 
 

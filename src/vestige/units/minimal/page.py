@@ -118,7 +118,7 @@ def _read(run: Run) -> _MinimalRun:
 
 def _opening(run: _MinimalRun) -> Opening:
     area = run.value("minimal", "area", "all")
-    network = network_name(str(run.results.backbone.get("spec", "the network")))
+    network = _network(run)
     headline = f"{percent(area.value, 0)} of a picture’s area is enough for its name to stay right."
     what = "annotated objects" if run.results.config["segments"] == "objects" else "edges and regions of one colour"
     detail = (
@@ -155,15 +155,20 @@ def _strongest(run: _MinimalRun, scene: str) -> list[str]:
     return [max(rows, key=lambda row: row.value).subset.removeprefix(f"{scene}: ")] if rows else []
 
 
+def _network(run: _MinimalRun) -> str:
+    """What looks at the pictures."""
+    return network_name(str(run.results.backbone.get("spec", "the network")))
+
+
 def _galleries(run: _MinimalRun) -> Iterator[Block]:
     rows, config = run.arrays["picture_rows"], run.results.config
     stretched = " Each picture is stretched from black to white." if config["stretch"] else ""
     for number, scene in enumerate(run.scenes):
         tiles = tuple(_tile(run, k) for k in range(len(rows)) if run.arrays["scenes"][rows[k]] == scene)
         caption = (
-            f"{run.name}, {scene}: pictures as the network sees them and, right of each, the least of it that it still "
-            f"names right (Fig. 2). Of a segment that is taken away {_FILLS[str(config['fill'])]}.{stretched} Taken at "
-            "even steps of the area that is left; not picked by hand."
+            f"{run.name}, {scene}: pictures as {_network(run)} sees them and, right of each, the least of it that it "
+            f"still names right (Fig. 2). Of a segment that is taken away {_FILLS[str(config['fill'])]}.{stretched} "
+            "Taken at even steps of the area that is left; not picked by hand."
         )
         if tiles:
             yield Gallery(f"minimal-{run.name}-{number}", tiles, caption)

@@ -58,11 +58,11 @@ def field_parts(runs: Sequence[Run]) -> Parts:
 
 
 def _opening(run: FieldsRun) -> Opening:
-    config, network = run.results.config, network_name(str(run.results.backbone.get("spec", "the network")))
+    config = run.results.config
     occlusions = config["occlusions"]
     pictures = max((run.arrays[f"top/{layer}"].shape[1] for layer in run.layers), default=0)
     detail = (
-        f"{network}: {count(config['units'], 'unit')} of each layer at most, each in the "
+        f"{_network(run)}: {count(config['units'], 'unit')} of each layer at most, each in the "
         f"{count(pictures, 'picture')} that it is most active in, occluded by squares of "
         f"{config['occluder']} pixels, {config['stride']} pixels apart. A field’s size is the square root of "
         f"the area above {config['fraction']:g} of its peak. {occlusions['run']:,} of {occlusions['grid']:,} "
@@ -85,6 +85,11 @@ def _opening(run: FieldsRun) -> Opening:
     return Opening(run.name, f"{headline}.", detail, numbers)
 
 
+def _network(run: FieldsRun) -> str:
+    """Whose units they are."""
+    return network_name(str(run.results.backbone.get("spec", "the network")))
+
+
 def _sizes(run: FieldsRun) -> Iterator[Block]:
     yield _size_table(run)
     yield _published()
@@ -92,10 +97,10 @@ def _sizes(run: FieldsRun) -> Iterator[Block]:
         yield Chart(
             f"sizes-{run.name}",
             partial(_draw_sizes, run),
-            "Theoretical and actual sizes by layer, and actual ones by the fraction of the peak",
-            "Left: the theoretical size (dotted) and the actual sizes, a dot a unit, with their mean. Right: the mean "
-            "actual size by the fraction of the peak above which a field’s area is taken; the vertical line is the "
-            "fraction that the table has.",
+            f"Theoretical and actual sizes by layer of {_network(run)}, and actual ones by the fraction of the peak",
+            f"{_network(run)}. Left: the theoretical size (dotted) and the actual sizes, a dot a unit, with their "
+            "mean. Right: the mean actual size by the fraction of the peak above which a field’s area is taken; the "
+            "vertical line is the fraction that the table has.",
         )
 
 
@@ -117,7 +122,7 @@ def _size_table(run: FieldsRun) -> Table:
         )
     least = int(config["occluder"])
     return Table(
-        f"{run.name}: sizes of receptive fields in pixels of the network’s input",
+        f"{run.name}: sizes of receptive fields in pixels of the input of {_network(run)}",
         ("Layer", "Theoretical", "Actual", "± over units", "Actual of theoretical", "Units measured"),
         (RowGroup(tuple(rows)),),
         f"Actual: the square root of the area above {config['fraction']:g} of the peak, mean over units, with its 95 % "
@@ -188,10 +193,10 @@ def _maps(run: FieldsRun) -> Iterator[Block]:
         yield Gallery(
             f"maps-{run.name}",
             tiles,
-            "From left to right: pictures that a unit is most active in, each above how far an occluder there moves "
-            "the activation (bright: far), the cross where the unit is; at the end the maps’ mean about that place, "
-            "at the same scale, below what lies in that field in the first picture. The first unit of each layer drawn "
-            "that answers to occluders; not picked by hand.",
+            f"{run.name}, from left to right: pictures that a unit is most active in, each above how far an occluder "
+            "there moves the activation (bright: far), the cross where the unit is; at the end the maps’ mean about "
+            "that place, at the same scale, below what lies in that field in the first picture. The first unit of "
+            "each layer drawn that answers to occluders; not picked by hand.",
             columns=1,
         )
 
@@ -252,9 +257,9 @@ def _patches(run: FieldsRun) -> Iterator[Block]:
         yield Gallery(
             f"patches-{run.name}",
             tuple(tiles),
-            "Left, a unit’s field; right of it what lies there in the pictures that the unit is most active in, "
-            f"darkened where the field is below {fraction:g} of its peak. Each unit at its own scale: its size is "
-            "below. The first units of each layer that were drawn and answer to occluders; not picked by hand.",
+            f"{run.name}: left, a unit’s field; right of it what lies there in the pictures that the unit is most "
+            f"active in, darkened where the field is below {fraction:g} of its peak. Each unit at its own scale: its "
+            "size is below. The first units of each layer that were drawn and answer to occluders; not picked by hand.",
             columns=2,
         )
 
