@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -72,14 +72,20 @@ _WITH = {
     "informativeness": "Times best",
     "gain": "AP gain",
 }
-_GIVEN = {
-    "frequency_given": "Frequency, best fixed",
-    "informativeness_given": "Best, frequency fixed",
-    "between": "These two",
-    "frequency_given_gain": "Frequency, gain fixed",
-    "gain_given": "Gain, frequency fixed",
-    "between_gain": "These two",
-}
+_GIVEN = (
+    {
+        "frequency_given": "Frequency, best fixed",
+        "informativeness_given": "Best, frequency fixed",
+        "between": "Frequency and best",
+    },
+    {
+        "frequency_given_gain": "Frequency, gain fixed",
+        "gain_given": "Gain, frequency fixed",
+        "between_gain": "Frequency and gain",
+    },
+)
+"""Partial correlations, and beside them how far the two go together."""
+
 _FOLDED = 20  # rows of a table from which on it is shown on request
 _NAMED = 7  # objects that are named in a panel
 _GAP = 3  # pixels between pictures of a tile
@@ -229,7 +235,7 @@ def _count_blocks(run: _EmergeRun) -> Iterator[Block]:
         f"relations-{run.name}",
         partial(_draw_relations, run),
         "Frequency by rank, and units per object against frequency and how informative the object is",
-        f"Left: instances by rank with the least-squares line of Zipf’s law{_exponent(run)}. Then units of "
+        f"First: instances by rank with the least-squares line of Zipf’s law{_exponent(run)}. Then units of "
         f"{run.layers[-1]} of {run.network} for each object against its instances, against the scenes of which it is "
         "the most informative, and against its gain in average precision.",
     )
@@ -292,11 +298,14 @@ def _draw_relations(run: _EmergeRun, theme: Theme) -> Figure:
 
 
 def _name_points(run: _EmergeRun, theme: Theme, ax: Axes, across: NDArray[Any], units: NDArray[Any]) -> None:
-    """The objects of most units, those of one point together."""
+    """The objects of most units, those of one place together."""
+    far = np.array([0.12 * float(across.max()), 0.05 * float(units.max())])
     points: dict[tuple[float, float], list[str]] = {}
     for k in np.argsort(-units, kind="stable")[:_NAMED].tolist():
         if units[k]:
-            points.setdefault((float(across[k]), float(units[k])), []).append(run.objects[k])
+            here = (float(across[k]), float(units[k]))
+            near = next((each for each in points if (np.abs(np.subtract(each, here)) < far).all()), here)
+            points.setdefault(near, []).append(run.objects[k])
     for (x, y), names in points.items():
         right = x > 0.6 * float(across.max())
         ax.annotate(
@@ -326,45 +335,46 @@ def _draw_ranks(run: _EmergeRun, theme: Theme, ax: Axes) -> None:
 
 def _correlation_tables(run: _EmergeRun) -> Iterator[Table]:
     metrics = [name for name in run.results.metrics if name.partition("@")[0] in ("pearson", "spearman")]
-    groups, given = [], []
-    for metric in metrics:
-        label = run.results.metrics[metric].label
-        rows = [(Cell(layer), *(_cell(run.find(with_, metric, layer)) for with_ in _WITH)) for layer in run.layers]
-        held = [(Cell(layer), *(_cell(run.find(with_, metric, layer)) for with_ in _GIVEN)) for layer in run.layers]
-        if metric == run.pearson:
-            rows.append(_published())
-        title = f"{label[0].upper()}{label[1:]}"
-        groups.append(RowGroup(tuple(rows), title))
-        given.append(RowGroup(tuple(held), title))
+
+    def groups(columns: Mapping[str, str], ways: Sequence[str] = ("",), *published: tuple[Cell, ...]) -> Any:
+        """A group of rows a metric, a row a layer and way; what is published below the first metric's."""
+        for metric in metrics:
+            label = run.results.metrics[metric].label
+            rows = [
+                (Cell(f"{layer}{way}"), *(_cell(_row(run, with_, metric, f"{layer}{way}")) for with_ in columns))
+                for layer in run.layers
+                for way in ways
+            ]
+            if metric == run.pearson:
+                rows += published
+            yield RowGroup(tuple(rows), f"{label[0].upper()}{label[1:]}")
+
     yield Table(
         f"{run.name}: units per object, correlated with how frequent and how informative the object is",
         ("Units of", *_WITH.values()),
-        tuple(groups),
+        tuple(groups(_WITH, ("",), _published())),
         "Best: for how many scenes an object is the most informative. AP gain: by how much its average precision "
         "exceeds knowing nothing, the mean over scenes. Small figures: 95 % bootstrap intervals over units and "
         "pictures together. Published: pool5 of Places-CNN on SUN.",
     )
-    yield Table(
-        f"{run.name}: each with the other held fixed",
-        ("Units of", *_GIVEN.values()),
-        tuple(given),
-        "The partial correlation: what is left of one where the other is taken out. Beside it, how far the two go "
-        "together themselves.",
-    )
-    alone = []
-    for metric in metrics:
-        rows = [
-            (Cell(f"{layer}{way}"), *(_cell(run.swept(with_, metric, f"{layer}{way}")) for with_ in _WITH))
-            for layer in run.layers
-            for way in (": over units", ": over pictures")
-        ]
-        alone.append(RowGroup(tuple(rows), run.results.metrics[metric].label))
+    for columns, other in zip(_GIVEN, ("times most informative", "gain in average precision"), strict=True):
+        yield Table(
+            f"{run.name}: frequency and {other}, each with the other held fixed",
+            ("Units of", *columns.values()),
+            tuple(groups(columns)),
+            "The partial correlation: what is left of one where the other is taken out. Last, how far the two go "
+            "together themselves.",
+        )
     yield Table(
         f"{run.name}: the same with intervals over units alone, and over pictures alone",
         ("Units of", *_WITH.values()),
-        tuple(alone),
+        tuple(groups(_WITH, (": over units", ": over pictures"))),
         folded=True,
     )
+
+
+def _row(run: _EmergeRun, method: str, metric: str, subset: str) -> Row | None:
+    return run.find(method, metric, subset) or run.swept(method, metric, subset)
 
 
 def _published() -> tuple[Cell, ...]:
