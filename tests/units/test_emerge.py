@@ -113,6 +113,8 @@ def test_objects_that_are_alike_share_a_scene_and_none_has_one_that_nothing_tell
 def test_the_gain_is_the_mean_over_scenes_that_are_there() -> None:
     precision = np.array([[0.8, 0.2], [0.5, 0.1], [np.nan, np.nan]])
     np.testing.assert_allclose(mean_gain(precision, np.array([0.2, 0.1, np.nan])), [0.5, 0])
+    alike = mean_gain(np.array([[0.1 + 0.2, 0.3], [0.7, 0.7]]), np.array([0.1, 0.1]))
+    assert alike[0] == alike[1]
 
 
 @given(hnp.arrays(np.float64, 12, elements=st.integers(0, 4).map(float)), hnp.arrays(np.bool_, 12))

@@ -41,6 +41,9 @@ _TOGETHER = 2**22
 _ALIKE = 1e-9
 """Average precisions within this are equal: sums of the same pictures in another order."""
 
+_DIGITS = 9
+"""After the point, that are told of means of average precisions, for the same reason."""
+
 
 @dataclass(frozen=True)
 class Annotated:
@@ -141,9 +144,10 @@ def best(precision: Floats, chance: Floats) -> Floats:
 def mean_gain(precision: Floats, chance: Floats) -> Floats:
     """By how much each object's average precision exceeds knowing nothing ``(..., S, O), (..., S) -> (..., O)``.
 
-    The mean over scenes; those that have no picture are left out.
+    The mean over scenes; those that have no picture are left out. Objects that are alike have equal gains to the last
+    digit, since their ranks are correlated.
     """
-    return mean_known(np.moveaxis(precision - chance[..., None], -2, -1))
+    return mean_known(np.moveaxis(precision - chance[..., None], -2, -1)).round(_DIGITS)
 
 
 def dealt(scenes: Sequence[str], groups: Sequence[str], folds: int, seed: int) -> Indices:
