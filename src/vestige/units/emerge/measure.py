@@ -49,7 +49,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "deciding_objects": Metric("objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
     "deciding_units": Metric("units of objects that decide scenes", lower_is_better=None, shown="percent", paper=False),
-    "deciding_roc": Metric("how well it tells objects that decide scenes (area under the ROC curve)", paper=False),
+    "deciding_roc": Metric("objects that decide scenes told from others, ROC area", paper=False),
 }
 """What is measured; the last four where it is known which objects decide scenes."""
 

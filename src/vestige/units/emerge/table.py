@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 
     from vestige.results import Results, Row
 
-_WITH = {
-    "frequency": "frequency",
-    "informativeness": "times best",
-    "gain": "AP gain",
+_WITH = {"frequency": "frequency", "informativeness": "times best", "gain": "AP gain"}
+
+_GIVEN = {
     "frequency_given": "frequency, best fixed",
     "informativeness_given": "best, frequency fixed",
     "frequency_given_gain": "frequency, gain fixed",
@@ -21,24 +20,25 @@ _WITH = {
 
 
 def emerge_tables(results: Results) -> list[Table]:
-    """The correlations of each layer, and what else is measured."""
-    return [_correlations(results), _others(results)]
+    """The correlations of each layer, also with another held fixed, and what else is measured."""
+    title = f"units per object of {results.config['labels']}, correlated with how frequent and informative it is"
+    given = "the same, each with another held fixed"
+    return [_correlations(results, title, _WITH), _correlations(results, given, _GIVEN), _others(results)]
 
 
-def _correlations(results: Results) -> Table:
+def _correlations(results: Results, title: str, columns: dict[str, str]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
 
-    title = f"units per object of {results.config['labels']}, correlated with how frequent and informative it is"
     table = RichTable(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("layer", "over"):
         table.add_column(name)
-    for name in _WITH.values():
+    for name in columns.values():
         table.add_column(name, justify="right")
     found = {(row.method, row.metric, row.subset): row for row in results.rows}
     for metric in (name for name in results.metrics if name.partition("@")[0] in ("pearson", "spearman")):
         for layer in dict.fromkeys(row.subset for row in results.rows if row.metric == metric):
-            rows = [found.get((method, metric, layer)) for method in _WITH]
+            rows = [found.get((method, metric, layer)) for method in columns]
             over = f"top {metric.partition('@')[2]}" if "@" in metric else "all"
             ranks = ", ranks" if metric.startswith("spearman") else ""
             table.add_row(layer, f"{over}{ranks}", *map(_cell, rows))
