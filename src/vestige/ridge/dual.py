@@ -24,6 +24,7 @@ from vestige.ridge.halves import Equations, Halves
 from vestige.ridge.moments import column_blocks
 from vestige.ridge.plan import Form
 from vestige.ridge.rows import FitRows
+from vestige.stopwatch import timing
 
 Columns: TypeAlias = slice | npt.NDArray[np.int64]
 LeftOver: TypeAlias = Callable[[Columns], Iterator[tuple[Tensor, Tensor]]]
@@ -68,7 +69,8 @@ class Group:
 
     def prepare(self) -> None:
         """Decompose the halves, before several threads ask for it."""
-        _ = self._halves, self._decomposed
+        with timing("factor"):
+            _ = self._halves, self._decomposed
 
     def forget(self) -> None:
         """Release what is held of the folds that alphas too small for the halves needed."""
