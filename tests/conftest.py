@@ -1,6 +1,8 @@
 """What every test shares: a cache of its own, one thread, and no hurry for hypothesis on a busy machine."""
 
 import os
+import re
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; pytest's workers have the other cores
 
@@ -29,3 +31,57 @@ def pytest_addoption(parser):
 def fuzz(request):
     """How many times as many cases as usual."""
     return request.config.getoption("--fuzz")
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Where the outlines of pages lie that were agreed on."""
+    return Path(__file__).parent / "report" / "golden"
+
+
+@pytest.fixture
+def agreed(request, golden):
+    """``agreed(task, run, cells="none")``: the run's page is as it was last agreed on."""
+    from vestige.pages import report_page
+
+    def check(task, run, *, cells="none"):
+        found, path = list(outline(report_page([run]), cells)), golden / f"{task}.txt"
+        if request.config.getoption("--golden"):
+            path.write_text("\n".join(found) + "\n", encoding="utf-8")
+        assert found == path.read_text(encoding="utf-8").splitlines()
+
+    return check
+
+
+def outline(page, cells):
+    """The page without its prose.
+
+    ``cells``: ``numbers`` as they are, ``words`` with each digit a 0, or ``none`` but how many rows there are.
+    """
+    from vestige.report.blocks import Cell, Gallery, Table
+
+    def text(cell):
+        said = f"{cell.text} ({cell.small})" if cell.small else cell.text
+        said = f"{said} [{cell.tone}]" if cell.tone else said
+        return said if cells == "numbers" else re.sub(r"−?\d", "0", said)
+
+    for opening in page.openings:
+        yield f"opening {opening.name}"
+        shown = opening.numbers if cells != "none" else ()
+        yield from (f"    {n.label} | {text(Cell(n.value, n.interval, n.tone))}" for n in shown)
+    for section in page.sections:
+        yield f"section {section.anchor}"
+        if cells == "none" and section.anchor == "provenance":
+            continue  # has a table of the times of work that was done, and of none that was kept
+        for block in section.blocks:
+            name = getattr(block, "name", "")
+            tiles = f", tiles {len(block.tiles)}" if isinstance(block, Gallery) else ""
+            yield f"  {block.kind} {name}{tiles}".rstrip()
+            if isinstance(block, Table):
+                yield f"    = {' | '.join(block.columns)}"
+                for group in block.groups:
+                    yield from [f"    # {group.heading}"] if group.heading else []
+                    if cells == "none":
+                        yield f"    {len(group.rows)} rows"
+                    else:
+                        yield from (f"    {' | '.join(map(text, row))}" for row in group.rows)

@@ -161,6 +161,10 @@ def test_a_unit_goes_by_the_words_that_most_gave_then_by_the_most_precise():
     assert (split.concept, split.group) == ("Light", "")
 
 
+def test_the_page_is_as_agreed_on(run, agreed):
+    agreed("annotations", run)
+
+
 def test_the_page_has_each_part_and_several_runs_side_by_side(run, tmp_path):
     page = report_page([run])
     anchors = [section.anchor for section in page.sections]

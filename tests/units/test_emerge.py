@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -392,6 +393,10 @@ def emerged(dissection: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def table(run: Run, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((run.folder / name).read_text(), newline="")))
+
+
+def test_the_page_is_as_agreed_on(emerged: Run, agreed: Callable[..., None]) -> None:
+    agreed("emerge", emerged)
 
 
 def test_the_drawn_worlds_objects_that_decide_are_the_most_informative(emerged: Run) -> None:

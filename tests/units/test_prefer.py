@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def measured(top: int = 10) -> tuple[object, Dataset, Dataset]:
     return found, bright, dark
 
 
-def test_layers_prefer_what_they_respond_to(tmp_path: Path) -> None:
+def test_layers_prefer_what_they_respond_to(tmp_path: Path, agreed: Callable[..., None]) -> None:
     found, bright, dark = measured()
     shares = {(row.layer, row.subset): row for row in found.rows}
     assert shares["bright", bright.spec].value == 1.0
@@ -128,6 +129,7 @@ def test_layers_prefer_what_they_respond_to(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.arrays["top"][0], np.argsort(-row, kind="stable")[:10])
     run = found.save(tmp_path / "run")
     assert run.report_path.is_file()
+    agreed("prefer", run)
     assert len(list(run.figures_folder.iterdir())) == 4
     assert set(Run(tmp_path / "run").results().data) == {bright.spec, dark.spec}
 

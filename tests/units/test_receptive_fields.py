@@ -247,6 +247,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> vestige.Run:
     return found.save(tmp_path_factory.mktemp("fields") / "run")
 
 
+def test_the_page_is_as_agreed_on(run: vestige.Run, agreed: Callable[..., None]) -> None:
+    agreed("receptive-fields", run)
+
+
 def test_the_task_measures_and_shows(run: vestige.Run) -> None:
     results, arrays = run.results(), run.examples()
     assert results.row("theoretical", "size", "one").value == 8
