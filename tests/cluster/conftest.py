@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,17 @@ NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 TINY = Path(__file__).parent.parent / "features" / "tiny.py"
 
 
+def patiently(start: Callable[[], Any]) -> Any:
+    """Start a node; Ray gives one up after 30 seconds, which a crowded machine may need."""
+    for _ in range(3):
+        try:
+            return start()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    return start()
+
+
 @pytest.fixture(scope="session")
 def ray_nodes() -> Iterator[Any]:
     """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away."""
@@ -24,8 +36,8 @@ def ray_nodes() -> Iterator[Any]:
     ray_library()
     from ray.cluster_utils import Cluster as Nodes
 
-    nodes = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    nodes.add_node(**NODE)
+    nodes = patiently(partial(Nodes, initialize_head=True, head_node_args={**NODE, "include_dashboard": False}))
+    patiently(partial(nodes.add_node, **NODE))
     yield nodes
     nodes.shutdown()
 
@@ -40,7 +52,7 @@ def cluster(ray_nodes: Any) -> Iterator[Cluster]:
 @pytest.fixture
 def third(ray_nodes: Any) -> Iterator[Any]:
     """One more node, for a test that takes it away."""
-    node = ray_nodes.add_node(**NODE)
+    node = patiently(partial(ray_nodes.add_node, **NODE))
     yield node
     if node in ray_nodes.worker_nodes:
         ray_nodes.remove_node(node)

@@ -52,7 +52,9 @@ def test_rows_are_those_of_one_machine(
     for place, more in (("here", ()), ("there", ("--ray", cluster.address))):
         monkeypatch.setenv("VESTIGE_CACHE", str(tmp_path / f"cache-{place}"))
         monkeypatch.setattr(sys, "argv", ["vestige", *words, *more, "-o", str(tmp_path / place)])
-        main()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert not stop.value.code, capsys.readouterr().err
     here, there = (read_results(tmp_path / place / "results.json") for place in ("here", "there"))
     assert there.rows == here.rows
     assert there.sweep == here.sweep
