@@ -2,7 +2,7 @@
 
 A thread of OpenMP (torch) or OpenBLAS (numpy, scipy) that has nothing to do first waits by spinning, by default for
 tens of milliseconds: that saves microseconds at the next piece of work. Beside another program that keeps a core busy,
-threads that spin hold the core that the pool's slowest thread needs. To spin for half a millisecond is enough for the
+threads that spin hold the core that the pool's slowest thread needs. To spin for about a millisecond is enough for the
 first, and short enough for the second (docs/speed.md has the figures).
 
 The libraries read this from the environment when they are loaded: it is set before anything else is imported, for the
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 SPINS = 20_000
-"""Of OpenMP's idle threads, each a pause of some ten nanoseconds."""
+"""Of OpenMP's idle threads, each a pause of tens of nanoseconds."""
 
 CYCLES = 20
 """Of OpenBLAS's idle threads: two to the power of this."""
