@@ -21,6 +21,9 @@ from vestige.spelling import spelled
 
 _PART = (".vestige-", ".part")  # how the names of files begin and end that are not yet whole
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that has no space, or none for this user."""
+
 _swept: set[Path] = set()  # folders in which this process has removed what killed ones left
 
 
@@ -149,12 +152,26 @@ def disk_errors(path: Path, what: str = "") -> Iterator[None]:
         raise VestigeError(f"{path}: {refused}: {_reason(error)}; {_remedy(error)}") from error
 
 
+def free_bytes(path: Path) -> int:
+    """The space left where a path is, or will be.
+
+    Raises:
+        VestigeError: where the disk does not tell.
+    """
+    existing = path
+    with disk_errors(path):
+        while not existing.exists():
+            existing = existing.parent
+        status = os.statvfs(existing)
+    return status.f_bavail * status.f_frsize
+
+
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
 def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in DISK_FULL:
         return "free some space, or choose another disk, and run it again"
     return "choose a place that can be written"
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, _imaging
 
 from vestige.errors import VestigeError
+from vestige.object_stores import copy_missing
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM")
 """The formats that are opened, by Pillow's names and whatever a file is called; no other decoder is ever started."""
@@ -186,6 +187,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _check_regular(path: Path) -> None:
     """Refuse what would never end or is no file: opening a pipe waits for a writer."""
     try:
+        if not path.exists():
+            copy_missing(path)
         mode = path.stat().st_mode
     except FileNotFoundError as error:
         raise PictureError(path, "does not exist") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from vestige.options import option
 
 if TYPE_CHECKING:
     from vestige.features.cache import FieldsInfo, StoreInfo
+    from vestige.object_stores import Copy
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Pruning:
         larger_than: megabytes on disk.
         unfinished: only those that a stopped run left.
         everything: every store.
+        copies: only copies on this machine, of a cache in an object store.
     """
 
     prune: bool = option(False, "Remove the stores that meet all conditions given.", names=("--prune",))
@@ -44,6 +47,7 @@ class Pruning:
     )
     unfinished: bool = option(False, "With --prune: those left by a stopped run.", names=("--unfinished",))
     everything: bool = option(False, "With --prune: every store.", names=("--all",))
+    copies: bool = option(False, "Only the copies on this machine, of a cache in an object store.", names=("--copies",))
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -61,6 +65,7 @@ class Pruning:
             "larger_than": None if self.larger_than is None else int(self.larger_than * 1e6),
             "unfinished": self.unfinished,
             "everything": self.everything,
+            "copies": self.copies,
         }
 
 
@@ -76,16 +81,33 @@ def add_to(app: typer.Typer) -> None:
 
 def cache(pruning: Pruning, printing: Printing) -> None:
     """List the stores, or remove some."""
-    from vestige.features.cache import cache_root, list_fields, list_stores
+    from vestige.features.cache import list_fields, list_stores
+    from vestige.object_stores import list_copies
 
     if pruning.prune:
         _prune(pruning, printing)
-    elif printing.json:
-        stores, fields = ([_to_json(info) for info in infos] for infos in (list_stores(), list_fields()))
-        print_json({"cache": str(cache_root()), "stores": stores, "receptive_fields": fields})
-    else:
-        _list(list_stores())
-        _list_fields(list_fields())
+        return
+    stores, fields, data = list_stores(copies=pruning.copies), list_fields(), list_copies()
+    if printing.json:
+        listed: dict[str, Sequence[StoreInfo | FieldsInfo | Copy]] = {"stores": stores, "receptive_fields": fields}
+        if data:
+            listed["data"] = data
+        shown = {name: [_to_json(info) for info in infos] for name, infos in listed.items()}
+        print_json({"cache": _place(pruning.copies), **shown})
+        return
+    _list(stores, _place(pruning.copies))
+    _list_fields(fields)
+    if data:
+        _list_data(data)
+
+
+def _place(copies: bool) -> str:
+    """Where the stores are that are listed, as the user knows the place."""
+    from vestige.features.cache import cache_root
+    from vestige.features.remote import remote_of
+
+    remote = None if copies else remote_of(cache_root())
+    return str(cache_root()) if remote is None else remote.place.url
 
 
 def _prune(pruning: Pruning, printing: Printing) -> None:
@@ -94,27 +116,40 @@ def _prune(pruning: Pruning, printing: Printing) -> None:
 
     pruned = prune(**pruning.conditions)
     if printing.json:
-        removed, left = ([str(info.path) for info in infos] for infos in (pruned.removed, pruned.in_use))
-        fields = [str(info.path) for info in pruned.fields]
-        print_json({"removed": removed, "receptive_fields": fields, "bytes": pruned.bytes, "in_use": left})
+        removed, left = ([info.url or str(info.path) for info in infos] for infos in (pruned.removed, pruned.in_use))
+        fields, data = ([str(info.path) for info in infos] for infos in (pruned.fields, pruned.data))
+        done = {"removed": removed, "receptive_fields": fields, "bytes": pruned.bytes, "in_use": left}
+        print_json(done | ({"data": data} if data else {}))
         return
     beside = f" and the receptive fields of {count(len(pruned.fields), 'network')}" if pruned.fields else ""
+    beside += f" and {count(len(pruned.data), 'copy', 'copies')} of data" if pruned.data else ""
     typer.echo(f"removed {count(len(pruned.removed), 'store')}{beside}, {decimal(pruned.bytes)}")
     if pruned.in_use:
         typer.echo(f"left {len(pruned.in_use)} that a run is using")
 
 
-def _to_json(info: StoreInfo | FieldsInfo) -> dict[str, Any]:
+def _to_json(info: StoreInfo | FieldsInfo | Copy) -> dict[str, Any]:
     used = datetime.datetime.fromtimestamp(info.used).astimezone().isoformat(timespec="seconds")
-    return {**asdict(info), "path": str(info.path), "used": used}
+    known = {name: value for name, value in asdict(info).items() if name != "about" and (name != "url" or value)}
+    return {**known, "path": str(info.path), "used": used}
 
 
-def _list(stores: list[StoreInfo]) -> None:
+def _list_data(data: list[Copy]) -> None:
+    """The copies of data, which are made again when they are wanted."""
+    typer.echo("\ncopies of data")
+    for copy in data:
+        typer.echo(f"  {copy.url}  {decimal(copy.bytes)}  {_when(copy.used)}")
+
+
+def _when(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _list(stores: list[StoreInfo], place: str) -> None:
     """The stores by the data and the network that they are of, those used last first; fits into 80 columns."""
-    from vestige.features.cache import cache_root
     from vestige.text import count
 
-    typer.echo(f"{cache_root()}: {count(len(stores), 'store')}, {decimal(sum(info.bytes for info in stores))}")
+    typer.echo(f"{place}: {count(len(stores), 'store')}, {decimal(sum(info.bytes for info in stores))}")
     groups: dict[tuple[str, str], list[StoreInfo]] = {}
     for info in stores:
         groups.setdefault((info.source, info.backbone), []).append(info)
@@ -141,7 +176,6 @@ def _list_fields(infos: list[FieldsInfo]) -> None:
 
 
 def _cells(info: StoreInfo) -> tuple[str, ...]:
-    used = datetime.datetime.fromtimestamp(info.used).astimezone().strftime("%Y-%m-%d %H:%M")
     rows = f"{info.rows}" if info.rows == info.n else f"{info.rows} of {info.n}"
     state = "" if info.state == "complete" else info.state
-    return f"  {info.layer}", info.readout, rows, str(info.d), decimal(info.bytes), used, state
+    return f"  {info.layer}", info.readout, rows, str(info.d), decimal(info.bytes), _when(info.used), state

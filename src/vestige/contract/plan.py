@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy as np
 from vestige.backbones import Backbone
 from vestige.contract.task import Task, named
 from vestige.datasets.dataset import Dataset
-from vestige.errors import VestigeError
 from vestige.features.cache import list_stores
-from vestige.features.layout import Description, source_of
+from vestige.features.layout import source_of
 from vestige.features.reader import Read, Reader
 from vestige.spec import parse_backbone_spec
 from vestige.text import NARROW, count, size
@@ -338,7 +336,7 @@ def _stored(plan: Plan, sets: Sequence[Dataset], reader: Reader) -> int:
     found: dict[tuple[str, str, str, str, int], int] = {}
     for info in list_stores(reader.cache):
         what = (info.backbone, info.layer, info.readout, info.source, info.n)
-        about = _described(info.path) if what in wanted else None
+        about = info.about if what in wanted else None
         if about is not None and (about.numerics, about.dtype) == (numerics, plan.dtype):
             found[what] = max(found.get(what, 0), info.rows * about.row_bytes)
     return sum(found.values())
@@ -346,10 +344,3 @@ def _stored(plan: Plan, sets: Sequence[Dataset], reader: Reader) -> int:
 
 def _size(n_bytes: int) -> str:
     return size(n_bytes).replace(NARROW, " ")
-
-
-def _described(store: Path) -> Description | None:
-    try:
-        return Description.read(store)
-    except VestigeError:
-        return None

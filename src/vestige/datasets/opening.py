@@ -15,6 +15,7 @@ from vestige.example import Example
 from vestige.handed_in import as_type
 from vestige.images import ImageFile
 from vestige.markup import Markup
+from vestige.object_stores import copied, is_url
 from vestige.plugins import Plugins, guarded, plugins
 from vestige.spec import DataSpec, data_spec_text, parse_data_spec
 from vestige.spelling import either, spelled
@@ -168,7 +169,11 @@ def _kind_of(spec: DataSpec) -> Kind:
 
 
 def _loaded(kind: Kind, spec: DataSpec, problems: Problems) -> Dataset:
-    """What a kind reads; whatever else a plug-in's loader raises or returns is an error that names it."""
+    """What a kind reads; whatever else a plug-in's loader raises or returns is an error that names it.
+
+    What the spec names in an object store is copied to this machine, and the loader reads the copy.
+    """
+    spec = replace(spec, path=_here(spec.path), options={key: _here(text) for key, text in spec.options.items()})
     if spec.kind in KINDS:
         return kind.load(spec, problems)
     with guarded(f"{spec.text!r}: the plug-in {spec.kind!r}"):
@@ -181,6 +186,11 @@ def _loaded(kind: Kind, spec: DataSpec, problems: Problems) -> Dataset:
     raise VestigeError(
         f"{spec.text!r}: the plug-in {spec.kind!r} returned {type(dataset).__name__}; expected a vestige.Dataset"
     )
+
+
+def _here(text: str) -> str:
+    """A path, or whatever else an option says: where it is a URL, the path of its copy."""
+    return str(copied(text)) if is_url(text) else text
 
 
 def _own_split(train: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from msgspec import Meta
 from vestige.documents import Json, check_json, read_json
 from vestige.errors import VestigeError
 from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged, shallow
+from vestige.files import DISK_FULL
 from vestige.spec import StoreDtype
 
 if TYPE_CHECKING:
@@ -305,6 +307,30 @@ def chunks_there(store: Path, description: Description) -> list[int]:
     return [chunk for chunk in found if chunk < description.chunks and has_chunk(store, description, chunk)]
 
 
+def adopt(store: Path, description: Description) -> None:
+    """Make a store's directory that of a description: what is there and belongs to another is removed."""
+    try:
+        sound = Description.read(store).key == description.key and all(
+            path.is_dir() or not os.path.lexists(path)
+            for path in (store / name for name in ("c", "digests", "problems"))
+        )
+    except VestigeError:
+        sound = False
+    if not sound:
+        if store.exists():
+            shutil.rmtree(store)
+        write_text(store / METADATA, description.metadata())
+        sync_folder(store.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove what is there, if anything; a folder, too, where a file belongs."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file all or nothing: beside, onto the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -339,7 +365,7 @@ def disk_errors(store: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = error.errno in DISK_FULL
         remedy = "free some space (vestige cache shows what is stored)" if full else "make it one that can be written"
         raise VestigeError(
             f"{store}: cannot be written: {error.strerror or error}; what is finished is kept and the next run goes on "
@@ -359,13 +385,3 @@ def pictures_sha256(keys: Iterator[str]) -> str:
         total.update(f"{len(key)}:".encode())
         total.update(key.encode())
     return total.hexdigest()
-
-
-def free_bytes(path: Path) -> int:
-    """The space left where a path is, or will be."""
-    existing = path
-    with disk_errors(path):
-        while not existing.exists():
-            existing = existing.parent
-        status = os.statvfs(existing)
-    return status.f_bavail * status.f_frsize

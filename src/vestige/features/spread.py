@@ -17,6 +17,7 @@ from vestige.example import Example
 from vestige.extraction import ExtractOptions
 from vestige.features.writer import StoreWriter, made
 from vestige.images import ImageFile
+from vestige.object_stores import copy_missing
 from vestige.progress import Progress, count_nothing
 from vestige.spelling import spelled
 from vestige.stopwatch import timing
@@ -103,7 +104,9 @@ def check_reached(examples: Iterable[Example]) -> None:
         VestigeError: naming the machine, and a file that the one read which sent it.
     """
     for picture in {id(example.image): example.image for example in examples}.values():
-        if isinstance(picture, ImageFile) and "content" in vars(picture) and not os.access(picture.path, os.R_OK):
+        if not isinstance(picture, ImageFile) or "content" not in vars(picture):
+            continue
+        if not os.access(picture.path, os.R_OK) and not copy_missing(picture.path):
             raise VestigeError(
                 f"{picture.path}: cannot be read on {platform.node()}; expected data in a folder that all machines of "
                 "the cluster share, at the same path"

@@ -25,6 +25,7 @@ from vestige.features.layout import (
     read_seal,
 )
 from vestige.features.locks import StoreLock
+from vestige.features.remote import remote_of
 from vestige.stopwatch import timing
 
 Vectors = NDArray[np.float32]
@@ -91,7 +92,8 @@ class Features:
     ``features[rows, columns]`` slices as numpy does (slices, integers, index and boolean arrays) and reads only what it
     needs.
 
-    A chunk's numbers are checked against their digest when the first of them is read.
+    A chunk's numbers are checked against their digest when the first of them is read. Of a cache in an object store,
+    what is not on this machine is copied to it first.
 
     Args:
         store: its directory.
@@ -104,6 +106,9 @@ class Features:
 
     def __init__(self, store: Path, *, checked: bool = False) -> None:
         self.path = Path(store)
+        remote = remote_of(self.path.parent)
+        if remote is not None and not os.path.lexists(self.path / COMPLETE):
+            remote.copy(self.path)
         self.description = Description.read(self.path)
         self._checked = checked
         self._factors: dict[int, NDArray[np.float32] | None] = {}

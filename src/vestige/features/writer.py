@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,24 +24,26 @@ from vestige.errors import VestigeError
 from vestige.features.digests import Checked, crc32c, file_crc32c, is_unchanged, to_json, zeros_crc32c
 from vestige.features.layout import (
     COMPLETE,
-    METADATA,
     Description,
     Made,
     Seal,
+    adopt,
     chunk_path,
     disk_errors,
     first_crc32c,
-    free_bytes,
     has_chunk,
     is_intact,
     is_sound,
     is_whole,
     problems_path,
+    remove,
     seal_path,
     sync_folder,
     write_text,
 )
 from vestige.features.locks import StoreLock
+from vestige.features.remote import remote_of
+from vestige.files import free_bytes
 
 _POLL_SECONDS = 0.1
 _DAMAGED_SECONDS = 2.0
@@ -111,32 +112,23 @@ class StoreWriter:
         self._chunk = -1
         if chunk is None:
             with disk_errors(store):
-                self._adopt()
+                adopt(store, description)
+                remove(store / COMPLETE)
         chunks = range(description.chunks) if chunk is None else (chunk,)
         self.missing = [
             i for i in chunks if not (has_chunk(store, description, i) and is_intact(store, description, i))
         ]
+        self._remote = remote_of(store.parent)
+        if self._remote is not None:
+            if chunk is None:
+                self._remote.begin(store, description)
+            self._remote.put_lacking(store, [i for i in chunks if i not in self.missing])
         self._left = {i: self._read_steps(i) for i in self.missing}
         self.begun = {i: left.rows for i, left in self._left.items() if left.rows}
         for chunk, rows in self.begun.items():
             if rows == len(description.rows(chunk)):  # killed before it was finished
                 self.start(chunk)
                 self.finish_chunk()
-
-    def _adopt(self) -> None:
-        try:
-            sound = Description.read(self.store).key == self.description.key and all(
-                path.is_dir() or not os.path.lexists(path)
-                for path in (self.store / name for name in ("c", "digests", "problems"))
-            )
-        except VestigeError:
-            sound = False
-        if not sound:
-            if self.store.exists():
-                shutil.rmtree(self.store)
-            write_text(self.store / METADATA, self.description.metadata())
-            sync_folder(self.store.parent)
-        _remove(self.store / COMPLETE)
 
     def _read_steps(self, chunk: int) -> _UnderWay:
         """What a killed run left of a chunk, as far as its rows are those that were written."""
@@ -178,7 +170,7 @@ class StoreWriter:
         rows, steps = _rows_path(self.store, chunk), _steps_path(self.store, chunk)
         with self._writing():
             for path in (chunk_path(self.store, chunk), seal_path(self.store, chunk), problems_path(self.store, chunk)):
-                _remove(path)
+                remove(path)
             if self._under_way.rows:
                 self._rows = rows.open("r+b", buffering=0)
                 self._rows.truncate(self._under_way.rows * self.description.row_bytes)
@@ -186,8 +178,8 @@ class StoreWriter:
                 self._steps = steps.open("ab", buffering=0)
             else:
                 rows.parent.mkdir(parents=True, exist_ok=True)
-                _remove(rows)
-                _remove(steps)
+                remove(rows)
+                remove(steps)
                 self._rows = rows.open("wb", buffering=0)
                 self._steps = steps.open("xb", buffering=0)
 
@@ -231,6 +223,8 @@ class StoreWriter:
             _steps_path(self.store, self._chunk).unlink(missing_ok=True)
             for folder in (target.parent, target.parent.parent, self.store):
                 sync_folder(folder)
+        if self._remote is not None:
+            self._remote.put_chunk(self.store, self._chunk)
         self.missing.remove(self._chunk)
 
     def _seal(self, problems: Mapping[int, str]) -> None:
@@ -253,6 +247,8 @@ class StoreWriter:
             VestigeError: where it is not seen here.
         """
         deadline = time.monotonic() + _SEEN_SECONDS
+        if self._remote is not None and not has_chunk(self.store, self.description, chunk):
+            self._remote.copy_chunk(self.store, chunk)
         while not has_chunk(self.store, self.description, chunk):
             if time.monotonic() > deadline:
                 raise VestigeError(
@@ -269,8 +265,11 @@ class StoreWriter:
             made: when, how fast and by what.
         """
         assert not self.missing, "finish before the last chunk"
+        text = to_json(Made(**made))
+        if self._remote is not None:
+            self._remote.complete(self.store, self.description, text)
         with disk_errors(self.store):
-            write_text(self.store / COMPLETE, to_json(Made(**made)))
+            write_text(self.store / COMPLETE, text)
 
     def abandon(self) -> None:
         """Close the files of the chunk that is under way, if any; its rows so far stay, as does what is finished."""
@@ -302,14 +301,6 @@ def _rows_path(store: Path, chunk: int) -> Path:
 
 def _steps_path(store: Path, chunk: int) -> Path:
     return chunk_path(store, chunk).with_name("rows.partial")
-
-
-def _remove(path: Path) -> None:
-    """Remove what is there, if anything; a folder, too, where a file belongs."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write_all(file: BinaryIO, left: memoryview) -> None:
@@ -345,7 +336,8 @@ class Claims:
     Complete ones are read from the first byte to the last, so that what is damaged is found, and filled again.
 
     Made in the order of the keys, so that no two processes wait for each other. Waits where another process is
-    filling one of the stores.
+    filling one of the stores. Where the directory is a copy of a cache in an object store, what is there is copied, and
+    what is filled is written there, too.
 
     Args:
         descriptions: of the stores.
@@ -363,11 +355,15 @@ class Claims:
         self.writers: dict[str, StoreWriter] = {}
         self._held: list[StoreLock] = []
         described = {description.key: description for description in descriptions}
+        remote = remote_of(root)
         for key in sorted(described):
             store = root / key
             lock = locks.enter_context(StoreLock(store))
             self._held.append(lock)
-            if _wait(store, described[key], lock):
+            if not _wait(store, described[key], lock):
+                if remote is not None:
+                    remote.used(store)
+            elif remote is None or remote.claim(store, described[key], locks):
                 self.writers[key] = StoreWriter(store, described[key])
         _check_space(self.writers, root)
 
