@@ -56,7 +56,7 @@ def main() -> None:
 
     extraction.CHUNK_ROWS = asked.rows  # 512 in use; smaller here, so that there are shards to share out
     backbone = open_backbone(SPEC)
-    layer = list(backbone.paths)[-2]
+    layer = next(name for name in reversed(backbone.paths) if name.startswith("conv"))
     crops = [Crop(example) for example in open_dataset(f"synthetic:faces,n={8 * asked.rows},seed=1,size=128")]
     shard = {row: _bare(crops[row % len(crops)]) for row in range(512)}
     sent = len(ray.cloudpickle.dumps(shard))

@@ -21,13 +21,13 @@ from vestige.features.reader import Reader
 from vestige.results import read_results
 
 FACES = ("synthetic:faces,n=40,seed=1,size=64", "--test", "synthetic:faces,n=20,seed=2,size=64")
-NETWORK = ("--backbone", "scene_cnn", "--layer", "even:2")
+NETWORK = ("--backbone", "scene_cnn", "--layer", "conv2", "--layer", "conv4")
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "CHUNK_ROWS", 16)
-    monkeypatch.setattr(dense, "CHUNK_ROWS", 2000)
+    monkeypatch.setattr(dense, "CHUNK_ROWS", 300)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_rows_are_those_of_one_machine(
     assert there.rows == here.rows
     assert there.sweep == here.sweep
     chunks = {place: len(list((tmp_path / f"cache-{place}").glob("*/c/*/0"))) for place in ("here", "there")}
-    assert chunks["there"] == chunks["here"] > 4
+    assert chunks["there"] == chunks["here"] > 1
     _, err = capsys.readouterr()
     assert "ray" not in err.lower().replace(f"--ray {cluster.address}", "")
 
