@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +52,14 @@ def dying_adder(folder: Path) -> Callable[[int], int]:
     return lambda x: die_once(folder, x)
 
 
-def node_adder(folder: Path) -> Callable[[int], str]:
-    """Says where it runs, and waits there until it is told to go on."""
-    import time
-
+def waiter(folder: Path, doomed: str) -> Callable[[int], str]:
+    """Says where it runs, and waits there until it is told to go on; on the machine that is doomed, for ever."""
     import ray
 
     def run(x: int) -> str:
         node = str(ray.get_runtime_context().get_node_id())
         (folder / f"{x} {node}").touch()
-        while not (folder / "go").exists():
+        while node == doomed or not (folder / "go").exists():
             time.sleep(0.02)
         return node
 
@@ -127,8 +127,11 @@ def test_actors_that_die_are_replaced(cluster: Cluster, tmp_path: Path) -> None:
 
 def test_a_machine_that_dies_is_done_without(cluster: Cluster, ray_nodes: Any, third: Any, tmp_path: Path) -> None:
     """The third machine is killed while it is at a part: that part is done by the others, and all others once."""
-    with cluster.actors(node_adder, tmp_path, most=3) as actors:
-        found = dict(actors.run((x,) for x in _killing(tmp_path, ray_nodes, third)))
+    killer = threading.Thread(target=_kill, args=(tmp_path, ray_nodes, third))
+    killer.start()
+    with cluster.actors(waiter, tmp_path, third.node_id, most=3) as actors:
+        found = dict(actors.run((x,) for x in range(9)))
+    killer.join()
     assert sorted(found) == list(range(9))
     assert third.node_id not in found.values()
     begun = [path.name.split() for path in tmp_path.iterdir() if path.name != "go"]
@@ -136,14 +139,9 @@ def test_a_machine_that_dies_is_done_without(cluster: Cluster, ray_nodes: Any, t
     assert sorted(x for x, _ in begun) == sorted([*map(str, range(9)), lost])
 
 
-def _killing(folder: Path, nodes: Any, extra: Any) -> Iterator[int]:
-    """Numbers, of which the fourth comes when the machine is dead."""
-    import time
-
-    for x in range(9):
-        if x == 3:
-            while len(list(folder.iterdir())) < 3:
-                time.sleep(0.02)
-            nodes.remove_node(extra, allow_graceful=False)
-            (folder / "go").touch()
-        yield x
+def _kill(folder: Path, nodes: Any, node: Any) -> None:
+    """Take a node away when each of the three has begun a part, and let the others go on."""
+    while len(list(folder.iterdir())) < 3:
+        time.sleep(0.02)
+    nodes.remove_node(node, allow_graceful=False)
+    (folder / "go").touch()
