@@ -65,7 +65,9 @@ def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
     links = dict(line.split(": ", 1) for line in out.splitlines())
     assert list(links) == ["Ada", "Bo"]
     assert links["Ada"].startswith("http://example.org:8000/join/")
-    out, _ = vestige("units", "annotate", run, "--withdraw", "Bo", "--links", "--host", "example.org")
+    out, _ = vestige("units", "annotate", run, "--withdraw", "Bo")
+    assert out == "Bo: withdrawn\n"
+    out, _ = vestige("units", "annotate", run, "--links", "--host", "example.org")
     assert dict(line.split(": ", 1) for line in out.splitlines()) == {"Ada": links["Ada"], "Bo": "withdrawn"}
     with serving(run, "--units", "conv5:0", "--host", "0.0.0.0", "--quiet") as address:
         port = re.search(r":(\d+)/\?key=", address)[1]

@@ -118,7 +118,9 @@ def test_a_table_needs_no_more_than_what_was_said(tmp_path: Path) -> None:
     [
         ("pool5,x,ada,lamp,object,0.5", "line 2: unit"),
         ("pool5,3,ada,lamp,thing,0.5", "line 2: group"),
-        ("pool5,3,ada,lamp,object,nan", "line 2: stated|line 2: precision"),
+        ("pool5,3,ada,lamp,object,nan", "line 2: precision"),
+        ("pool5,3,ada,lamp,object,1.9", "line 2: precision"),
+        ("pool5,3,ada,lamp,object,much", "line 2: precision"),
         ("pool5,3,ada,lamp,object", "line 2: has more or fewer cells"),
         ("pool5,3,ada,lamp,object,0.5\npool5,3,ada,lamps,object,0.5", "line 3: ada has answered"),
         ('pool5,3,ada,"lamp,object,0.5', "cannot be read as a table"),

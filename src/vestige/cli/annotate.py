@@ -170,13 +170,14 @@ def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, st
 
 
 def _let_in(served: Served, store: Store) -> None:
-    """Withdraw and make people's own links, and print those that were asked for, one a line behind the name."""
+    """Withdraw and make people's own links, and print those of who was named, one a line behind the name."""
     from vestige.units.annotate.access import Access
     from vestige.units.annotate.server import address_of
     from vestige.units.annotations.answers import plain_text
 
     access, start = Access(store.secret, guarded=True), address_of(served.host, served.port)
     store.invitations.withdraw(dict.fromkeys(served.withdraw))
-    asked = {name: store.invitations.invite(name) for name in (plain_text("--invite", each) for each in served.invite)}
+    asked: dict[str, int | None] = dict.fromkeys(served.withdraw)
+    asked |= {name: store.invitations.invite(name) for name in (plain_text("--invite", each) for each in served.invite)}
     for name, number in (store.invitations.all() if served.links else asked).items():
         print(f"{name}: {'withdrawn' if number is None else f'{start}/join/{access.personal(name, number)}'}")

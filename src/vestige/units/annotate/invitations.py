@@ -60,8 +60,9 @@ class Invitations:
             for name in names:
                 if connection.scalar(_VALID, {"whose": name}) is None:
                     valid = connection.scalars(select(_links.c.name).where(_links.c.valid).order_by(_links.c.name))
-                    there = [repr(each) for each in valid] or ["nobody"]
-                    raise VestigeError(f"{name!r}: has no link to withdraw; {listed(there)} has one")
+                    there = [repr(each) for each in valid]
+                    mend = f"those who have one: {listed(there)}" if there else "nobody has one"
+                    raise VestigeError(f"{name!r}: has no link to withdraw; {mend}")
                 connection.execute(_CHANGE.values(valid=False), {"whose": name})
 
     def is_valid(self, name: str, number: int) -> bool:

@@ -30,12 +30,15 @@ They are others than the paper's, even where they share a word, so they never ha
 TEXT_LIMIT = 200
 """The most characters of a concept, or of a name."""
 
+PRECISION = Bounds(0, 1)
+"""Of an answer's precision, a share."""
+
 _WHOLE = Bounds(0, 2**53, whole=True)
 _LEAST: Mapping[str, Bounds] = {
     "unit": _WHOLE,
     "tries": Bounds(1, 10**6, whole=True),
     "seconds": Bounds(0, 10**9),
-    "stated": Bounds(0, 1),
+    "stated": PRECISION,
 }
 
 

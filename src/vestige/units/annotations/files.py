@@ -15,7 +15,8 @@ from typing import Any, TypedDict
 from vestige.documents import Json, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import refuse_existing, what_is, write_text
-from vestige.units.annotations.answers import RELEASE_GROUPS, Answer
+from vestige.handed_in import as_type
+from vestige.units.annotations.answers import PRECISION, RELEASE_GROUPS, Answer
 from vestige.units.annotations.release import WORKERS, read_release
 from vestige.version import __version__
 
@@ -187,6 +188,8 @@ def _answer(path: Path, place: str, entry: Mapping[str, Any]) -> Answer:
     given = {**_DEFAULTS, **{name: entry[name] for name in COLUMNS if name in entry}}
     precision = given.pop("precision")
     try:
+        if not given["shown"] and precision is not None:
+            PRECISION.check("precision", as_type("precision", precision, float))
         answer = Answer(**given, stated=None if given["shown"] else precision)
         if not (isinstance(precision, int | float) and isclose(precision, answer.precision, abs_tol=1e-4)):
             raise VestigeError(

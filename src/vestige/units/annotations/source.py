@@ -133,14 +133,14 @@ def check_about(run: DissectRun, answers: Iterable[Answer], source: str) -> None
     for answer in answers:
         said = f"{source}: {answer.annotator} on {answer.layer}:{answer.unit}"
         if answer.layer not in run.layers:
-            raise VestigeError(f"{said}: {run.name} has no such layer; its layers: {', '.join(run.layers)}")
+            raise VestigeError(f"{said}: the run {run.name} has no such layer; its layers: {', '.join(run.layers)}")
         units = len(run.of(answer.layer, "threshold"))
         if answer.unit >= units:
-            raise VestigeError(f"{said}: {run.name} has no such unit; {answer.layer} has {units}, from 0")
+            raise VestigeError(f"{said}: the run {run.name} has no such unit; {answer.layer} has {units}, from 0")
         own, lowest = (run.of(answer.layer, key)[answer.unit] for key in ("top_rows", "negatives"))
         top = set(answer.shown) - set(answer.planted)
         if not (top <= set(np.asarray(own).tolist()) and set(answer.planted) <= set(np.asarray(lowest).tolist())):
             raise VestigeError(
-                f"{said}: was shown other pictures than {run.name} has of the unit; these are answers about another "
-                "dissection"
+                f"{said}: was shown other pictures than the run {run.name} has of the unit; these are answers about "
+                "another dissection"
             )
