@@ -117,6 +117,8 @@ class Half:
 
     Attributes:
         rows: (b,) B's places among all rows, fold by fold.
+        shared: whether M is multiplied once for all folds. Of two, each needs a quarter of it, and products with a
+            few targets do for the rest.
         folds: V and W of each fold of B: its rows, and those of the other folds that are learnt from, as places in B.
         learnt: all of B that are learnt from.
         others: (a,) A's places among all rows.
@@ -140,6 +142,7 @@ class Half:
             (_span(np.flatnonzero(labels == k)), _span(np.flatnonzero((labels != k) & learnt)))
             for k in np.unique(labels)
         ]
+        self.shared = len(self.folds) > 2
         self.scale, root = torch.where(e.root > 0, e.root, 1.0)[self.rows], e.root[self.others]
         self.within = (e.K[self.rows][:, self.rows] + e.lift).mul_(self.scale).mul_(self.scale[:, None])
         inner = (e.K[self.others][:, self.others] + e.lift).mul_(root).mul_(root[:, None])
@@ -159,19 +162,34 @@ class Complement:
     """The Schur complement in B at one alpha.
 
     Attributes:
-        M: (b, b).
         shrink: (a,) 1 / (S + alpha).
     """
 
     def __init__(self, half: Half, alpha: float) -> None:
         self.half, self.alpha = half, alpha
         self.shrink = 1 / (half.S + alpha)
-        product = gram((half.P * self.shrink.sqrt()).T)
-        self.M = torch.sub(half.within, product, out=product)
+
+    @cached_property
+    def _whole(self) -> Tensor:
+        """M (b, b)."""
+        return self._inner(slice(None))
+
+    def _inner(self, W: Any) -> Tensor:
+        """M_WW (w, w)."""
+        product = gram((self.half.P[W] * self.shrink.sqrt()).T)
+        return torch.sub(_part(self.half.within, W, W), product, out=product)
+
+    def times(self, V: Any, W: Any, x: Tensor) -> Tensor:
+        """M_VW x (v, c)."""
+        half = self.half
+        if half.shared:
+            return _part(self._whole, V, W) @ x
+        inside = (half.P[W].T @ x).mul_(self.shrink[:, None])
+        return torch.addmm(half.P[V] @ inside, _part(half.within, V, W), x, beta=-1)
 
     def rest(self, W: Any) -> Rest | None:
         """The fit to A and the rows W of B; None where it is lost in rounding."""
-        inner = _part(self.M, W, W).clone()
+        inner = _part(self._whole, W, W).clone() if self.half.shared else self._inner(W)
         inner.diagonal().add_(self.alpha)
         factor, info = torch.linalg.cholesky_ex(inner)
         if int(info):
@@ -215,7 +233,7 @@ class Rest:
         if not len(half.others) and not len(self.factor):
             return torch.full_like(r[V][:, :-1], torch.nan)
         x, b = self._solved(r, known)
-        left = torch.addmm(r[V], _part(self.complement.M, V, self.W), x, alpha=-1)
+        left = r[V] - self.complement.times(V, self.W, x)
         return (left[:, :-1] - left[:, -1:] * b).div_(half.scale[V][:, None])
 
     def solution(self, cols: Any) -> Tensor:
