@@ -168,15 +168,15 @@ ANNOTATED = DataPlace(
 ANNOTATIONS = DataPlace(
     "annotations",
     "what people say of the scene network's units, as .csv, .json, or the authors' unitAnnotation_*.mat",
-    "unitAnnotation_PlacesCNN.mat",
+    "unitAnnotation_places205-alexnet.mat",
     "`vestige units annotate`, or the authors' release",
     file="answers",
 )
 ANNOTATIONS_OBJECTS = DataPlace(
     "annotations-objects",
-    "the same of the object network's units",
-    "unitAnnotation_ImageNetCNN.mat",
-    "as above",
+    "what people say of the object network's units, likewise",
+    "unitAnnotation_imagenet-alexnet.mat",
+    "`vestige units annotate`, or the authors' release",
     file="answers",
 )
 

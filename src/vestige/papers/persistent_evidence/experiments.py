@@ -295,7 +295,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "lfw:/data/lfw,fold=1-4/5",
             "vis-www.cs.umass.edu/lfw, and a table of attributes (docs/data.md says how it is read)",
         ),
-        DataPlace("lfw-test", "the same, other people", "lfw:/data/lfw,fold=5/5", "as above"),
+        DataPlace(
+            "lfw-test",
+            "the faces of other people to test on",
+            "lfw:/data/lfw,fold=5/5",
+            "vis-www.cs.umass.edu/lfw, as lfw",
+        ),
         Probed("directions", directions),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vestige.text import count, value_range
+from vestige.text import count, signed, value_range
 from vestige.units.annotations.answers import GROUPS, RELEASE_GROUPS, shown_group
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def _cell(metric: str, row: Row | None) -> str:
     if metric == "units":
         return f"{row.value:.0f}"
     digits = 1 if "@" in metric else 3
-    return f"{row.value:.{digits}f}" + (f" ({value_range(row.ci95, digits)})" if row.ci95 and digits == 3 else "")
+    return signed(row.value, digits) + (f" ({value_range(row.ci95, digits)})" if row.ci95 and digits == 3 else "")
