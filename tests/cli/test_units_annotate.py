@@ -86,6 +86,7 @@ def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
     [
         (("--units", "conv5:9999"), "conv5:9999"),
         (("--units", "conv5:3-9999"), "conv5:128"),
+        (("--units", "conv5:3-1"), "conv5:3-1"),
         (("--layer", "conv6"), "conv6"),
         (("--host", "nosuch.invalid"), "--host nosuch.invalid"),
         (("--port", "70000"), "--port 70000"),

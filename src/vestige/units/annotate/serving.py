@@ -112,7 +112,7 @@ def _names(text: str) -> Iterator[str]:
     """``fire9:3-5`` as ``fire9:3``, ``fire9:4`` and ``fire9:5``; anything else as it is."""
     layer, _, numbers = text.rpartition(":")
     first, dash, last = numbers.partition("-")
-    if not dash or not (first.isdecimal() and last.isdecimal()) or int(last) - int(first) > 10**6:
+    if not (dash and first.isdecimal() and last.isdecimal() and 0 <= int(last) - int(first) <= 10**6):
         yield text
     else:
         yield from (f"{layer}:{number}" for number in range(int(first), int(last) + 1))
