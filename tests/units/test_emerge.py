@@ -303,6 +303,13 @@ def test_any_words_have_a_meaning_and_are_in_the_draft(words: list[str]) -> None
     assert sorted(row["word"] for row in table) == sorted(found)
 
 
+def test_what_a_file_says_of_a_word_holds_for_its_plural_and_singular() -> None:
+    given = {"building": "house", "towers": "sky", "lamp": "sun", "lamps": NONE, "books": "sky", "bulb": ""}
+    found = meanings(["buildings", "Tower", "lamp", "lamps", "book", "bulbs"], ["house", "sky", "sun", "book"], given)
+    assert [each.object for each in found.values()] == ["house", "sky", "sun", NONE, "book", ""]
+    assert [each.by for each in found.values()] == ["file", "file", "file", "file", "name", ""]
+
+
 def test_a_draft_reads_back_as_what_it_says(tmp_path: Path) -> None:
     file = tmp_path / "words.csv"
     found = meanings(["people", "skyscraper", "book"], OBJECTS)

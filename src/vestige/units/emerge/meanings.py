@@ -1,9 +1,10 @@
 """Which object of a data set a word is: by its name or its plural, else as a file says that a person has corrected.
 
 The file is a table with the columns :data:`COLUMNS`, of which ``word`` and ``object`` are read: an empty ``object``
-leaves the word open, :data:`NONE` says that it is no object of the data. A word that is itself the name of an object in
-the data, and is said to be another, is counted as that in the pictures, too. Every run drafts one, ``words.csv``, with
-the objects that it found itself, and near names for the words that are open.
+leaves the word open, :data:`NONE` says that it is no object of the data. What is said of a word holds for its plural
+or singular, too, unless that is said to be something else or is an object's own name. A word that is itself the name of
+an object in the data, and is said to be another, is counted as that in the pictures, too. Every run drafts one,
+``words.csv``, with the objects that it found itself, and near names for the words that are open.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def plain(word: str) -> str:
 def meanings(words: Iterable[str], objects: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, Meant]:
     """What words mean, by their plain form, in their order.
 
-    What a file says goes first, then a name that is the same, then the plural of a name, or the name that is the plural
-    of it. An object with several names between commas (``person, individual``) has each of them; what two objects have
+    What a file says goes first, then a name that is the same, then what a file says of the word in the other number,
+    then the plural of a name, or the name that is the plural of it. An object with several names between commas (``person, individual``) has each of them; what two objects have
     in common means neither.
 
     Args:
@@ -70,14 +71,20 @@ def meanings(words: Iterable[str], objects: Sequence[str], given: Mapping[str, s
     """
     names = _names(objects)
     by_number = _by_number(names)
+    given = given or {}
+    given_by_number = _by_number({word: {said} for word, said in given.items() if said})
     found: dict[str, Meant] = {}
     for word in dict.fromkeys(map(plain, words)):
         alike = names.get(word, set())
-        if said := (given or {}).get(word):
+        number = singular(word)
+        others, given_others = by_number.get(number, set()), given_by_number.get(number, set())
+        if said := given.get(word):
             found[word] = Meant(said, "file")
         elif len(alike) == 1:
             found[word] = Meant(min(alike), "name")
-        elif not alike and len(others := by_number.get(singular(word), set())) == 1:
+        elif len(given_others) == 1:
+            found[word] = Meant(min(given_others), "file")
+        elif not alike and len(others) == 1:
             found[word] = Meant(min(others), "plural")
         else:
             found[word] = Meant("", "", tuple(near_names(word, objects, _NEAR, _ALIKE)))
