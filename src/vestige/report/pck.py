@@ -43,7 +43,7 @@ def draw_pck_curves(curves: Sequence[PckPanel], theme: Theme, *, to: float = 0.5
     at = ALPHAS[ALPHAS <= to]
     for panel, ax in zip(curves, axes, strict=True):
         run = panel.run
-        ax.set(xlim=(0, at[-1]), ylim=(0, 100))
+        ax.set(xlim=(0, at[-1]), ylim=(0, 102))
         ends = []
         for method in panel.methods:
             shares = 100 * pck_curve(run, method, panel.sides, panel.classes, at)

@@ -165,7 +165,7 @@ def draw_class_curves(run: PointRun, method: str, sides: Floats, classes: NDArra
     """PCK of one method against alpha from 0 to 1, a line for each class."""
     at, names = np.linspace(0.0, 1.0, 101), np.unique(classes).tolist()
     figure, (ax,) = panels(1, max(4.3, 0.24 * len(names)))
-    ax.set(xlim=(0, 1), ylim=(0, 100))
+    ax.set(xlim=(0, 1), ylim=(0, 102))
     ends = []
     for k, name in enumerate(names):
         shares = 100 * pck_curve(run, method, sides, classes, at, of=name)

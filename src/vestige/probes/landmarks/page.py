@@ -365,7 +365,7 @@ def draw_ced(runs: Sequence[PointRun], theme: Theme) -> Figure:
     figure, axes = panels(len(runs), 4.3)
     at = np.linspace(0.0, ced_limit(runs), 400)
     for run, ax in zip(runs, axes, strict=True):
-        ax.set(xlim=(0, at[-1]), ylim=(0, 100))
+        ax.set(xlim=(0, at[-1]), ylim=(0, 102))
         ends = []
         for method in run.methods:
             errors = run.examples.errors.get(method)

@@ -132,7 +132,7 @@ def _draw_precision(runs: Sequence[AnnotationRun], theme: Theme) -> Figure:
             if row.ci95 is not None:
                 ax.plot([x, x], row.ci95, color=colour, linewidth=1)
     ax.set_xticks(range(len(layers)), layers, rotation=45 if len(layers) > 8 else 0)
-    ax.set(ylabel="mean precision", ylim=(0, 1), xlim=(-0.4, len(layers) - 0.6))
+    ax.set(ylabel="mean precision", ylim=(-0.03, 1.03), xlim=(-0.4, len(layers) - 0.6))
     ax.grid(axis="y")
     decimal_axis(ax.yaxis)
     if len(runs) > 1:

@@ -251,7 +251,7 @@ def _draw_curves(run: DissectRun, theme: Theme) -> Figure:
                 recall, precision, color=colour, linewidth=1.4, label=f"{run.object_of(layer, unit)} ({ap[unit]:.2f})"
             )
             ax.axhline(precision[-1], color=colour, linewidth=0.7, linestyle=(0, (1, 1.6)))
-        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", title=layer)
+        ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", title=layer)
         ax.legend(frameon=False, fontsize=7, labelcolor=theme.ink, loc="upper right")
     axes[0].set_ylabel("precision")
     return figure
