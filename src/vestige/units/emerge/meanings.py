@@ -61,8 +61,8 @@ def meanings(words: Iterable[str], objects: Sequence[str], given: Mapping[str, s
     """What words mean, by their plain form, in their order.
 
     What a file says goes first, then a name that is the same, then what a file says of the word in the other number,
-    then the plural of a name, or the name that is the plural of it. An object with several names between commas (``person, individual``) has each of them; what two objects have
-    in common means neither.
+    then the plural of a name, or the name that is the plural of it. An object with several names between commas
+    (``person, individual``) has each of them; what two objects have in common means neither.
 
     Args:
         words: as people wrote them, or names of another data set's objects.

@@ -153,7 +153,8 @@ def _layers(labels: Labels, options: EmergeOptions) -> tuple[str, ...]:
     """
     for name in options.layers:
         if name not in labels.units:
-            raise VestigeError(f"{spelled('layers', name)}: the run {labels.name} has no such layer; {choice(name, labels.units)}")
+            told = f"{spelled('layers', name)}: the run {labels.name} has no such layer"
+            raise VestigeError(f"{told}; {choice(name, labels.units)}")
     return tuple(name for name in labels.units if name in options.layers) or tuple(labels.units)[-1:]
 
 
@@ -166,8 +167,8 @@ def _groups(labels: Labels, options: EmergeOptions) -> tuple[str, ...]:
     if labels.source == "masks":
         if options.groups:
             raise VestigeError(
-                f"{spelled('groups', options.groups[0])}: the run {labels.name} has labels from masks, which are in no groups; "
-                "leave it out"
+                f"{spelled('groups', options.groups[0])}: the run {labels.name} has labels from masks, which are in no "
+                "groups; leave it out"
             )
         return ()
     for name in options.groups:

@@ -21,7 +21,8 @@ _GIVEN = {
 
 def emerge_tables(results: Results) -> list[Table]:
     """The correlations of each layer, also with another held fixed, and what else is measured."""
-    title = f"units per object of the run {results.config['labels']}, correlated with how frequent and informative it is"
+    run = results.config["labels"]
+    title = f"units per object of the run {run}, correlated with how frequent and informative it is"
     given = "the same, each with another held fixed"
     return [_correlations(results, title, _WITH), _correlations(results, given, _GIVEN), _others(results)]
 
