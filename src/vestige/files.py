@@ -11,13 +11,13 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vestige.errors import VestigeError
 from vestige.spelling import spelled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PART = (".vestige-", ".part")  # how the names of files begin and end that are not yet whole
 
@@ -97,12 +97,15 @@ def write_json(path: Path, document: Mapping[str, Any], *, overwrite: bool = Fal
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:
     """Write arrays by name as compressed ``.npz``; other arguments and errors as of :func:`whole_file`."""
+    import numpy as np  # slow to import, and not needed by commands that write no arrays
+
     with whole_file(path, overwrite=overwrite) as file:
         np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]  # the stubs take the names for options
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], *, overwrite: bool = False) -> None:
     """Write arrays by name as ``.safetensors``; arguments and errors as of :func:`whole_file`."""
+    import numpy as np  # slow to import, and not needed by commands that write no arrays
     from safetensors.numpy import save
 
     in_order = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # as save() takes them to be
