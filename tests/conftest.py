@@ -1,7 +1,9 @@
 """What every test shares: a cache of its own, one thread, and no hurry for hypothesis on a busy machine."""
 
+import importlib.util
 import os
 import re
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; pytest's workers have the other cores
@@ -20,6 +22,18 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VESTIGE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module ``features/tiny.py``: a tiny backbone and drawn crops."""
+    spec = importlib.util.spec_from_file_location("tiny_features", Path(__file__).parent / "features" / "tiny.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def pytest_addoption(parser):

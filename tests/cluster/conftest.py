@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +12,6 @@ import pytest
 from vestige.cluster.cluster import Cluster, ray_library
 
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
-TINY = Path(__file__).parent.parent / "features" / "tiny.py"
 
 
 def patiently(start: Callable[[], Any]) -> Any:
@@ -32,7 +28,6 @@ def patiently(start: Callable[[], Any]) -> Any:
 @pytest.fixture(scope="session")
 def ray_nodes() -> Iterator[Any]:
     """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away."""
-    pytest.importorskip("ray")
     ray_library()
     from ray.cluster_utils import Cluster as Nodes
 
@@ -59,13 +54,7 @@ def third(ray_nodes: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """The tiny backbone and drawn crops of the tests of features, which travel with their code."""
-    spec = importlib.util.spec_from_file_location("tiny_features", TINY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    ray_library().cloudpickle.register_pickle_by_value(module)
-    return module
+def tiny(tiny: ModuleType) -> ModuleType:
+    """The tiny backbone and drawn crops, which travel with their code."""
+    ray_library().cloudpickle.register_pickle_by_value(tiny)
+    return tiny

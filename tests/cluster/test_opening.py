@@ -12,7 +12,6 @@ from vestige.errors import VestigeError
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1"])
 def test_a_cluster_that_is_not_there_is_an_error(address: str) -> None:
-    pytest.importorskip("ray")
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(VestigeError, match=f"ray '{address}': cannot be used"):
         Cluster.open(address)

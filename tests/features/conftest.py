@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 _TINY = Path(__file__).with_name("tiny.py")
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """The module beside: a tiny backbone and drawn crops."""
-    spec = importlib.util.spec_from_file_location("tiny_features", _TINY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ def store_bytes(cache: Path) -> dict[str, str]:
     return {str(path.relative_to(cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _forked(work: Callable[[], None]) -> int:
+def forked(work: Callable[[], None]) -> int:
     """The id of a process that does the work."""
     process = os.fork()
     if process:
@@ -127,10 +127,10 @@ def _work(cache: Path, n: int, pause: float, **options: object) -> list[Features
 def killed(folder: Path) -> None:
     """Extract unbroken; then again elsewhere, killed five times at random moments: while each of the chunks is made."""
     n, pause, draw = 1300, 0.001, random.Random(7)
-    assert os.waitpid(_forked(lambda: _work(folder / "unbroken", n, pause)), 0)[1] == 0
+    assert os.waitpid(forked(lambda: _work(folder / "unbroken", n, pause)), 0)[1] == 0
     chunks = [0]
     for wanted in (0, 0, 1, 2, 3):
-        process = _forked(lambda: _work(folder / "killed", n, pause))
+        process = forked(lambda: _work(folder / "killed", n, pause))
         while len(_chunks(folder)) < wanted:
             time.sleep(0.001)
         time.sleep(draw.uniform(0.0, 0.25))
@@ -138,7 +138,7 @@ def killed(folder: Path) -> None:
         assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
         chunks.append(len(_chunks(folder)))
     before = _chunks(folder)
-    assert os.waitpid(_forked(lambda: _work(folder / "killed", n, pause)), 0)[1] == 0
+    assert os.waitpid(forked(lambda: _work(folder / "killed", n, pause)), 0)[1] == 0
     after = _chunks(folder)
     kept = all(after[path] == when for path, when in before.items())
     (folder / "said.json").write_text(json.dumps({"chunks": chunks, "kept": kept}))
@@ -159,12 +159,12 @@ def killed_early(folder: Path) -> None:
         got = [hashlib.sha256(each.read().tobytes()).hexdigest() for each in features]
         (folder / "said.json").write_text(json.dumps({"decoded": len(decoded), "got": got}))
 
-    process = _forked(work)
+    process = forked(work)
     while sum(path.read_bytes().count(b"\n") for path in cache.rglob("rows.partial")) < 2 * 4:
         time.sleep(0.001)
     os.kill(process, signal.SIGKILL)
     assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
-    assert os.waitpid(_forked(work), 0)[1] == 0
+    assert os.waitpid(forked(work), 0)[1] == 0
 
 
 def together(folder: Path) -> None:
@@ -179,7 +179,7 @@ def together(folder: Path) -> None:
 
         return one
 
-    processes = [_forked(work("a")), _forked(work("b"))]
+    processes = [forked(work("a")), forked(work("b"))]
     assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]
 
 
@@ -194,7 +194,7 @@ def limited(folder: Path) -> None:
             message = str(error)
         (folder / "said.json").write_text(json.dumps({"message": message}))
 
-    assert os.waitpid(_forked(work), 0)[1] == 0
+    assert os.waitpid(forked(work), 0)[1] == 0
 
 
 def memory(folder: Path) -> None:
@@ -209,7 +209,7 @@ def memory(folder: Path) -> None:
         return one
 
     for n in (600, 9000):
-        assert os.waitpid(_forked(work(n)), 0)[1] == 0
+        assert os.waitpid(forked(work(n)), 0)[1] == 0
 
 
 if __name__ == "__main__":

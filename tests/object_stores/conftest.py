@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import secrets
@@ -11,13 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
+import fsspec
 import pytest
-
-fsspec = pytest.importorskip("fsspec")
-pytest.importorskip("s3fs")
-server = pytest.importorskip("moto.server")
+from moto import server
 
 
 @dataclass(frozen=True)
@@ -86,18 +82,6 @@ def bucket(s3: Callable[[], Bucket], monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Makes this process one of several machines: one with copies of its own."""
     return lambda name: monkeypatch.setenv("VESTIGE_COPIES", str(tmp_path / name))
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """A tiny backbone and drawn crops, of the tests of features."""
-    spec = importlib.util.spec_from_file_location("tiny_far", Path(__file__).parent.parent / "features" / "tiny.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

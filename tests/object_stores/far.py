@@ -17,7 +17,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "features"))
 
 import tiny
-import torch
 
 from vestige.features import remote
 from vestige.features.extract import extract
@@ -27,21 +26,16 @@ N, BROKEN = 1300, (3, 600)
 
 def _machine(folder: Path, name: str) -> int:
     """The id of a process that extracts, with copies of its own, and tells what it decoded and what it got."""
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        torch.set_num_threads(1)
+
+    def work() -> None:
         os.environ["VESTIGE_COPIES"] = str(folder / name)
         os.environ["VESTIGE_CACHE"] += f"/{folder.name}"
         decoded: list[int] = []
         features = extract(tiny.backbone(), tiny.crops(N, 0.001, BROKEN, decoded.append), tiny.READS)
         got = [hashlib.sha256(each.read().tobytes()).hexdigest() for each in features]
         (folder / f"{name}.json").write_text(json.dumps({"decoded": len(decoded), "got": got}))
-        status = 0
-    finally:
-        os._exit(status)
+
+    return tiny.forked(work)
 
 
 def together(folder: Path) -> None:

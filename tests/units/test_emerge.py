@@ -574,7 +574,6 @@ def test_units_that_people_named_count_for_what_they_mean(answers: Path, tmp_pat
 def test_what_people_said_of_a_dissection_is_taken_out_of_its_store(
     dissection: Path, answers: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("sqlalchemy")
     own = tmp_path / "units"
     shutil.copytree(dissection, own)
     take_in(answers_of_file(answers, own))
