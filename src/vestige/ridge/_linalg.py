@@ -90,19 +90,6 @@ def symmetric(a: Tensor, b: Tensor) -> Tensor:
     return torch.from_numpy(product)
 
 
-def subtract_symmetric(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """``total -= a @ b``, (d, n) and (n, d), where both are symmetric: one half is multiplied, in strips."""
-    if total.device.type != "cpu":
-        total -= a @ b
-        return
-    found, left, right = total.numpy(), a.numpy(), b.numpy()
-    size = max(256, -(-len(left) // 8))
-    for start in range(0, len(left), size):
-        stop = min(start + size, len(left))
-        found[:stop, start:stop] -= left[:stop] @ right[:, start:stop]
-        found[start:stop, :start] = found[:start, start:stop].T
-
-
 def add(total: Tensor, part: Tensor) -> None:
     """``total += part`` of a narrower dtype. numpy widens it in small pieces, torch in a copy of the whole."""
     if total.device.type == "cpu":

@@ -23,30 +23,37 @@ from vestige.ridge.spectrum import shrinkage
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fit to the rows T about their weighted mean, for any alpha.
+    """A fit to some rows T about their weighted mean, for any alpha.
 
     Attributes:
         T: (m,) its rows.
+        V: (v,) the others.
         S: (m,) eigenvalues of K_TT, times the roots of the weights.
         Ut: (m, m) eigenvectors as rows.
         share: (m,) the weights' shares, which make a mean.
+        across: K_VT (v, m) about the mean of T.
     """
 
     equations: Equations
     T: Tensor
+    V: Tensor
     S: Tensor
     Ut: Tensor
     share: Tensor
+    across: Tensor
 
     @classmethod
-    def to(cls, equations: Equations, rows: npt.NDArray[np.bool_]) -> _Fit:
-        """The fit to those ``rows`` (n,) that are learnt from."""
-        T = torch.from_numpy(np.flatnonzero(rows & equations.learnt)).to(equations.K.device)
+    def without(cls, equations: Equations, left_out: npt.NDArray[np.bool_]) -> _Fit:
+        """The fit to all rows that are learnt from, but for V: those ``left_out`` (n,)."""
+        T, V = (
+            torch.from_numpy(np.flatnonzero(at)).to(equations.K.device)
+            for at in (~left_out & equations.learnt, left_out)
+        )
         root = equations.root[T]
         share = root.square() / root.square().sum()
-        inner = _about_mean(equations, T, T, share).mul_(root[:, None]).mul_(root)
-        S, Ut = eigh(inner) if len(T) else (root, inner)
-        return cls(equations, T, S.clamp(min=0), Ut, share)
+        inner, across = _about_mean(equations, T, T, share), _about_mean(equations, V, T, share)
+        S, Ut = eigh(inner.mul_(root[:, None]).mul_(root)) if len(T) else (root, inner)
+        return cls(equations, T, V, S.clamp(min=0), Ut, share, across)
 
     def coefficients(self, alpha: float, cols: Any) -> tuple[Tensor, Tensor]:
         """c times the roots of the weights (m, c), and the targets' mean (c,)."""
@@ -57,13 +64,13 @@ class _Fit:
         shrink = shrinkage(self.S, torch.tensor([alpha], dtype=torch.float64, device=y.device))
         return matmul(self.Ut.T, Z * shrink.T).mul_(root), mean
 
-    def residuals(self, V: Tensor, alpha: float, cols: Any) -> Tensor:
+    def residuals(self, alpha: float, cols: Any) -> Tensor:
         """What is left over in the rows V (v, c); NaN where there are no rows T."""
-        y = self.equations.Y[:, cols][V]
+        y = self.equations.Y[:, cols][self.V]
         if not len(self.T):
             return torch.full_like(y, torch.nan)
         a, mean = self.coefficients(alpha, cols)
-        return (y - mean).sub_(matmul(_about_mean(self.equations, V, self.T, self.share), a))
+        return (y - mean).sub_(matmul(self.across, a))
 
 
 def _about_mean(e: Equations, V: Tensor, T: Tensor, share: Tensor) -> Tensor:
@@ -83,21 +90,23 @@ class Decomposed:
         self._fits: dict[int | None, _Fit] = {}
         self._alone = Lock()
 
-    def _fit(self, without: int | None) -> _Fit:
-        """The fit to all rows, or to those of all folds but one."""
+    def _fit(self, k: int | None) -> _Fit:
+        """The fit without fold k, or to all rows."""
         with self._alone:
-            if without not in self._fits:
-                others = (
-                    np.ones(len(self.equations.labels), bool) if without is None else self.equations.labels != without
-                )
-                self._fits[without] = _Fit.to(self.equations, others)
-            return self._fits[without]
+            if k not in self._fits:
+                labels = self.equations.labels
+                self._fits[k] = _Fit.without(self.equations, np.zeros(len(labels), bool) if k is None else labels == k)
+            return self._fits[k]
+
+    def forget(self) -> None:
+        """Release them."""
+        self._fits.clear()
 
     def residuals(self, alpha: float, cols: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """As `halves.LeftOut.residuals`."""
         for k in np.unique(self.equations.labels).tolist():
-            V = torch.from_numpy(np.flatnonzero(self.equations.labels == k)).to(self.equations.K.device)
-            yield V, self._fit(k).residuals(V, alpha, cols)
+            fit = self._fit(k)
+            yield fit.V, fit.residuals(alpha, cols)
 
     def solution(self, alpha: float, cols: Any) -> Tensor:
         """As `halves.Halves.solution`."""

@@ -42,6 +42,7 @@ class Group:
         mean: (c,) of the targets; zero without an intercept.
         share: (n,) the weights' shares, which make a mean.
         equations: of the targets less their means.
+        decomposed: by which folds are left out at alphas that are too small for ``halves``.
     """
 
     def __init__(self, rows: FitRows, K: Tensor, columns: npt.NDArray[np.int64], fit_intercept: bool) -> None:
@@ -53,6 +54,7 @@ class Group:
         Y = rows.Y[:, columns].double()
         self.mean = self.share @ Y if fit_intercept else torch.zeros_like(Y[0])
         self.equations = Equations(K, rows.labels, self.w.sqrt(), Y - self.mean, fit_intercept)
+        self.decomposed = Decomposed(self.equations)
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
@@ -60,33 +62,22 @@ class Group:
         return np.unique(self.equations.labels[self.equations.learnt])
 
     @cached_property
-    def _halves(self) -> Halves:
+    @timing("factor")
+    def halves(self) -> Halves:
+        """By which folds are left out."""
         return Halves(self.equations)
-
-    @cached_property
-    def _decomposed(self) -> Decomposed:
-        return Decomposed(self.equations)
-
-    def prepare(self) -> None:
-        """Decompose the halves, before several threads ask for it."""
-        with timing("factor"):
-            _ = self._halves, self._decomposed
-
-    def forget(self) -> None:
-        """Release what is held of the folds that alphas too small for the halves needed."""
-        self.__dict__.pop("_decomposed", None)
 
     def left_out(self, alpha: float) -> LeftOver:
         """What gives, for places (c,) in ``columns``, each fold's rows (v,) and what the fit without them leaves over
         (v, c); NaN where there are no other rows."""
-        found = self._halves.left_out(alpha)
-        return partial(self._decomposed.residuals, alpha) if found is None else found.residuals
+        found = self.halves.left_out(alpha)
+        return partial(self.decomposed.residuals, alpha) if found is None else found.residuals
 
     def solution(self, alpha: float, at: Columns) -> tuple[Tensor, Tensor]:
         """A (n, c) and intercept (c,): prediction is a row's inner products with all rows times A, and the
         intercept."""
-        found = self._halves.solution(alpha, at)
-        A = self._decomposed.solution(alpha, at) if found is None else found
+        found = self.halves.solution(alpha, at)
+        A = self.decomposed.solution(alpha, at) if found is None else found
         intercept = self.mean[at]
         if self.equations.intercept:
             A -= self.share[:, None] * A.sum(0)
@@ -154,7 +145,7 @@ class DualForm:
     def forget(self) -> None:
         """Release what is held of the folds: the solution from all rows needs none."""
         for group in self.groups:
-            group.forget()
+            group.decomposed.forget()
 
     @blas_alone()
     def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
@@ -177,7 +168,7 @@ class DualForm:
 
     def _each(self, work: Callable[[Item], Result], group: Group, items: list[Item]) -> list[Result]:
         """``work`` on every alpha of a group."""
-        group.prepare()
+        _ = group.halves  # before several threads ask for them
         return each(work, items, self.device)
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
