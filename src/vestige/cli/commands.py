@@ -54,9 +54,7 @@ def command_of(
 
     def command(**given: Any) -> None:
         values = {each.name: value for each, about, _ in ordered if (value := _value(about, each, given)) is not UNSET}
-        made = [
-            kind(**{n.name: values[n.name] for n in fields(kind) if n.name in values}) for kind in (*kinds, *shared)
-        ]
+        made = [_made(kind, values) for kind in (*kinds, *shared)]
         if not shared:
             run(*made)
             return

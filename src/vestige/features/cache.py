@@ -27,7 +27,7 @@ from vestige.object_stores import Copy, Place, Stored, is_url, list_copies, own_
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 16  # stores in an object store that are looked at
-_LARGEST_DOCUMENT = 1 << 24
+_LARGEST_DOCUMENT = 1 << 24  # in bytes: a description, or the receptive fields of a network
 
 
 def cache_root() -> Path:
@@ -63,13 +63,10 @@ class KeptFields(Checked):
         Raises:
             VestigeError: where it is missing, damaged or changed.
         """
-        kept = read_json(path, cls, what="receptive fields", limit=_FIELDS_LIMIT)
+        kept = read_json(path, cls, what="receptive fields", limit=_LARGEST_DOCUMENT)
         if not is_unchanged(kept):
             raise VestigeError(f"{path}: was changed")
         return kept
-
-
-_FIELDS_LIMIT = 1 << 24
 
 
 @dataclass(frozen=True)

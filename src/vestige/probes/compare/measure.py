@@ -222,7 +222,7 @@ def _measured(
         for backbone, own in asked.items()
         for each in own
     }
-    missing = [about for about, key in keys.items() if kept.find(key) is None]
+    missing = [about for about, key in keys.items() if not kept.holds(key)]
     cost: dict[str, dict[str, float]] = {}
 
     def extracted() -> Iterator[tuple[str, Read]]:
