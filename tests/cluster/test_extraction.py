@@ -188,6 +188,34 @@ def test_one_process_at_a_time_is_at_a_chunk(tiny: ModuleType, tmp_path: Path) -
     assert [path.name for path in (tmp_path / "locks").iterdir()] == [about.key]
 
 
+def test_lock_files_of_killed_processes_go_with_the_last_chunk(tiny: ModuleType, tmp_path: Path) -> None:
+    def extract() -> Any:
+        features = extract_features(
+            tiny.backbone(), tiny.crops(2 * ROWS), tiny.READS[:1], cache=tmp_path, options=OPTIONS
+        )[0]
+        features.close()
+        return features.path
+
+    store = extract()
+    (tmp_path / "locks" / f"{store.name}.0").touch()
+    (tmp_path / "locks" / f"{store.name}.1").touch()
+    chunk_path(store, 1).unlink()
+    (store / "complete.json").unlink()
+    assert extract() == store
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == [store.name]
+
+
+def test_a_chunk_that_could_not_be_filled_stays_locked_by_the_same_file(tiny: ModuleType, tmp_path: Path) -> None:
+    """Or whoever waits for it and whoever comes later would lock two files, and fill the chunk at once."""
+    (features,) = extract_features(tiny.backbone(), tiny.crops(ROWS), tiny.READS[:1], cache=tmp_path, options=OPTIONS)
+    about = Description.read(features.path)
+    features.close()
+    chunk_path(features.path, 0).unlink()
+    with pytest.raises(OSError, match="disk"), chunk_writers([about], 0, tmp_path):
+        raise OSError("disk")
+    assert (tmp_path / "locks" / f"{about.key}.0").exists()
+
+
 def test_the_device_is_that_of_the_machines(cluster: Cluster) -> None:
     assert device_of(ExtractOptions(device="auto"), cluster).type == "cpu"
     assert device_of(ExtractOptions(device="cpu"), cluster).type == "cpu"

@@ -101,8 +101,9 @@ def crops(
 
 
 def store_bytes(cache: Path) -> dict[str, str]:
-    """Path -> sha256 of every file of every store, but for what tells when it was made."""
-    files = [path for path in cache.rglob("*") if path.is_file() and path.name != "complete.json"]
+    """Path -> sha256 of every file of every store, but for what tells when it was made, and for locks."""
+    unlike = ("complete.json", "locks")
+    files = [path for path in cache.rglob("*") if path.is_file() and not {path.name, path.parent.name} & set(unlike)]
     return {str(path.relative_to(cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

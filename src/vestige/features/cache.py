@@ -21,7 +21,7 @@ from vestige.documents import Json, read_json
 from vestige.errors import VestigeError
 from vestige.features.digests import Checked, is_unchanged
 from vestige.features.layout import COMPLETE, METADATA, Description, chunks_there, read_complete
-from vestige.features.locks import StoreLock
+from vestige.features.locks import StoreLock, forget_chunk_locks
 from vestige.features.remote import LEASE_SECONDS, RemoteStores, remote_of
 from vestige.object_stores import Copy, Place, Stored, is_url, list_copies, own_folder, remove_copy
 
@@ -340,4 +340,5 @@ def _remove(store: Path, remote: RemoteStores | None) -> Literal["removed", "loc
                 shutil.rmtree(store)
         except OSError as error:
             raise VestigeError(f"{store}: cannot be removed: {error.strerror or error}") from error
+        forget_chunk_locks(store)
         return "removed"

@@ -18,7 +18,7 @@ class StoreLock:
     """A lock on one store: exclusive to write or remove it, shared to read it.
 
     Lock files lie beside the stores and stay there, empty: to remove one would let two processes lock different files
-    of the same name.
+    of the same name. Those of single chunks go once the chunk is there: whoever locks one then finds nothing to do.
 
     In a cache that cannot be written nobody writes or removes a store, either: there it is read without a lock file.
 
@@ -33,7 +33,7 @@ class StoreLock:
         self._store = store
         self._file: int | None = None
         self._refused: OSError | None = None
-        path = store.parent / "locks" / store.name
+        path = _lock_path(store)
         with disk_errors(store):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +71,6 @@ class StoreLock:
                 return False
         return True
 
-    def forget(self) -> None:
-        """Remove the lock's file, where whoever waits for it looks, when it has it, whether anything is left to do."""
-        with suppress(OSError):
-            (self._store.parent / "locks" / self._store.name).unlink()
-
     def close(self) -> None:
         """Release the lock."""
         if self._file is not None:
@@ -93,3 +88,24 @@ class StoreLock:
     def __del__(self) -> None:
         if getattr(self, "_file", None) is not None:
             self.close()
+
+
+def chunk_lock(store: Path, chunk: int) -> StoreLock:
+    """The lock on one chunk of a store, for the process that fills it for the one which has the store's lock.
+
+    Raises:
+        VestigeError: where the disk refuses.
+    """
+    return StoreLock(store.with_name(f"{store.name}.{chunk}"))
+
+
+def forget_chunk_locks(store: Path, chunk: int | None = None) -> None:
+    """Remove the lock file of a chunk that is there, or those of all chunks: killed processes leave theirs."""
+    path = _lock_path(store)
+    for each in path.parent.glob(f"{path.name}.{'*' if chunk is None else chunk}"):
+        with suppress(OSError):
+            each.unlink()
+
+
+def _lock_path(store: Path) -> Path:
+    return store.parent / "locks" / store.name

@@ -41,7 +41,7 @@ from vestige.features.layout import (
     sync_folder,
     write_text,
 )
-from vestige.features.locks import StoreLock
+from vestige.features.locks import StoreLock, chunk_lock, forget_chunk_locks
 from vestige.features.remote import remote_of
 from vestige.files import free_bytes
 
@@ -270,6 +270,7 @@ class StoreWriter:
             self._remote.complete(self.store, self.description, text)
         with disk_errors(self.store):
             write_text(self.store / COMPLETE, text)
+        forget_chunk_locks(self.store)
 
     def abandon(self) -> None:
         """Close the files of the chunk that is under way, if any; its rows so far stay, as does what is finished."""
@@ -320,14 +321,19 @@ def chunk_writers(descriptions: Iterable[Description], chunk: int, root: Path) -
     with ExitStack() as locks:
         writers: dict[str, StoreWriter] = {}
         for description in sorted(descriptions, key=lambda each: each.key):
-            lock = locks.enter_context(StoreLock(root / f"{description.key}.{chunk}"))
+            store = root / description.key
+            lock = locks.enter_context(chunk_lock(store, chunk))
             while not lock.try_exclusive():
                 time.sleep(_POLL_SECONDS)
-            locks.callback(lock.forget)
-            writer = StoreWriter(root / description.key, description, chunk=chunk)
+            writer = StoreWriter(store, description, chunk=chunk)
             if writer.missing:
                 writers[description.key] = writer
+            else:
+                forget_chunk_locks(store, chunk)
         yield writers
+        for key, writer in writers.items():
+            if not writer.missing:
+                forget_chunk_locks(root / key, chunk)
 
 
 class Claims:
