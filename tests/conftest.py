@@ -24,6 +24,16 @@ def cache(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_figures():
+    """Figures as PNG have a sixteenth of the pixels: coding them took longer than most measurements."""
+    from vestige.report import style
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "FIGURE_DPI", 50)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """The module ``features/tiny.py``: a tiny backbone and drawn crops."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import rcParams
+from PIL import Image
 
+from vestige.report import style
 from vestige.report.style import DARK, LIGHT, figure_pixels, label_right, panels, spread, themed, to_png, to_svg
 
 positions = st.lists(st.floats(0, 1), min_size=1, max_size=8)
@@ -78,8 +82,9 @@ def test_contrast_of_every_ink_on_its_paper() -> None:
                 assert (high + 0.05) / (low + 0.05) >= least, (theme.name, colour)
 
 
-def test_pixels_and_png() -> None:
+def test_pixels_and_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style, "FIGURE_DPI", 200)
     with themed(LIGHT):
         figure = chart(LIGHT)
         assert figure_pixels(figure).shape == (200, 1000, 3)
-        assert to_png(figure, LIGHT, dpi=50)[:8] == b"\x89PNG\r\n\x1a\n"
+        assert np.asarray(Image.open(io.BytesIO(to_png(figure, LIGHT)))).shape == (400, 2000, 4)

@@ -24,6 +24,9 @@ from vestige.picture_files import MARK
 PAGE_WIDTH = 10.0
 """Inches of a chart over the full width of the page (100 CSS pixels an inch)."""
 
+FIGURE_DPI = 200
+"""Dots of an inch of a figure's PNG."""
+
 _SVG_FONTS = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, DejaVu Sans, sans-serif"
 
 
@@ -247,10 +250,10 @@ def to_svg(figure: Figure) -> bytes:
     return stream.getvalue().replace(b"'DejaVu Sans'", _SVG_FONTS.encode())
 
 
-def to_png(figure: Figure, theme: Theme, dpi: int = 200) -> bytes:
-    """The figure as PNG on the theme's paper."""
+def to_png(figure: Figure, theme: Theme) -> bytes:
+    """The figure as PNG on the theme's paper, at :data:`FIGURE_DPI`."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, facecolor=theme.paper, metadata={"Software": MARK})
+    figure.savefig(stream, format="png", dpi=FIGURE_DPI, facecolor=theme.paper, metadata={"Software": MARK})
     return stream.getvalue()
 
 
