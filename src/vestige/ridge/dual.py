@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.ridge import checks
+from vestige.ridge import checks, grid
 from vestige.ridge._linalg import blas_alone, each, gram, matmul, to_numpy
 from vestige.ridge.checks import Bools, Floats, RidgeError
 from vestige.ridge.decomposed import Decomposed
@@ -99,25 +99,34 @@ class DualForm:
 
     name: Form = "dual"
 
-    def __init__(self, rows: FitRows, dtype: torch.dtype, fit_intercept: bool = True) -> None:
-        """``dtype`` is that of the products over features; all else is float64. Float32 loses alphas that are small
-        beside the largest eigenvalue."""
-        self.rows, self.dtype, self.fit_intercept = rows, dtype, fit_intercept
+    def __init__(
+        self, rows: FitRows, dtype: torch.dtype, fit_intercept: bool = True, only_lowest: bool = False
+    ) -> None:
+        """
+        Args:
+            rows: the data.
+            dtype: of the products over features; all else is float64. Float32 loses alphas that are small beside the
+                largest eigenvalue.
+            fit_intercept: whether there is an intercept.
+            only_lowest: pass over alphas at which no target's score is the lowest (`grid.lowest`).
+        """
+        self.rows, self.dtype, self.fit_intercept, self.only_lowest = rows, dtype, fit_intercept, only_lowest
         self.device = rows.Y.device
         self.K, self.shift = self._gram()
         self.groups = [Group(rows, self.K, columns, fit_intercept) for columns in rows.groups]
         if len(np.unique(rows.labels[to_numpy(rows.w) > 0])) < 2:
             raise RidgeError("all rows are in one fold; cross-validation needs at least two")
 
-    def _blocks(self) -> list[slice]:
+    def _blocks(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """The columns block by block: which, their rows (n, w) as they are, and room for as many of `dtype`. The room
+        is the same for all: to map memory anew takes longer than to subtract."""
         n, d = self.rows.X.shape
         width = max(1, min(d, BLOCK_BYTES // (8 * n)))
-        return [slice(a, min(a + width, d)) for a in range(0, d, width)]
-
-    def _block(self, cols: slice) -> Tensor:
-        x = checks.matrix(self.rows.X[:, cols], "X", self.device)
-        checks.finite(x, "X", first_column=cols.start)
-        return x
+        room = torch.empty(n * width, dtype=self.dtype, device=self.device)
+        for start in range(0, d, width):
+            cols = slice(start, min(start + width, d))
+            x = checks.matrix(self.rows.X[:, cols], "X", self.device)
+            yield cols, x, room[: x.numel()].view(x.shape)
 
     @blas_alone()
     def _gram(self) -> tuple[Tensor, Tensor]:
@@ -126,12 +135,12 @@ class DualForm:
         n, d = self.rows.X.shape
         K = torch.zeros(n, n, dtype=torch.float64, device=self.device)
         shift = torch.zeros(d, dtype=torch.float64, device=self.device)
-        for cols in self._blocks():
-            x = self._block(cols)
+        for cols, x, room in self._blocks():
+            checks.finite(x, "X", first_column=cols.start)
             if self.fit_intercept:
-                shift[cols] = (x.sum(0, dtype=torch.float64) / n).to(x.dtype).double()
-                x = x - shift[cols].to(x.dtype)
-            K += gram(x.to(self.dtype).T)
+                mean = x.sum(0, dtype=torch.float64) / n
+                shift[cols] = mean.to(self.dtype).double()
+            K += gram(_measured_from(shift[cols], x, room).T)
         return K, shift
 
     def scale(self) -> float:
@@ -149,27 +158,30 @@ class DualForm:
 
     @blas_alone()
     def score(self, alphas: Floats, only: Bools | None = None) -> Floats:
-        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold.
+        """Mean over folds of the validation MSE, (A,) -> (A, t); NaN for a target without a usable fold, infinite where
+        alphas are passed over.
 
         With ``only`` (t,), those targets are scored; the others' scores are infinite.
         """
-        scores = np.full((len(alphas), self.rows.Y.shape[1]), np.nan)
-        if only is not None:
-            scores[:, ~only] = np.inf
+        wanted = np.ones((len(alphas), self.rows.Y.shape[1]), bool) if only is None else np.tile(only, (len(alphas), 1))
+        return grid.lowest(self._score, alphas, wanted) if self.only_lowest else self._score(alphas, wanted)
+
+    def _score(self, alphas: Floats, wanted: Bools) -> Floats:
+        """`score`, (A, t), where wanted (A, t); infinite elsewhere."""
+        scores = np.where(wanted, np.nan, np.inf)
         for group in self.groups:
-            places = np.arange(len(group.columns)) if only is None else np.flatnonzero(only[group.columns])
-            if len(group.folds) < 2 or not len(places):
-                continue
-            blocks = column_blocks(places, TARGETS)
-            for row, found in enumerate(self._each(partial(_validated, group, blocks), group, alphas.tolist())):
+            places = [np.flatnonzero(row) for row in wanted[:, group.columns]]
+            rows = [i for i, at in enumerate(places) if len(group.folds) > 1 and len(at)]
+            items = [(float(alphas[i]), column_blocks(places[i], TARGETS)) for i in rows]
+            for i, (_, blocks), found in zip(rows, items, self._each(_validated, group, items), strict=True):
                 for at, errors in zip(blocks, found, strict=True):
-                    scores[row, group.columns[at]] = errors
+                    scores[i, group.columns[at]] = errors
         return scores
 
-    def _each(self, work: Callable[[Item], Result], group: Group, items: list[Item]) -> list[Result]:
+    def _each(self, work: Callable[[Group, Item], Result], group: Group, items: list[Item]) -> list[Result]:
         """``work`` on every alpha of a group."""
-        _ = group.halves  # before several threads ask for them
-        return each(work, items, self.device)
+        _ = group.halves if items else None  # before several threads ask for them
+        return each(partial(work, group), items, self.device)
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
         """Targets (t,) without a usable fold; all of them, if an alpha is lost in the Gram matrix's rounding."""
@@ -194,26 +206,31 @@ class DualForm:
         means = torch.zeros(t, dtype=torch.float64, device=self.device)
         for group in self.groups:
             blocks = _blocks_of(alpha[group.columns])
-            solved = self._each(partial(_solved, group), group, blocks)
+            solved = self._each(_solved, group, blocks)
             for (_, at), (a, mean) in zip(blocks, solved, strict=True):
                 columns = torch.from_numpy(group.columns[at]).to(self.device)
                 A[:, columns], means[columns] = a, mean
         return self._to_features(A, means, coef)
 
     def _to_features(self, A: Tensor, intercept: Tensor, coef: npt.NDArray[Any]) -> Floats:
-        """coef = XT A, block of columns by block; the intercept moves from the shift to the origin."""
-        for cols in self._blocks():
-            x = self._block(cols)
-            x = (x - self.shift[cols].to(x.dtype)).to(self.dtype)
-            B = matmul(x.T, A.to(self.dtype))
-            coef[:, cols] = to_numpy(B.T)
+        """coef = AT X, block of columns by block; the intercept moves from the shift to the origin."""
+        At = A.T.to(self.dtype).contiguous()
+        for cols, x, room in self._blocks():
+            B = matmul(At, _measured_from(self.shift[cols], x, room))
+            coef[:, cols] = to_numpy(B)
             if self.fit_intercept:
-                intercept = intercept - self.shift[cols] @ B.double()
+                intercept = intercept - B.double() @ self.shift[cols]
         return to_numpy(intercept)
 
 
-def _validated(group: Group, blocks: list[Columns], alpha: float) -> list[Floats]:
-    """The validation errors of the targets ``blocks`` at an alpha."""
+def _measured_from(shift: Tensor, x: Tensor, room: Tensor) -> Tensor:
+    """x (n, w) less the shift (w,), in ``room``."""
+    return torch.sub(x, shift.to(room.dtype), out=room) if x.dtype == room.dtype else room.copy_(x).sub_(shift)
+
+
+def _validated(group: Group, item: tuple[float, list[Columns]]) -> list[Floats]:
+    """The validation errors at an alpha of blocks of targets."""
+    alpha, blocks = item
     left_out = group.left_out(alpha)
     return [group.mean_squared_errors(at, left_out) for at in blocks]
 

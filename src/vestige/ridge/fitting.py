@@ -23,6 +23,8 @@ from vestige.ridge.rows import Chunk, FitRows, chunks_of, in_memory, join, rechu
 from vestige.ridge.ties import rescore
 from vestige.stopwatch import timing
 
+MANY_ROWS = 512  # from where on an alpha takes time in the dual form, and scores are means of many errors
+
 Alphas: TypeAlias = Sequence[float] | npt.NDArray[Any] | None
 
 
@@ -36,7 +38,9 @@ class RidgeSolution:
         alpha: (t,) the chosen alpha of every target, eq. 2's lambda.
         alphas: (A,) all alphas that were tried; ascending if the grid was automatic.
         scores: (A, t) mean over folds of the (weighted) validation mean squared error. NaN for a target without a
-            usable fold, and at alphas to which the automatic grid was widened for other targets.
+            usable fold, at alphas to which the automatic grid was widened for other targets, and at those that the dual
+            form passed over, as it does from 512 rows on where targets have alphas of their own: the neighbours say
+            that the target's lowest score is not there.
         at_boundary: share of the targets whose alpha is the smallest or largest that was tried.
         form: "primal" (d x d) or "dual" (n x n).
         uncertain: (t,) True where rounding may have decided the alpha: scores tie within the error of the
@@ -236,7 +240,7 @@ def _fit_dual(
     coef_path: str | Path | None,
 ) -> RidgeSolution:
     with timing("gram"):
-        dual = DualForm(data, products, fit_intercept)
+        dual = DualForm(data, products, fit_intercept, only_lowest=per_target and len(data.labels) >= MANY_ROWS)
 
     def predict(alpha: Floats) -> npt.NDArray[Any]:
         out = np.empty(tuple(data.Y.shape), _numpy_dtype(dtype))

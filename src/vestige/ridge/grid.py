@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ STEP = 10**0.25
 FIRST: Floats = STEP ** np.arange(-16.0, 9.0)  # 1e-4 ... 1e2, times the data's scale
 WIDEN = 8  # alphas a round: two decades
 ROUNDS = 3  # so that the widest grid is 1e-10 ... 1e8
+DECADE = np.log(10) * (1 + 1e-9)
+DIP = 5  # times the dip of a parabola: how far scores may dip between two alphas
 
 
 class Score(Protocol):
@@ -43,6 +46,59 @@ def search(score: Score, scale: float, per_target: bool) -> tuple[Floats, Floats
             alphas = np.concatenate([part[0] for part in parts])
             scores = np.concatenate([part[1] for part in parts])
     return alphas, scores
+
+
+def lowest(score: Callable[[Floats, Bools], Floats], alphas: Floats, wanted: Bools) -> Floats:
+    """Scores (A, t) of alphas (A,) wherever a target's lowest can be; infinite elsewhere.
+
+    A score is a mean of squares of sums of shares S / (S + alpha), S eigenvalues: as a function of log alpha it has no
+    singularity nearer to the real line than pi, and bends little within a decade. So one alpha a decade is scored; then
+    the middle of every interval where the score would be the lowest if it dipped `DIP` times as far as a parabola as
+    bent as the scores around are; and so on with the halves.
+
+    Args:
+        score: scores (a, t) of alphas (a,), where (a, t) says so.
+        alphas: in any order.
+        wanted: (A, t) where scores are asked for.
+    """
+    scores = np.full(wanted.shape, np.inf)
+    order = np.argsort(alphas, kind="stable")
+    with np.errstate(divide="ignore"):
+        x = np.log(alphas[order])
+    at = new = _decades(x)
+    now = wanted[order[new]]
+    while now.any():
+        scores[order[new]] = np.where(now, score(alphas[order[new]], now), np.inf)
+        known = scores[order[at]]
+        between = (at[:-1] + at[1:]) // 2
+        now = _may_dip_below(x[at], known, known.min(axis=0)) & (between > at[:-1])[:, None]
+        at = np.union1d(at, between)
+        some = now.any(axis=1)
+        new, now = between[some], now[some]
+    return scores
+
+
+def _decades(x: Floats) -> npt.NDArray[np.int64]:
+    """Places in x (A,), ascending: the first and the last, and no two neighbours farther apart than a decade if others
+    lie between them."""
+    places = [0]
+    for i in range(1, len(x)):
+        if i == len(x) - 1 or not x[i + 1] - x[places[-1]] <= DECADE:
+            places.append(i)
+    return np.array(places)
+
+
+def _may_dip_below(x: Floats, scores: Floats, best: Floats) -> Bools:
+    """Whether scores (k, t), known at x (k,) where they are finite, may be below the best (t,) between two of them,
+    (k - 1, t)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = np.diff(x)[:, None]
+        bend = np.full((len(x) + 2, scores.shape[1]), np.nan)  # of nodes, with one more on either side
+        bend[2:-2] = np.abs(np.diff(np.diff(scores, axis=0) / width, axis=0)) * 2 / (x[2:] - x[:-2])[:, None]
+        bend[~np.isfinite(bend)] = np.nan
+        around = np.fmax.reduce([bend[i : i + len(width)] for i in range(4)])  # two nodes on either side
+        low = (scores[:-1] + scores[1:]) / 2 - DIP * around * width**2 / 8
+        return np.asarray(np.isfinite(scores[:-1]) & np.isfinite(scores[1:]) & ~(low > best))
 
 
 def choose(scores: Floats, per_target: bool, alphas: Floats | None = None) -> npt.NDArray[np.int64]:
