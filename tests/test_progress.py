@@ -42,9 +42,21 @@ def test_a_count_is_told_at_intervals_and_at_its_end(told):
 def test_long_times_are_in_minutes(told):
     lines, clock, kept = told
     lines.count("fits", 0, 1000)
+    clock.now = 2.0
+    lines.count("fits", 2, 1000)
     clock.now = 10.0
     lines.count("fits", 10, 1000)
     assert kept == ["  10 of 1,000 fits, about 0:16:30 left"]
+
+
+def test_what_begins_but_once_is_not_in_the_pace(told):
+    lines, clock, kept = told
+    lines.count("pieces", 0, 100)
+    clock.now = 60.0  # a network is opened, functions are compiled
+    lines.count("pieces", 1, 100)
+    clock.now = 71.0
+    lines.count("pieces", 12, 100)
+    assert kept == ["  1 of 100 pieces", "  12 of 100 pieces, about 0:01:28 left"]
 
 
 def test_what_was_there_before_is_no_work(told):

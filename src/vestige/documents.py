@@ -1,7 +1,8 @@
-"""JSON documents read from disk: each is checked once, where it is read, against the type that it is read as."""
+"""Documents read from disk: JSON, checked once, where it is read, against the type that it is read as; and text."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from pathlib import Path
@@ -85,6 +86,23 @@ def parse_json(text: bytes, kind: type[T]) -> T:
         raise ValueError(_words(error)) from error
     except msgspec.DecodeError as error:
         raise ValueError(_broken(error, utf8)) from error
+
+
+def plain_text(data: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it.
+
+    Raises:
+        ValueError: where it is neither, with what to do.
+    """
+    encoding = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = encoding.removesuffix("-sig").upper()
+        raise ValueError(f"is not text (byte {error.start} is not {name}); save it as UTF-8") from error
+    if "\0" in text:
+        raise ValueError("is not text (it holds zero bytes); save it as UTF-8")
+    return text
 
 
 def check_json(value: Any, kind: type[T]) -> T:

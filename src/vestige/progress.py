@@ -69,12 +69,18 @@ class Lines:
             self._counted = None
         elif now - counted.written >= EVERY and done > counted.before:
             counted.written = now
-            self.write(f"  {done:,} of {total:,} {what}".rstrip() + f", about {_time(counted.left())} left")
+            left = counted.left()
+            about = "" if left is None else f", about {_time(left)} left"
+            self.write(f"  {done:,} of {total:,} {what}".rstrip() + about)
 
 
 @dataclass
 class _Counted:
-    """What is being counted, since when, when a line was last written about it, and the latest counts."""
+    """What is being counted, since when, when a line was last written about it, and the latest counts.
+
+    The first of them is what the first piece left: it waited for all that begins but once (opening, compiling), and its
+    time says nothing of the others'.
+    """
 
     what: str
     total: int
@@ -88,14 +94,16 @@ class _Counted:
         return self.latest[-1][1]
 
     def add(self, now: float, done: int) -> None:
+        if self.done == self.before:
+            self.latest.clear()
         self.latest.append((now, done))
         while len(self.latest) > 2 and self.latest[1][0] <= now - RECENT:
             self.latest.popleft()
 
-    def left(self) -> float:
-        """Seconds until all is done, at the pace of late."""
+    def left(self) -> float | None:
+        """Seconds until all is done, at the pace of late; None before there is one."""
         (first, before), (last, done) = self.latest[0], self.latest[-1]
-        return (last - first) * (self.total - done) / max(done - before, 1)
+        return (last - first) * (self.total - done) / (done - before) if done > before else None
 
 
 def _time(seconds: float) -> str:

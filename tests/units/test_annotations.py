@@ -113,6 +113,16 @@ def test_a_table_needs_no_more_than_what_was_said(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("unit,layer,annotator,concept,group,precision\n3,conv5,ada,“lamp”,object,0.5\n", encoding=encoding)
+    assert [each.concept for each in read_answers(path)] == ["“lamp”"]
+    path.write_bytes("unit,layer,annotator,concept,group,precision\n3,conv5,ada,café,object,0.5\n".encode("latin-1"))
+    with pytest.raises(VestigeError, match=r"mine\.csv: .* save it as UTF-8"):
+        read_answers(path)
+
+
 @pytest.mark.parametrize(
     ("line", "named"),
     [

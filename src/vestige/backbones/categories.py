@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.backbones.backbone import Backbone
+from vestige.documents import plain_text
 from vestige.errors import VestigeError
 from vestige.files import what_is
 from vestige.spec import BackboneSpec
@@ -45,11 +46,13 @@ def read_categories(path: Path) -> tuple[str, ...]:
     if what_is(path) != "file":
         raise VestigeError(f"{path}: no such file; expected the names of categories, one a line")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VestigeError(f"{path}: cannot be read as text ({error}); expected one name a line") from error
+        text = plain_text(path.read_bytes())
+    except OSError as error:
+        raise VestigeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise VestigeError(f"{path}: {error}, one name a line") from error
     lines = [line.strip() for line in text.rstrip().split("\n")]
-    empty = next((number for number, line in enumerate(lines, 1) if not line or "\0" in line), None)
+    empty = next((number for number, line in enumerate(lines, 1) if not line), None)
     if empty is not None:
         raise VestigeError(f"{path}, line {empty}: holds no name; expected one category a line")
     return tuple(places[1] if (places := _PLACES.fullmatch(line)) else line for line in lines)

@@ -181,3 +181,5 @@ def _let_in(served: Served, store: Store) -> None:
     asked |= {name: store.invitations.invite(name) for name in (plain_text("--invite", each) for each in served.invite)}
     for name, number in (store.invitations.all() if served.links else asked).items():
         print(f"{name}: {'withdrawn' if number is None else f'{start}/join/{access.personal(name, number)}'}")
+    if not served.quiet:
+        console.print(f"links lead to {start}: give --host and --port as for the page itself", highlight=False)

@@ -64,8 +64,10 @@ def _run(
     printing: Printing,
     trial: Trial,
 ) -> None:
-    from vestige.units.annotations.files import check_export, write_answers
+    from vestige.units.annotations.files import check_answers, check_export, write_answers
 
+    if answered.imported is not None:
+        check_answers(answered.imported)
     take_in = answered.imported is not None and answered.run is not None
     _check_asked(wanted, take_in)
     if wanted.export is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from vestige.datasets.dataset import Dataset, Problem
+from vestige.documents import plain_text
 from vestige.errors import VestigeError
 from vestige.files import user_path
 from vestige.images import ImageFile
@@ -179,11 +180,9 @@ def read_text(path: Path) -> str:
     """
     data = read_bytes(path)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadFileError(path, f"is not text (byte {error.start} is not UTF-8)") from error
-    if "\0" in text:
-        raise BadFileError(path, "is not text (it holds zero bytes)")
+        text = plain_text(data)
+    except ValueError as error:
+        raise BadFileError(path, str(error)) from error
     if not text.strip():
         raise BadFileError(path, "is empty")
     return text

@@ -343,11 +343,12 @@ def write_reproduction(
         for name, run in runs.items()
     )
     used = list(dict.fromkeys(_network(each) for run in runs.values() if (each := run.results()).backbone.get("spec")))
+    networks = f"Networks: {'; '.join(used)}." if used else "No network was run here."
     opening = Opening(
         source.short,
         f"{source.title if source.title.endswith('?') else f'{source.title}.'} Its tables and figures, measured again.",
-        f"Networks: {'; '.join(used) or 'none yet'}. Published numbers are set apart; they were measured "
-        "by the authors, with their network and their copies of the data.",
+        f"{networks} Published numbers are set apart; they were measured by the authors, with their network and their "
+        "copies of the data.",
     )
     if runs:
         sections.append(Section("The runs", "runs", (_data_table(runs), *_notes(runs), *links)))

@@ -12,7 +12,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any, TypedDict
 
-from vestige.documents import Json, read_json
+from vestige.documents import Json, plain_text, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import refuse_existing, what_is, write_text
 from vestige.handed_in import as_type
@@ -107,9 +107,7 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
     Raises:
         VestigeError: naming the file, the row and the field, and what was expected there.
     """
-    kind = _ending(path, ENDINGS)
-    if what_is(path) != "file" or path.stat().st_size > _LARGEST:
-        raise VestigeError(f"{path}: is no file of {_LARGEST:,} bytes at most; expected answers on units")
+    kind = check_answers(path)
     answers = {".csv": _read_csv, ".json": _read_json, ".mat": _read_release}[kind](path)
     if not answers:
         raise VestigeError(f"{path}: holds no answers")
@@ -125,6 +123,21 @@ def read_answers(path: Path) -> tuple[Answer, ...]:
     return tuple(answers.values())
 
 
+def check_answers(path: Path) -> str:
+    """The kind of a file of answers, by the ending of its name.
+
+    Raises:
+        VestigeError: where there is no such file, it is none that answers are in, or too large.
+    """
+    kind, what = _ending(path, ENDINGS), what_is(path)
+    if what != "file":
+        said = {"folder": "is a folder", "other": "is a pipe or a device", "": "no such file"}[what]
+        raise VestigeError(f"{path}: {said}; expected a file of answers on units ({', '.join(ENDINGS)})")
+    if path.stat().st_size > _LARGEST:
+        raise VestigeError(f"{path}: has more than {_LARGEST:,} bytes; expected answers on units")
+    return kind
+
+
 def _ending(path: Path, known: Sequence[str]) -> str:
     ending = path.suffix.lower()
     if ending not in known:
@@ -134,17 +147,20 @@ def _ending(path: Path, known: Sequence[str]) -> str:
 
 def _read_csv(path: Path) -> dict[str, Answer]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            _check_columns(path, reader.fieldnames or ())
-            found = {}
-            for line in reader:
-                place = f"line {reader.line_num}"
-                if None in line or None in line.values():
-                    raise VestigeError(f"{path}: {place}: has more or fewer cells than there are columns")
-                found[place] = _answer(path, place, {name: _value(name, cell) for name, cell in line.items()})
-            return found
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = plain_text(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise VestigeError(f"{path}: cannot be read as a table: {error}; {_MEND}") from error
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        _check_columns(path, reader.fieldnames or ())
+        found = {}
+        for line in reader:
+            place = f"line {reader.line_num}"
+            if None in line or None in line.values():
+                raise VestigeError(f"{path}: {place}: has more or fewer cells than there are columns")
+            found[place] = _answer(path, place, {name: _value(name, cell) for name, cell in line.items()})
+        return found
+    except csv.Error as error:
         raise VestigeError(f"{path}: cannot be read as a table: {error}; {_MEND}") from error
 
 
