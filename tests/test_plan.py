@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from vestige.contract import forecast as forecasts
 from vestige.contract.forecast import Forecast
 from vestige.contract.plan import Layer, Part, Plan, Work, plan_by_options, plan_of
 from vestige.datasets.opening import open_train_test
@@ -57,6 +58,14 @@ def test_pictures_of_all_networks_count_at_the_speed_of_the_first(watched):
         forecast.count("pictures", done, 100)
     # told at 60 pictures: 20 s are over, 40 + 20 + 120 are to come at 10 a second
     assert told == ["pictures will take about 38 s, fits beside that"]
+
+
+@pytest.mark.parametrize(("views", "cluster", "told"), [(512, object(), 1), (513, object(), 0), (512, None, 0)])
+def test_what_a_cluster_cannot_share_is_told(views, cluster, told):
+    lines = []
+    plan = replace(PLAN, data=(Part("train", "a", views, views), Part("test", "b", 20, 20)))
+    forecasts.watched(replace(Reader(), cluster=cluster), plan, lines.append)
+    assert sum("cluster:" in line for line in lines) == told
 
 
 def test_fits_are_foretold_from_the_first(watched):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vestige.contract.plan import Plan, Work
+from vestige.features.layout import CHUNK_ROWS
 from vestige.features.reader import Read, Reader
 from vestige.progress import Say
 from vestige.text import duration, listed
@@ -31,6 +32,12 @@ def watched(reader: Reader, plan: Plan, tell: Say) -> Reader:
     """
     for line in plan.lines():
         tell(line)
+    if (
+        reader.cluster is not None
+        and plan.keep
+        and 0 < max((part.views for part in plan.data), default=0) <= CHUNK_ROWS
+    ):
+        tell(f"  cluster: {CHUNK_ROWS} pictures or fewer are one piece of work, of one worker for each network")
     forecast = Forecast(plan, lambda line: tell(f"  {line}"))
 
     def count(what: str, done: int, total: int) -> None:
