@@ -6,8 +6,8 @@ import pytest
 from vestige.results import read_results
 from vestige.run import Run
 
-TRAIN, TEST = "synthetic:objects,n=60,seed=1,size=96", "synthetic:objects,n=8,seed=2,size=96"
-OPTIONS = ["--layer", "block12", "--layer", "block13", "--neighbours", 4, "--first", 3, "--queries", 4]
+TRAIN, TEST = "synthetic:objects,n=40,seed=1,size=64", "synthetic:objects,n=6,seed=2,size=64"
+OPTIONS = ["--layer", "block12", "--layer", "block13", "--neighbours", 3, "--first", 2, "--queries", 2]
 METHODS = ("mean", "nearest-neighbour", "unaligned", "flow:block12", "flow:block13", "flow:sift")
 
 
@@ -63,7 +63,7 @@ def test_examples_are_enough_to_measure_again(run):
         shares = [np.mean(hits[i, seen]) for i, seen in enumerate(examples["visible"]) if seen.any()]
         assert results.row(method, "pck_image@0.1").value == pytest.approx(np.mean(shares))
     names = examples["train_ids"][examples["neighbours"]]
-    assert examples["neighbours"].shape == (8, 4)
+    assert examples["neighbours"].shape == (6, 3)
     assert set(names.ravel()).isdisjoint(examples["ids"])
     falls = np.diff(examples["similarity"], axis=1)
     assert np.all((falls <= 0) | np.isnan(falls))  # NaN: a class with fewer neighbours
@@ -111,9 +111,9 @@ def test_it_leaves_no_probe_to_use_again(vestige, run, tmp_path, command):
         ([TRAIN, "--test", TEST, "--alpha", 2], "--alpha 2: expected"),
         ([TRAIN, "--test", TEST, "--tolerance", 0], "--tolerance"),
         ([TRAIN, "--test", TEST, "--neighbour-layer", "block*"], "name one"),
-        ([TRAIN, "--test", "synthetic:faces,n=3,size=96"], "keypoints are not those"),
+        ([TRAIN, "--test", "synthetic:faces,n=3,size=64"], "keypoints are not those"),
         ([TRAIN], "--test"),
-        (["synthetic:objects,category=car,n=4,size=96", "--test", TEST], "keypoints are not those"),
+        (["synthetic:objects,category=car,n=4,size=64", "--test", TEST], "keypoints are not those"),
     ],
 )
 def test_mistakes_end_in_one_message(vestige, tmp_path, arguments, message):
