@@ -15,10 +15,12 @@ def _in_a_process(arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-def _here(arguments):
+def _here(arguments, page=True):
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["vestige", *arguments])
+        if not page:
+            patch.setattr("vestige.pages.show", _write_no_page)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 main()
@@ -28,13 +30,20 @@ def _here(arguments):
     return status, out.getvalue(), err.getvalue()
 
 
+def _write_no_page(run):
+    run.report_path.write_text("<html>")
+
+
 @pytest.fixture(scope="session")
 def vestige():
-    """``vestige(*arguments, status=0, process=False) -> (standard output, standard error)``."""
+    """``vestige(*arguments, status=0, process=False, page=True) -> (standard output, standard error)``.
 
-    def run(*arguments, status=0, process=False):
+    ``page=False``: a page of one word in place of the figures and the page, which take longer than small data do.
+    """
+
+    def run(*arguments, status=0, process=False, page=True):
         words = [str(argument) for argument in arguments]
-        found, out, err = (_in_a_process if process else _here)(words)
+        found, out, err = _in_a_process(words) if process else _here(words, page)
         assert found == status, out + err
         assert "Traceback" not in err
         return out, err

@@ -72,7 +72,7 @@ def test_examples_are_enough_to_measure_again(run):
 def test_the_same_command_gives_the_same_rows_and_a_killed_run_leaves_nothing_behind(vestige, run):
     words = ["correspond", "align", TRAIN, "--test", TEST, *OPTIONS, "--beta", 0.01, "--beta", 0.1]
     (run.parent / "again" / "partial").mkdir(parents=True)
-    vestige(*words, "-o", run.parent / "again")
+    vestige(*words, "-o", run.parent / "again", page=False)
     assert read_results(run.parent / "again" / "results.json").rows == read_results(run / "results.json").rows
     assert not (run.parent / "again" / "partial").exists()
 
@@ -90,7 +90,7 @@ def test_there_is_a_page_with_figures(run):
 
 def test_one_layer_and_one_beta_need_no_trial(vestige, tmp_path):
     options = ["--layer", "block12", "--beta", 0.02, "--no-sift", "--neighbours", 2]
-    vestige("correspond", "align", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
+    vestige("correspond", "align", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run", page=False)
     results = read_results(tmp_path / "run" / "results.json")
     assert results.measured == ("mean", "nearest-neighbour", "unaligned", "flow:block12")
     assert not any(row.metric.startswith("train_") for row in results.sweep)

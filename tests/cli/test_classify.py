@@ -61,14 +61,14 @@ def test_there_is_a_page_with_figures_and_the_published_numbers(run):
 
 def test_the_same_command_gives_the_same_rows(vestige, run):
     words = ["correspond", "classify", TRAIN, "--test", TEST, *OPTIONS, "-C", 1e-5, "-C", 1e-2]
-    vestige(*words, "-o", run.parent / "again")
+    vestige(*words, "-o", run.parent / "again", page=False)
     assert read_results(run.parent / "again" / "results.json").rows == read_results(run / "results.json").rows
     assert not (run.parent / "again" / "partial").exists()
 
 
 def test_one_c_needs_no_trial(vestige, tmp_path):
     options = ["--layer", "block4", "-C", 1e-3, "--no-sift"]
-    vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
+    vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run", page=False)
     results = read_results(tmp_path / "run" / "results.json")
     assert results.measured == ("majority", "cell:block4")
     assert not any(row.metric.startswith("cv_") for row in results.sweep)
@@ -92,7 +92,7 @@ def test_mistakes_end_in_one_message(vestige, tmp_path, arguments, message):
 
 def test_cells_may_stand_where_they_respond(vestige, run, tmp_path):
     options = ["--layer", "block4", "--no-sift", "--localise", 1, "-C", 1e-2, "--centres", "response"]
-    vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run")
+    vestige("correspond", "classify", TRAIN, "--test", TEST, *options, "-o", tmp_path / "run", page=False)
     stated, found = (read_results(folder / "results.json") for folder in (run, tmp_path / "run"))
     assert stated.config["centres"] == "field"
     assert found.config["centres"] == "response"

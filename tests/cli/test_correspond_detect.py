@@ -61,6 +61,7 @@ def test_several_classes_without_sift(vestige, tmp_path):
     vestige(
         *("correspond", "detect", f"{data},n=40,seed=1", "--test", f"{data},n=12,seed=2"),
         *(*options, "--reach", 0, "--negative-distance", 12, "-o", tmp_path / "run"),
+        page=False,
     )
     results = read_results(tmp_path / "run" / "results.json")
     classes = {example.category for example in open_dataset(f"{data},n=12,seed=2")}

@@ -143,7 +143,19 @@ def test_mistakes_of_pictures_and_points_end_in_one_message(vestige, images, tmp
 
 
 def test_patches_may_lie_about_what_cells_respond_to(vestige, images, patches, tmp_path):
-    vestige("correspond", "patches", images[0], *OPTIONS, "-k", 1, "--centres", "response", "-o", tmp_path / "run")
+    vestige(
+        "correspond",
+        "patches",
+        images[0],
+        *OPTIONS,
+        "-k",
+        1,
+        "--centres",
+        "response",
+        "-o",
+        tmp_path / "run",
+        page=False,
+    )
     stated, found = (read_results(run / "results.json").config["views"] for run in (patches[0], tmp_path / "run"))
     for layer, view in found.items():
         assert stated[layer]["response"] is None

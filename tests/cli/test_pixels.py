@@ -65,7 +65,7 @@ def test_predictions_are_those_of_another_ridge_at_the_chosen_layer(run):
 
 
 def test_evaluate_gives_the_same_rows(vestige, run):
-    vestige("evaluate", run, TEST, "-o", run.parent / "evaluated")
+    vestige("evaluate", run, TEST, "-o", run.parent / "evaluated", page=False)
     assert read_results(run.parent / "evaluated" / "results.json").rows == read_results(run / "results.json").rows
 
 

@@ -34,17 +34,6 @@ OTHERS = {
 ALL = {**PROBES, **OTHERS}
 
 
-def write_no_page(run):
-    """In place of figures and a page, which take longest."""
-    run.report_path.write_text("<html>")
-
-
-@pytest.fixture
-def pageless(monkeypatch):
-    """Commands that make no figures."""
-    monkeypatch.setattr("vestige.pages.show", write_no_page)
-
-
 def words_of(name, folder, *more):
     group = task_named(name).group
     return [*([group] if group else []), name, *ALL[name], *more, "-o", str(folder)]
@@ -155,9 +144,7 @@ def measured(vestige, tmp_path_factory):
     def run(name):
         if name not in made:
             folder = tmp_path_factory.mktemp(name) / "run"
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("vestige.pages.show", write_no_page)
-                made[name] = (folder, *vestige(*words_of(name, folder)))
+            made[name] = (folder, *vestige(*words_of(name, folder), page=False))
         return made[name]
 
     return run
@@ -176,30 +163,27 @@ def test_piped_output_holds_the_plan_and_how_long_it_takes_once_each(measured, n
     assert out.splitlines()[-1] == f"report: {folder / 'report.html'}"
 
 
-@pytest.mark.usefixtures("pageless")
 def test_how_long_it_takes_is_told_after_the_first_pictures(vestige, tmp_path, monkeypatch):
     monkeypatch.setenv("VESTIGE_CACHE", str(tmp_path / "cache"))
-    _, err = vestige(*words_of("pixels", tmp_path / "a"))
+    _, err = vestige(*words_of("pixels", tmp_path / "a"), page=False)
     lines = err.splitlines()
     (told,) = [index for index, line in enumerate(lines) if "all of it will take about" in line]
     assert told < lines.index("· test")
 
 
-@pytest.mark.usefixtures("pageless")
 @pytest.mark.parametrize("name", ["pixels", "directions"])
 def test_quiet_prints_results_alone_and_json_the_document_alone(vestige, measured, tmp_path, name):
     folder, loud, _ = measured(name)
-    out, err = vestige(*words_of(name, tmp_path / "a", "--quiet"))
+    out, err = vestige(*words_of(name, tmp_path / "a", "--quiet"), page=False)
     assert err == ""
     assert out == loud.replace(str(folder), str(tmp_path / "a"))
-    out, err = vestige(*words_of(name, tmp_path / "a", "--json", "--overwrite"))
+    out, err = vestige(*words_of(name, tmp_path / "a", "--json", "--overwrite"), page=False)
     assert out == (tmp_path / "a" / "results.json").read_text()
     assert "plan: " in err
 
 
-@pytest.mark.usefixtures("pageless")
 def test_quiet_and_json_together_print_the_document_and_no_more(vestige, tmp_path):
-    out, err = vestige(*words_of("pixels", tmp_path / "a", "--json", "--quiet"))
+    out, err = vestige(*words_of("pixels", tmp_path / "a", "--json", "--quiet"), page=False)
     assert json.loads(out)["task"] == "pixels"
     assert err == ""
 
@@ -223,7 +207,6 @@ def test_bad_files_are_left_out_unless_they_are_to_stop(vestige, tmp_path):
     assert "bad" in err
 
 
-@pytest.mark.usefixtures("pageless")
 @pytest.mark.parametrize("place", ["vestige.contract.plan.plan_of", "vestige.pages.show"])
 def test_a_command_stopped_at_its_plan_or_its_page_tells_how_to_go_on_and_does(
     vestige, tmp_path, monkeypatch, capsys, place
@@ -243,7 +226,7 @@ def test_a_command_stopped_at_its_plan_or_its_page_tells_how_to_go_on_and_does(
     said = capsys.readouterr().err
     assert said.splitlines()[-1].strip() == f"vestige {' '.join(words)}"
     assert "is kept" in said
-    _, err = vestige(*words, "--quiet")
+    _, err = vestige(*words, "--quiet", page=False)
     assert err == ""
     assert (tmp_path / "a" / "report.html").is_file()
 
@@ -256,16 +239,15 @@ def trained(measured):
     return folder
 
 
-@pytest.mark.usefixtures("pageless")
 def test_an_evaluation_is_planned_and_prints_as_a_run_does(vestige, trained, tmp_path):
     words = ["evaluate", trained / "run", "synthetic:faces,n=5,seed=3,size=48", "-o", tmp_path / "a"]
     plan = json.loads(vestige(*words, "--dry-run", "--json")[0])
     assert (plan["task"], plan["data"][0]["n"], plan["networks"]) == ("evaluate landmarks", 5, ["rgb:8"])
     assert list(tmp_path.iterdir()) == []
-    out, err = vestige(*words, "--json")
+    out, err = vestige(*words, "--json", page=False)
     assert out == (tmp_path / "a" / "results.json").read_text()
     assert err.splitlines()[0] == "plan: evaluate landmarks"
-    assert vestige(*words, "--overwrite", "--quiet")[1] == ""
+    assert vestige(*words, "--overwrite", "--quiet", page=False)[1] == ""
 
 
 def test_a_prediction_is_planned_and_prints_its_document(vestige, trained, tmp_path):

@@ -121,7 +121,7 @@ def test_the_second_papers_receptive_fields_need_no_data(vestige, tmp_path):
 
 
 def test_the_second_papers_transfer_stands_below_the_published(vestige, tmp_path):
-    train, test = (f"synthetic:objects,category=car,n={n},seed={n},size=64" for n in (12, 3))
+    train, test = (f"synthetic:objects,category=car,n={n},seed={n},size=64" for n in (10, 2))
     given = ["--data", f"voc-keypoints={train}", "--data", f"voc-keypoints-test={test}"]
     vestige("reproduce", "do-convnets-learn-correspondence", "--table", 2, *given, "--layer", "block7", "-o", tmp_path)
     lines = lines_of(tmp_path / "table-2-a.csv")

@@ -80,7 +80,7 @@ def test_mean_is_the_prior_of_each_cell(run):
 
 
 def test_evaluate_gives_the_same_rows(vestige, run):
-    vestige("evaluate", run, TEST, "-o", run.parent / "evaluated")
+    vestige("evaluate", run, TEST, "-o", run.parent / "evaluated", page=False)
     assert read_results(run.parent / "evaluated" / "results.json").rows == read_results(run / "results.json").rows
 
 
@@ -99,7 +99,7 @@ def test_predict_draws_the_map_and_tells_the_shares(vestige, run, tmp_path):
 
 def test_without_copies_there_is_no_ablation(vestige, tmp_path):
     options = ["--layer", "block10", "--grid", 4, "--augment", 1, "--untrained", 0, "-o", tmp_path / "run"]
-    vestige("probe", "segmentation", TRAIN, "--test", TEST, *options)
+    vestige("probe", "segmentation", TRAIN, "--test", TEST, *options, page=False)
     assert read_results(tmp_path / "run" / "results.json").measured == ("mean", "rgb", "rgb+M", "ridge", "ridge+M")
 
 
