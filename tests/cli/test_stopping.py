@@ -55,7 +55,7 @@ def test_a_command_can_be_stopped_at_work(tmp_path):
     process = subprocess.Popen([sys.executable, "-m", "vestige", *words], stderr=subprocess.PIPE, text=True)
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == 130
     assert is_told(first + rest, words)
     assert not (tmp_path / "run" / "results.json").exists()

@@ -39,7 +39,7 @@ def serving(run, *words):
             yield address
         finally:
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=30)
+            _, told = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "every answer that was sent is kept" in told
     assert "Traceback" not in told

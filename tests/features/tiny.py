@@ -12,6 +12,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +101,16 @@ def crops(
     return [Crop(Example(str(i), str(i), image), (2.0, 1.0, 27.0, 26.0)) for i, image in enumerate(images)]
 
 
+def stuck(at: int) -> Callable[[int], None]:
+    """Who reads that picture waits for ever, so that a process does not end before it is killed."""
+
+    def told(seed: int) -> None:
+        if seed == at:
+            threading.Event().wait()
+
+    return told
+
+
 def store_bytes(cache: Path) -> dict[str, str]:
     """Path -> sha256 of every file of every store, but for what tells when it was made, and for locks."""
     unlike = ("complete.json", "locks")
@@ -121,25 +132,25 @@ def forked(work: Callable[[], None]) -> int:
         os._exit(status)
 
 
-def _work(cache: Path, n: int, pause: float, **options: object) -> list[Features]:
-    return extract(backbone(), crops(n, pause, broken=(3, 600)), READS, cache=cache, options=ExtractOptions(**options))
+def _work(cache: Path, n: int, pause: float = 0.0, told: Callable[[int], None] | None = None) -> list[Features]:
+    return extract(backbone(), crops(n, pause, broken=(3, 600), told=told), READS, cache=cache)
 
 
 def killed(folder: Path) -> None:
     """Extract unbroken; then again elsewhere, killed five times at random moments: while each of the chunks is made."""
-    n, pause, draw = 1300, 0.001, random.Random(7)
-    assert os.waitpid(forked(lambda: _work(folder / "unbroken", n, pause)), 0)[1] == 0
+    n, draw = 1300, random.Random(7)
+    assert os.waitpid(forked(lambda: _work(folder / "unbroken", n)), 0)[1] == 0
     chunks = [0]
     for wanted in (0, 0, 1, 2, 3):
-        process = forked(lambda: _work(folder / "killed", n, pause))
+        process = forked(lambda: _work(folder / "killed", n, 0.001, stuck(n - 1)))
         while len(_chunks(folder)) < wanted:
             time.sleep(0.001)
         time.sleep(draw.uniform(0.0, 0.25))
         os.kill(process, signal.SIGKILL)
-        assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+        assert os.waitpid(process, 0)[1] == signal.SIGKILL
         chunks.append(len(_chunks(folder)))
     before = _chunks(folder)
-    assert os.waitpid(forked(lambda: _work(folder / "killed", n, pause)), 0)[1] == 0
+    assert os.waitpid(forked(lambda: _work(folder / "killed", n)), 0)[1] == 0
     after = _chunks(folder)
     kept = all(after[path] == when for path, when in before.items())
     (folder / "said.json").write_text(json.dumps({"chunks": chunks, "kept": kept}))
@@ -156,15 +167,15 @@ def killed_early(folder: Path) -> None:
 
     def work() -> None:
         decoded: list[int] = []
-        features = extract(backbone(), crops(n, 0.001, told=decoded.append), READS, cache=cache)
+        features = extract(backbone(), crops(n, told=decoded.append), READS, cache=cache)
         got = [hashlib.sha256(each.read().tobytes()).hexdigest() for each in features]
         (folder / "said.json").write_text(json.dumps({"decoded": len(decoded), "got": got}))
 
-    process = forked(work)
+    process = forked(lambda: extract(backbone(), crops(n, 0.001, told=stuck(n - 1)), READS, cache=cache))
     while sum(path.read_bytes().count(b"\n") for path in cache.rglob("rows.partial")) < 2 * 4:
         time.sleep(0.001)
     os.kill(process, signal.SIGKILL)
-    assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
     assert os.waitpid(forked(work), 0)[1] == 0
 
 
@@ -190,7 +201,7 @@ def limited(folder: Path) -> None:
     def work() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
         try:
-            _work(folder / "cache", 600, 0.0)
+            _work(folder / "cache", 600)
         except VestigeError as error:
             message = str(error)
         (folder / "said.json").write_text(json.dumps({"message": message}))
@@ -203,7 +214,7 @@ def memory(folder: Path) -> None:
 
     def work(n: int) -> Callable[[], None]:
         def one() -> None:
-            _work(folder / "cache", n, 0.0)
+            _work(folder / "cache", n)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             (folder / f"{n}.json").write_text(json.dumps(peak))
 

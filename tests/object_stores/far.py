@@ -24,14 +24,14 @@ from vestige.features.extract import extract
 N, BROKEN = 1300, (3, 600)
 
 
-def _machine(folder: Path, name: str) -> int:
+def _machine(folder: Path, name: str, told: Callable[[int], None] | None = None) -> int:
     """The id of a process that extracts, with copies of its own, and tells what it decoded and what it got."""
 
     def work() -> None:
         os.environ["VESTIGE_COPIES"] = str(folder / name)
         os.environ["VESTIGE_CACHE"] += f"/{folder.name}"
         decoded: list[int] = []
-        features = extract(tiny.backbone(), tiny.crops(N, 0.001, BROKEN, decoded.append), tiny.READS)
+        features = extract(tiny.backbone(), tiny.crops(N, 0.001, BROKEN, told or decoded.append), tiny.READS)
         got = [hashlib.sha256(each.read().tobytes()).hexdigest() for each in features]
         (folder / f"{name}.json").write_text(json.dumps({"decoded": len(decoded), "got": got}))
 
@@ -46,16 +46,17 @@ def together(folder: Path) -> None:
 
 def killed(folder: Path) -> None:
     """A machine that is killed in its second chunk, and another that goes on."""
-    process = _machine(folder, "a")
-    while len(list((folder / "a").rglob("c/*/0"))) < 3:  # of two stores: the first chunk of both is written
+    remote.LEASE_SECONDS = 1.0
+    process = _machine(folder, "a", tiny.stuck(1000))
+    while not list((folder / "a").rglob("c/1/rows.partial")):  # the first chunk is there, of both stores
         time.sleep(0.001)
     os.kill(process, signal.SIGKILL)
-    assert os.waitpid(process, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+    assert os.waitpid(process, 0)[1] == signal.SIGKILL
     assert os.waitpid(_machine(folder, "b"), 0)[1] == 0
 
 
 if __name__ == "__main__":
-    remote.LEASE_SECONDS, remote._RENEW_SECONDS, remote._POLL_SECONDS = 2.0, 0.3, 0.1
+    remote._RENEW_SECONDS, remote._POLL_SECONDS = 0.3, 0.1
     scenes: tuple[Callable[[Path], None], ...] = (together, killed)
     for scene in scenes:
         (Path(sys.argv[1]) / scene.__name__).mkdir()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from shutil import rmtree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,18 +99,27 @@ def test_a_lease_is_one_machines_until_it_is_released(leases):
 
 
 def test_a_lease_that_is_renewed_no_longer_is_taken_over(leases, monkeypatch):
-    monkeypatch.setattr(remote, "LEASE_SECONDS", 0.6)
-    monkeypatch.setattr(remote, "_RENEW_SECONDS", 0.1)
-    one, two = leases
+    now = [100.0]
+    monkeypatch.setattr(remote, "_RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    one, two, others = *leases, set(threading.enumerate())
     held = one.take("key")
-    until = time.monotonic() + 1.5
-    while time.monotonic() < until:
+    (name,) = one.place.objects("leases")
+    for _ in range(3):
         assert two.take("key") is None
-        time.sleep(0.05)
+        before = one.place.read(f"leases/{name}")
+        while one.place.read(f"leases/{name}") == before:  # until it is renewed
+            time.sleep(0.01)
+        now[0] += 2 * remote.LEASE_SECONDS
     one.drop(held)
-    while (taken := two.take("key")) is None:
-        time.sleep(0.05)
-    assert time.monotonic() - until > 0.5
+    (renewing,) = (thread for thread in set(threading.enumerate()) - others if thread.name == "vestige-leases")
+    renewing.join()
+    assert two.take("key") is None  # it was renewed since the last look
+    now[0] += remote.LEASE_SECONDS - 1
+    assert two.take("key") is None
+    now[0] += 1
+    taken = two.take("key")
+    assert taken is not None
     held.renew()  # of one that was stopped for long: the lease is the other's all the same
     assert one.take("key") is None
     taken.release()
