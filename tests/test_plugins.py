@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,31 +41,45 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def beside(site: Path) -> dict[str, str]:
+    """The environment in which Python finds the package."""
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path}
+
+
 def python(site: Path, *words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
     """Python beside the package."""
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False, env=beside(site)
     )
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
 
 
-def command(site: Path, *words: object, status: int = 0) -> tuple[str, str]:
-    """Standard output and standard error of the command line beside the package."""
-    done = python(site, "-m", "vestige", *words, status=status)
-    return done.stdout, done.stderr
+Command = Callable[..., tuple[str, str]]
 
 
-@pytest.fixture
-def run(site: Path):
+@pytest.fixture(scope="module")
+def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """``run(*words, status=0) -> (standard output, standard error)`` of the command line beside the package."""
-    return partial(command, site)
+    script, said = Path(__file__).with_name("forked_commands.py"), tmp_path_factory.mktemp("said")
+    files = {name: str(said / name) for name in ("out", "err")}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=beside(site)
+    ) as process:
+
+        def command(*words: object, status: int = 0) -> tuple[str, str]:
+            asked = {"words": [*map(str, words)], "environment": beside(site), **files}
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            found = process.stdout.readline()
+            out, err = (Path(file).read_text(encoding="utf-8") for file in files.values())
+            assert int(found) == status, out + err
+            assert "Traceback" not in err
+            return out, err
+
+        yield command
+        process.stdin.close()
 
 
 def warnings(said: str, group: str = "") -> list[str]:
@@ -73,10 +87,10 @@ def warnings(said: str, group: str = "") -> list[str]:
     return [line for line in said.splitlines() if line.startswith(f"warning: vestige.{group}")]
 
 
-def test_a_plug_ins_kind_opens_and_those_that_cannot_be_used_are_named_in_a_line_each(run, tmp_path: Path) -> None:
-    out, said = run("data", "check", "squares:plain,n=7", "-o", tmp_path / "sheet.png")
-    assert "7" in out
-    told = warnings(said, "datasets")
+def test_a_plug_ins_kind_opens_and_those_that_cannot_be_used_are_named_in_a_line_each(site, tmp_path: Path) -> None:
+    done = python(site, "-m", "vestige", "data", "check", "squares:plain,n=7", "-o", tmp_path / "sheet.png")
+    assert "7" in done.stdout
+    told = warnings(done.stderr, "datasets")
     named = {name: [line for line in told if repr(name) in line] for name in ("broken", "wrong", "folder")}
     assert [len(lines) for lines in named.values()] == [1, 1, 1]
     assert len(told) == 3
@@ -141,11 +155,11 @@ def main_rows(found: dict[str, Any], metric: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def depth(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def depth(run: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the plug-in's probe, over two layers, with their numbers printed."""
     folder = tmp_path_factory.mktemp("depth") / "run"
     words = ("probe", "depth", SCENES[0], "--test", SCENES[1], *NETWORK, "--layer", "0", "--layer", "2", "--grid", 4)
-    command(site, *words, "-o", folder)
+    run(*words, "-o", folder)
     return folder
 
 

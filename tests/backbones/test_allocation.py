@@ -12,11 +12,11 @@ ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of 4096 byt
 if {keep}:
     keep_freed_memory()
 def batch():
-    return sum(float(torch.ones(16 * 2**20)[0]) for _ in range(4))
+    return sum(float(torch.ones(10 * 2**20)[0]) for _ in range(2))
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 counted = []
-for _ in range(6):
+for _ in range(5):
     before = faults()
     batch()
     counted.append(faults() - before)
@@ -31,6 +31,6 @@ def faults(keep):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone is set")
 def test_large_blocks_are_not_mapped_anew():
-    pages = 4 * 16 * 2**20 * 4 // 4096  # of a batch
+    pages = 2 * 10 * 2**20 * 4 // 4096  # of a batch
     assert faults(False) > pages / 2
     assert faults(True) < pages / 50

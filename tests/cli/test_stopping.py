@@ -16,7 +16,7 @@ from vestige.cli.main import main
 from vestige.cli.stopping import FINISHED, NOTHING, Stopped, stoppable
 from vestige.progress import print_nothing
 
-WORDS = ["probe", "landmarks", "synthetic:faces,n=400,seed=1", "--test", "synthetic:faces,n=40,seed=2", "-o"]
+WORDS = ["probe", "landmarks", "synthetic:faces,n=60,seed=1", "--test", "synthetic:faces,n=20,seed=2", "-o"]
 
 
 IMPORTED = """

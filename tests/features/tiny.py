@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from vestige.backbones import Backbone, Preprocessing
 from vestige.errors import VestigeError
 from vestige.example import Example
-from vestige.extraction import ExtractOptions
 from vestige.features.extract import extract
 from vestige.features.readout import Readout
 from vestige.features.store import Features
