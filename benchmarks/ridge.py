@@ -30,7 +30,6 @@ import numpy as np
 from vestige import ridge
 from vestige.ridge.plan import ProblemSize, dual_operations, primal_operations
 
-ALPHAS = np.logspace(0, 6, 10)
 FOLDS = 4
 SIZES = {
     "paper": (49_000, 4_096, 6_348),
@@ -145,7 +144,7 @@ def cuda_gemm_speed(dtype: str, size: int, device: str) -> float:
     return 2 * size**3 / best / 1e9
 
 
-def engines(X: Any, Y: Any, device: str, dual: bool) -> dict[str, Callable[[], tuple[Any, Any]]]:
+def engines(X: Any, Y: Any, alphas: Any, device: str, dual: bool) -> dict[str, Callable[[], tuple[Any, Any]]]:
     """The rivals, each a function that gives alphas (t,) and coefficients (t, d)."""
     from sklearn.linear_model import Ridge
     from sklearn.linear_model import RidgeCV as LeaveOneOut
@@ -157,7 +156,7 @@ def engines(X: Any, Y: Any, device: str, dual: bool) -> dict[str, Callable[[], t
 
     def vestige() -> tuple[Any, Any]:
         # the dual form is left to its default, products in float64: float32 cannot resolve these alphas
-        found = ridge.fit_rows(X, Y, folds, ALPHAS, dtype=None if dual else str(X.dtype), device=device)
+        found = ridge.fit_rows(X, Y, folds, alphas, dtype=None if dual else str(X.dtype), device=device)
         print(
             f"    form {found.form}, {found.uncertain.mean():.2%} of the alphas uncertain, "
             f"{found.at_boundary:.1%} at the grid's edge"
@@ -169,18 +168,18 @@ def engines(X: Any, Y: Any, device: str, dual: bool) -> dict[str, Callable[[], t
         from himalaya.ridge import RidgeCV
 
         if dual:
-            kernel = KernelRidgeCV(ALPHAS, cv=KFold(FOLDS), solver_params={"n_alphas_batch": 1}, fit_intercept=False)
+            kernel = KernelRidgeCV(alphas, cv=KFold(FOLDS), solver_params={"n_alphas_batch": 1}, fit_intercept=False)
             kernel.fit(X - X.mean(0), Y - Y.mean(0))
             return kernel.best_alphas_, kernel.get_primal_coef().T
-        found = RidgeCV(ALPHAS, cv=KFold(FOLDS), solver_params={"n_alphas_batch": 1}, fit_intercept=True).fit(X, Y)
+        found = RidgeCV(alphas, cv=KFold(FOLDS), solver_params={"n_alphas_batch": 1}, fit_intercept=True).fit(X, Y)
         return found.best_alphas_, found.coef_.T
 
     def grid() -> tuple[Any, Any]:
-        search = GridSearchCV(Ridge(), {"alpha": ALPHAS}, cv=FOLDS, scoring="neg_mean_squared_error").fit(X, Y)
+        search = GridSearchCV(Ridge(), {"alpha": alphas}, cv=FOLDS, scoring="neg_mean_squared_error").fit(X, Y)
         return np.full(Y.shape[1], search.best_params_["alpha"]), search.best_estimator_.coef_
 
     def leave_one_out() -> tuple[Any, Any]:
-        found = LeaveOneOut(ALPHAS, alpha_per_target=True).fit(X, Y)
+        found = LeaveOneOut(alphas, alpha_per_target=True).fit(X, Y)
         return found.alpha_, found.coef_
 
     return {"vestige": vestige, "himalaya": himalaya, "GridSearchCV": grid, "leave-one-out": leave_one_out}
@@ -188,19 +187,20 @@ def engines(X: Any, Y: Any, device: str, dual: bool) -> dict[str, Callable[[], t
 
 def compare(args: argparse.Namespace) -> None:
     """Run the engines that were asked for on one problem and print the table."""
+    alphas = np.logspace(0, 6, args.alphas)
     n, d, t = (size // args.scale for size in SIZES[args.case])
     X, Y = problem(n, d, t, args.dtype)
     gemm = gemm_speed(args.dtype, device=args.device)
     print(
-        f"{n:,} x {d:,} -> {t:,}, {len(ALPHAS)} alphas, {FOLDS} folds, {args.dtype}, {args.device}; "
+        f"{n:,} x {d:,} -> {t:,}, {len(alphas)} alphas, {FOLDS} folds, {args.dtype}, {args.device}; "
         f"a matrix product runs at {gemm:.0f} GFLOP/s"
     )
     found: dict[str, Result] = {}
-    for name, run in engines(X, Y, args.device, args.case in ("landmarks", "wide")).items():
+    for name, run in engines(X, Y, alphas, args.device, args.case in ("landmarks", "wide")).items():
         if args.engine and name not in args.engine:
             continue
         found[name] = timed(run)
-        report(name, found, ProblemSize(n, d, t, FOLDS, len(ALPHAS)), gemm)
+        report(name, found, ProblemSize(n, d, t, FOLDS, len(alphas)), gemm)
 
 
 def report(name: str, found: dict[str, Result], size: ProblemSize, gemm: float) -> None:
@@ -253,8 +253,11 @@ def stream(args: argparse.Namespace) -> None:
         print(f"d={d:,}, t={t:,}, float16 store; a matrix product runs at {gemm_speed('float32'):.0f} GFLOP/s")
         sizes = [n // args.scale for n in (10_000, 30_000, 100_000, 300_000, 1_000_000)]
 
+        alphas = np.logspace(0, 6, args.alphas)
+
         def fitted(n: int) -> Result:
-            return timed(lambda: _alpha_coef(ridge.fit_chunks(Store(*on_disk, n), ALPHAS, n_folds=FOLDS)))
+            chunks = Store(*on_disk, n)
+            return timed(lambda: _alpha_coef(ridge.fit_chunks(chunks, alphas, n_folds=FOLDS)))
 
         for n in (sizes[0], *sizes):  # the first one warms up
             result = fitted(n)
@@ -276,6 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=[*SIZES, "stream"], default="paper")
     parser.add_argument("--scale", type=int, default=1, help="divides all sizes")
+    parser.add_argument("--alphas", type=int, default=10, help="from 1 to 1e6")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engine", action="append", help="only these; repeat it for several")
