@@ -10,7 +10,7 @@ from vestige.datasets.opening import open_dataset
 from vestige.results import read_results
 from vestige.run import Run
 
-TRAIN, TEST = "synthetic:objects,n=70,seed=1,size=96", "synthetic:objects,n=24,seed=2,size=96"
+TRAIN, TEST = "synthetic:objects,n=42,seed=12,size=64", "synthetic:objects,n=12,seed=2,size=64"
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,13 @@ def test_predict_agrees_with_the_run(vestige, run, tmp_path):
 
 def test_one_class_has_rows_for_its_parts_and_looks_back(vestige, tmp_path):
     markup = tmp_path / "car.json"
-    names = open_dataset("synthetic:objects,category=car,n=1,size=96").markup.points
+    names = open_dataset("synthetic:objects,category=car,n=1,size=64").markup.points
     markup.write_text(json.dumps({"name": "car", "points": list(names), "parts": {"first": list(names[:3])}}))
     options = ["--layer", "block4", "--untrained", 0, "--markup", markup, "--no-mirror"]
-    data = "synthetic:objects,category=car,size=96"
+    data = "synthetic:objects,category=car,size=64"
     output = tmp_path / "run"
-    test = ["--test", f"{data},n=10,seed=2"]
-    vestige("probe", "keypoints", f"{data},n=30,seed=1", *test, *options, "-o", output, page=False)
+    test = ["--test", f"{data},n=6,seed=2"]
+    vestige("probe", "keypoints", f"{data},n=20,seed=1", *test, *options, "-o", output, page=False)
     results = read_results(output / "results.json")
     assert results.measured == ("mean", "rgb", "ridge", "look-back")
     parts = {row.subset for row in results.rows if (row.method, row.metric) == ("ridge", "pck@0.1")}
@@ -96,8 +96,8 @@ def test_one_class_has_rows_for_its_parts_and_looks_back(vestige, tmp_path):
     ("arguments", "message"),
     [
         ([TRAIN, "--test", TEST, "--alpha", 0], "above 0, up to 1"),
-        (["synthetic:objects,n=3,size=96", "--test", TEST], "more training data"),
-        ([TRAIN, "--test", "synthetic:faces,n=3,size=96"], "has 68 points"),
+        (["synthetic:objects,n=3,size=64", "--test", TEST], "more training data"),
+        ([TRAIN, "--test", "synthetic:faces,n=3,size=64"], "has 68 points"),
         ([TRAIN], "--test"),
     ],
 )

@@ -13,7 +13,7 @@ from vestige.probes.segmentation.pixel_counts import count_pixels
 from vestige.results import read_results
 from vestige.run import Run
 
-TRAIN, TEST = "synthetic:objects,n=48,seed=1,size=96,void=1", "synthetic:objects,n=16,seed=2,size=96,void=1"
+TRAIN, TEST = "synthetic:objects,n=32,seed=1,size=64,void=1", "synthetic:objects,n=10,seed=2,size=64,void=1"
 GRID = 8
 METHODS = ("mean", "rgb", "rgb+M", "untrained", "untrained+M", "ridge", "ridge+M")
 ABLATION = ("ridge-unaugmented", "ridge-unaugmented+M")
@@ -37,7 +37,7 @@ def test_rows_and_sweep(run):
         rows = {row.subset: row for row in results.rows if (row.method, row.metric) == ("ridge", metric)}
         assert set(rows) == {"all", *shown}
         assert rows["all"].value == pytest.approx(np.mean([rows[name].value for name in shown]))
-        assert rows["all"].n == rows["background"].n == 16
+        assert rows["all"].n == rows["background"].n == 10
     swept = {(row.method, row.layer) for row in results.sweep if row.metric == "miou"}
     assert swept == {(method, layer) for method in ("untrained", "ridge") for layer in ("block4", "block10")}
     out_of_fold = {row.layer: row.value for row in results.sweep if (row.method, row.metric) == ("ridge", "oof_miou")}
@@ -51,14 +51,14 @@ def test_paired_differences_are_from_the_full_method(run):
     assert {row.method for row in results.rows if row.metric == "miou_difference"} == {
         method for method in results.measured if method != "ridge+M"
     }
-    weights = np.random.default_rng(0).multinomial(16, np.full(16, 1 / 16), size=2000)
+    weights = np.random.default_rng(0).multinomial(10, np.full(10, 1 / 10), size=2000)
     for method in ("mean", "ridge-unaugmented"):
         row = results.row(method, "miou_difference")
         assert row.value == pytest.approx(full - results.row(method, "miou").value)
         differences = [
             _miou(examples["pixels/ridge+M"], drawn) - _miou(examples[f"pixels/{method}"], drawn) for drawn in weights
         ]
-        assert row.ci95 == pytest.approx(interval(np.array(differences), 16), abs=1e-6)
+        assert row.ci95 == pytest.approx(interval(np.array(differences), 10), abs=1e-6)
 
 
 def _miou(pixels, drawn):
