@@ -13,7 +13,18 @@ from matplotlib import rcParams
 from PIL import Image
 
 from vestige.report import style
-from vestige.report.style import DARK, LIGHT, figure_pixels, label_right, panels, spread, themed, to_png, to_svg
+from vestige.report.style import (
+    DARK,
+    LIGHT,
+    figure_pixels,
+    label_right,
+    name_points,
+    panels,
+    spread,
+    themed,
+    to_png,
+    to_svg,
+)
 
 positions = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
@@ -31,6 +42,25 @@ def test_spread_keeps_order_distance_and_bounds(wanted: list[float]) -> None:
 def test_spread_leaves_what_is_apart(tenths: list[int]) -> None:
     wanted = [k / 10 for k in tenths]
     assert np.allclose(spread(wanted, 0.1, 0.0, 1.0), wanted)
+
+
+def test_names_of_points_hide_no_point_and_no_name() -> None:
+    """Measured by matplotlib's own extents; the points are so near that names beside all of them would overlap."""
+    points = np.array([(0, 7), (0.5, 7), (0.2, 6.9), (0.6, 6.2), (0.1, 6.1), (10, 7), (10, 6.8), (10, 0), (5, 0)])
+    names = {(x, y): f"object {k}" for k, (x, y) in enumerate(points.tolist()[:7])}
+    with themed(LIGHT):
+        figure, (axes, *_) = panels(4, 3.1, share_x=False, share_y=False, columns=2)
+        axes.plot(*points.T, "o", markersize=4)
+        axes.margins(0.12)
+        name_points(axes, points, names, LIGHT.muted)
+        figure_pixels(figure)
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert [text.get_text() for text in axes.texts] == list(names.values())
+        for k, box in enumerate(boxes):
+            tight = box.padded(-1.5)  # words have room above and below their letters
+            assert not any(tight.overlaps(other.padded(-1.5)) for other in boxes[:k])
+            assert not tight.count_contains(axes.transData.transform(points))
+            assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
 
 
 def test_spread_is_the_least_squares_answer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
@@ -26,6 +28,11 @@ PAGE_WIDTH = 10.0
 
 FIGURE_DPI = 200
 """Dots of an inch of a figure's PNG."""
+
+_NAME_SIZE = 7.5  # of the names beside points, in points
+_NAME_FAR = (4.0, 12.0, 20.0, 30.0, 42.0)  # from a point to its name, in points, the nearest first
+_NAME_WAYS = ((1, 0), (-1, 0), (0.8, 0.6), (-0.8, 0.6), (0.8, -0.6), (-0.8, -0.6), (0, 1), (0, -1))
+_LINE_COST = 3.0  # what a line to a name, and each squared point that it hides, weighs beside what names hide
 
 _SVG_FONTS = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, DejaVu Sans, sans-serif"
 
@@ -226,6 +233,67 @@ def label_right(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, ga
             if abs(at - share) > 0.01 or x < right
             else None,
         )
+
+
+def name_points(axes: Axes, points: NDArray[Any], names: Mapping[tuple[float, float], str], colour: str) -> None:
+    """Write names beside points, each at the nearest place where it hides no point and no other name.
+
+    The figure is laid out by this; its limits are set before. A name that is not next to its point has a line to it.
+
+    Args:
+        axes: with points alone.
+        points: ``(N, 2)`` x and y of all of them.
+        names: by x and y of the point, the most important first.
+        colour: of the names.
+    """
+    figure: Any = axes.figure
+    figure.get_layout_engine().execute(figure)
+
+    def placed(where: Any) -> NDArray[Any]:
+        """Data as points of 1/72 inch on the figure."""
+        return np.asarray(72 * figure.dpi_scale_trans.inverted().transform(axes.transData.transform(where)))
+
+    inside = 72 * figure.dpi_scale_trans.inverted().transform(axes.bbox.get_points()).reshape(1, 4)
+    taken = np.hstack([placed(points) - 2.5, placed(points) + 2.5])  # (N, 4): x0, y0, x1, y1
+    for place, name in names.items():
+        at = placed(place)
+        path = TextPath((0, 0), name, size=_NAME_SIZE, prop=FontProperties(family="DejaVu Sans"))
+        size = np.array([1.05 * path.get_extents().width, _NAME_SIZE])
+        moves = [far * np.array(way) + 0.5 * size * np.sign(way) for far in _NAME_FAR for way in _NAME_WAYS]
+        boxes = np.array([np.hstack([at + move - 0.5 * size, at + move + 0.5 * size]) for move in moves])
+        cost = _hidden(boxes, taken) + size.prod() - _hidden(boxes, inside)
+        lines = [_along(at, move) for move in moves[len(_NAME_WAYS) :]]
+        cost[len(_NAME_WAYS) :] += [_LINE_COST * (1 + _hidden(line, taken).sum()) for line in lines]
+        best = int(np.argmin(cost.round(1)))  # the nearest of those that are alike
+        far = best >= len(_NAME_WAYS)
+        taken = np.vstack([taken, boxes[best : best + 1], *([_along(at, moves[best])] if far else [])])
+        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+        axes.annotate(
+            name,
+            place,
+            xytext=tuple(moves[best]),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=_NAME_SIZE,
+            color=colour,
+            arrowprops=arrow if far else None,
+            in_layout=False,
+        )
+
+
+def _along(at: NDArray[Any], move: NDArray[Any]) -> NDArray[Any]:
+    """``(10, 4)``: small boxes along the line from a point to its name, but for where the line leaves the point."""
+    middles = at + np.linspace(0.3, 1, 10)[:, None] * move
+    return np.hstack([middles - 1, middles + 1])
+
+
+def _hidden(boxes: NDArray[Any], taken: NDArray[Any]) -> NDArray[Any]:
+    """``(P,)``: how much of what is in ``taken`` each box hides, in squared points."""
+    high = np.minimum(boxes[:, None, 2:], taken[None, :, 2:])
+    low = np.maximum(boxes[:, None, :2], taken[None, :, :2])
+    found: NDArray[Any] = np.clip(high - low, 0, None).prod(axis=-1).sum(axis=-1)
+    return found
 
 
 def key_above(figure: Figure, axes: Sequence[Axes], theme: Theme) -> None:

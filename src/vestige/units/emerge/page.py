@@ -33,7 +33,7 @@ from vestige.report.blocks import (
     Tile,
 )
 from vestige.report.measured_run import ArraysRun, check_config
-from vestige.report.style import PAGE_WIDTH, Theme, decimal_axis, panels, themed
+from vestige.report.style import PAGE_WIDTH, Theme, decimal_axis, name_points, panels, themed
 from vestige.results import Row, mend
 from vestige.run import Run
 from vestige.text import count, listed, network_name, percent, percent_range, signed, value_range
@@ -291,32 +291,21 @@ def _draw_relations(run: _EmergeRun, theme: Theme) -> Figure:
             ax.plot(across, units, "o", color=theme.colour("green"), markersize=4, alpha=0.7)
             ax.set(xlabel=name, ylabel=f"units of {run.layers[-1]}")
             ax.margins(0.12)
-            _name_points(run, theme, ax, across, units)
+            ax.locator_params(axis="y", integer=True)
             decimal_axis(ax.xaxis)
             decimal_axis(ax.yaxis)
+        for ax, across in zip(axes[1:], (run.arrays["instances"], run.times_best, run.gain), strict=True):
+            name_points(ax, np.column_stack([across, units]), _named(run, across, units), theme.muted)
     return figure
 
 
-def _name_points(run: _EmergeRun, theme: Theme, ax: Axes, across: NDArray[Any], units: NDArray[Any]) -> None:
-    """The objects of most units, those of one place together."""
-    far = np.array([0.12 * float(across.max()), 0.05 * float(units.max())])
-    points: dict[tuple[float, float], list[str]] = {}
+def _named(run: _EmergeRun, across: NDArray[Any], units: NDArray[Any]) -> dict[tuple[float, float], str]:
+    """By their place, the names of the objects of most units; those of one place together."""
+    found: dict[tuple[float, float], list[str]] = {}
     for k in np.argsort(-units, kind="stable")[:_NAMED].tolist():
         if units[k]:
-            here = (float(across[k]), float(units[k]))
-            near = next((each for each in points if (np.abs(np.subtract(each, here)) < far).all()), here)
-            points.setdefault(near, []).append(run.objects[k])
-    for (x, y), names in points.items():
-        right = x > 0.6 * float(across.max())
-        ax.annotate(
-            ", ".join(names),
-            (x, y),
-            xytext=(-5 if right else 5, 2),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=7,
-            color=theme.muted,
-        )
+            found.setdefault((float(across[k]), float(units[k])), []).append(run.objects[k])
+    return {place: ", ".join(names) for place, names in found.items()}
 
 
 def _draw_ranks(run: _EmergeRun, theme: Theme, ax: Axes) -> None:
