@@ -61,17 +61,21 @@ def test_a_unit_is_answered_over_the_network_of_this_machine(run):
 
 
 def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
-    out, _ = vestige("units", "annotate", run, "--invite", "Ada", "--invite", "Bo", "--host", "example.org")
+    out, _ = vestige(
+        "units", "annotate", run, "--invite", "Ada", "--invite", "Bo", "--host", "example.org", "--port", "8000"
+    )
     links = dict(line.split(": ", 1) for line in out.splitlines())
     assert list(links) == ["Ada", "Bo"]
     assert links["Ada"].startswith("http://example.org:8000/join/")
     out, _ = vestige("units", "annotate", run, "--withdraw", "Bo")
     assert out == "Bo: withdrawn\n"
-    out, _ = vestige("units", "annotate", run, "--links", "--host", "example.org")
+    out, _ = vestige("units", "annotate", run, "--links", "--host", "example.org", "--port", "8000")
     assert dict(line.split(": ", 1) for line in out.splitlines()) == {"Ada": links["Ada"], "Bo": "withdrawn"}
     with serving(run, "--units", "conv5:0", "--host", "0.0.0.0", "--quiet") as address:
         port = re.search(r":(\d+)/\?key=", address)[1]
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
+            out, _ = vestige("units", "annotate", run, "--invite", "Ada")  # leads to the page that is served
+            assert out == f"Ada: {address.partition('/?')[0]}/join/{links['Ada'].rpartition('/')[2]}\n"
             assert browser.get("/").status_code == 403
             assert browser.get("/join/" + links["Bo"].rpartition("/")[2]).status_code == 403
             assert browser.get("/join/" + links["Ada"].rpartition("/")[2]).headers["location"] == "/task"
@@ -93,8 +97,9 @@ def test_a_server_for_others_lets_in_whoever_has_a_link(vestige, run):
         (("--database", "mysql://there/db"), "postgresql://"),
         (("--database", "no url"), "--database"),
         (("--workers-per-unit", "0"), "--workers-per-unit 0"),
-        (("--invite", " "), "--invite"),
-        (("--withdraw", "Nobody"), "Nobody"),
+        (("--invite", " ", "--port", "1"), "--invite"),
+        (("--invite", "Ada"), "--port 0"),
+        (("--withdraw", "Nobody", "--port", "1"), "Nobody"),
         (("--rule", "sharp"), "--rule sharp"),
     ],
 )

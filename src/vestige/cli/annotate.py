@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
@@ -15,8 +16,10 @@ from vestige.cli.console import console, listening, quietly
 from vestige.cli.help import examples
 from vestige.cli.parts import DEVICE_ALONE
 from vestige.cli.stopping import keeping
+from vestige.errors import VestigeError
 from vestige.extraction import ExtractOptions
 from vestige.options import needed, option
+from vestige.spelling import spelled
 from vestige.units.annotate import installed
 from vestige.units.rules import Rule
 from vestige.units.segment.task import DISSECTION, run_backbone_option
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from vestige.units.annotate.app import Site
     from vestige.units.annotate.store import Store
 
+_HOST, _PORT = "127.0.0.1", 8000
 _KEPT = "every answer that was sent is kept, and the same command goes on"
 _QUESTION = (
     "What are units about? A page on which people say it: they name what a unit's strongest pictures have in common, "
@@ -78,8 +82,8 @@ class Served:
     """Where the page is, and where answers go.
 
     Attributes:
-        host: address that is listened on.
-        port: likewise.
+        host: address that is listened on, and that links lead to; "" for this machine's own, or of links the last one.
+        port: likewise; None for :data:`_PORT`.
         database: URL of a database; "" for a file in the run's folder.
         time_out: minutes.
         invite: names of people.
@@ -89,9 +93,17 @@ class Served:
     """
 
     host: str = option(
-        "127.0.0.1", "Listen on this address; any but this machine's own needs links.", metavar="ADDRESS"
+        "",
+        "Listen on this address; any but this machine's own needs links.",
+        metavar="ADDRESS",
+        default_text=f"{_HOST}; for links, where the page was last",
     )
-    port: int = option(8000, "Listen on this port; 0 for a free one.", bounds=b.PORT)
+    port: int | None = option(
+        None,
+        "Listen on this port; 0 for a free one.",
+        bounds=b.PORT,
+        default_text=f"{_PORT}; for links, where the page was last",
+    )
     database: str = option(
         "",
         "Where answers go, for many people: postgresql://USER@HOST/NAME.",
@@ -141,15 +153,17 @@ def annotate(asked: Asked, served: Served, extraction: ExtractOptions) -> None:
     if served.invite or served.withdraw or served.links:
         _let_in(served, store)
         return
-    with quietly(served.quiet), keeping(_KEPT), listening_at(served.host, served.port) as socket:
-        site = _site(run, asked, served, extraction, store)
-        address = address_of(served.host, socket.getsockname()[1])
+    host, port = served.host or _HOST, _PORT if served.port is None else served.port
+    with quietly(served.quiet), keeping(_KEPT), listening_at(host, port) as socket:
+        site = _site(run, asked, host, extraction, store)
+        address = address_of(host, socket.getsockname()[1])
+        store.serve_at(address)
         print(f"{address}/?key={site.access.key}" if site.access.guarded else f"{address}/", flush=True)
         console.print("people's own links: the same command with --invite NAME; Ctrl-C stops it", highlight=False)
         serve(site, socket)
 
 
-def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, store: Store) -> Site:
+def _site(run: Run, asked: Asked, host: str, extraction: ExtractOptions, store: Store) -> Site:
     from vestige.contract.session import Session
     from vestige.trained_run import reader_of
     from vestige.units.annotate.serving import site_of
@@ -160,7 +174,7 @@ def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, st
             run,
             store,
             session,
-            host=served.host,
+            host=host,
             layers=asked.layers,
             units=asked.units,
             rule=asked.rule,
@@ -172,14 +186,30 @@ def _site(run: Run, asked: Asked, served: Served, extraction: ExtractOptions, st
 def _let_in(served: Served, store: Store) -> None:
     """Withdraw and make people's own links, and print those of who was named, one a line behind the name."""
     from vestige.units.annotate.access import Access
-    from vestige.units.annotate.server import address_of
     from vestige.units.annotations.answers import plain_text
 
-    access, start = Access(store.secret, guarded=True), address_of(served.host, served.port)
+    access, start = Access(store.secret, guarded=True), _start_of_links(served, store)
     store.invitations.withdraw(dict.fromkeys(served.withdraw))
     asked: dict[str, int | None] = dict.fromkeys(served.withdraw)
     asked |= {name: store.invitations.invite(name) for name in (plain_text("--invite", each) for each in served.invite)}
     for name, number in (store.invitations.all() if served.links else asked).items():
         print(f"{name}: {'withdrawn' if number is None else f'{start}/join/{access.personal(name, number)}'}")
     if not served.quiet:
-        console.print(f"links lead to {start}: give --host and --port as for the page itself", highlight=False)
+        console.print(f"links lead to {start}: give --host and --port where the page is at another", highlight=False)
+
+
+def _start_of_links(served: Served, store: Store) -> str:
+    """Where links lead: to the page as it is named, or as it was served last.
+
+    Raises:
+        VestigeError: where any free port is named: which it is will be known when the page is served.
+    """
+    from vestige.units.annotate.server import address_of
+
+    if served.port == 0:
+        raise VestigeError(
+            f"{spelled('port', 0)}: links lead to one port; name the page's, or leave it out for the one where it was "
+            "served last"
+        )
+    last = urlsplit(store.address or address_of(_HOST, _PORT))
+    return address_of(served.host or last.hostname or _HOST, served.port or last.port or _PORT)

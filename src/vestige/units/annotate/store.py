@@ -35,6 +35,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    delete,
     exists,
     false,
     func,
@@ -376,6 +377,18 @@ class Store:
                 connection.execute(insert(_settings).values(name=name, value=value))
                 return value
             return str(found)
+
+    @property
+    def address(self) -> str:
+        """The start of the links to the page where it was served last; "" before it was."""
+        with self.database.reading() as connection:
+            return str(connection.scalar(select(_settings.c.value).where(_settings.c.name == "address")) or "")
+
+    def serve_at(self, address: str) -> None:
+        """The page is served there from now on."""
+        with self.database.writing() as connection:
+            connection.execute(delete(_settings).where(_settings.c.name == "address"))
+            connection.execute(insert(_settings).values(name="address", value=address))
 
     def ask(self, units: Sequence[Shown]) -> None:
         """Ask people about these units, in this order, and about no others; answers to others stay."""
