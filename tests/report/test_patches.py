@@ -6,6 +6,7 @@ from vestige.correspondence.search.field_page import sheet as field_sheet
 from vestige.correspondence.search.patch_page import error_table, patch_parts, read_search_run, sheet
 from vestige.errors import VestigeError
 from vestige.pages import write_figures, write_report
+from vestige.report import style
 from vestige.results import Results, Row
 from vestige.run import start_run
 
@@ -114,7 +115,8 @@ def test_one_picture_has_no_intervals_and_no_differences(tmp_path):
     assert "1 picture " in opening.detail
 
 
-def test_a_sheet_has_the_pictures_in_their_places(tmp_path):
+def test_a_sheet_has_the_pictures_in_their_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "FIGURE_DPI", 200)
     run = patch_run(tmp_path / "run")
     arrays = run.examples()
     colours = {
@@ -140,7 +142,7 @@ def test_a_sheet_has_the_pictures_in_their_places(tmp_path):
             assert pixels[int(y * height), x].tolist() == [colours[name]] * 3
 
 
-def test_a_report_of_fields_has_a_sheet_for_each_layer(tmp_path):
+def test_a_report_of_fields_has_a_sheet_for_each_layer(tmp_path, monkeypatch):
     run = field_run(tmp_path / "run")
     write_figures(run)
     write_report([run], run.report_path)
@@ -149,6 +151,7 @@ def test_a_report_of_fields_has_a_sheet_for_each_layer(tmp_path):
     page = run.report_path.read_text()
     assert "6 of 7 seeds" in page
     read = read_search_run(run, lambda _: {})
+    monkeypatch.setattr(style, "FIGURE_DPI", 200)
     pixels = field_sheet(read, "block5")
     assert pixels.shape[1] == 2000
     assert pixels.shape[0] == pytest.approx(3 * (2000 - 44 - 72) / 6 * 30 / 25 + 36, abs=3)

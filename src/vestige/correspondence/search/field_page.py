@@ -22,6 +22,7 @@ from vestige.correspondence.search.run import (
     read_search_run,
 )
 from vestige.images import Pixels
+from vestige.report import style
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table, Tile
 from vestige.report.style import LIGHT, PAGE_WIDTH, Theme, figure_pixels, panels, themed
 from vestige.run import Run
@@ -155,7 +156,7 @@ def sheet(run: SearchRun, layer: str) -> Pixels:
     tall = width * fields.shape[1] / fields.shape[2]
     total = (1 + len(run.ks)) * (tall + gap)
     with themed(LIGHT):
-        figure = Figure(figsize=(PAGE_WIDTH, total), dpi=200)
+        figure = Figure(figsize=(PAGE_WIDTH, total), dpi=style.FIGURE_DPI)
         for row, (name, pictures) in enumerate(_rows(run, layer, fields)):
             for column, pixels in enumerate(pictures):
                 x, y = label + gap + column * (width + gap), row * (tall + gap)

@@ -23,6 +23,7 @@ from vestige.correspondence.search.run import (
     read_search_run,
 )
 from vestige.intervals import Floats
+from vestige.report import style
 from vestige.report.blocks import Block, Cell, Chart, Gallery, KeyNumber, Opening, RowGroup, Section, Table, Tile
 from vestige.report.choosing import typical
 from vestige.report.style import LIGHT, PAGE_WIDTH, Theme, figure_pixels, panels, themed
@@ -141,7 +142,7 @@ def sheet(run: SearchRun, picture: int, layers: Sequence[str]) -> NDArray[np.uin
     width = (PAGE_WIDTH - label - gap * (len(layers) + 1)) / (LEFT + len(layers))
     tall, total = width * shape, len(rows) * (width * shape + gap) + title
     with themed(LIGHT):
-        figure = Figure(figsize=(PAGE_WIDTH, total), dpi=200)
+        figure = Figure(figsize=(PAGE_WIDTH, total), dpi=style.FIGURE_DPI)
 
         def place(x: float, y: float, wide: float) -> Axes:
             """Axes that begin so many inches from the left and from the top."""
