@@ -342,7 +342,8 @@ def write_reproduction(
         Link(f"{name}: the whole report", Path(os.path.relpath(run.report_path, path.parent)).as_posix())
         for name, run in runs.items()
     )
-    used = list(dict.fromkeys(_network(each) for run in runs.values() if (each := run.results()).backbone.get("spec")))
+    specs = [str(spec) for run in runs.values() if (spec := run.results().backbone.get("spec"))]
+    used = dict.fromkeys(each for spec in specs for each in spec.split(", "))  # a run of several names them all
     networks = f"Networks: {'; '.join(used)}." if used else "No network was run here."
     opening = Opening(
         source.short,
