@@ -537,10 +537,12 @@ def test_photographs_are_shown_in_their_own_shape(run, tmp_path):
     assert measured("unit-detections", run, tmp_path / "wide.png").save(tmp_path / "found").report_path.is_file()
 
 
-def test_pages_are_made_of_what_is_found(run, photograph, tmp_path):
-    assert measured("unit-detections", run, photograph).save(tmp_path / "found").report_path.is_file()
+def test_pages_are_as_agreed_on(run, photograph, tmp_path, agreed):
+    agreed("dissect", Run(run))
+    agreed("unit-detections", measured("unit-detections", run, photograph).save(tmp_path / "found"))
     strongest = measured("unit-segments", run, photograph, top=1)
     assert strongest.arrays["units"].tolist() == ["units:0"]
+    agreed("unit-segments", strongest.save(tmp_path / "strongest"))
 
 
 def test_a_run_or_unit_that_does_not_fit_is_refused(run, photograph, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def test_an_object_is_kept_by_any_of_its_segments_or_by_half_of_its_cells() -> N
     assert parts(labels, (overlap > 0).astype(float)).holds(kept)[:, 1].tolist() == [True, True, True, False]
 
 
-def test_a_measurement_finds_the_object_and_its_chance_level(tmp_path: Path) -> None:
+def test_a_measurement_finds_the_object_and_its_chance_level(tmp_path: Path, agreed: Callable[..., None]) -> None:
     found = minimal(scenes(12))
     rows = {(row.method, row.metric, row.subset): row for row in found.rows}
     for scene in ("red", "blue"):
@@ -191,6 +192,7 @@ def test_a_measurement_finds_the_object_and_its_chance_level(tmp_path: Path) -> 
     expected = rows["minimal", "kept", "red: square"].value - rows["random", "kept", "red: square"].value
     assert difference.value == pytest.approx(expected)
     run = found.save(tmp_path / "run")
+    agreed("minimal", run)
     page = run.report_path.read_text(encoding="utf-8")
     assert "square" in page
     assert len(list(run.figures_folder.glob("minimal-*"))) >= 2
