@@ -9,21 +9,25 @@ RUN := runs/demo
 venv: $(VENV)/installed
 
 # torch goes first, by itself: what needs it then takes the build that is there
-$(VENV)/installed: pyproject.toml constraints.txt
+define install
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(1)'
+endef
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(call install)
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	touch $@
+$(VENV)/installed-test: pyproject.toml constraints.txt
+	$(call install,[test])
+	touch $(VENV)/installed $@
 
 demo: venv
 	$(BIN)/vestige demo -o $(RUN) --overwrite
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

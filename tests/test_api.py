@@ -17,7 +17,7 @@ from vestige.progress import print_nothing
 from vestige.tasks import TASKS, task_named
 
 FACES = ("synthetic:faces,n=16,seed=1,size=64", "synthetic:faces,n=6,seed=2,size=64")
-OBJECTS = ("synthetic:objects,n=36,seed=1,size=64", "synthetic:objects,n=12,seed=2,size=64")
+OBJECTS = tuple(f"synthetic:objects,category=car,n={n},seed={seed},size=64" for n, seed in ((14, 1), (7, 2)))
 OTHER = "synthetic:faces,n=5,seed=3,size=64"
 RGB = {"backbone": "rgb:4", "layers": ["rgb"]}
 SMALL = {**RGB, "rgb_size": 4, "untrained_seeds": 0}

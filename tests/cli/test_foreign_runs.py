@@ -28,7 +28,7 @@ from vestige.progress import print_nothing
 from vestige.run import start_run
 from vestige.trust import VARIABLE
 
-LAYER = {"layers": ("block1",), "readouts": ("grid:2",), "untrained_seeds": 0}
+LAYER = {"layers": ("block1",), "readouts": ("grid:2",), "rgb_size": 8, "untrained_seeds": 0}
 TEST = "synthetic:faces,n=4,seed=3,size=64"
 
 

@@ -12,6 +12,7 @@ from vestige.results import read_results
 from vestige.run import Run
 
 LAYERS = ["--layer", "block4", "--layer", "block7"]
+TRAIN, TEST = 30, 12  # pictures
 
 
 def write_300w(folder, spec):
@@ -27,8 +28,8 @@ def write_300w(folder, spec):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("faces")
-    write_300w(root / "train", "synthetic:faces,n=60,seed=1,size=128")
-    write_300w(root / "test", "synthetic:faces,n=20,seed=2,size=128")
+    write_300w(root / "train", f"synthetic:faces,n={TRAIN},seed=1,size=128")
+    write_300w(root / "test", f"synthetic:faces,n={TEST},seed=2,size=128")
     (root / "train" / "empty.png").write_bytes(b"")
     (root / "train" / "empty.pts").write_text("version: 1\n")
     return root
@@ -57,7 +58,7 @@ def run(vestige, data):
 def test_results_hold_every_method_once(run):
     results = read_results(run / "results.json")
     assert results.measured == ("mean", "rgb", "untrained", "ridge", "look-back")
-    assert results.data["train"]["n"] == 60
+    assert results.data["train"]["n"] == TRAIN
     assert results.data["train"]["skipped"] == 1
     assert {row.subset for row in results.rows} == {
         *("all", "left jaw", "right jaw", "left eye and brow", "right eye and brow", "nose", "mouth")
@@ -101,8 +102,8 @@ def test_the_run_folder_is_whole(run):
     for name in ("config.json", "results.json", "examples.npz", "report.html", "probe/vectors.json"):
         assert (run / name).stat().st_size > 0
     examples = Run(run).examples()
-    assert examples["prediction/look-back"].shape == (20, 68, 2)
-    assert examples["part_boxes"].shape == (20, 6, 4)
+    assert examples["prediction/look-back"].shape == (TEST, 68, 2)
+    assert examples["part_boxes"].shape == (TEST, 6, 4)
     results = read_results(run / "results.json")
     value = results.row("look-back", "nme_inter_ocular").value
     assert examples["error/look-back"].mean() == pytest.approx(value, abs=1e-12)
@@ -111,12 +112,12 @@ def test_the_run_folder_is_whole(run):
 def test_the_run_repeated_gives_the_same_rows(vestige, run, data):
     again = data / "again"
     arguments = ["probe", "landmarks", f"300w:{data}/train", "--test", f"300w:{data}/test", *LAYERS, "--untrained", 1]
-    vestige(*arguments, "-o", again)
+    vestige(*arguments, "-o", again, page=False)
     assert read_results(again / "results.json").rows == read_results(run / "results.json").rows
 
 
 def test_evaluate_gives_the_same_rows_on_the_same_data(vestige, run, data):
-    vestige("evaluate", run, f"300w:{data}/test", "-o", data / "evaluated", process=True)
+    vestige("evaluate", run, f"300w:{data}/test", "-o", data / "evaluated")
     evaluated = read_results(data / "evaluated" / "results.json")
     assert evaluated.rows == read_results(run / "results.json").rows
     assert (data / "evaluated" / "report.html").is_file()
@@ -245,7 +246,7 @@ def test_cache_lists_and_prunes(vestige, data, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     out, _ = vestige("cache")
     (group,) = (part for part in out.split("\n\n") if part.startswith(f"300w:{data}/test\nthrough rgb:46\n"))
-    assert group.split()[-8:-5] == ["rgb", "flat", "20"]
+    assert group.split()[-8:-5] == ["rgb", "flat", str(TEST)]
     assert "block4" in out
     lines = [line for line in out.splitlines() if line.startswith("  ")]
     assert max(map(len, lines)) <= 80

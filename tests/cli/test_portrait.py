@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     data = [open_dataset(f"synthetic:faces,n={n},seed={seed},size=64") for n, seed in ((16, 1), (6, 2))]
     session = Session(Reader(), print_nothing)
-    options = VectorOptions(layers=("block4",), untrained_seeds=0)
+    options = VectorOptions(layers=("block4",), rgb_size=8, untrained_seeds=0)
     tasks = {
         "pixels": Pixelwise(12, crops=True, box_margin=FACE_MARGIN),
         "attributes": attributes_of(data[0], ["glasses", "yaw"])[0],

@@ -55,7 +55,7 @@ def methods_of(found):
 
 def test_keypoints(objects):
     train, *tests = objects
-    options = KeypointOptions(layers=LAYERS, look_backs=0, rgb_size=8, untrained_seeds=0)
+    options = KeypointOptions(layers=LAYERS, readouts=("grid:4",), look_backs=0, rgb_size=8, untrained_seeds=0)
     found = [probe_keypoints(train, test, options) for test in tests]
     same_probes(*found)
     assert len(found[1].fitted.classes) > 1
