@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vestige.documents import NESTING, Json, check_json, plain_text, read_json
+from vestige.documents import NESTING, Json, check_json, decode_text, read_json
 from vestige.errors import VestigeError
 
 
@@ -95,10 +95,10 @@ def test_json_holds_what_json_has() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_text_is_read_whatever_byte_order_mark_it_has(encoding: str) -> None:
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
-    assert plain_text(f"{mark}naïve\nlines".encode(encoding)) == "naïve\nlines"
+    assert decode_text(f"{mark}naïve\nlines".encode(encoding)) == "naïve\nlines"
 
 
 @pytest.mark.parametrize("data", ["café".encode("latin-1"), b"a\0b", b"\xff\xfea", "lamp".encode("utf-16-le")])
 def test_what_is_no_text_is_told_with_what_to_do(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"is not text .* save it as UTF-8"):
-        plain_text(data)
+        decode_text(data)

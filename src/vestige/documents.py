@@ -88,7 +88,7 @@ def parse_json(text: bytes, kind: type[T]) -> T:
         raise ValueError(_broken(error, utf8)) from error
 
 
-def plain_text(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """The text of a file: UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.backbones.backbone import Backbone
-from vestige.documents import plain_text
+from vestige.documents import decode_text
 from vestige.errors import VestigeError
 from vestige.files import what_is
 from vestige.spec import BackboneSpec
@@ -46,7 +46,7 @@ def read_categories(path: Path) -> tuple[str, ...]:
     if what_is(path) != "file":
         raise VestigeError(f"{path}: no such file; expected the names of categories, one a line")
     try:
-        text = plain_text(path.read_bytes())
+        text = decode_text(path.read_bytes())
     except OSError as error:
         raise VestigeError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:

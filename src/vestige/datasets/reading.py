@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from vestige.datasets.dataset import Dataset, Problem
-from vestige.documents import plain_text
+from vestige.documents import decode_text
 from vestige.errors import VestigeError
 from vestige.files import user_path
 from vestige.images import ImageFile
@@ -180,7 +180,7 @@ def read_text(path: Path) -> str:
     """
     data = read_bytes(path)
     try:
-        text = plain_text(data)
+        text = decode_text(data)
     except ValueError as error:
         raise BadFileError(path, str(error)) from error
     if not text.strip():

@@ -12,7 +12,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any, TypedDict
 
-from vestige.documents import Json, plain_text, read_json
+from vestige.documents import Json, decode_text, read_json
 from vestige.errors import VestigeError, choice
 from vestige.files import refuse_existing, what_is, write_text
 from vestige.handed_in import as_type
@@ -147,7 +147,7 @@ def _ending(path: Path, known: Sequence[str]) -> str:
 
 def _read_csv(path: Path) -> dict[str, Answer]:
     try:
-        text = plain_text(path.read_bytes())
+        text = decode_text(path.read_bytes())
     except (OSError, ValueError) as error:
         raise VestigeError(f"{path}: cannot be read as a table: {error}; {_MEND}") from error
     try:
