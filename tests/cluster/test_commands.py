@@ -76,19 +76,19 @@ def test_a_session_shares_its_work_out(cluster: Cluster) -> None:
 
 
 def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> None:
-    before = set(Path("/tmp").glob("ray-*"))
     words = ["cluster", "check", "local", "--json", "--data", "synthetic:faces,n=3,size=64"]
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "vestige", *words],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         env={**os.environ, "VESTIGE_CACHE": str(tmp_path)},
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    (machine,) = json.loads(done.stdout)["machines"]
+    ) as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    (machine,) = json.loads(out)["machines"]
     assert machine["lacks"] == []
     assert len(machine["seen"]["pictures"]) == 3
-    assert set(Path("/tmp").glob("ray-*")) <= before
+    assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in listed.splitlines() if "/tmp/ray-" in line and not any(str(p) in line for p in before)]
+    assert not [line for line in listed.splitlines() if f"/tmp/ray-{process.pid}-" in line]

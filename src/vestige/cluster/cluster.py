@@ -519,7 +519,7 @@ def _connect(ray: Any, address: str) -> str:
     quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "include_dashboard": None}
     folder = ""
     if address == LOCAL:
-        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a short name: sockets lie in it
+        folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp")  # a short name: sockets lie in it
         quiet |= {"num_cpus": _own_cores(), "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
         quiet["include_dashboard"] = False
     elif path := os.environ.get("PYTHONPATH"):
