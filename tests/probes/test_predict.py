@@ -26,7 +26,7 @@ from vestige.progress import print_nothing
 from vestige.run import Run
 from vestige.trained_run import predict_run
 
-TRAIN, TEST = "synthetic:faces,n=24,seed=1,size=96", "synthetic:faces,n=6,seed=2,size=96"
+TRAIN, TEST = "synthetic:faces,n=12,seed=1,size=96", "synthetic:faces,n=6,seed=2,size=96"
 
 
 @pytest.fixture(scope="module")
