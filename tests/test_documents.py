@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vestige.documents import NESTING, Json, check_json, decode_text, read_json
+from vestige.documents import NESTING, Json, check_json, decode_text, read_json, table_of
 from vestige.errors import VestigeError
 
 
@@ -57,8 +57,8 @@ def test_a_document_is_read_in_every_encoding_of_json(tmp_path: Path, encoding: 
         (b'{"rows": [],\n "rest": NaN}', "line 2, column 10"),
         (b'{"rows": [],\n "rest": -Infinity}', "line 2, column"),
         (b'{"rows": [],}', "line 1, column 13"),
-        (b'{"rows": [], "rest": "\xff"}', "byte 0"),
-        (b"\xff\xfe\x00\xd8", "utf-16"),
+        (b'{"rows": [], "rest": "\xff"}', "byte 22 is not UTF-8"),
+        (b"\xff\xfe\x00\xd8", "is not UTF-16"),
         (b"", "truncated"),
     ],
 )
@@ -96,6 +96,13 @@ def test_json_holds_what_json_has() -> None:
 def test_a_text_is_read_whatever_byte_order_mark_it_has(encoding: str) -> None:
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     assert decode_text(f"{mark}naïve\nlines".encode(encoding)) == "naïve\nlines"
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_tables_of_spreadsheets_are_read_whatever_is_between_their_cells(between: str) -> None:
+    other = ";" if between == "," else ","
+    text = between.join(("word", "object")) + "\r\n" + between.join(("lamp", f'"a{other}b"')) + "\r\n"
+    assert list(table_of(text)) == [{"word": "lamp", "object": f"a{other}b"}]
 
 
 @pytest.mark.parametrize("data", ["café".encode("latin-1"), b"a\0b", b"\xff\xfea", "lamp".encode("utf-16-le")])

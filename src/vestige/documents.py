@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -77,7 +79,7 @@ def parse_json(text: bytes, kind: type[T]) -> T:
         utf8 = text if encoding == "utf-8" else text.decode(encoding).encode()
         return msgspec.json.decode(utf8, type=kind)
     except UnicodeDecodeError as error:
-        raise ValueError(f"is no text in {error.encoding}: byte {error.start}: {error.reason}") from error
+        raise ValueError(_undecoded(text, encoding)) from error
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise ValueError(f"is no text: character {error.start}: {error.reason}") from error
     except RecursionError as error:
@@ -98,11 +100,33 @@ def decode_text(data: bytes) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        name = encoding.removesuffix("-sig").upper()
-        raise ValueError(f"is not text (byte {error.start} is not {name}); save it as UTF-8") from error
+        raise ValueError(_undecoded(data, encoding)) from error
     if "\0" in text:
         raise ValueError("is not text (it holds zero bytes); save it as UTF-8")
     return text
+
+
+def _undecoded(data: bytes, encoding: str) -> str:
+    """Why bytes are no text of an encoding, and what to do."""
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        return f"is not text (byte {error.start} is not {encoding.removesuffix('-sig').upper()}); save it as UTF-8"
+    return f"is not text in {encoding.upper()}; save it as UTF-8"
+
+
+def table_of(text: str) -> csv.DictReader[str]:
+    """The rows of a table below its header; cells as of :func:`delimiter_of`."""
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
+
+
+def delimiter_of(text: str) -> str:
+    """What is between the cells of a table: comma, semicolon or tab, whichever its header has most of.
+
+    Spreadsheets write all three: semicolons in languages whose numbers have commas, tabs in UTF-16.
+    """
+    header = text.partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 def check_json(value: Any, kind: type[T]) -> T:

@@ -96,6 +96,9 @@ def test_what_is_missing_is_said(vestige, dissected, table, tmp_path):
     _, err = vestige("units", "annotations", dissected, *words, status=2)
     assert "a.txt" in err
     assert not (tmp_path / "a.sqlite").exists()
+    for words in (("--import", tmp_path / "none.csv"), (tmp_path / "none",)):
+        _, err = vestige("units", "annotations", *words, status=2)
+        assert f"{words[-1]}: " in err  # before what is asked for
     _, err = vestige("units", "annotations", "--import", tmp_path / "none.csv", "--check", status=2)
     assert "none.csv" in err
 

@@ -64,10 +64,13 @@ def _run(
     printing: Printing,
     trial: Trial,
 ) -> None:
+    from vestige.run import Run
     from vestige.units.annotations.files import check_answers, check_export, write_answers
 
     if answered.imported is not None:
         check_answers(answered.imported)
+    if answered.run is not None:
+        Run(answered.run).results()  # refuses what is no finished run
     take_in = answered.imported is not None and answered.run is not None
     _check_asked(wanted, take_in)
     if wanted.export is not None:

@@ -114,7 +114,9 @@ def read_document(file: Path) -> dict[str, Any]:
         document = json.loads(read_bytes(file))  # bytes, of which it finds the encoding and passes over the order mark
     except BadFileError as error:
         raise VestigeError(str(error)) from error
-    except (ValueError, RecursionError) as error:  # not text, not JSON, or a number of thousands of digits
+    except UnicodeDecodeError as error:
+        raise VestigeError(f"{file}: is not text (byte {error.start} is not UTF-8); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:  # not JSON, or a number of thousands of digits
         raise VestigeError(f"{file}: is no JSON file: {error}") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):

@@ -21,6 +21,7 @@ from vestige.datasets.reading import (
     read_text,
     relative_id,
 )
+from vestige.documents import delimiter_of
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import user_path
@@ -77,7 +78,8 @@ def _read_table(spec: DataSpec, folder: Path, problems: Problems) -> _Table:
     if not named and not file.exists():
         return _Table(file)
     try:
-        rows = list(csv.reader(read_text(file).splitlines(), strict=True))
+        text = read_text(file)
+        rows = list(csv.reader(text.splitlines(), delimiter=delimiter_of(text), strict=True))
     except (BadFileError, csv.Error) as error:
         raise VestigeError(f"{spec.text!r}: {file} is no table of attributes: {error}") from error
     header = [cell.strip() for cell in rows[0]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 
 from vestige.datasets.opening import kind_named, open_dataset
 from vestige.datasets.reading import BadFileError, Problems, pictures_below, read_text
-from vestige.documents import read_json
+from vestige.documents import read_json, table_of
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.files import what_is
@@ -125,7 +124,7 @@ class _Names:
 def _read_table(file: Path) -> dict[str, list[Box]]:
     boxes: dict[str, list[Box]] = {}
     try:
-        rows = csv.DictReader(io.StringIO(read_text(file), newline=""))
+        rows = table_of(read_text(file))
         if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
             raise VestigeError(
                 f"{file}: has no column {missing[0]!r}; expected a table with the columns {','.join(COLUMNS)}, or "

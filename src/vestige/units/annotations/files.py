@@ -12,7 +12,7 @@ from math import isclose
 from pathlib import Path
 from typing import Any, TypedDict
 
-from vestige.documents import Json, decode_text, read_json
+from vestige.documents import Json, decode_text, read_json, table_of
 from vestige.errors import VestigeError, choice
 from vestige.files import refuse_existing, what_is, write_text
 from vestige.handed_in import as_type
@@ -151,7 +151,7 @@ def _read_csv(path: Path) -> dict[str, Answer]:
     except (OSError, ValueError) as error:
         raise VestigeError(f"{path}: cannot be read as a table: {error}; {_MEND}") from error
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        reader = table_of(text)
         _check_columns(path, reader.fieldnames or ())
         found = {}
         for line in reader:

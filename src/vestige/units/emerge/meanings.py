@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.datasets.reading import BadFileError, read_text
+from vestige.documents import table_of
 from vestige.errors import VestigeError, choice, near_names
 from vestige.text import plain_name
 from vestige.units.words import singular
@@ -119,7 +120,7 @@ def read_words(file: Path, objects: Sequence[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     try:
-        rows = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
+        rows = table_of(read_text(file))
         if missing := [name for name in COLUMNS[:2] if name not in (rows.fieldnames or ())]:
             raise VestigeError(
                 f"{file}: has no column {missing[0]!r}; expected a table with the columns {' and '.join(COLUMNS[:2])}, "
