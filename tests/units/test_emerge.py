@@ -29,7 +29,7 @@ from vestige.units.annotations.files import write_answers
 from vestige.units.annotations.source import answers_of_file, take_in
 from vestige.units.emerge.correlations import centred, concentration, correlations, resampled_units
 from vestige.units.emerge.meanings import NONE, Meant, meanings, plain, read_words, words_csv
-from vestige.units.emerge.naming import named_units
+from vestige.units.emerge.naming import NamedUnit, named_units, units_csv
 from vestige.units.emerge.scenes import Annotated, area_under_roc, best, dealt, mean_gain, zipf_exponent
 from vestige.units.labels import Label, Labels, read_labels
 
@@ -243,6 +243,12 @@ def test_intervals_over_units_hold_what_comes_out_on_average(ranked: bool) -> No
             low, high = np.percentile(spread, [2.5, 97.5])
             held.append(low <= every.mean() <= high)
     assert np.mean(held) > 0.93
+
+
+def test_what_people_said_is_no_formula_in_a_table() -> None:
+    unit = NamedUnit("conv5", 3, '=HYPERLINK("a") / lamp', "lamp", 0.5, "object", "")
+    (row,) = csv.DictReader(io.StringIO(units_csv([unit])))
+    assert (row["said"], row["score"], row["counts"]) == ("'" + unit.said, "0.5", "true")
 
 
 def test_the_exponent_is_that_of_the_least_squares_line() -> None:

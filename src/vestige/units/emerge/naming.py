@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from vestige.units.annotations.files import cell_of
 from vestige.units.emerge.meanings import NONE, Meant, plain
 from vestige.units.labels import Label, Labels
 
@@ -110,18 +111,12 @@ def _most(votes: Iterable[tuple[str, float]]) -> str:
 
 
 def units_csv(units: Iterable[NamedUnit]) -> str:
-    """A line a unit: what is said of it, the object that it counts for, or why for none."""
+    """A line a unit: what is said of it, the object that it counts for, or why for none; see :func:`cell_of`."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("layer", "unit", "said", "group", "object", "score", "counts", "why"))
     for each in units:
         why = WHY.get(each.why, "")
-        writer.writerow(
-            (
-                *(each.layer, each.unit, each.said, each.group, each.object),
-                f"{each.score:.6g}",
-                str(not why).lower(),
-                why,
-            )
-        )
+        cells = (each.layer, each.unit, each.said, each.group, each.object, f"{each.score:.6g}", not why, why)
+        writer.writerow(map(cell_of, cells))
     return stream.getvalue()
