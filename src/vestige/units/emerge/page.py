@@ -283,18 +283,19 @@ def _draw_relations(run: _EmergeRun, theme: Theme) -> Figure:
         figure, axes = panels(4, 3.1, share_x=False, share_y=False, columns=2)
         _draw_ranks(run, theme, axes[0])
         units = run.units(run.layers[-1])
-        for ax, across, name in (
+        drawn = (
             (axes[1], run.arrays["instances"], "instances"),
             (axes[2], run.times_best, "times most informative"),
             (axes[3], run.gain, "gain in average precision, mean over scenes"),
-        ):
+        )
+        for ax, across, name in drawn:
             ax.plot(across, units, "o", color=theme.colour("green"), markersize=4, alpha=0.7)
             ax.set(xlabel=name, ylabel=f"units of {run.layers[-1]}")
             ax.margins(0.12)
             ax.locator_params(axis="y", integer=True)
             decimal_axis(ax.xaxis)
             decimal_axis(ax.yaxis)
-        for ax, across in zip(axes[1:], (run.arrays["instances"], run.times_best, run.gain), strict=True):
+        for ax, across, _ in drawn:  # once all axes have their limits, by which the figure is laid out
             name_points(ax, np.column_stack([across, units]), _named(run, across, units), theme.muted)
     return figure
 
