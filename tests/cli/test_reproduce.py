@@ -159,15 +159,19 @@ THIRD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def third(vestige, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("third")
+def answers_in(folder):
     answers = folder / "said.csv"
     answers.write_text(
         "layer,unit,annotator,concept,group,precision\n"
         "conv5,1,Ada,trees,object,0.9\nconv5,2,Ada,sea,scene,0.8\nconv5,3,Ada,beds,object,0.7\n"
     )
-    given = ["--data", f"annotations={answers}"]
+    return answers
+
+
+@pytest.fixture(scope="module")
+def third(vestige, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("third")
+    given = ["--data", f"annotations={answers_in(folder)}"]
     vestige(*THIRD, *given, "--table", 1, "--figure", 1, "--figure", 7, "--figure", 10, "-o", folder / "paper")
     return folder / "paper"
 
@@ -189,6 +193,13 @@ def test_the_third_paper_makes_what_its_data_are_enough_for_and_names_the_rest(t
     assert "people-objects is not there: --data annotations-objects=" in page
     found = read_results(third / "people-scenes" / "results.json").row("people", "precision", "conv5")
     assert (found.value, found.n) == (pytest.approx(0.8), 3)
+
+
+def test_answers_alone_are_of_no_network(vestige, tmp_path):
+    vestige(*THIRD, "--data", f"annotations={answers_in(tmp_path)}", "--figure", 7, "-o", tmp_path / "paper")
+    page = (tmp_path / "paper" / "report.html").read_text()
+    assert "Networks:" not in page
+    assert "levels by layer" in page
 
 
 def test_what_goes_on_with_another_run_has_it_measured_first(vestige, tmp_path):
