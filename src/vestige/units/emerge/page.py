@@ -264,6 +264,7 @@ def _draw_counts(run: _EmergeRun, theme: Theme) -> Figure:
             ax.set_axisbelow(True)
             ax.yaxis.get_major_locator().set_params(nbins=4, integer=bool(values[:top].max() >= 1))
             decimal_axis(ax.yaxis)
+        figure.align_ylabels(axes)
         axes[-1].set_xticks(x, run.objects[:top], rotation=90, fontsize=8 if top <= 50 else 5)
         axes[-1].set_xlim(-0.7, top - 0.3)
         if run.decides is not None:
