@@ -83,7 +83,8 @@ def test_leaving_folds_out_is_fitting_to_the_others(
         np.testing.assert_allclose(some, expected[:, [0, 2]], atol=1e-7 * size)
     else:
         assert oddity == "far from zero"  # inner products of 10^4 d beside an alpha of a hundredth
-    decomposed = left_over(Decomposed(e).residuals(alpha, slice(0, 3)), n, 3)
+    several = Decomposed(e).residuals(np.array([2 * alpha, alpha]), slice(0, 3))
+    decomposed = left_over(((V, left[1]) for V, left in several), n, 3)
     np.testing.assert_allclose(decomposed, expected, atol=1e-6 * size)
 
 
@@ -99,7 +100,7 @@ def test_the_solution_is_that_of_all_rows(intercept: bool, weighted: bool) -> No
     found = Halves(e).solution(0.3, slice(0, 4))
     assert found is not None
     np.testing.assert_allclose(found.T.numpy() @ about, model.coef_, atol=1e-11)
-    np.testing.assert_allclose(Decomposed(e).solution(0.3, slice(0, 4)).T.numpy() @ about, model.coef_, atol=1e-11)
+    np.testing.assert_allclose(Decomposed(e).solution(np.full(4, 0.3), slice(0, 4)).T.numpy() @ about, model.coef_, atol=1e-11)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1e-14])

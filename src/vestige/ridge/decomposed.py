@@ -1,13 +1,14 @@
-"""Leaving out folds, and solving, by an eigendecomposition for each: for alphas too small for `halves`.
+"""Leaving out folds, and solving, by an eigendecomposition for each: of few rows, and at alphas too small for `halves`.
 
-Zero, or so small that equations with it are singular to rounding: singular directions hold no part of a training
-target, and are left out (`shrinkage`).
+Few rows are decomposed in no time, and then all alphas are one product. Too small is zero, or whatever leaves equations
+singular to rounding: singular directions hold no part of a training target, and are left out (`shrinkage`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vestige.ridge._linalg import eigh, matmul
+from vestige.ridge.checks import Floats
 from vestige.ridge.halves import Equations
 from vestige.ridge.spectrum import shrinkage
 
@@ -55,22 +57,31 @@ class _Fit:
         S, Ut = eigh(inner.mul_(root[:, None]).mul_(root)) if len(T) else (root, inner)
         return cls(equations, T, V, S.clamp(min=0), Ut, share, across)
 
-    def coefficients(self, alpha: float, cols: Any) -> tuple[Tensor, Tensor]:
-        """c times the roots of the weights (m, c), and the targets' mean (c,)."""
-        e, root = self.equations, self.equations.root[self.T][:, None]
-        y = e.Y[:, cols][self.T]
-        mean = self.share @ y if e.intercept else torch.zeros_like(y[0])
-        Z = matmul(self.Ut, (y - mean).mul_(root))
-        shrink = shrinkage(self.S, torch.tensor([alpha], dtype=torch.float64, device=y.device))
-        return matmul(self.Ut.T, Z * shrink.T).mul_(root), mean
+    @cached_property
+    def into_basis(self) -> Tensor:
+        """(v, m) what predictions are of the targets in the eigenbasis, shrunk."""
+        return matmul(self.across * self.equations.root[self.T], self.Ut.T)
 
-    def residuals(self, alpha: float, cols: Any) -> Tensor:
-        """What is left over in the rows V (v, c); NaN where there are no rows T."""
+    def targets(self, cols: Any) -> tuple[Tensor, Tensor]:
+        """The targets in the eigenbasis (m, c), and their mean (c,)."""
+        y = self.equations.Y[:, cols][self.T]
+        mean = self.share @ y if self.equations.intercept else torch.zeros_like(y[0])
+        return matmul(self.Ut, (y - mean).mul_(self.equations.root[self.T][:, None])), mean
+
+    def coefficients(self, alpha: Floats, cols: Any) -> Tensor:
+        """c times the roots of the weights (m, c), at alphas (c,)."""
+        Z, _ = self.targets(cols)
+        shrink = shrinkage(self.S, torch.from_numpy(alpha).to(Z.device))
+        return matmul(self.Ut.T, Z.mul_(shrink.T)).mul_(self.equations.root[self.T][:, None])
+
+    def residuals(self, alphas: Floats, cols: Any) -> Tensor:
+        """What is left over in the rows V (A, v, c) at every alpha (A,); NaN where there are no rows T."""
         y = self.equations.Y[:, cols][self.V]
         if not len(self.T):
-            return torch.full_like(y, torch.nan)
-        a, mean = self.coefficients(alpha, cols)
-        return (y - mean).sub_(matmul(self.across, a))
+            return torch.full((len(alphas), *y.shape), torch.nan, dtype=y.dtype, device=y.device)
+        Z, mean = self.targets(cols)
+        shrink = shrinkage(self.S, torch.from_numpy(alphas).to(Z.device))
+        return (y - mean) - self.into_basis @ (shrink[:, :, None] * Z)
 
 
 def _about_mean(e: Equations, V: Tensor, T: Tensor, share: Tensor) -> Tensor:
@@ -102,16 +113,17 @@ class Decomposed:
         """Release them."""
         self._fits.clear()
 
-    def residuals(self, alpha: float, cols: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `halves.LeftOut.residuals`."""
+    def residuals(self, alphas: Floats, cols: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each fold its rows (v,), and what the fit without them leaves over (A, v, c) of the targets ``cols`` at
+        every alpha (A,); NaN where there are no other rows."""
         for k in np.unique(self.equations.labels).tolist():
             fit = self._fit(k)
-            yield fit.V, fit.residuals(alpha, cols)
+            yield fit.V, fit.residuals(alphas, cols)
 
-    def solution(self, alpha: float, cols: Any) -> Tensor:
-        """As `halves.Halves.solution`."""
+    def solution(self, alpha: Floats, cols: Any) -> Tensor:
+        """As `halves.Halves.solution`, at alphas (c,)."""
         fit = self._fit(None)
-        a, _ = fit.coefficients(alpha, cols)
+        a = fit.coefficients(alpha, cols)
         found = a.new_zeros(len(self.equations.K), a.shape[1])
         found[fit.T] = a
         return found

@@ -7,7 +7,7 @@ where alphas are too small for those (`decomposed`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -32,6 +32,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 TARGETS = 1024
 BLOCK_BYTES = 64 * 2**20  # of the rows' columns that are worked on at a time
+FEW_ROWS = 384  # below which a fold's eigendecomposition takes less time than the steps of an alpha after another
 
 
 class Group:
@@ -42,7 +43,8 @@ class Group:
         mean: (c,) of the targets; zero without an intercept.
         share: (n,) the weights' shares, which make a mean.
         equations: of the targets less their means.
-        decomposed: by which folds are left out at alphas that are too small for ``halves``.
+        decomposed: by which folds are left out where there are few rows, or alphas too small for ``halves``.
+        few: whether there are few rows.
     """
 
     def __init__(self, rows: FitRows, K: Tensor, columns: npt.NDArray[np.int64], fit_intercept: bool) -> None:
@@ -55,6 +57,7 @@ class Group:
         self.mean = self.share @ Y if fit_intercept else torch.zeros_like(Y[0])
         self.equations = Equations(K, rows.labels, self.w.sqrt(), Y - self.mean, fit_intercept)
         self.decomposed = Decomposed(self.equations)
+        self.few = int(self.equations.learnt.sum()) < FEW_ROWS
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
@@ -70,13 +73,17 @@ class Group:
     def left_out(self, alpha: float) -> LeftOver:
         """What gives, for places (c,) in ``columns``, each fold's rows (v,) and what the fit without them leaves over
         (v, c); NaN where there are no other rows."""
-        found = self.halves.left_out(alpha)
-        return partial(self.decomposed.residuals, alpha) if found is None else found.residuals
+        found = None if self.few else self.halves.left_out(alpha)
+        return partial(self._decomposed_at, alpha) if found is None else found.residuals
 
-    def solution(self, alpha: float, at: Columns) -> tuple[Tensor, Tensor]:
-        """A (n, c) and intercept (c,): prediction is a row's inner products with all rows times A, and the
-        intercept."""
-        found = self.halves.solution(alpha, at)
+    def _decomposed_at(self, alpha: float, at: Columns) -> Iterator[tuple[Tensor, Tensor]]:
+        for V, left in self.decomposed.residuals(np.array([alpha]), at):
+            yield V, left[0]
+
+    def solution(self, alpha: Floats, at: Columns) -> tuple[Tensor, Tensor]:
+        """A (n, c) and intercept (c,) at alphas (c,), all the same unless rows are few: prediction is a row's inner
+        products with all rows times A, and the intercept."""
+        found = None if self.few else self.halves.solution(float(alpha[0]), at)
         A = self.decomposed.solution(alpha, at) if found is None else found
         intercept = self.mean[at]
         if self.equations.intercept:
@@ -84,13 +91,14 @@ class Group:
             intercept = intercept - (self.share @ self.equations.K) @ A
         return A, intercept
 
-    def mean_squared_errors(self, at: Columns, left_out: LeftOver) -> Floats:
-        """Mean over folds of the validation MSE (c,)."""
-        total = torch.zeros_like(self.mean[at])
-        for V, left in left_out(at):
+    def mean_squared_errors(self, left_over: Iterable[tuple[Tensor, Tensor]]) -> Floats:
+        """Mean over folds of the validation MSE (c,) of what is left over (v, c) in the rows (v,) of each; of (A, v, c)
+        it is (A, c)."""
+        total = torch.zeros(())
+        for V, left in left_over:
             w = self.w[V]
             if float(w.sum()) > 0:
-                total += (w / w.sum()) @ left.square_()
+                total = total + (w / w.sum()) @ left.square_()
         return to_numpy(total / len(self.folds))
 
 
@@ -169,9 +177,16 @@ class DualForm:
     def _score(self, alphas: Floats, wanted: Bools) -> Floats:
         """`score`, (A, t), where wanted (A, t); infinite elsewhere."""
         scores = np.where(wanted, np.nan, np.inf)
-        for group in self.groups:
-            places = [np.flatnonzero(row) for row in wanted[:, group.columns]]
-            rows = [i for i, at in enumerate(places) if len(group.folds) > 1 and len(at)]
+        for group in (group for group in self.groups if len(group.folds) > 1):
+            mine = wanted[:, group.columns]
+            if group.few:
+                width = max(1, BLOCK_BYTES // (8 * len(alphas) * len(self.K)))
+                for at in column_blocks(np.flatnonzero(mine.any(axis=0)), width):
+                    errors = group.mean_squared_errors(group.decomposed.residuals(alphas, at))
+                    scores[:, group.columns[at]] = np.where(mine[:, at], errors, np.inf)
+                continue
+            places = [np.flatnonzero(row) for row in mine]
+            rows = [i for i, at in enumerate(places) if len(at)]
             items = [(float(alphas[i]), column_blocks(places[i], TARGETS)) for i in rows]
             for i, (_, blocks), found in zip(rows, items, self._each(_validated, group, items), strict=True):
                 for at, errors in zip(blocks, found, strict=True):
@@ -180,7 +195,7 @@ class DualForm:
 
     def _each(self, work: Callable[[Group, Item], Result], group: Group, items: list[Item]) -> list[Result]:
         """``work`` on every alpha of a group."""
-        _ = group.halves if items else None  # before several threads ask for them
+        _ = None if group.few or not items else group.halves  # before several threads ask for them
         return each(partial(work, group), items, self.device)
 
     def uncertain(self, alphas: Floats, scores: Floats, best: npt.NDArray[np.int64]) -> Bools:
@@ -194,8 +209,8 @@ class DualForm:
         """Predictions into ``out`` (n, t) of all rows, each from the other folds; NaN where those know nothing."""
         for group in self.groups:
             Y = group.equations.Y + group.mean
-            for value, at in _blocks_of(alpha[group.columns]):
-                for V, left in group.left_out(value)(at):
+            for values, at in _blocks_of(alpha[group.columns]):
+                for V, left in group.left_out(float(values[0]))(at):
                     out[np.ix_(to_numpy(V), group.columns[at])] = to_numpy(Y[V][:, at] - left)
 
     @blas_alone()
@@ -205,7 +220,9 @@ class DualForm:
         A = torch.zeros(n, t, dtype=torch.float64, device=self.device)
         means = torch.zeros(t, dtype=torch.float64, device=self.device)
         for group in self.groups:
-            blocks = _blocks_of(alpha[group.columns])
+            mine = alpha[group.columns]
+            every = np.arange(len(mine))
+            blocks = [(mine[at], at) for at in column_blocks(every, TARGETS)] if group.few else _blocks_of(mine)
             solved = self._each(_solved, group, blocks)
             for (_, at), (a, mean) in zip(blocks, solved, strict=True):
                 columns = torch.from_numpy(group.columns[at]).to(self.device)
@@ -232,14 +249,14 @@ def _validated(group: Group, item: tuple[float, list[Columns]]) -> list[Floats]:
     """The validation errors at an alpha of blocks of targets."""
     alpha, blocks = item
     left_out = group.left_out(alpha)
-    return [group.mean_squared_errors(at, left_out) for at in blocks]
+    return [group.mean_squared_errors(left_out(at)) for at in blocks]
 
 
-def _solved(group: Group, block: tuple[float, Columns]) -> tuple[Tensor, Tensor]:
+def _solved(group: Group, block: tuple[Floats, Columns]) -> tuple[Tensor, Tensor]:
     return group.solution(*block)
 
 
-def _blocks_of(alpha: Floats) -> list[tuple[float, Columns]]:
-    """Every distinct alpha, with the places (c,) of targets at it, `TARGETS` of them at most."""
-    places = ((value, np.flatnonzero(alpha == value)) for value in np.unique(alpha).tolist())
-    return [(value, block) for value, at in places for block in column_blocks(at, TARGETS)]
+def _blocks_of(alpha: Floats) -> list[tuple[Floats, Columns]]:
+    """Places (c,) of targets at the same alpha, `TARGETS` of them at most, and their alphas (c,)."""
+    places = (np.flatnonzero(alpha == value) for value in np.unique(alpha))
+    return [(alpha[block], block) for at in places for block in column_blocks(at, TARGETS)]

@@ -157,7 +157,7 @@ def _emerged(runs: Runs) -> tuple[Block, ...]:
     emerged = {name: run for name, run in runs.items() if name in _EMERGED}
     blocks = [b for anchor in ("units", "counts", "correlations", "words") for b in section_of(emerged, anchor)]
     measured = [
-        MeasuredRow(f"{labels.backbone['spec']}, by {labels.source}", partial(about, labels), method=ROLES[role])
+        MeasuredRow(f"{_whose(run, labels)}, by {labels.source}", partial(about, labels), method=ROLES[role])
         for kind in ("dissect", "people")
         for role in ROLES
         if (run := runs.get(f"{kind}-{role}")) is not None
@@ -177,6 +177,13 @@ def _labelled(run: Run) -> Iterator[Labels]:
     """A run's labels, unless it is a dissection of pictures without objects."""
     if run.results().task != "dissect" or read_dissection(run).objects:
         yield read_labels(run)
+
+
+def _whose(run: Run, labels: Labels) -> str:
+    """The network whose units have labels; of answers from a file alone, which do not know it, the file."""
+    if spec := labels.backbone.get("spec"):
+        return str(spec)
+    return ", ".join(str(data["spec"]) for data in run.results().data.values())
 
 
 def about(labels: Labels, column: Column) -> Row:
