@@ -8,7 +8,10 @@ from functools import partial
 import pytest
 
 from vestige.correspondence.align.task import AlignOptions
+from vestige.papers.object_detectors.exhibits import _emerged
+from vestige.papers.reproduction import as_csv
 from vestige.results import read_results
+from vestige.run import Run
 
 TRAIN, TEST = "synthetic:objects,n=40,seed=1,size=96", "synthetic:objects,n=14,seed=2,size=96"
 GIVEN = ["--data", f"voc-keypoints={TRAIN}", "--data", f"voc-keypoints-test={TEST}"]
@@ -200,6 +203,8 @@ def test_answers_alone_are_of_no_network(vestige, tmp_path):
     page = (tmp_path / "paper" / "report.html").read_text()
     assert "Networks:" not in page
     assert "levels by layer" in page
+    *_, counted = _emerged({"people-scenes": Run(tmp_path / "paper" / "people-scenes")})
+    assert "said.csv, by people" in as_csv(counted)
 
 
 def test_what_goes_on_with_another_run_has_it_measured_first(vestige, tmp_path):

@@ -100,7 +100,9 @@ def test_the_solution_is_that_of_all_rows(intercept: bool, weighted: bool) -> No
     found = Halves(e).solution(0.3, slice(0, 4))
     assert found is not None
     np.testing.assert_allclose(found.T.numpy() @ about, model.coef_, atol=1e-11)
-    np.testing.assert_allclose(Decomposed(e).solution(np.full(4, 0.3), slice(0, 4)).T.numpy() @ about, model.coef_, atol=1e-11)
+    np.testing.assert_allclose(
+        Decomposed(e).solution(np.full(4, 0.3), slice(0, 4)).T.numpy() @ about, model.coef_, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1e-14])
