@@ -5,7 +5,16 @@ import io
 
 import pytest
 
-from vestige.papers.reproduction import CSV_COLUMNS, WIDEST, MeasuredRow, as_csv, beside_published, for_page
+from vestige.papers.reproduction import (
+    CSV_COLUMNS,
+    WIDEST,
+    Exhibit,
+    MeasuredRow,
+    as_csv,
+    beside_published,
+    for_page,
+    write_reproduction,
+)
 from vestige.published import paper
 from vestige.results import Row
 
@@ -101,3 +110,11 @@ def test_narrow_tables_are_left_alone(name):
 
 def test_where_nothing_was_measured_the_published_columns_stay():
     assert sum(len(part.columns) - 1 for part in for_page(of_classes())) == 21
+
+
+def test_every_table_of_an_exhibit_has_a_file_however_many_there_are(tmp_path):
+    exhibit = Exhibit("figure 9", "a figure", (), lambda _: (of_classes("bird"),) * 29)
+    write_reproduction(paper("do-convnets-learn-correspondence"), [exhibit], {}, [], tmp_path / "report.html")
+    names = {path.name for path in tmp_path.glob("*.csv")}
+    assert len(names) == 29
+    assert {"figure-9-a.csv", "figure-9-z.csv", "figure-9-aa.csv", "figure-9-ac.csv"} <= names

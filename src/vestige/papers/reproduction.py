@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Literal
 
 from vestige.contract.found import Found
@@ -392,10 +393,16 @@ def _network(results: Results) -> str:
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:
     tables = [block for block in blocks if isinstance(block, Table) and has_numbers(block)]
     for number, table in enumerate(tables):
-        suffix = "" if len(tables) == 1 else f"-{'abcdefgh'[number]}"
+        suffix = "" if len(tables) == 1 else f"-{_letters(number)}"
         path = folder / f"{exhibit.name.replace(' ', '-')}{suffix}.csv"
         write_text(path, as_csv(table), overwrite=may_replace(path))
         update_manifest(folder, path)
+
+
+def _letters(number: int) -> str:
+    """``a`` to ``z``, then ``aa``, ``ab`` and so on, as spreadsheets number columns."""
+    before, last = divmod(number, 26)
+    return (_letters(before - 1) if before else "") + ascii_lowercase[last]
 
 
 def has_numbers(table: Table) -> bool:
