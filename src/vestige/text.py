@@ -11,6 +11,7 @@ NARROW = "\u202f"
 
 _LETTER = re.compile(r"^/?\w/")  # the first folder of /b/bedroom
 _BETWEEN = re.compile(r"[\W_]+")
+_CATEGORIES = re.compile(r",categories=(?:\\,|[^,])*")  # of a spec
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -72,16 +73,24 @@ def listed(words: Sequence[str]) -> str:
 
 
 def network_name(spec: str) -> str:
-    """A backbone as a reader meets it: its spec, but for the picture itself, which is no network."""
+    """A backbone as a reader meets it: its spec, but for the picture itself, which is no network.
+
+    The file that names its categories is left out: the network is the same without it.
+    """
     side = spec.removeprefix("rgb:")
-    return spec if side == spec else f"the picture’s own pixels ({side} x {side} RGB)"
+    return f"the picture’s own pixels ({side} x {side} RGB)" if is_pixels(spec) else _CATEGORIES.sub("", spec)
+
+
+def is_pixels(spec: str) -> bool:
+    """Whether a backbone is the picture itself."""
+    return spec.startswith("rgb:")
 
 
 def read_from(backbone: Mapping[str, Any]) -> str:
     """What a run's numbers are read out of: ``block10 of efficientnet_lite0``, or the pixels."""
     spec, layer = str(backbone.get("spec", "the network")), backbone.get("layer")
     name = network_name(spec)
-    return f"{layer} of {name}" if layer and name == spec else name
+    return f"{layer} of {name}" if layer and not is_pixels(spec) else name
 
 
 def plain_name(name: str) -> str:

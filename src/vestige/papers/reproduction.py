@@ -35,7 +35,7 @@ from vestige.report.page import save_page
 from vestige.results import Results, Row
 from vestige.run import Run
 from vestige.spelling import spelled
-from vestige.text import count, read_from
+from vestige.text import count, network_name, read_from
 
 PUBLISHED = "Published"
 
@@ -387,7 +387,11 @@ def _data_table(runs: Runs) -> Table:
 
 def _network(results: Results) -> str:
     readout = results.backbone.get("readout")
-    return f"{read_from(results.backbone)} ({readout})" if readout else str(results.backbone.get("spec", "none"))
+    return (
+        f"{read_from(results.backbone)} ({readout})"
+        if readout
+        else network_name(str(results.backbone.get("spec", "none")))
+    )
 
 
 def _write_tables(exhibit: Exhibit, blocks: Sequence[Block], folder: Path) -> None:

@@ -9,7 +9,7 @@ from vestige.features.reader import DEFAULT, largest_of
 from vestige.methods import ACCENTS, Dash, Method
 from vestige.metrics import Metric
 from vestige.spec import parse_backbone_spec
-from vestige.text import network_name
+from vestige.text import is_pixels, network_name
 
 COSTS: Mapping[str, Metric] = {
     "depth": Metric("relative depth", lower_is_better=None),
@@ -32,8 +32,8 @@ def default_name(readout: str) -> str:
 
 def short(backbone: str) -> str:
     """A backbone's name as a label: without its kind, its weights in a word; pixels are called that."""
-    if (words := network_name(backbone)) != backbone:
-        return words
+    if is_pixels(backbone):
+        return network_name(backbone)
     spec = parse_backbone_spec(backbone)
     name = spec.name.rpartition("/")[2]
     if spec.seed is not None:

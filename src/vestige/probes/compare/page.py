@@ -18,7 +18,7 @@ from vestige.report.blocks import Block, Cell, Chart, KeyNumber, Listing, Openin
 from vestige.report.style import Theme, decimal_axis, key_above, label_right, panels
 from vestige.results import resampled
 from vestige.run import Run
-from vestige.text import count, listed, network_name, p_value, percent, percent_range, signed, size, value_range
+from vestige.text import count, is_pixels, listed, p_value, percent, percent_range, signed, size, value_range
 
 LOGARITHMIC = 20
 """The ratio of the largest to the least cost from which its axis is logarithmic."""
@@ -53,7 +53,7 @@ def _as_percent(metric: Metric) -> bool:
 
 def _named(entry: Entry) -> str:
     name = short(entry.backbone)
-    place = name if name == network_name(entry.backbone) != entry.backbone else f"{entry.layer} of {name}"
+    place = name if is_pixels(entry.backbone) else f"{entry.layer} of {name}"
     return f"{place}, read as {entry.readout}"
 
 

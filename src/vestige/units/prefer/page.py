@@ -32,7 +32,7 @@ from vestige.report.measured_run import ArraysRun, check_config
 from vestige.report.style import PAGE_WIDTH, Theme, key_above, themed
 from vestige.results import Row, mend
 from vestige.run import Run
-from vestige.text import listed, percent, percent_range
+from vestige.text import listed, network_name, percent, percent_range
 
 SHOWN = 3
 """Pictures of each layer, as in the paper's Fig. 1."""
@@ -120,7 +120,11 @@ def _opening(run: _PreferRun) -> Opening:
         f"network; {percent(even, 0)} would be even."
     )
     numbers = tuple(
-        KeyNumber(f"{network}, {layers[-1]}", percent(row.value, 0), percent_range(row.ci95, 0) if row.ci95 else "")
+        KeyNumber(
+            f"{network_name(network)}, {layers[-1]}",
+            percent(row.value, 0),
+            percent_range(row.ci95, 0) if row.ci95 else "",
+        )
         for network, layers in run.networks.items()
         if (row := run.share(network, layers[-1], first)) is not None
     )
@@ -150,7 +154,7 @@ def _share_table(run: _PreferRun) -> Table:
     others = f"; the rest is {run.sets[1]}" if len(run.sets) == 2 else ""
     return Table(
         f"{run.name}: share of {run.sets[0] if len(run.sets) == 2 else 'each set'} among the top pictures{others}",
-        ("Layer", *run.networks),
+        ("Layer", *map(network_name, run.networks)),
         tuple(groups),
         "Small figures: 95 % bootstrap intervals over all pictures, ranked anew in every resample. Activation: the "
         "mean over a layer’s units and their places. What is clear of an even share stands out.",
@@ -190,7 +194,9 @@ def _draw(run: _PreferRun, theme: Theme) -> Figure:
             found = [(x, row) for x, layer in enumerate(layers) if (row := run.share(network, layer, first))]
             shift = 0.12 * (rank - (len(run.networks) - 1) / 2)
             xs = [x + shift for x, _ in found]
-            ax.plot(xs, [row.value for _, row in found], marker="o", markersize=4, color=colour, label=network)
+            ax.plot(
+                xs, [row.value for _, row in found], marker="o", markersize=4, color=colour, label=network_name(network)
+            )
             for x, (_, row) in zip(xs, found, strict=True):
                 if row.ci95 is not None:
                     ax.plot([x, x], row.ci95, color=colour, linewidth=1)
@@ -218,9 +224,9 @@ def _galleries(run: _PreferRun) -> Iterator[Block]:
 def _tile(run: _PreferRun, network: str, layer: str) -> Tile:
     rows = run.arrays["top"][run.places[network, layer], :SHOWN].tolist()
     names = [run.sets[int(run.arrays["sets"][row])] for row in rows]
-    caption = f"{layer} of {network}: {', '.join(names)}"
+    caption = f"{layer} of {network_name(network)}: {', '.join(names)}"
     pictures = [_square(run.arrays[f"picture/{row}"]) for row in rows]
-    return Tile(beside(pictures), caption, f"Top pictures of {layer}, {network}")
+    return Tile(beside(pictures), caption, f"Top pictures of {layer}, {network_name(network)}")
 
 
 def _square(picture: Pixels) -> Pixels:
