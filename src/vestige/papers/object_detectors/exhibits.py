@@ -21,11 +21,11 @@ from vestige.papers.reproduction import (
     section_of,
 )
 from vestige.published import Column, paper
-from vestige.report.blocks import Block, Chart, Prose
+from vestige.report.blocks import Block, Chart, Prose, Table
 from vestige.report.style import Theme, panels
 from vestige.results import Results, Row
 from vestige.run import Run
-from vestige.text import count, plain_name
+from vestige.text import count, network_name, plain_name
 from vestige.units.dissect.run import DissectRun, read_dissection
 from vestige.units.emerge.measure import OBJECT_GROUPS
 from vestige.units.labels import Label, Labels, read_labels
@@ -50,7 +50,7 @@ def _architecture(networks: TwoNetworks, _runs: Runs) -> tuple[Block, ...]:
         backbone = open_backbone(spec)
         layers = {layer.name: layer for layer in backbone.layers()}
         for label, method, place in (("Units", "units", 0), ("Feature side", "side", -1)):
-            measured.append(MeasuredRow(label, partial(_shape, layers, place), group=spec, method=method))
+            measured.append(MeasuredRow(label, partial(_shape, layers, place), group=network_name(spec), method=method))
     note = "The paper’s architecture is built here without its weights, which shapes do not depend on."
     return (beside_published(paper(PAPER).table("architecture"), measured, 0, note),)
 
@@ -73,18 +73,17 @@ def _sizes(runs: Runs) -> tuple[Block, ...]:
 
     measured = []
     for role, results in found.items():
-        spec = str(results.backbone["spec"])
+        name = network_name(str(results.backbone["spec"]))
         theory = partial(find, results, "theoretical", "size")
         actual, spread = (partial(find, results, "actual", metric) for metric in ("size", "spread"))
-        measured.append(MeasuredRow(f"Theoretical size, {spec}", theory, method="theoretical"))
-        measured.append(MeasuredRow(f"Actual size, {spec}", actual, method=ROLES[role], spread=spread))
-    charts = [b for b in _of_each("sizes", runs) if isinstance(b, Chart | Prose)]
+        measured.append(MeasuredRow(f"Theoretical size, {name}", theory, method="theoretical"))
+        measured.append(MeasuredRow(f"Actual size, {name}", actual, method=ROLES[role], spread=spread))
     note = (
         "±: standard deviation over units. Small figures of what was measured here: 95 % bootstrap interval of the "
         "mean over units. The size is the square root of the area above a fraction of the field’s peak, which the "
         "paper does not say; here 0.5."
     )
-    return (beside_published(paper(PAPER).table("receptive-fields"), measured, 1, note), *charts)
+    return (beside_published(paper(PAPER).table("receptive-fields"), measured, 1, note), *_own(_of_each("sizes", runs)))
 
 
 def _preferred(runs: Runs) -> tuple[Block, ...]:
@@ -97,12 +96,17 @@ def _preferred(runs: Runs) -> tuple[Block, ...]:
 
     specs = results.config["layers_by_network"]
     measured = [
-        MeasuredRow(spec, partial(find, spec), 100, method=method)
+        MeasuredRow(network_name(spec), partial(find, spec), 100, method=method)
         for spec, method in zip(specs, ROLES.values(), strict=False)
     ]
     note = "Measured here: the share of the pictures of objects; small figures: 95 % bootstrap interval over pictures."
     table = beside_published(paper(PAPER).table("preferred"), measured, 0, note)
-    return (*section_of(runs, "pictures"), table, *_figure("shares", runs))
+    return (*section_of(runs, "pictures"), table, *_own(section_of(runs, "shares")))
+
+
+def _own(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """A report’s blocks without what it says is published: of all layers, those that the paper has and others."""
+    return tuple(b for b in blocks if not (isinstance(b, Table) and b.caption.startswith("Published")))
 
 
 def _simplified(runs: Runs) -> tuple[Block, ...]:
@@ -142,9 +146,16 @@ def _examples(runs: Runs) -> tuple[Block, ...]:
     return (*section_of(runs, "examples"), beside_published(paper(PAPER).table("examples"), (), 0, note))
 
 
+_NO_LEVELS = (
+    "Units of low, middle and high level (Figs. 7b, c) are not drawn: the answers here are in the groups of the "
+    "authors’ release, which are not those of the paper that have levels."
+)
+
+
 def _by_layer(runs: Runs) -> tuple[Block, ...]:
     """Fig. 7."""
-    return (*section_of(runs, "precision"), *_figure("levels", runs))
+    levels = _figure("levels", runs)
+    return (*section_of(runs, "precision"), *(levels or (Prose(_NO_LEVELS),)))
 
 
 def _groups(runs: Runs) -> tuple[Block, ...]:
@@ -253,7 +264,10 @@ def _section(anchor: str, runs: Runs) -> tuple[Block, ...]:
 
 def _of_each(anchor: str, runs: Runs) -> tuple[Block, ...]:
     """A section of each run's report, below the name of its network."""
-    found = ((str(run.results().backbone["spec"]), section_of({name: run}, anchor)) for name, run in runs.items())
+    found = (
+        (network_name(str(run.results().backbone["spec"])), section_of({name: run}, anchor))
+        for name, run in runs.items()
+    )
     return tuple(block for spec, blocks in found for block in (Prose(f"{spec}:"), *blocks))
 
 
