@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import rcParams
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vestige.report import style
@@ -17,7 +18,9 @@ from vestige.report.style import (
     DARK,
     LIGHT,
     figure_pixels,
+    key_above,
     label_right,
+    name_boxes,
     name_points,
     panels,
     spread,
@@ -61,6 +64,44 @@ def test_names_of_points_hide_no_point_and_no_name() -> None:
             assert not any(tight.overlaps(other.padded(-1.5)) for other in boxes[:k])
             assert not tight.count_contains(axes.transData.transform(points))
             assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+
+
+def test_names_of_boxes_hide_no_other_name_and_stay_on_the_picture() -> None:
+    """The boxes are those that hid one another's names: alike, side by side, in corners."""
+    boxes = np.array(
+        [
+            *([0.27, 0.08, 0.46, 0.09], [0.27, 0.09, 0.4, 0.26], [0.3, 0.24, 0.35, 0.29], [0.32, 0.24, 0.5, 0.37]),
+            *([0.9, 0, 1, 0.1], [0.95, 0.02, 1, 0.06], [0, 0.9, 0.1, 1], [0, 0.95, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]),
+        ]
+    )
+    names = [f"skyscraper {k}" for k in range(len(boxes))]
+    with themed(LIGHT):
+        figure = Figure(figsize=(4.6, 3.2), dpi=100)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, 1), ylim=(1, 0))
+        name_boxes(axes, boxes, names, [LIGHT.ink] * len(boxes))
+        figure_pixels(figure)
+        found = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == names
+    assert all(0 <= box.x0 < box.x1 <= 460 and 0 <= box.y0 < box.y1 <= 320 for box in found)
+    assert not any(box.overlaps(other) for k, box in enumerate(found) for other in found[:k])
+    assert len(axes.patches) == 2 * len(boxes)
+
+
+@pytest.mark.parametrize(("length", "rows"), [(10, 1), (50, 2), (100, 4)])
+def test_a_key_above_panels_has_rows_enough_to_fit_the_page(length: int, rows: int) -> None:
+    with themed(LIGHT):
+        figure, (ax,) = panels(1, 2.0)
+        for k in range(4):
+            ax.plot([0, 1], [0, k], label=f"{'n' * length}{k}")
+        key_above(figure, [ax], LIGHT)
+        figure_pixels(figure)
+        (key,) = figure.legends
+        box = key.get_window_extent()
+        tops = {round(text.get_window_extent().y0) for text in key.get_texts()}
+    assert len(tops) == rows
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_spread_is_the_least_squares_answer() -> None:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ _NAME_SIZE = 7.5  # of the names beside points, in points
 _NAME_FAR = (4.0, 12.0, 20.0, 30.0, 42.0)  # from a point to its name, in points, the nearest first
 _NAME_WAYS = ((1, 0), (-1, 0), (0.8, 0.6), (-0.8, 0.6), (0.8, -0.6), (-0.8, -0.6), (0, 1), (0, -1))
 _LINE_COST = 3.0  # what a line to a name, and each squared point that it hides, weighs beside what names hide
+
+_KEY_PAD, _KEY_GAP = 0.2, 1.6  # between handle and name, and between columns, in font sizes
+
+_TAG_SIZE, _TAG_PAD = 8.0, 1.2  # of the tags of boxes: the letters, and the room about them, in points
 
 _SVG_FONTS = "system-ui, -apple-system, Segoe UI, Helvetica Neue, Arial, DejaVu Sans, sans-serif"
 
@@ -257,8 +262,7 @@ def name_points(axes: Axes, points: NDArray[Any], names: Mapping[tuple[float, fl
     taken = np.hstack([placed(points) - 2.5, placed(points) + 2.5])  # (N, 4): x0, y0, x1, y1
     for place, name in names.items():
         at = placed(place)
-        path = TextPath((0, 0), name, size=_NAME_SIZE, prop=FontProperties(family="DejaVu Sans"))
-        size = np.array([1.05 * path.get_extents().width, _NAME_SIZE])
+        size = np.array([_length(name, _NAME_SIZE), _NAME_SIZE])
         moves = [far * np.array(way) + 0.5 * size * np.sign(way) for far in _NAME_FAR for way in _NAME_WAYS]
         boxes = np.array([np.hstack([at + move - 0.5 * size, at + move + 0.5 * size]) for move in moves])
         cost = _hidden(boxes, taken) + size.prod() - _hidden(boxes, inside)
@@ -282,6 +286,39 @@ def name_points(axes: Axes, points: NDArray[Any], names: Mapping[tuple[float, fl
         )
 
 
+def name_boxes(axes: Axes, boxes: NDArray[Any], names: Sequence[str], colours: Sequence[str]) -> None:
+    """Outline boxes on a picture that fills the axes, each with its name on a tag that hides no other tag.
+
+    A tag is above its box or below it, or in one of its corners, or further up or down, where none of these is free.
+
+    Args:
+        axes: whose limits are set: (0, 0) is the picture's upper left corner, (1, 1) its lower right one.
+        boxes: ``(M, 4)`` x0, y0, x1, y1 in these, the most important first; their tags are placed first.
+        names: of the boxes.
+        colours: of the boxes and their tags.
+    """
+    figure: Any = axes.figure
+    page = 72 * np.array([figure.get_figwidth(), figure.get_figheight()]) * axes.get_position().size  # in points
+    taken = np.empty((0, 4))
+    tags = []
+    for (x0, y0, x1, y1), name, colour in zip(boxes * np.tile(page, 2), names, colours, strict=True):
+        size = np.array([_length(name, _TAG_SIZE), 1.2 * _TAG_SIZE]) + 2 * _TAG_PAD
+        near = [y0 - size[1], y1, y0, y1 - size[1]]
+        ways = [(x, y) for y in near for x in (x0, x1 - size[0])]
+        ways += [(x0, y0 + step * size[1]) for k in range(1, 30) for step in (-1 - k, k)]
+        corners = np.clip(np.array(ways), 0, np.maximum(page - size, 0))
+        places = np.hstack([corners, corners + size])
+        best = int(np.argmin(_hidden(places, taken).round(1)))  # the first of those that are alike
+        taken = np.vstack([taken, places[best]])
+        tags.append((places[best] / np.tile(page, 2), name, colour))
+    for (x0, y0, x1, y1), colour in zip(boxes[::-1].tolist(), colours[::-1], strict=True):
+        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2))
+    for (x0, y0, x1, y1), name, colour in tags:
+        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor=colour, edgecolor="none", zorder=3))
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        axes.text(*middle, name, color="white", fontsize=_TAG_SIZE, ha="center", va="center_baseline", zorder=4)
+
+
 def _along(at: NDArray[Any], move: NDArray[Any]) -> NDArray[Any]:
     """``(10, 4)``: small boxes along the line from a point to its name, but for where the line leaves the point."""
     middles = at + np.linspace(0.3, 1, 10)[:, None] * move
@@ -303,12 +340,26 @@ def key_above(figure: Figure, axes: Sequence[Axes], theme: Theme) -> None:
         list(handles.values()),
         list(handles),
         loc="outside upper left",
-        ncols=len(handles),
+        ncols=_key_columns(list(handles), 72 * float(figure.get_figwidth())),
         frameon=False,
         labelcolor=theme.ink,
-        handletextpad=0.2,
-        columnspacing=1.6,
+        handletextpad=_KEY_PAD,
+        columnspacing=_KEY_GAP,
     )
+
+
+def _key_columns(names: Sequence[str], width: float) -> int:
+    """How many columns a key has room for, all in one row where they fit; ``width`` in points."""
+    size = float(FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points())
+    wide = [_length(name, size) + (mpl.rcParams["legend.handlelength"] + _KEY_PAD + _KEY_GAP) * size for name in names]
+    fits = [n for n in range(1, len(names) + 1) if sum(part.max() for part in np.array_split(wide, n)) <= width]
+    return max(fits, default=1)
+
+
+def _length(text: str, size: float) -> float:
+    """Of a text of a font size, both in points."""
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"))
+    return 1.05 * float(path.get_extents().width)
 
 
 def to_svg(figure: Figure) -> bytes:

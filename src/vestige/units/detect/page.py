@@ -7,13 +7,12 @@ from typing import Any, TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from vestige.arrays import check_arrays
 from vestige.report.blocks import Block, Cell, Gallery, Opening, Parts, RowGroup, Section, Table, Tile
 from vestige.report.measured_run import check_config
-from vestige.report.style import LIGHT, figure_pixels, themed
+from vestige.report.style import LIGHT, figure_pixels, name_boxes, themed
 from vestige.results import mend
 from vestige.run import Run
 from vestige.text import count, percent, signed
@@ -34,7 +33,6 @@ _NEEDED = {
 }
 
 _INCHES = 4.6
-_RIGHT = 0.75  # of the picture’s width
 
 
 class _Config(TypedDict):
@@ -93,21 +91,10 @@ def _drawn(arrays: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.uint8]:
         ax.imshow(arrays["pictures"][k], extent=(0, 1, 1, 0), interpolation="lanczos", aspect="auto")
         here = np.flatnonzero(arrays["picture"] == k)
         things = list(dict.fromkeys(arrays["objects"][here].tolist()))
-        for i in here[::-1]:
-            x0, y0, x1, y1 = arrays["boxes"][i].tolist()
-            thing, colour = str(arrays["objects"][i]), LIGHT.accents[things.index(arrays["objects"][i]) % 8]
-            ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2))
-            end = x0 > _RIGHT  # there a label runs to the left, for it would leave the picture
-            ax.text(
-                *(x1 if end else x0, max(y0, 0.03), f"{thing} {arrays['confidence'][i]:.2f}"),
-                color="white",
-                fontsize=8,
-                ha="right" if end else "left",
-                va="bottom",
-                clip_on=True,
-                bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2},
-            )
         ax.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+        names = [f"{arrays['objects'][i]} {arrays['confidence'][i]:.2f}" for i in here]
+        colours = [LIGHT.accents[things.index(arrays["objects"][i]) % len(LIGHT.accents)] for i in here]
+        name_boxes(ax, arrays["boxes"][here], names, colours)
         for side in ax.spines.values():
             side.set_visible(False)
         return figure_pixels(figure)
