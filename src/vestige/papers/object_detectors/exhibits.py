@@ -127,6 +127,11 @@ def _simplified(runs: Runs) -> tuple[Block, ...]:
             "cases”. Small figures: 95 % bootstrap interval over pictures; beside the name, how often the object is "
             "kept where objects are taken away at random."
         )
+        if not measured:
+            note += (
+                f" Nothing was measured here: no object is in {results.config['least']} pictures of a scene that were "
+                "made minimal."
+            )
         blocks.append(beside_published(paper(PAPER).table("minimal"), measured, 0, note))
     return (*blocks, *_figure("kept", objects))
 
@@ -193,7 +198,7 @@ def _labelled(run: Run) -> Iterator[Labels]:
 def _whose(run: Run, labels: Labels) -> str:
     """The network whose units have labels; of answers from a file alone, which do not know it, the file."""
     if spec := labels.backbone.get("spec"):
-        return str(spec)
+        return network_name(str(spec))
     return ", ".join(str(data["spec"]) for data in run.results().data.values())
 
 
