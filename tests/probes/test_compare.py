@@ -100,11 +100,14 @@ def test_what_was_done_is_not_done_again(tmp_path):
     assert counted["fits"] == 1 + 4  # the picture itself, then what is compared
     parts = sorted((tmp_path / "kept").iterdir())
     assert len(parts) == 4
+    damaged = bytearray(parts[-1].read_bytes())
+    damaged[len(damaged) // 2] ^= 1
     parts[0].write_bytes(parts[0].read_bytes()[:-9])
+    parts[-1].write_bytes(damaged)
     counted.clear()
     more = replace(options("landmarks"), backbones=(*NETWORKS, "rgb:3"))
     second = measure_comparison(session(tmp_path / "kept", counted), data, more)
-    assert counted["fits"] == 1 + 1 + 2
+    assert counted["fits"] == 1 + 2 + 2
     values = [[row for row in each.sweep if row.metric != "ms_per_image"] for each in (first, second)]
     assert values[1][: len(values[0])] == values[0]
     counted.clear()

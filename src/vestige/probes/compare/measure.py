@@ -222,7 +222,8 @@ def _measured(
         for backbone, own in asked.items()
         for each in own
     }
-    missing = [about for about, key in keys.items() if not kept.holds(key)]
+    # read from end to end: what is found damaged later would take the place of another in what is tested
+    missing = [about for about, key in keys.items() if kept.find(key) is None]
     cost: dict[str, dict[str, float]] = {}
 
     def extracted() -> Iterator[tuple[str, Read]]:
