@@ -210,7 +210,7 @@ def test_entries_that_are_there_twice_or_no_objects_are_problems(folder: Path, d
     [
         (b"", "is no JSON file"),
         (b'{"images": [', "is no JSON file"),
-        (bytes(range(128, 256)), "is no JSON file"),
+        (bytes(range(128, 256)), "is not text"),
         (b"[]", 'with the list "images"'),
         (b'{"images": [], "annotations": {}}', 'with the list "annotations"'),
         (b'{"images": [], "annotations": [], "categories": []}', "no annotation has keypoints"),
