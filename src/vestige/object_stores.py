@@ -94,6 +94,9 @@ class Place:
             raise VestigeError(f"{self.url!r}: expected a place in an object store, as in s3://bucket/path")
         object.__setattr__(self, "url", f"{match[1]}://{path}")
 
+    def __str__(self) -> str:
+        return self.url
+
     @classmethod
     def of_copy(cls, path: Path) -> tuple[Place, Use] | None:
         """Whose copy a path is, and for what; None where it is none."""

@@ -97,6 +97,41 @@ def test_errors_come_back_as_the_users_own_spelled_as_here(cluster: Cluster) -> 
         list(actors.run([(0,)]))
 
 
+def full_disk(x: int) -> int:
+    raise ray_library().exceptions.OutOfDiskError(f"{x}: Local disk is full")
+
+
+def lacks_a_module(x: int) -> int:
+    raise ModuleNotFoundError(f"No module named 'nowhere{x}'")
+
+
+def fails(x: int) -> int:
+    raise ZeroDivisionError(x)
+
+
+@pytest.mark.parametrize(("function", "told"), [(full_disk, "1: Local disk is full"), (lacks_a_module, "nowhere1")])
+def test_what_machines_lack_is_told(function: Callable[[int], int], told: str, cluster: Cluster) -> None:
+    with pytest.raises(VestigeError, match=told):
+        list(cluster.tasks(function, [(1,)]))
+    with pytest.raises(VestigeError, match=told):
+        cluster.merged(function, [(1,)], max)
+    with pytest.raises(VestigeError, match=told), cluster.actors(function, 1, most=1) as actors:
+        list(actors.run([(0,)]))
+    with pytest.raises(VestigeError, match=told), cluster.actors(lambda: function, most=1) as actors:
+        list(actors.run([(1,)]))
+    assert list(cluster.tasks(square, [(3,)])) == [(0, 9)]  # no worker is left at it, with its core
+
+
+def test_a_machine_that_is_gone_is_told(cluster: Cluster) -> None:
+    with pytest.raises(VestigeError, match="cannot go on"):
+        list(cluster.tasks(square, [(1,)], node="0" * 56))
+
+
+def test_faults_of_what_runs_elsewhere_keep_their_traceback(cluster: Cluster) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(cluster.tasks(fails, [(1,)]))
+
+
 def test_tasks_of_workers_that_die_are_done_again(cluster: Cluster, tmp_path: Path) -> None:
     assert sorted(cluster.tasks(die_once, [(tmp_path, x) for x in range(4)])) == [(x, x) for x in range(4)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -51,10 +50,13 @@ def check(asked: Asked, printing: Printing) -> None:
     from vestige.cluster.cluster import Cluster
     from vestige.datasets.opening import open_dataset
     from vestige.features.cache import cache_root
+    from vestige.object_stores import Place
 
     sets = [open_dataset(spec) for spec in asked.data]
     pictures = [each[i].image for each in sets for i in range(0, len(each), max(1, len(each) // _LOOKED_AT))]
-    cache: Path = cache_root()
+    root = cache_root()
+    place = Place.of_copy(root)
+    cache = root if place is None else place[0]
     with Cluster.open(asked.address) as cluster:
         found = check_machines(cluster, cache, pictures)
     if printing.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import statistics
 import time
 import uuid
@@ -15,6 +16,7 @@ from pathlib import Path
 from vestige.cluster.cluster import Cluster, Node
 from vestige.errors import VestigeError
 from vestige.example import Picture
+from vestige.object_stores import Place
 from vestige.version import __version__
 
 PACKAGES = ("torch", "numpy", "pillow", "ray")
@@ -22,6 +24,11 @@ PACKAGES = ("torch", "numpy", "pillow", "ray")
 
 CLOCK_SECONDS = 5.0
 """By which clocks may differ: what was used last is told by times of files."""
+
+DRIVER = "driver"
+"""The name of the machine that asks."""
+
+NOT_SHARED = "is not the same there; expected a cache that all machines share"
 
 _PINGS = 5
 
@@ -34,7 +41,7 @@ class Seen:
         python: its version.
         versions: of vestige and :data:`PACKAGES`; "" for what is not installed.
         gpus: that torch finds.
-        wrote: what it could not write into the cache; "" where it could.
+        wrote: what is wrong with the cache as it writes into it; "" where nothing is.
         pictures: digests of the pictures that were asked for, or what is wrong with them.
     """
 
@@ -62,55 +69,107 @@ class Checked:
     lacks: tuple[str, ...]
 
 
-def check(cluster: Cluster, cache: Path, pictures: Sequence[Picture] = ()) -> tuple[Checked, ...]:
+@dataclass(frozen=True)
+class Shared:
+    """A new folder in the cache, where all machines write and read small files that hold their own names.
+
+    Attributes:
+        cache: the folder of stores, or their place in an object store.
+        name: of the new folder.
+    """
+
+    cache: Path | Place
+    name: str
+
+    def open(self) -> None:
+        """Make the folder.
+
+        Raises:
+            VestigeError: where that is refused.
+        """
+        if isinstance(self.cache, Path):
+            try:
+                (self.cache / self.name).mkdir(parents=True)
+            except OSError as error:
+                raise VestigeError(f"{self.cache}: cannot be written: {error.strerror or error}") from error
+
+    def write(self, file: str) -> str:
+        """Write a file; what is wrong, if anything is."""
+        name = f"{self.name}/{file}"
+        try:
+            if isinstance(self.cache, Place):
+                self.cache.write(name, file.encode())
+            else:
+                (self.cache / name).write_text(file)
+        except FileNotFoundError:
+            return NOT_SHARED
+        except (OSError, VestigeError) as error:
+            return f"cannot be written: {getattr(error, 'strerror', '') or error}"
+        return ""
+
+    def missing(self, files: Iterable[str]) -> tuple[str, ...]:
+        """Which of the files are not to be read here."""
+        return tuple(file for file in sorted(files) if not self._holds(file))
+
+    def _holds(self, file: str) -> bool:
+        name = f"{self.name}/{file}"
+        with suppress(OSError, VestigeError):
+            found = self.cache.read(name) if isinstance(self.cache, Place) else (self.cache / name).read_bytes()
+            return found == file.encode()
+        return False
+
+    def remove(self, files: Iterable[str]) -> None:
+        """Remove the files and the folder."""
+        names = [f"{self.name}/{file}" for file in files]
+        with suppress(OSError, VestigeError):
+            if isinstance(self.cache, Place):
+                self.cache.remove(names)
+            else:
+                shutil.rmtree(self.cache / self.name)
+
+
+def check(cluster: Cluster, cache: Path | Place, pictures: Sequence[Picture] = ()) -> tuple[Checked, ...]:
     """What each machine of a cluster lacks.
 
     Args:
         cluster: that is asked.
-        cache: the folder of stores, in which each writes a small file that all others have to read.
+        cache: the folder of stores or their place in an object store, where each machine writes a small file that all
+            others have to read.
         pictures: that each has to read as this machine does.
+
+    Raises:
+        VestigeError: where this machine cannot write into the cache.
     """
-    here = look(None, pictures)
-    folder = cache.absolute() / f"check-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
+    here = look(None, "", pictures)
+    shared = Shared(cache.absolute() if isinstance(cache, Path) else cache, f"check-{uuid.uuid4().hex}")
+    nodes = cluster.nodes
     try:
-        found = {node: _asked(cluster, node, folder, pictures) for node in cluster.nodes}
-        (folder / "driver").write_text("driver")
-        written = {"driver", *(node.id for node, seen in found.items() if isinstance(seen, Seen) and not seen.wrote)}
+        shared.open()
+        if wrong := shared.write(DRIVER):
+            raise VestigeError(f"{cache}: {wrong}")
+        found = {node: _asked(cluster, node, shared, pictures) for node in nodes}
+        written = {DRIVER, *(node.id for node, seen in found.items() if isinstance(seen, Seen) and not seen.wrote)}
         return tuple(
             Checked(node, None, 0.0, (seen,))
             if isinstance(seen, str)
-            else _checked(cluster, node, seen, here, folder, written)
+            else _checked(cluster, node, seen, here, shared, written)
             for node, seen in found.items()
         )
     finally:
-        for path in (*folder.iterdir(), folder):
-            with suppress(OSError):
-                path.rmdir() if path == folder else path.unlink()
+        shared.remove([DRIVER, *(node.id for node in nodes)])
 
 
-def look(file: Path | None, pictures: Sequence[Picture]) -> Seen:
-    """What the machine that this runs on says of itself; ``file`` is written, with its own name in it."""
+def look(shared: Shared | None, name: str, pictures: Sequence[Picture]) -> Seen:
+    """What the machine that this runs on says of itself; a file of its name is written where all share one."""
     import torch
 
-    wrote = ""
-    if file is not None:
-        try:
-            file.write_text(file.name)
-        except OSError as error:
-            wrote = f"{error.strerror or error}"
     return Seen(
         platform.python_version(),
         {"vestige": __version__, **{name: _version(name) for name in PACKAGES}},
         torch.cuda.device_count(),
-        wrote,
+        "" if shared is None else shared.write(name),
         tuple(map(_digest, pictures)),
     )
-
-
-def read_all(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Which of the files that machines wrote are not seen where this runs."""
-    return tuple(name for name in sorted(names) if not _holds_its_name(folder / name))
 
 
 def clock() -> float:
@@ -118,10 +177,10 @@ def clock() -> float:
     return time.time()
 
 
-def _asked(cluster: Cluster, node: Node, folder: Path, pictures: Sequence[Picture]) -> Seen | str:
+def _asked(cluster: Cluster, node: Node, shared: Shared, pictures: Sequence[Picture]) -> Seen | str:
     """What a machine says, or why it says nothing."""
     try:
-        ((_, seen),) = cluster.tasks(look, [(folder / node.id, pictures)], cpus=0, node=node.id)
+        ((_, seen),) = cluster.tasks(look, [(shared, node.id, pictures)], cpus=0, node=node.id)
     except VestigeError as error:
         return str(error)
     except Exception as error:  # what is installed there may fail in any way
@@ -130,13 +189,16 @@ def _asked(cluster: Cluster, node: Node, folder: Path, pictures: Sequence[Pictur
     return seen
 
 
-def _checked(cluster: Cluster, node: Node, seen: Seen, here: Seen, folder: Path, written: set[str]) -> Checked:
-    ((_, unseen),) = cluster.tasks(read_all, [(folder, written)], cpus=0, node=node.id)
-    ahead = _ahead(cluster, node)
-    return Checked(node, seen, ahead, tuple(_lacks(node, seen, here, folder, unseen, ahead)))
+def _checked(cluster: Cluster, node: Node, seen: Seen, here: Seen, shared: Shared, written: set[str]) -> Checked:
+    try:
+        ((_, unseen),) = cluster.tasks(Shared.missing, [(shared, written)], cpus=0, node=node.id)
+        ahead = _ahead(cluster, node)
+    except VestigeError as error:  # it died meanwhile
+        return Checked(node, seen, 0.0, (str(error),))
+    return Checked(node, seen, ahead, tuple(_lacks(node, seen, here, shared, unseen, ahead)))
 
 
-def _lacks(node: Node, seen: Seen, here: Seen, folder: Path, unseen: Sequence[str], ahead: float) -> Iterator[str]:
+def _lacks(node: Node, seen: Seen, here: Seen, shared: Shared, unseen: Sequence[str], ahead: float) -> Iterator[str]:
     if _minor(seen.python) != _minor(here.python):
         yield f"Python {seen.python}; expected {_minor(here.python)}, as here"
     for name, own in here.versions.items():
@@ -144,10 +206,8 @@ def _lacks(node: Node, seen: Seen, here: Seen, folder: Path, unseen: Sequence[st
             yield f"{name} {seen.versions[name] or 'is not installed'}; expected {own}, as here"
     if node.gpus > seen.gpus:
         yield f"Ray gives out {node.gpus} GPUs, and torch finds {seen.gpus}; install a torch for its driver"
-    if seen.wrote:
-        yield f"{folder.parent}: cannot be written there: {seen.wrote}"
-    elif node.id in unseen or not _holds_its_name(folder / node.id) or unseen:
-        yield f"{folder.parent}: is not the same folder there; expected one that all machines share"
+    if seen.wrote or unseen or shared.missing([node.id]):
+        yield f"{shared.cache}: {seen.wrote or NOT_SHARED}"
     bad = [digest for digest, own in zip(seen.pictures, here.pictures, strict=True) if digest != own]
     if bad:
         yield f"{len(bad)} of {len(here.pictures)} pictures are not read as here: {bad[0]}"
@@ -184,10 +244,3 @@ def _digest(picture: Picture) -> str:
         return hashlib.sha256(picture.read().tobytes()).hexdigest()
     except VestigeError as error:
         return str(error)
-
-
-def _holds_its_name(path: Path) -> bool:
-    try:
-        return path.read_text() == path.name
-    except OSError:
-        return False

@@ -186,8 +186,13 @@ class Cluster:
         return sum(node.gpus for node in self.nodes)
 
     def share(self, value: Any) -> Any:
-        """What stands for a value in the arguments of calls: each node gets it once, however many calls it is in."""
-        return self._ray.put(value)
+        """What stands for a value in the arguments of calls: each node gets it once, however many calls it is in.
+
+        Raises:
+            VestigeError: where there is no room for it.
+        """
+        with self._in_words():
+            return self._ray.put(value)
 
     def tasks(
         self,
@@ -231,16 +236,17 @@ class Cluster:
                     len(running) < 2 * max(1, self.cpus // max(cpus, 1)) and (following := next(left, None)) is not None
                 ):
                     index, part = following
-                    running[remote.remote(_Caller.here(), function, *part)] = index
+                    with self._in_words():
+                        running[remote.remote(_Caller.here(), function, *part)] = index
                 if not running:
                     return
                 (done, *_), _ = self._ray.wait(list(running), num_returns=1)
                 index = running.pop(done)
                 try:
-                    result = self._ray.get(done)
+                    result = self._got(done)
                 except self._deaths as error:
-                    raise _died(index, error) from error
-                yield index, _told(result)
+                    raise _died(index, DEATHS + 1, error) from error
+                yield index, result
         finally:
             for each in running:
                 self._ray.cancel(each, force=True)
@@ -284,14 +290,15 @@ class Cluster:
             for part in parts:
                 while len(running) >= 2 * max(1, self.cpus):
                     _, running[:] = self._ray.wait(running, num_returns=1)
-                running.append(call.remote(caller, function, *part))
+                with self._in_words():
+                    running.append(call.remote(caller, function, *part))
                 yield running[-1]
 
         try:
             whole = merged_in_pairs(begun(), lambda left, right: join.remote(caller, merge, left, right))
-            found: Result = _told(self._ray.get(whole))
+            found: Result = self._got(whole)
         except self._deaths as error:
-            raise _died(0, error) from error
+            raise _died(0, DEATHS + 1, error) from error
         finally:
             for each in running:
                 self._ray.cancel(each, force=True)
@@ -362,6 +369,43 @@ class Cluster:
         for worker in idle:
             self._ray.kill(worker)
 
+    def _got(self, call: Any) -> Any:
+        """What a call returned.
+
+        Raises:
+            VestigeError: that it raised, or that says what the machines lack.
+        """
+        with self._in_words():
+            result = self._ray.get(call)
+        if isinstance(result, _Refused):
+            raise VestigeError(result.message)
+        return result
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say what the machines lack, where Ray says so; deaths, and faults of what ran there, are let pass."""
+        errors = self._ray.exceptions
+        try:
+            yield
+        except self._deaths:
+            raise
+        except (errors.ObjectStoreFullError, errors.OutOfDiskError) as error:
+            raise VestigeError(
+                f"ray {self.address!r}: what goes between processes fits neither the object store nor the disk below "
+                f"it; free disk on the machines, or start Ray with a larger --object-store-memory ({_reason(error)})"
+            ) from error
+        except errors.RayError as error:
+            if isinstance(error, ImportError):
+                raise VestigeError(
+                    f"ray {self.address!r}: a machine cannot import what is installed here ({_reason(error)}); "
+                    f"'vestige cluster check {self.address}' says what each lacks"
+                ) from error
+            if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, errors.RayError):
+                raise
+            raise VestigeError(
+                f"ray {self.address!r}: cannot go on; Ray's logs on the machines say more ({_reason(error)})"
+            ) from error
+
     @property
     def _deaths(self) -> tuple[type[Exception], ...]:
         """What Ray raises where a process or a machine died, and not what ran there."""
@@ -370,6 +414,7 @@ class Cluster:
             errors.RayActorError,
             errors.WorkerCrashedError,
             errors.NodeDiedError,
+            errors.LocalRayletDiedError,
             errors.OutOfMemoryError,
             errors.ObjectLostError,
         )
@@ -420,19 +465,21 @@ class Actors(Generic[Result]):
             if self._ready and not under_way:
                 return
             (done, *_), _ = ray.wait(list(self._busy), num_returns=1)
-            worker, index = self._busy.pop(done)
+            worker, index = self._busy[done]  # which end() ends if an error ends this
             try:
-                result = ray.get(done)
+                result = self._cluster._got(done)
             except self._cluster._deaths as error:
                 deaths[index] += 1
-                if deaths[index] > DEATHS:
-                    raise _died(index, error) from error
+                if deaths[index] > (DEATHS if index >= 0 else DEATHS * self._count):  # a machine takes many with it
+                    raise _died(index, deaths[index], error) from error
                 if index >= 0:
                     again.append(index)
+                ray.kill(worker)  # which is perhaps only out of reach
+                del self._busy[done]
                 self._start()
                 continue
+            del self._busy[done]
             self._ready.append(worker)
-            result = _told(result)
             if index >= 0:
                 del under_way[index]
                 yield index, result
@@ -482,18 +529,17 @@ def _merged(caller: _Caller, merge: Callable[[Any, Any], Any], left: Any, right:
     return refused or _called(caller, merge, left, right)
 
 
-def _told(result: Any) -> Any:
-    if isinstance(result, _Refused):
-        raise VestigeError(result.message)
-    return result
+def _reason(error: Exception) -> str:
+    """The first line of what an error says, or what the error says that ended a task."""
+    error = getattr(error, "cause", error)
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _died(index: int, error: Exception) -> VestigeError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _died(index: int, times: int, error: Exception) -> VestigeError:
     where = f"part {index} was begun" if index >= 0 else "they were started"
     return VestigeError(
-        f"ray: workers died {DEATHS + 1} times after {where}, perhaps for lack of memory; Ray's logs on the nodes say "
-        f"more ({reason})"
+        f"ray: workers died {times} times after {where}, perhaps for lack of memory; Ray's logs on the nodes say "
+        f"more ({_reason(error)})"
     )
 
 
@@ -531,10 +577,9 @@ def _connect(ray: Any, address: str) -> str:
     except (ConnectionError, RuntimeError, ValueError, AssertionError, OSError, OverflowError) as error:
         with suppress(Exception):
             ray.shutdown()
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise VestigeError(
-            f"ray {address!r}: cannot be used ({reason}); expected local, or the address of a cluster that this "
-            "machine is a node of, HOST:PORT or auto"
+            f"ray {address!r}: cannot be used ({_reason(error)}); expected local, or the address of a cluster that "
+            "this machine is a node of, HOST:PORT or auto"
         ) from error
     return folder
 

@@ -226,7 +226,7 @@ class LayerBench(ABC, Generic[F]):
     def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
         """Layers of networks on the test examples. On a cluster all that are asked for are fitted at the same time."""
         ready = (self.layers(spec, [read], normalise=normalise)[0] for spec, read in asked)
-        for each in self._each(_tested, ready):
+        for _, each in self._each(_tested, ready):
             self._count_fits(1, 1)
             yield each
 
@@ -237,43 +237,53 @@ class LayerBench(ABC, Generic[F]):
 
     def sweeps(self, asked: Sequence[Swept]) -> Iterator[tuple[F, list[Row]]]:
         """Of each sweep the layer that training folds choose, and the Rows of all; only the best one's coefficients are
-        held. On a cluster the layers of all sweeps are fitted at the same time, once all are extracted."""
+        held. On a cluster the layers of all sweeps are fitted at the same time, once all are extracted; the best one's
+        coefficients are then found here, for they may take more room than what is between processes."""
         ready = (self.layers(each.spec, each.reads, normalise=each.normalise) for each in asked)
-        scored = self._each(_scored, (layer for layers in ready for layer in layers))
+        scored: Iterator[tuple[Any, _Scored[F]]] = self._each(
+            _scored, (layer for layers in ready for layer in layers), elsewhere=_only_scored
+        )
         for each in asked:
             yield self._best(each, scored)
 
-    def _best(self, asked: Swept, scored: Iterator[tuple[F, Score]]) -> tuple[F, list[Row]]:
+    def _best(self, asked: Swept, layers: Iterator[tuple[Any, _Scored[F]]]) -> tuple[F, list[Row]]:
         best, sign = None, self.target.sign
         rows: list[Row] = []
-        for done, (fitted, score) in enumerate(islice(scored, len(asked.reads)), start=1):
+        for done, (layer, scored) in enumerate(islice(layers, len(asked.reads)), start=1):
             self._count_fits(done, len(asked.reads))
-            tested = rows_of_scores(asked.method, {(self.target.metric, "all"): score})
-            rows += same_but(tested, **_place(fitted.source, asked.seed))
-            rows.append(self.folds_row(asked.method, fitted.out_of_fold, fitted.source, asked.seed))
-            if best is None or sign * fitted.out_of_fold > sign * best.out_of_fold:
-                best = fitted
+            tested = rows_of_scores(asked.method, {(self.target.metric, "all"): scored.score})
+            rows += same_but(tested, **_place(scored.source, asked.seed))
+            rows.append(self.folds_row(asked.method, scored.out_of_fold, scored.source, asked.seed))
+            if best is None or sign * scored.out_of_fold > sign * best[1].out_of_fold:
+                best = layer, scored
         assert best is not None  # there is no spec without a layer
-        return best, rows
+        layer, scored = best
+        return self.fitted(layer)[0] if scored.fitted is None else scored.fitted, rows
 
     def _count_fits(self, done: int, total: int) -> None:
         for _ in range(self.classes):
             self.reader.count("fits", done, total)
 
-    def _each(self, work: Callable[[Any, Any], R], layers: Iterable[Any]) -> Iterator[R]:
-        """``work`` on this bench and every layer, in order: by the workers of the cluster, where there is one. A large
-        layer is worked on here, and its rows there."""
+    def _each(
+        self,
+        work: Callable[[Any, Any], R],
+        layers: Iterable[Any],
+        elsewhere: Callable[[Any, Any], R] | None = None,
+    ) -> Iterator[tuple[Any, R]]:
+        """Every layer, in order, and what ``work`` on this bench and that layer gives: by the workers of the cluster,
+        where there is one, which do what is to be done ``elsewhere`` if that is not the same. A large layer is worked
+        on here, and its rows there."""
         cluster = self.reader.cluster
         if cluster is None:
-            yield from (work(self, layer) for layer in layers)
+            yield from ((layer, work(self, layer)) for layer in layers)
             return
         _ = self.truth, self.bootstrap  # found once, and not by every worker
         shared, ready = cluster.share(self), list(layers)
         large = [self.is_large(layer) for layer in ready]
-        small = [(work, shared, layer) for layer, here in zip(ready, large, strict=True) if not here]
-        elsewhere = cluster.in_order(_worked, small, cpus=max(1, cluster.cpus // max(len(small), 1)))
+        small = [(elsewhere or work, shared, layer) for layer, here in zip(ready, large, strict=True) if not here]
+        done = cluster.in_order(_worked, small, cpus=max(1, cluster.cpus // max(len(small), 1)))
         for layer, here in zip(ready, large, strict=True):
-            yield work(self, layer) if here else next(elsewhere)
+            yield layer, work(self, layer) if here else next(done)
 
     def folds_row(self, method: str, value: float, source: Source, seed: int | None = None) -> Row:
         """The Row of a method's metric on training folds."""
@@ -285,10 +295,32 @@ def _worked(work: Callable[[Any, Any], R], bench: Any, layer: Any) -> R:
     return work(bench, layer)
 
 
-def _scored(bench: LayerBench[F], layer: Any) -> tuple[F, Score]:
+@dataclass(frozen=True)
+class _Scored(Generic[F]):
+    """What is said of a layer that was fitted.
+
+    Attributes:
+        source: the layer.
+        out_of_fold: the metric over out-of-fold predictions.
+        score: on the test examples.
+        fitted: None where that was let go of.
+    """
+
+    source: Source
+    out_of_fold: float
+    score: Score
+    fitted: F | None
+
+
+def _scored(bench: LayerBench[F], layer: Any) -> _Scored[F]:
     """A layer, fitted, and its score on the test examples."""
     fitted, predicted = bench.fitted(layer)
-    return fitted, bench.target.score(predicted, bench.truth, bench.bootstrap)
+    score = bench.target.score(predicted, bench.truth, bench.bootstrap)
+    return _Scored(fitted.source, fitted.out_of_fold, score, fitted)
+
+
+def _only_scored(bench: LayerBench[F], layer: Any) -> _Scored[F]:
+    return replace(_scored(bench, layer), fitted=None)
 
 
 def _tested(bench: LayerBench[F], layer: Any) -> Tested:
