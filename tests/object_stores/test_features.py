@@ -7,17 +7,20 @@ import json
 import os
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from vestige.cli.main import main
+from vestige.cluster.check import check
 from vestige.cluster.cluster import Cluster, ray_library
 from vestige.errors import VestigeError
+from vestige.features import extract as extraction
 from vestige.features import remote
 from vestige.features.cache import cache_root, list_stores, prune
 from vestige.features.extract import extract
-from vestige.features.remote import remote_of
+from vestige.features.remote import RemoteStores, remote_of
 from vestige.features.store import Features
 from vestige.object_stores import Place
 
@@ -63,15 +66,31 @@ def test_its_bytes_are_those_of_a_folder_and_another_machine_computes_nothing(bu
     assert tmp_path / "other" in cache_root().parents
 
 
-def test_workers_of_a_cluster_write_there(bucket, tiny, tmp_path):
-    """Each by its own copies; the command reads what they wrote."""
-    ray_library().cloudpickle.register_pickle_by_value(tiny)
+def test_workers_of_a_cluster_write_there(bucket, tiny, tmp_path, monkeypatch):
+    """Each by its own copies; the command copies what they wrote, and lacks nothing else."""
+    for module in (tiny, sys.modules[__name__]):
+        ray_library().cloudpickle.register_pickle_by_value(module)
     here = extract(tiny.backbone(), tiny.crops(N), tiny.READS, cache=tmp_path / "folder")
+    own, filler, took = cache_root(), extraction._ChunkFiller, []
+    theirs = tmp_path / "theirs" / own.relative_to(tmp_path / "machine")
+    monkeypatch.setattr(extraction, "_ChunkFiller", partial(_with_copies_in, filler, theirs))
+    copy = RemoteStores.copy_chunk
+    monkeypatch.setattr(RemoteStores, "copy_chunk", lambda *args: took.append(args[-1]) or copy(*args))
     with Cluster.open("local") as cluster:
+        assert [each.lacks for each in check(cluster, Place(bucket.url("cache")))] == [()]
+        assert bucket.objects("cache") == {}
         there = extract(tiny.backbone(), tiny.crops(N), tiny.READS, cluster=cluster)
+    assert sorted(took) == [0, 0, 1, 1]  # of two layers
+    stored = {path.name for path in theirs.iterdir()}
+    assert {features.path.name for features in there} <= stored
     assert digests(bucket.objects("cache")) == tiny.store_bytes(tmp_path / "folder")
     for one, two in zip(here, there, strict=True):
         np.testing.assert_array_equal(one.read(), two.read())
+
+
+def _with_copies_in(filler, folder, *held):
+    """What a worker on a machine with copies in another folder holds."""
+    return filler(*held[:-1], folder)
 
 
 def test_a_copy_is_read_without_the_object_store(read, monkeypatch):
