@@ -167,28 +167,26 @@ def piece(draw: np.random.Generator, units: int, objects: int, first: int) -> di
 
 
 def nothing(_part: int) -> None:
-    """A task that is all overhead."""
+    """A call that is all overhead."""
 
 
 def block(megabytes: int) -> np.ndarray[Any, Any]:
-    """A task that is all traffic."""
+    """A call that is all traffic."""
     return np.ones(megabytes * 125_000)
 
 
 def tasks() -> Iterator[str]:
-    """What a task costs beside its work, and how fast results come back and are merged."""
+    """What a call costs beside its work, and how fast results come back and are merged."""
     from vestige.cluster.cluster import Cluster
 
     clock = time.perf_counter
     with Cluster.open("local") as cluster:
-        n = 200
-        each = seconds(lambda: list(cluster.tasks(nothing, ((i,) for i in range(n))))) / n
-        yield f"an empty task: {1000 * each:.1f} ms, {cluster.cpus} at a time"
-        with cluster.actors(maker, most=2) as workers:
+        n, megabytes, parts = 200, 16, [(16,)] * 8
+        with cluster.actors(holder, nothing, most=2) as workers:
             each = seconds(lambda: list(workers.run((i,) for i in range(n))), clock) / n
         yield f"an empty call of a worker that holds something: {1000 * each:.1f} ms"
-        megabytes, parts = 16, [(16,)] * 8
-        each = seconds(lambda: list(cluster.tasks(block, parts)), clock) / len(parts)
+        with cluster.actors(holder, block, most=2) as workers:
+            each = seconds(lambda: list(workers.run(parts)), clock) / len(parts)
         yield f"a result of {megabytes} MB to the driver: {1000 * each:.0f} ms, {megabytes / each:.0f} MB/s"
         each = seconds(lambda: cluster.merged(block, parts, np.add), clock) / len(parts)
         yield f"the same merged in pairs by workers: {1000 * each:.0f} ms a part"
@@ -196,9 +194,9 @@ def tasks() -> Iterator[str]:
         yield f"the same without Ray: {1000 * here:.0f} ms a part"
 
 
-def maker() -> Callable[[int], None]:
+def holder(held: Callable[[int], Any]) -> Callable[[int], Any]:
     """What a worker holds."""
-    return nothing
+    return held
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {

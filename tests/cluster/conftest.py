@@ -37,9 +37,9 @@ def ray_nodes() -> Iterator[Any]:
     nodes.shutdown()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(ray_nodes: Any) -> Iterator[Cluster]:
-    """The cluster, open."""
+    """The cluster, open; its workers, which take seconds to start, go on from file to file."""
     with Cluster.open(ray_nodes.address) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""Tasks and actors, on machines that die."""
+"""Calls and workers, on machines that die."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ ray_library().cloudpickle.register_pickle_by_value(sys.modules[__name__])  # wor
 
 def square(x: int) -> int:
     return x * x
+
+
+def own_node() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def held(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
+def run(cluster: Cluster, function: Callable[..., Any], parts: list[tuple[Any, ...]]) -> dict[int, Any]:
+    """By workers that hold the function."""
+    with cluster.actors(held, function, most=len(parts)) as actors:
+        return dict(actors.run(parts))
 
 
 def refuse(x: int) -> int:
@@ -54,10 +70,9 @@ def dying_adder(folder: Path) -> Callable[[int], int]:
 
 def waiter(folder: Path, doomed: str) -> Callable[[int], str]:
     """Says where it runs, and waits there until it is told to go on; on the machine that is doomed, for ever."""
-    import ray
 
     def run(x: int) -> str:
-        node = str(ray.get_runtime_context().get_node_id())
+        node = own_node()
         (folder / f"{x} {node}").touch()
         while node == doomed or not (folder / "go").exists():
             time.sleep(0.02)
@@ -74,25 +89,35 @@ def test_nodes(cluster: Cluster) -> None:
 def test_opening_again_is_the_same_and_another_is_refused(cluster: Cluster) -> None:
     with Cluster.open(cluster.address) as again:
         assert again is cluster
-    assert list(cluster.tasks(square, [(2,)])) == [(0, 4)]  # it is closed when all have closed it
+    assert run(cluster, square, [(2,)]) == {0: 4}  # it is closed when all have closed it
     with pytest.raises(VestigeError, match="already"):
         Cluster.open("127.0.0.1:1")
 
 
-def test_tasks_return_every_part_once(cluster: Cluster) -> None:
-    parts = ((x,) for x in range(20))
-    assert sorted(cluster.tasks(square, parts)) == [(x, x * x) for x in range(20)]
+def test_every_part_is_done_once(cluster: Cluster) -> None:
+    assert run(cluster, square, [(x,) for x in range(20)]) == {x: x * x for x in range(20)}
 
 
 def test_what_is_shared_arrives_as_itself(cluster: Cluster) -> None:
-    assert list(cluster.tasks(sum, [(cluster.share([1, 2, 3]),)])) == [(0, 6)]
+    assert run(cluster, sum, [(cluster.share([1, 2, 3]),)]) == {0: 6}
+
+
+def test_a_call_on_a_machine(cluster: Cluster) -> None:
+    assert [cluster.on(node.id, own_node) for node in cluster.nodes] == [node.id for node in cluster.nodes]
+
+
+def test_few_parts_are_given_more_cores(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = [module.Node(name, name, cpus, 0) for name, cpus in (("a", 8), ("b", 32))]
+    monkeypatch.setattr(Cluster, "nodes", machines)
+    for most, groups in (((None), (4, 10)), (100, (4, 10)), (10, (4, 10)), (5, (8, 5)), (1, (32, 1))):
+        assert cluster._groups(False, most) == ((groups[0], 0), groups[1])
 
 
 def test_errors_come_back_as_the_users_own_spelled_as_here(cluster: Cluster) -> None:
     with pytest.raises(VestigeError, match="7: is too large; store_dtype"):
-        list(cluster.tasks(refuse, [(7,)]))
+        run(cluster, refuse, [(7,)])
     with on_command_line(), pytest.raises(VestigeError, match="7: is too large; --store-dtype"):
-        list(cluster.tasks(refuse, [(7,)]))
+        run(cluster, refuse, [(7,)])
     with pytest.raises(VestigeError, match="3: is too large"), cluster.actors(refuse, 3, most=1) as actors:
         list(actors.run([(0,)]))
 
@@ -112,34 +137,30 @@ def fails(x: int) -> int:
 @pytest.mark.parametrize(("function", "told"), [(full_disk, "1: Local disk is full"), (lacks_a_module, "nowhere1")])
 def test_what_machines_lack_is_told(function: Callable[[int], int], told: str, cluster: Cluster) -> None:
     with pytest.raises(VestigeError, match=told):
-        list(cluster.tasks(function, [(1,)]))
+        run(cluster, function, [(1,)])
     with pytest.raises(VestigeError, match=told):
         cluster.merged(function, [(1,)], max)
     with pytest.raises(VestigeError, match=told), cluster.actors(function, 1, most=1) as actors:
         list(actors.run([(0,)]))
-    with pytest.raises(VestigeError, match=told), cluster.actors(lambda: function, most=1) as actors:
-        list(actors.run([(1,)]))
-    assert list(cluster.tasks(square, [(3,)])) == [(0, 9)]  # no worker is left at it, with its core
+    with pytest.raises(VestigeError, match=told):
+        cluster.on(cluster.nodes[0].id, function, 1)
+    assert run(cluster, square, [(3,)]) == {0: 9}  # no worker is left at it, with its core
 
 
 def test_a_machine_that_is_gone_is_told(cluster: Cluster) -> None:
     with pytest.raises(VestigeError, match="cannot go on"):
-        list(cluster.tasks(square, [(1,)], node="0" * 56))
+        cluster.on("0" * 56, square, 1)
 
 
 def test_faults_of_what_runs_elsewhere_keep_their_traceback(cluster: Cluster) -> None:
     with pytest.raises(ZeroDivisionError):
-        list(cluster.tasks(fails, [(1,)]))
-
-
-def test_tasks_of_workers_that_die_are_done_again(cluster: Cluster, tmp_path: Path) -> None:
-    assert sorted(cluster.tasks(die_once, [(tmp_path, x) for x in range(4)])) == [(x, x) for x in range(4)]
+        run(cluster, fails, [(1,)])
 
 
 def test_a_part_that_kills_workers_ends(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DEATHS", 1)
     with pytest.raises(VestigeError, match="died"):
-        list(cluster.tasks(die, [(tmp_path, 0)]))
+        run(cluster, die, [(tmp_path, 0)])
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -92,3 +92,28 @@ def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> N
     assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not [line for line in listed.splitlines() if f"/tmp/ray-{process.pid}-" in line]
+
+
+ADDRESSES = """
+import signal
+from vestige.cluster.cluster import Cluster
+from vestige.errors import VestigeError
+
+before = signal.getsignal(signal.SIGTERM)
+for address in ("nowhere", "127.0.0.1:1"):
+    try:
+        Cluster.open(address)
+    except VestigeError as error:
+        print(error)
+assert signal.getsignal(signal.SIGTERM) is before
+"""
+
+
+def test_a_cluster_that_is_not_there_is_an_error() -> None:
+    """In a process that has none open."""
+    done = subprocess.run([sys.executable, "-c", ADDRESSES], capture_output=True, text=True, check=True)
+    told = done.stdout.splitlines()
+    assert [line.split(" (")[0] for line in told] == [
+        "ray 'nowhere': cannot be used",
+        "ray '127.0.0.1:1': cannot be used",
+    ]

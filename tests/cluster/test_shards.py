@@ -51,18 +51,10 @@ def named(number: int) -> str:
     return str(number)
 
 
-def slow_at_first(number: int) -> int:
-    import time
-
-    time.sleep(0.3 if number == 0 else 0)
-    return number
-
-
-def test_results_are_merged_and_ordered_as_on_one_machine(cluster: Cluster) -> None:
+def test_results_are_merged_as_on_one_machine(cluster: Cluster) -> None:
     parts = [(number,) for number in range(7)]
     assert cluster.merged(named, parts, joined) == merged_in_pairs(map(str, range(7)), joined)
     assert cluster.merged(named, [(3,)], joined) == "3"
-    assert list(cluster.in_order(slow_at_first, parts)) == list(range(7))
     with pytest.raises(VestigeError, match="below zero"):
         cluster.merged(named, [(1,), (2,), (-1,)], joined)
 

@@ -180,18 +180,17 @@ def clock() -> float:
 def _asked(cluster: Cluster, node: Node, shared: Shared, pictures: Sequence[Picture]) -> Seen | str:
     """What a machine says, or why it says nothing."""
     try:
-        ((_, seen),) = cluster.tasks(look, [(shared, node.id, pictures)], cpus=0, node=node.id)
+        return cluster.on(node.id, look, shared, node.id, pictures)
     except VestigeError as error:
         return str(error)
     except Exception as error:  # what is installed there may fail in any way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return f"vestige does not run there: {lines[-1] if lines else type(error).__name__}"
-    return seen
 
 
 def _checked(cluster: Cluster, node: Node, seen: Seen, here: Seen, shared: Shared, written: set[str]) -> Checked:
     try:
-        ((_, unseen),) = cluster.tasks(Shared.missing, [(shared, written)], cpus=0, node=node.id)
+        unseen = cluster.on(node.id, Shared.missing, shared, written)
         ahead = _ahead(cluster, node)
     except VestigeError as error:  # it died meanwhile
         return Checked(node, seen, 0.0, (str(error),))
@@ -220,7 +219,7 @@ def _ahead(cluster: Cluster, node: Node) -> float:
     found = []
     for _ in range(_PINGS):
         asked = time.time()
-        ((_, there),) = cluster.tasks(clock, [()], cpus=0, node=node.id)
+        there = cluster.on(node.id, clock)
         found.append(there - (asked + time.time()) / 2)
     return statistics.median(found)
 

@@ -194,74 +194,28 @@ class Cluster:
         with self._in_words():
             return self._ray.put(value)
 
-    def tasks(
-        self,
-        function: Callable[..., Result],
-        parts: Iterable[tuple[Any, ...]],
-        *,
-        cpus: int = 1,
-        node: str = "",
-    ) -> Iterator[tuple[int, Result]]:
-        """Call ``function(*part)`` for every part somewhere in the cluster.
-
-        A few calls for each core are under way at a time, so that parts may be made as they are needed. Where a worker
-        or a machine dies its calls are made again elsewhere.
+    def on(self, node: str, function: Callable[..., Result], *args: Any) -> Result:
+        """What ``function(*args)`` returns on one machine; none of its cores is taken for it.
 
         Args:
+            node: the machine's id.
             function: what is called.
-            parts: its arguments; what :meth:`share` gave arrives as what was shared.
-            cpus: cores that a call keeps busy; at most those of the largest machine. 0 for what costs nothing.
-            node: id of the machine where they run; "" for any.
-
-        Yields:
-            The number of a part, and what the call returned, as they end.
+            args: its arguments.
 
         Raises:
-            VestigeError: that a call raised, or where workers die at the same part again and again.
+            VestigeError: that the call raised, or where the machine is gone.
         """
-        if cpus:
-            self.release()
-        cpus = min(cpus, max((each.cpus for each in self.nodes), default=1)) or cpus
-        options: dict[str, Any] = {"num_cpus": cpus, "max_retries": DEATHS}
-        if node:
-            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
-        remote = self._ray.remote(_called).options(**options)
-        left = enumerate(parts)
-        running: dict[Any, int] = {}
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        call = self._ray.remote(_called).options(num_cpus=0, max_retries=DEATHS, scheduling_strategy=there)
         try:
-            while True:
-                while (
-                    len(running) < 2 * max(1, self.cpus // max(cpus, 1)) and (following := next(left, None)) is not None
-                ):
-                    index, part = following
-                    with self._in_words():
-                        running[remote.remote(_Caller.here(), function, *part)] = index
-                if not running:
-                    return
-                (done, *_), _ = self._ray.wait(list(running), num_returns=1)
-                index = running.pop(done)
-                try:
-                    result = self._got(done)
-                except self._deaths as error:
-                    raise _died(index, DEATHS + 1, error) from error
-                yield index, result
-        finally:
-            for each in running:
-                self._ray.cancel(each, force=True)
-
-    def in_order(
-        self, function: Callable[..., Result], parts: Iterable[tuple[Any, ...]], *, cpus: int = 1
-    ) -> Iterator[Result]:
-        """What the calls of :meth:`tasks` return, by the parts' order."""
-        early: dict[int, Result] = {}
-        following = 0
-        for index, result in self.tasks(function, parts, cpus=cpus):
-            early[index] = result
-            while following in early:
-                yield early.pop(following)
-                following += 1
+            with self._in_words():
+                made = call.remote(_Caller.here(), function, *args)
+            found: Result = self._got(made)
+        except self._deaths as error:
+            raise _died(0, DEATHS + 1, error) from error
+        return found
 
     def merged(
         self,
@@ -284,7 +238,7 @@ class Cluster:
         caller = _Caller.here()
         options = {"num_cpus": 1, "max_retries": DEATHS}
         call, join = (self._ray.remote(each).options(**options) for each in (_called, _merged))
-        running: list[Any] = []
+        running: list[Any] = []  # not cancelled if one fails: Ray aborts the process that cancels a task as it ends
 
         def begun() -> Iterator[Any]:
             for part in parts:
@@ -299,28 +253,32 @@ class Cluster:
             found: Result = self._got(whole)
         except self._deaths as error:
             raise _died(0, DEATHS + 1, error) from error
-        finally:
-            for each in running:
-                self._ray.cancel(each, force=True)
         return found
 
     @contextmanager
     def actors(
-        self, make: Callable[..., Callable[..., Result]], *args: Any, most: int, gpu: bool = False
+        self,
+        make: Callable[..., Callable[..., Result]],
+        *args: Any,
+        most: int,
+        gpu: bool = False,
+        wide: bool = False,
     ) -> Iterator[Actors[Result]]:
         """Workers that each hold what ``make(*args)`` gives while the block runs: one for every few cores, or for each
         GPU.
 
-        Their processes are kept afterwards, with their cores, for a next block that follows within seconds.
+        Their processes are kept afterwards, with their cores, for a next block that follows within seconds. Within the
+        block nothing else may be given to the cluster: it would wait for these cores.
 
         Args:
             make: returns what is called for each part; called once in every worker.
             args: its arguments; what :meth:`share` gave arrives as what was shared.
             most: workers, at most.
             gpu: whether each has a GPU of its own.
+            wide: where there are fewer of them than there could be, each has so many more cores.
         """
         self._timer.cancel()
-        kind, count = self._groups(gpu)
+        kind, count = self._groups(gpu, most if wide else None)
         if kind != self._kind:
             self.release()
             self._kind = kind
@@ -334,14 +292,17 @@ class Cluster:
         """Of each of the workers of :meth:`actors`."""
         return self._groups(gpu)[0][0]
 
-    def _groups(self, gpu: bool) -> tuple[tuple[int, int], int]:
-        """The cores and GPUs of a worker that holds something, and how many of them there are."""
+    def _groups(self, gpu: bool, most: int | None = None) -> tuple[tuple[int, int], int]:
+        """The cores and GPUs of a worker that holds something, and how many of them there are; wide ones where that is
+        more than ``most``."""
         if gpu:
             nodes = [node for node in self.nodes if node.gpus]
             cores = min((node.cpus // node.gpus for node in nodes), default=1)
             return (max(1, min(cores, _CORES)), 1), max(1, sum(node.gpus for node in nodes))
         nodes = [node for node in self.nodes if node.cpus]
         cores = min(_CORES, *(node.cpus for node in nodes)) if nodes else 1
+        if nodes and most is not None:
+            cores = min(max(cores, self.cpus // most), max(node.cpus for node in nodes))
         return (cores, 0), max(1, sum(node.cpus // cores for node in nodes))
 
     def _worker(self) -> Any:

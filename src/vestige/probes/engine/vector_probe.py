@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -225,10 +225,8 @@ class LayerBench(ABC, Generic[F]):
 
     def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
         """Layers of networks on the test examples. On a cluster all that are asked for are fitted at the same time."""
-        ready = (self.layers(spec, [read], normalise=normalise)[0] for spec, read in asked)
-        for _, each in self._each(_tested, ready):
-            self._count_fits(1, 1)
-            yield each
+        ready = (self.layers(spec, [read], normalise=normalise) for spec, read in asked)
+        return (tested for _, tested in self._each(_tested, ready))
 
     def _tested(self, predicted: Any, out_of_fold: float | None = None) -> Tested:
         errors = np.full(len(self.test), np.nan)
@@ -240,17 +238,14 @@ class LayerBench(ABC, Generic[F]):
         held. On a cluster the layers of all sweeps are fitted at the same time, once all are extracted; the best one's
         coefficients are then found here, for they may take more room than what is between processes."""
         ready = (self.layers(each.spec, each.reads, normalise=each.normalise) for each in asked)
-        scored: Iterator[tuple[Any, _Scored[F]]] = self._each(
-            _scored, (layer for layers in ready for layer in layers), elsewhere=_only_scored
-        )
+        scored: Iterator[tuple[Any, _Scored[F]]] = self._each(_scored, ready, elsewhere=_only_scored)
         for each in asked:
             yield self._best(each, scored)
 
     def _best(self, asked: Swept, layers: Iterator[tuple[Any, _Scored[F]]]) -> tuple[F, list[Row]]:
         best, sign = None, self.target.sign
         rows: list[Row] = []
-        for done, (layer, scored) in enumerate(islice(layers, len(asked.reads)), start=1):
-            self._count_fits(done, len(asked.reads))
+        for layer, scored in itertools.islice(layers, len(asked.reads)):
             tested = rows_of_scores(asked.method, {(self.target.metric, "all"): scored.score})
             rows += same_but(tested, **_place(scored.source, asked.seed))
             rows.append(self.folds_row(asked.method, scored.out_of_fold, scored.source, asked.seed))
@@ -260,39 +255,47 @@ class LayerBench(ABC, Generic[F]):
         layer, scored = best
         return self.fitted(layer)[0] if scored.fitted is None else scored.fitted, rows
 
-    def _count_fits(self, done: int, total: int) -> None:
-        for _ in range(self.classes):
-            self.reader.count("fits", done, total)
-
     def _each(
         self,
         work: Callable[[Any, Any], R],
-        layers: Iterable[Any],
+        ready: Iterable[Sequence[Any]],
         elsewhere: Callable[[Any, Any], R] | None = None,
     ) -> Iterator[tuple[Any, R]]:
-        """Every layer, in order, and what ``work`` on this bench and that layer gives: by the workers of the cluster,
-        where there is one, which do what is to be done ``elsewhere`` if that is not the same. A large layer is worked
-        on here, and its rows there."""
+        """Every layer of some sweeps, in order, and what ``work`` on this bench and that layer gives. Where there is a
+        cluster, its workers do that, or what is to be done ``elsewhere`` if that is not the same, before the first
+        layer is given back; a large layer is worked on here, and its rows there."""
         cluster = self.reader.cluster
         if cluster is None:
-            yield from ((layer, work(self, layer)) for layer in layers)
+            for layers in ready:
+                for done, layer in enumerate(layers, start=1):
+                    yield layer, self._counted(work(self, layer), done, len(layers))
             return
         _ = self.truth, self.bootstrap  # found once, and not by every worker
-        shared, ready = cluster.share(self), list(layers)
-        large = [self.is_large(layer) for layer in ready]
-        small = [(elsewhere or work, shared, layer) for layer, here in zip(ready, large, strict=True) if not here]
-        done = cluster.in_order(_worked, small, cpus=max(1, cluster.cpus // max(len(small), 1)))
-        for layer, here in zip(ready, large, strict=True):
-            yield layer, work(self, layer) if here else next(done)
+        every = [layer for layers in ready for layer in layers]
+        small = [place for place, layer in enumerate(every) if not self.is_large(layer)]
+        found: dict[int, R] = {}
+        counted = itertools.count(1)
+        if small:
+            made = partial, elsewhere or work, cluster.share(self)
+            with cluster.actors(*made, most=len(small), wide=True) as workers:
+                for index, result in workers.run((every[place],) for place in small):
+                    found[small[index]] = self._counted(result, next(counted), len(every))
+        for place, layer in enumerate(every):
+            if place in found:
+                yield layer, found.pop(place)
+            else:
+                yield layer, self._counted(work(self, layer), next(counted), len(every))
+
+    def _counted(self, result: R, done: int, total: int) -> R:
+        """A result, once its fits are counted."""
+        for _ in range(self.classes):
+            self.reader.count("fits", done, total)
+        return result
 
     def folds_row(self, method: str, value: float, source: Source, seed: int | None = None) -> Row:
         """The Row of a method's metric on training folds."""
         row = Row(method, f"oof_{self.target.metric}", "all", value, None, self.n_views)
         return replace(row, **_place(source, seed))
-
-
-def _worked(work: Callable[[Any, Any], R], bench: Any, layer: Any) -> R:
-    return work(bench, layer)
 
 
 @dataclass(frozen=True)
