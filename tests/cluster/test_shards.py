@@ -145,9 +145,21 @@ def test_a_comparison_fits_by_tasks(cluster: Cluster, tmp_path: Path) -> None:
     options |= {"readouts": ("flat", "gap")}
     data = vestige.open_train_test(*FACES)
     want = vestige.measure("compare", *data, session=session(None), **options)
-    found = vestige.measure("compare", *data, session=session(cluster, tmp_path / "kept"), **options)
-    assert_same(found, want, 1e-6)
     counted: Counter[str] = Counter()
+
+    def stopped(what: str, done: int, total: int) -> None:  # noqa: ARG001
+        counted[what] += 1
+        if counted["fits"] == 4:  # that of the picture itself, two, and one that is not kept yet
+            raise KeyboardInterrupt
+
+    begun = replace(session(cluster, tmp_path / "kept"), reader=Reader(progress=stopped, cluster=cluster))
+    with pytest.raises(KeyboardInterrupt):
+        vestige.measure("compare", *data, session=begun, **options)
+    counted.clear()
+    found = vestige.measure("compare", *data, session=session(cluster, tmp_path / "kept", counted), **options)
+    assert_same(found, want, 1e-6)
+    assert counted["fits"] == 1 + 2
+    counted.clear()
     again = vestige.measure("compare", *data, session=session(cluster, tmp_path / "kept", counted), **options)
     assert counted["fits"] == 1  # the picture itself
     assert_same(again, want, 1e-6)

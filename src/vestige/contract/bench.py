@@ -43,13 +43,16 @@ class Layers(Protocol):
         """What is predicted without any picture."""
         ...
 
-    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
+    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[tuple[int, Tested]]:
         """Layers and readouts of networks, each fitted on the training examples.
 
         Args:
             asked: specs of the networks, and what is read of each. They are taken one by one, or all before the first
                 is fitted.
             normalise: L2-normalise the features first.
+
+        Yields:
+            The place of one in ``asked``, and what is found of it, as they end. A cluster is busy until the last one.
         """
         ...
 

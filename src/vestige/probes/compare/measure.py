@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset
 from vestige.errors import VestigeError, choice
+from vestige.extraction import ExtractOptions
 from vestige.features.reader import DEFAULT, Read, Reader, largest_of
 from vestige.features.readout import parse_readout
+from vestige.features.spread import device_of
 from vestige.partial_work import Arrays
 from vestige.probes.compare.names import COSTS, default_name, methods_of
 from vestige.probes.compare.task import COMPARE, CompareOptions, compared_task
@@ -54,7 +57,7 @@ def measure_comparison(session: Session, data: tuple[Dataset, Dataset], options:
     baselines = _baselines(bench, reader)
     notes = list(bench.notes)
     made_from = f"{bench.train.fingerprint} {bench.test.fingerprint} {probing!r} {reader.options!r}"
-    entries = list(_measured(bench, session, made_from, {backbone: own.reads for backbone, own in asked.items()}))
+    entries = _measured(bench, session, made_from, {backbone: own.reads for backbone, own in asked.items()})
     for backbone, own in asked.items():
         notes += _default_notes(backbone, own.reads)
     chosen = _chosen(bench, entries)
@@ -207,14 +210,12 @@ def _row(method: str, metric: str, score: Score) -> Row:
 
 def _baselines(bench: Bench, reader: Reader) -> dict[str, Tested]:
     (pixels,) = reader.reads(bench.rgb, ["all"])
-    (rgb,) = bench.layers.tested([(bench.rgb, pixels)], normalise=False)
+    ((_, rgb),) = bench.layers.tested([(bench.rgb, pixels)], normalise=False)
     return {"mean": bench.layers.tested_mean(), "rgb": rgb}
 
 
-def _measured(
-    bench: Bench, session: Session, made_from: str, asked: Mapping[str, Sequence[_Asked]]
-) -> Iterator[_Entry]:
-    """The entries: those kept are read, the others of each backbone extracted together and fitted one by one."""
+def _measured(bench: Bench, session: Session, made_from: str, asked: Mapping[str, Sequence[_Asked]]) -> list[_Entry]:
+    """The entries: those kept are read, the others of a backbone extracted together, fitted, and kept as they end."""
     reader, kept = session.reader, session.kept
     keys = {
         (backbone, each): f"{made_from} {reader.backbone(backbone).fingerprint} {each.read.layer.name} "
@@ -222,29 +223,28 @@ def _measured(
         for backbone, own in asked.items()
         for each in own
     }
-    # read from end to end: what is found damaged later would take the place of another in what is tested
-    missing = [about for about, key in keys.items() if kept.find(key) is None]
+    found = {about: arrays for about, key in keys.items() if (arrays := kept.find(key)) is not None}
+    missing = [about for about in keys if about not in found]
     cost: dict[str, dict[str, float]] = {}
 
     def extracted() -> Iterator[tuple[str, Read]]:
-        for backbone in asked:
+        for backbone, own in asked.items():
+            session.say(f"{backbone}: {count(len(own), 'layer')} and readouts")
             reads = [each.read for spec, each in missing if spec == backbone]
             for crops in bench.layers.crops if reads else ():
                 reader.features(backbone, crops, reads)
             cost[backbone] = _milliseconds(reader, backbone, list(dict.fromkeys(read.layer.name for read in reads)))
             yield from ((backbone, read) for read in reads)
 
-    tested = bench.layers.tested(extracted())
-    for backbone, own in asked.items():
-        session.say(f"{backbone}: {count(len(own), 'layer')} and readouts")
-        for each in own:
-
-            def measure(backbone: str = backbone, read: Read = each.read) -> Arrays:
-                return _to_arrays(next(tested), cost[backbone][read.layer.name])
-
-            found = kept.get(keys[backbone, each], measure)
-            size = each.read.size * (2 if reader.options.store_dtype == "float16" else 4)
-            yield _Entry(backbone, each.name, each.read, _from_arrays(found), float(found["ms"]), size)
+    for place, tested in bench.layers.tested(extracted()):
+        backbone, each = missing[place]
+        made = partial(_to_arrays, tested, cost[backbone][each.read.layer.name])
+        found[backbone, each] = kept.get(keys[backbone, each], made)
+    stored = 2 if reader.options.store_dtype == "float16" else 4
+    return [
+        _Entry(backbone, each.name, each.read, _from_arrays(arrays), float(arrays["ms"]), each.read.size * stored)
+        for (backbone, each), arrays in ((about, found[about]) for about in keys)
+    ]
 
 
 def _to_arrays(tested: Tested, ms: float) -> Arrays:
@@ -291,14 +291,26 @@ def _arrays(bench: Bench, baselines: Mapping[str, Tested], entries: Sequence[_En
 
 
 def _milliseconds(reader: Reader, backbone: str, layers: Sequence[str]) -> dict[str, float]:
-    """Milliseconds per picture of the forward pass up to each layer: the median of some passes over one batch."""
+    """Milliseconds per picture of the forward pass up to each layer, on a machine that extracts."""
     if not layers:
         return {}
-    opened, options = reader.backbone(backbone), reader.options
-    device = options.torch_device()
-    ready = prepared(opened, device, dtype=getattr(torch, options.precision), compile=options.compile, keep=layers)
-    height, width = opened.preprocessing.size
-    x = opened.preprocessing(np.zeros((_TIMED_PICTURES, height, width, 3), np.uint8), device)
+    opened, options, cluster = reader.backbone(backbone), reader.options, reader.cluster
+    device = device_of(options, cluster)
+    if cluster is None:
+        return _timed(opened, options, device, layers)
+    held = cluster.share(opened), options, device
+    with cluster.actors(partial, _timed, *held, most=1, gpu=device.type == "cuda") as workers:
+        found: dict[int, dict[str, float]] = dict(workers.run([(layers,)]))
+    return found[0]
+
+
+def _timed(
+    backbone: Backbone, options: ExtractOptions, device: torch.device, layers: Sequence[str]
+) -> dict[str, float]:
+    """Layer -> milliseconds per picture up to it: the median of some passes over one batch."""
+    ready = prepared(backbone, device, dtype=getattr(torch, options.precision), compile=options.compile, keep=layers)
+    height, width = backbone.preprocessing.size
+    x = backbone.preprocessing(np.zeros((_TIMED_PICTURES, height, width, 3), np.uint8), device)
     return {layer: _median_seconds(ready, x, layer) / _TIMED_PICTURES * 1000 for layer in layers}
 
 

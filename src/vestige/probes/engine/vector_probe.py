@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vestige.cluster.cluster import Cluster
 from vestige.contract.bench import Bench, Tested
 from vestige.contract.found import Fitted as Saved
 from vestige.contract.found import Found
@@ -223,10 +224,19 @@ class LayerBench(ABC, Generic[F]):
         (predicted,) = self.target.read(self.mean(), self.test_views, self.reader).values()
         return self._tested(predicted)
 
-    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[Tested]:
-        """Layers of networks on the test examples. On a cluster all that are asked for are fitted at the same time."""
-        ready = (self.layers(spec, [read], normalise=normalise) for spec, read in asked)
-        return (tested for _, tested in self._each(_tested, ready))
+    def tested(self, asked: Iterable[tuple[str, Read]], *, normalise: bool = True) -> Iterator[tuple[int, Tested]]:
+        """Layers of networks on the test examples: the place of each in ``asked`` and what is found, as they end. On a
+        cluster all are fitted at the same time, and nothing else may be given to it before the last is there."""
+        ready = (self.layers(spec, [read], normalise=normalise)[0] for spec, read in asked)
+        if self.reader.cluster is None:
+            for place, layer in enumerate(ready):
+                yield place, self._counted(_test(self, layer), 1, 1)
+            return
+        layers = list(ready)
+        large = ((place, _test(self, layer)) for place, layer in enumerate(layers) if self.is_large(layer))
+        found = itertools.chain(self._by_workers(self.reader.cluster, _test, layers), large)
+        for done, (place, tested) in enumerate(found, start=1):
+            yield place, self._counted(tested, done, len(layers))
 
     def _tested(self, predicted: Any, out_of_fold: float | None = None) -> Tested:
         errors = np.full(len(self.test), np.nan)
@@ -238,9 +248,30 @@ class LayerBench(ABC, Generic[F]):
         held. On a cluster the layers of all sweeps are fitted at the same time, once all are extracted; the best one's
         coefficients are then found here, for they may take more room than what is between processes."""
         ready = (self.layers(each.spec, each.reads, normalise=each.normalise) for each in asked)
-        scored: Iterator[tuple[Any, _Scored[F]]] = self._each(_scored, ready, elsewhere=_only_scored)
+        scored = (
+            self._scored_here(ready) if self.reader.cluster is None else self._scored_on(self.reader.cluster, ready)
+        )
         for each in asked:
             yield self._best(each, scored)
+
+    def _scored_here(self, ready: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, _Scored[F]]]:
+        """The layers of sweeps, and what is found of each."""
+        for layers in ready:
+            for done, layer in enumerate(layers, start=1):
+                yield layer, self._counted(_score(self, layer), done, len(layers))
+
+    def _scored_on(self, cluster: Cluster, ready: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, _Scored[F]]]:
+        """The same; what follows a sweep uses the cluster, too, so all that its workers find is there first."""
+        layers = [layer for each in ready for layer in each]
+        found: dict[int, _Scored[F]] = {}
+        for place, scored in self._by_workers(cluster, _score_alone, layers):
+            found[place] = self._counted(scored, len(found) + 1, len(layers))
+        done = itertools.count(len(found) + 1)
+        for place, layer in enumerate(layers):
+            if place in found:
+                yield layer, found.pop(place)
+            else:
+                yield layer, self._counted(_score(self, layer), next(done), len(layers))
 
     def _best(self, asked: Swept, layers: Iterator[tuple[Any, _Scored[F]]]) -> tuple[F, list[Row]]:
         best, sign = None, self.target.sign
@@ -255,36 +286,17 @@ class LayerBench(ABC, Generic[F]):
         layer, scored = best
         return self.fitted(layer)[0] if scored.fitted is None else scored.fitted, rows
 
-    def _each(
-        self,
-        work: Callable[[Any, Any], R],
-        ready: Iterable[Sequence[Any]],
-        elsewhere: Callable[[Any, Any], R] | None = None,
-    ) -> Iterator[tuple[Any, R]]:
-        """Every layer of some sweeps, in order, and what ``work`` on this bench and that layer gives. Where there is a
-        cluster, its workers do that, or what is to be done ``elsewhere`` if that is not the same, before the first
-        layer is given back; a large layer is worked on here, and its rows there."""
-        cluster = self.reader.cluster
-        if cluster is None:
-            for layers in ready:
-                for done, layer in enumerate(layers, start=1):
-                    yield layer, self._counted(work(self, layer), done, len(layers))
-            return
-        _ = self.truth, self.bootstrap  # found once, and not by every worker
-        every = [layer for layers in ready for layer in layers]
-        small = [place for place, layer in enumerate(every) if not self.is_large(layer)]
-        found: dict[int, R] = {}
-        counted = itertools.count(1)
+    def _by_workers(
+        self, cluster: Cluster, work: Callable[[Any, Any], R], layers: Sequence[Any]
+    ) -> Iterator[tuple[int, R]]:
+        """What ``work`` on this bench and a layer gives, by the workers of a cluster: the layers' places, as they end.
+        Large layers are left out: they are worked on here, and their rows there."""
+        small = [place for place, layer in enumerate(layers) if not self.is_large(layer)]
         if small:
-            made = partial, elsewhere or work, cluster.share(self)
-            with cluster.actors(*made, most=len(small), wide=True) as workers:
-                for index, result in workers.run((every[place],) for place in small):
-                    found[small[index]] = self._counted(result, next(counted), len(every))
-        for place, layer in enumerate(every):
-            if place in found:
-                yield layer, found.pop(place)
-            else:
-                yield layer, self._counted(work(self, layer), next(counted), len(every))
+            _ = self.truth, self.bootstrap  # found once, and not by every worker
+            with cluster.actors(partial, work, cluster.share(self), most=len(small), wide=True) as workers:
+                for index, found in workers.run((layers[place],) for place in small):
+                    yield small[index], found
 
     def _counted(self, result: R, done: int, total: int) -> R:
         """A result, once its fits are counted."""
@@ -315,18 +327,18 @@ class _Scored(Generic[F]):
     fitted: F | None
 
 
-def _scored(bench: LayerBench[F], layer: Any) -> _Scored[F]:
+def _score(bench: LayerBench[F], layer: Any) -> _Scored[F]:
     """A layer, fitted, and its score on the test examples."""
     fitted, predicted = bench.fitted(layer)
     score = bench.target.score(predicted, bench.truth, bench.bootstrap)
     return _Scored(fitted.source, fitted.out_of_fold, score, fitted)
 
 
-def _only_scored(bench: LayerBench[F], layer: Any) -> _Scored[F]:
-    return replace(_scored(bench, layer), fitted=None)
+def _score_alone(bench: LayerBench[F], layer: Any) -> _Scored[F]:
+    return replace(_score(bench, layer), fitted=None)
 
 
-def _tested(bench: LayerBench[F], layer: Any) -> Tested:
+def _test(bench: LayerBench[F], layer: Any) -> Tested:
     """A layer on the test examples."""
     fitted, predicted = bench.fitted(layer)
     return bench._tested(predicted, fitted.out_of_fold)
