@@ -37,9 +37,9 @@ def ray_nodes() -> Iterator[Any]:
     nodes.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(ray_nodes: Any) -> Iterator[Cluster]:
-    """The cluster, open; its workers, which take seconds to start, go on from file to file."""
+    """The cluster, open: a process has one open at a time, and other tests start their own."""
     with Cluster.open(ray_nodes.address) as opened:
         yield opened
 

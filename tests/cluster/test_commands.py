@@ -95,12 +95,14 @@ def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> N
 
 
 ADDRESSES = """
-import signal
+import http.server, signal, threading
 from vestige.cluster.cluster import Cluster
 from vestige.errors import VestigeError
 
+server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
 before = signal.getsignal(signal.SIGTERM)
-for address in ("nowhere", "127.0.0.1:1"):
+for address in ("nowhere", "127.0.0.1:1", f"127.0.0.1:{server.server_port}"):
     try:
         Cluster.open(address)
     except VestigeError as error:
@@ -113,7 +115,6 @@ def test_a_cluster_that_is_not_there_is_an_error() -> None:
     """In a process that has none open."""
     done = subprocess.run([sys.executable, "-c", ADDRESSES], capture_output=True, text=True, check=True)
     told = done.stdout.splitlines()
-    assert [line.split(" (")[0] for line in told] == [
-        "ray 'nowhere': cannot be used",
-        "ray '127.0.0.1:1': cannot be used",
-    ]
+    assert [line.split("'")[1] for line in told[:2]] == ["nowhere", "127.0.0.1:1"]
+    assert [": cannot be used (" in line for line in told] == [True] * 3
+    assert "(what listens there is not Ray)" in told[2]

@@ -152,7 +152,8 @@ def test_a_comparison_fits_by_tasks(cluster: Cluster, tmp_path: Path) -> None:
         if counted["fits"] == 4:  # that of the picture itself, two, and one that is not kept yet
             raise KeyboardInterrupt
 
-    begun = replace(session(cluster, tmp_path / "kept"), reader=Reader(progress=stopped, cluster=cluster))
+    begun = session(cluster, tmp_path / "kept")
+    begun = replace(begun, reader=replace(begun.reader, progress=stopped))
     with pytest.raises(KeyboardInterrupt):
         vestige.measure("compare", *data, session=begun, **options)
     counted.clear()

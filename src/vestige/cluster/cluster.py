@@ -34,6 +34,9 @@ DEATHS = 3
 
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
 _REACH_SECONDS = 10.0
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
+    (0, 0, 0, 4, 0, 0, 0, 0, 0)
+)  # HTTP/2: the preface, and a frame of settings
 _IDLE_SECONDS = 10.0  # for which workers are kept between two blocks; others wait for their cores
 _CORES = 4  # of a worker that holds a network: convolutions gain little from more
 
@@ -353,7 +356,7 @@ class Cluster:
         except (errors.ObjectStoreFullError, errors.OutOfDiskError) as error:
             raise VestigeError(
                 f"ray {self.address!r}: what goes between processes fits neither the object store nor the disk below "
-                f"it; free disk on the machines, or start Ray with a larger --object-store-memory ({_reason(error)})"
+                f"it; free disk on the machines, or start Ray with more object_store_memory ({_reason(error)})"
             ) from error
         except errors.RayError as error:
             if isinstance(error, ImportError):
@@ -546,10 +549,15 @@ def _connect(ray: Any, address: str) -> str:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError where nobody listens, which Ray tries for more than a minute."""
+    """Raise OSError where nobody listens, or one who does not answer as Ray's gRPC does: Ray tries for minutes."""
     host, _, port = address.rpartition(":")
-    if host and "/" not in host and port.isdecimal():
-        socket.create_connection((host, int(port)), _REACH_SECONDS).close()
+    if not host or "/" in host or not port.isdecimal():
+        return
+    with socket.create_connection((host, int(port)), _REACH_SECONDS) as there:
+        if os.environ.get("RAY_USE_TLS", "0") == "0":
+            there.sendall(_HELLO)
+            if there.recv(4)[3:] != _HELLO[-6:-5]:
+                raise ConnectionError("what listens there is not Ray")
 
 
 def _own_cores() -> int:
