@@ -515,6 +515,8 @@ def ray_library() -> Any:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if _has_token():  # which Ray shows by itself to a cluster that it finds, and not at an address
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -522,6 +524,13 @@ def ray_library() -> Any:
             f"ray: {error.name} is not installed; install what many machines need with: pip install 'vestige[ray]'"
         ) from error
     return ray
+
+
+def _has_token() -> bool:
+    """Whether there is the token of a cluster on this machine, as Ray looks for it."""
+    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(given) if given else Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or os.access(file, os.R_OK)
 
 
 def _connect(ray: Any, address: str) -> str:
@@ -543,7 +552,7 @@ def _connect(ray: Any, address: str) -> str:
             ray.shutdown()
         raise VestigeError(
             f"ray {address!r}: cannot be used ({_reason(error)}); expected local, or the address of a cluster that "
-            "this machine is a node of, HOST:PORT or auto"
+            "this machine is a node of, HOST:PORT or auto, and the cluster's token, if it has one, in ~/.ray/auth_token"
         ) from error
     return folder
 
