@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 
 from vestige.backbones import Backbone, open_backbone
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.datasets.opening import open_dataset
 from vestige.extraction import ExtractOptions
 from vestige.features import extract as extraction

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 

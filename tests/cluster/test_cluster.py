@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from vestige.cluster import cluster as module
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.errors import VestigeError
 from vestige.spelling import on_command_line, spelled
 
@@ -180,6 +181,11 @@ def test_a_machine_that_is_gone_is_told(cluster: Cluster) -> None:
 def test_faults_of_what_runs_elsewhere_keep_their_traceback(cluster: Cluster) -> None:
     with pytest.raises(ZeroDivisionError):
         run(cluster, fails, [(1,)])
+
+
+def test_tasks_of_workers_that_die_are_done_again(cluster: Cluster, tmp_path: Path) -> None:
+    assert cluster.merged(die_once, [(tmp_path, x) for x in range(4)], max) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"1", "3"}
 
 
 def test_a_part_that_kills_workers_ends(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

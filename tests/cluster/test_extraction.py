@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.errors import VestigeError
 from vestige.example import Example
 from vestige.extraction import ExtractOptions
@@ -139,7 +140,8 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("tiny_features", {tiny!r})
 tiny = sys.modules["tiny_features"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.extraction import ExtractOptions
 from vestige.features import extract
 extract.CHUNK_ROWS = {rows}

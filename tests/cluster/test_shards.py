@@ -15,7 +15,8 @@ from torch import nn
 
 import vestige
 from vestige.backbones import Backbone, Preprocessing
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.contract.found import Found
 from vestige.contract.session import Session
 from vestige.datasets.dataset import Dataset

@@ -14,7 +14,8 @@ import pytest
 
 from vestige.cli.main import main
 from vestige.cluster.check import check
-from vestige.cluster.cluster import Cluster, ray_library
+from vestige.cluster.cluster import Cluster
+from vestige.cluster.connection import ray_library
 from vestige.errors import VestigeError
 from vestige.features import extract as extraction
 from vestige.features import remote

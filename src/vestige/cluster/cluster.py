@@ -6,12 +6,8 @@ function is from a module, every node imports it from its own installation.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import signal
-import socket
-import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,31 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from vestige.cluster.connection import connect, own_signals, ray_library, reason_of
 from vestige.errors import VestigeError
 from vestige.merging import merged_in_pairs
 from vestige.spelling import is_on_command_line, on_command_line
 
 Result = TypeVar("Result")
 
-LOCAL = "local"
-"""The address that starts Ray on this machine."""
-
 DEATHS = 3
 """How often a part is done again where what does it dies: at the next death it is the part that is at fault."""
 
-_STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
-_REACH_SECONDS = 10.0
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(
-    (0, 0, 0, 4, 0, 0, 0, 0, 0)
-)  # HTTP/2: the preface, and a frame of settings
 _IDLE_SECONDS = 10.0  # for which workers are kept between two blocks; others wait for their cores
 _CORES = 4  # of a worker that holds a network: convolutions gain little from more
-
-_QUIET = {  # the third is of what Ray's machines say of themselves, which it would print on standard output
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
-}
 
 
 @dataclass(frozen=True)
@@ -125,7 +108,7 @@ class Cluster:
         if cls._open is None:
             ray = ray_library()
             started = not ray.is_initialized()  # else by whoever called: it is theirs to end
-            cls._open = cls(address, ray, _connect(ray, address) if started else "", started)
+            cls._open = cls(address, ray, connect(ray, address) if started else "", started)
         elif address != cls._open.address:
             raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
         cls._open._openings += 1
@@ -153,7 +136,7 @@ class Cluster:
         Cluster._open = None
         self.release()
         if self._started:
-            with _own_signals():
+            with own_signals():
                 self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -356,18 +339,18 @@ class Cluster:
         except (errors.ObjectStoreFullError, errors.OutOfDiskError) as error:
             raise VestigeError(
                 f"ray {self.address!r}: what goes between processes fits neither the object store nor the disk below "
-                f"it; free disk on the machines, or start Ray with more object_store_memory ({_reason(error)})"
+                f"it; free disk on the machines, or start Ray with more object_store_memory ({reason_of(error)})"
             ) from error
         except errors.RayError as error:
             if isinstance(error, ImportError):
                 raise VestigeError(
-                    f"ray {self.address!r}: a machine cannot import what is installed here ({_reason(error)}); "
+                    f"ray {self.address!r}: a machine cannot import what is installed here ({reason_of(error)}); "
                     f"'vestige cluster check {self.address}' says what each lacks"
                 ) from error
             if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, errors.RayError):
                 raise
             raise VestigeError(
-                f"ray {self.address!r}: cannot go on; Ray's logs on the machines say more ({_reason(error)})"
+                f"ray {self.address!r}: cannot go on; Ray's logs on the machines say more ({reason_of(error)})"
             ) from error
 
     @property
@@ -493,94 +476,9 @@ def _merged(caller: _Caller, merge: Callable[[Any, Any], Any], left: Any, right:
     return refused or _called(caller, merge, left, right)
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what an error says, or what the error says that ended a task."""
-    error = getattr(error, "cause", error)
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def _died(index: int, times: int, error: Exception) -> VestigeError:
     where = f"part {index} was begun" if index >= 0 else "they were started"
     return VestigeError(
         f"ray: workers died {times} times after {where}, perhaps for lack of memory; Ray's logs on the nodes say "
-        f"more ({_reason(error)})"
+        f"more ({reason_of(error)})"
     )
-
-
-def ray_library() -> Any:
-    """Ray, imported quietly, which it takes from the environment.
-
-    Raises:
-        VestigeError: where it is not installed.
-    """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if _has_token():  # which Ray shows by itself to a cluster that it finds, and not at an address
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise VestigeError(
-            f"ray: {error.name} is not installed; install what many machines need with: pip install 'vestige[ray]'"
-        ) from error
-    return ray
-
-
-def _has_token() -> bool:
-    """Whether there is the token of a cluster on this machine, as Ray looks for it."""
-    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    file = Path(given) if given else Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or os.access(file, os.R_OK)
-
-
-def _connect(ray: Any, address: str) -> str:
-    """Connect; the folder of the sockets and logs of what was started, "" where that runs elsewhere."""
-    quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "include_dashboard": None}
-    folder = ""
-    if address == LOCAL:
-        folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp")  # a short name: sockets lie in it
-        quiet |= {"num_cpus": _own_cores(), "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
-        quiet["include_dashboard"] = False
-    elif path := os.environ.get("PYTHONPATH"):
-        quiet["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
-    try:
-        _reach(address)
-        with _own_signals():
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, AssertionError, OSError, OverflowError) as error:
-        with suppress(Exception):
-            ray.shutdown()
-        raise VestigeError(
-            f"ray {address!r}: cannot be used ({_reason(error)}); expected local, or the address of a cluster that "
-            "this machine is a node of, HOST:PORT or auto, and the cluster's token, if it has one, in ~/.ray/auth_token"
-        ) from error
-    return folder
-
-
-def _reach(address: str) -> None:
-    """Raise OSError where nobody listens, or one who does not answer as Ray's gRPC does: Ray tries for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        return
-    with socket.create_connection((host, int(port)), _REACH_SECONDS) as there:
-        if os.environ.get("RAY_USE_TLS", "0") == "0":
-            there.sendall(_HELLO)
-            if there.recv(4)[3:] != _HELLO[-6:-5]:
-                raise ConnectionError("what listens there is not Ray")
-
-
-def _own_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """While the block runs Ray may take SIGTERM for itself; afterwards it is whose it was."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
