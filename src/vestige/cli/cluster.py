@@ -50,13 +50,12 @@ def check(asked: Asked, printing: Printing) -> None:
     from vestige.cluster.cluster import Cluster
     from vestige.datasets.opening import open_dataset
     from vestige.features.cache import cache_root
-    from vestige.object_stores import Place
+    from vestige.features.remote import remote_of
 
     sets = [open_dataset(spec) for spec in asked.data]
     pictures = [each[i].image for each in sets for i in range(0, len(each), max(1, len(each) // _LOOKED_AT))]
-    root = cache_root()
-    place = Place.of_copy(root)
-    cache = root if place is None else place[0]
+    remote = remote_of(cache_root())
+    cache = cache_root() if remote is None else remote.place
     with Cluster.open(asked.address) as cluster:
         found = check_machines(cluster, cache, pictures)
     if printing.json:

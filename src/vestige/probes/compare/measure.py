@@ -241,9 +241,10 @@ def _measured(bench: Bench, session: Session, made_from: str, asked: Mapping[str
         made = partial(_to_arrays, tested, cost[backbone][each.read.layer.name])
         found[backbone, each] = kept.get(keys[backbone, each], made)
     stored = 2 if reader.options.store_dtype == "float16" else 4
+    in_order = {about: found[about] for about in keys}
     return [
         _Entry(backbone, each.name, each.read, _from_arrays(arrays), float(arrays["ms"]), each.read.size * stored)
-        for (backbone, each), arrays in ((about, found[about]) for about in keys)
+        for (backbone, each), arrays in in_order.items()
     ]
 
 
