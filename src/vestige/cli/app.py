@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vestige.cli.help import FACES_RUN, Group, examples
+from vestige.cli.help import ENVIRONMENT, FACES_RUN, Group, examples
 from vestige.version import __version__
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def app_for(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="vestige",
         help="Measure what a vision network's representation still knows about where things are.",
-        epilog=examples("vestige demo"),
+        epilog=f"{examples('vestige demo')}\n\n{ENVIRONMENT}",
         cls=Group,
         no_args_is_help=True,
         add_completion=False,

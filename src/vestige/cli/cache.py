@@ -15,7 +15,7 @@ from rich.table import Table
 from vestige import bounds as b
 from vestige.cli.commands import command_of
 from vestige.cli.console import console, print_json
-from vestige.cli.help import examples
+from vestige.cli.help import ENVIRONMENT, examples
 from vestige.cli.parts import Printing
 from vestige.errors import VestigeError
 from vestige.options import option
@@ -73,10 +73,12 @@ def add_to(app: typer.Typer) -> None:
     """Add the command."""
     doc = (
         "What features are stored, of which data, and how large, and of which networks receptive fields are; with "
-        "--prune, remove some. No run ever removes any."
+        "--prune, remove some, and copies of data from object stores that meet the same conditions. Where the cache is "
+        "in an object store, they are removed there, for all machines, unless --copies is given. No run ever removes "
+        "any."
     )
     shown = examples("vestige cache", "vestige cache --prune --older-than 30")
-    app.command("cache", epilog=shown)(command_of(cache, (Pruning, Printing), doc))
+    app.command("cache", epilog=f"{shown}\n\n{ENVIRONMENT}")(command_of(cache, (Pruning, Printing), doc))
 
 
 def cache(pruning: Pruning, printing: Printing) -> None:

@@ -35,10 +35,11 @@ class Asked:
 def add_to(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Work on many machines, with Ray.", no_args_is_help=True)
-    shown = examples("vestige cluster check local")
+    shown = examples("vestige cluster check local", "vestige cluster check HOST:6379 --data 300w:/data/300w")
     doc = """Say what each machine of a cluster lacks: versions, GPUs, the cache, data, its clock.
 
-    The exit status is 1 where one lacks anything."""
+    Each machine writes a small file into the cache, which the others read; the files are removed afterwards. The exit
+    status is 1 where one lacks anything."""
     group.command("check", epilog=shown)(command_of(check, (Asked, Printing), doc))
     group.callback()(lambda: None)  # a group, though it has one command
     app.add_typer(group, name="cluster", cls=Group, epilog=shown)

@@ -32,17 +32,19 @@ def command_of(
 ) -> Callable[..., None]:
     """A function for typer whose parameters are the described fields of some dataclasses.
 
-    Fields of one name in several of them are one option. Where one says how features are computed, the command takes
-    the address of the machines that do it, too.
+    Fields of one name in several of them are one option. Where one says how features are computed, or is `Machines`,
+    the command takes the address of the machines that share the work, too, and runs with them.
 
     Args:
-        run: called with one of each.
+        run: called with one of each but `Machines`.
         kinds: the dataclasses.
         doc: what help says of the command.
         without: names of fields that are no options of this command.
     """
-    kinds = tuple(kinds)
-    shared = (Machines,) if ExtractOptions in kinds and "device" not in without else ()
+    given_kinds = tuple(kinds)
+    kinds = tuple(kind for kind in given_kinds if kind is not Machines)
+    computes = ExtractOptions in kinds and not {"device", "ray"} & set(without)
+    shared = (Machines,) if computes or Machines in given_kinds else ()
     told = {
         each.name: (each, about, hint)
         for kind in (*kinds, *shared)

@@ -13,7 +13,7 @@ from vestige.cli.commands import command_of
 from vestige.cli.console import Listener, command_line, console, listening, print_json, print_report, quietly
 from vestige.cli.help import examples
 from vestige.cli.measuring import print_found, print_plan, session_of
-from vestige.cli.parts import Printing, Trial, runs_option
+from vestige.cli.parts import Machines, Printing, Trial, runs_option
 from vestige.cli.stopping import keeping
 from vestige.errors import VestigeError
 from vestige.options import option
@@ -51,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
     network; dissect, receptive-fields and emerge of scenes, by the one trained on them) and report.html over all.
     Killed at any moment, it goes on with the task that it was at.
     """
-    command = command_of(demo, (RunsFolder, Printing, Trial), doc)
+    command = command_of(demo, (RunsFolder, Printing, Trial, Machines), doc)
     app.command("demo", epilog=examples("vestige demo -o runs/demo"))(command)
 
 

@@ -31,6 +31,19 @@ def examples(*commands: str) -> str:
     return "\n".join(("\b", "Examples:" if len(commands) > 1 else "Example:", *(f"  {line}" for line in lines)))
 
 
+ENVIRONMENT = "\n".join(
+    (
+        "\b",
+        "Environment:",
+        "  VESTIGE_CACHE    where features are kept: a folder, or a place in an object",
+        "                   store (s3://bucket/path) [default: ~/.cache/vestige]",
+        "  VESTIGE_COPIES   the folder of what is copied from object stores",
+        "                   [default: that of the cache]",
+    )
+)
+"""The end of a command's help: what it takes from the environment."""
+
+
 def _broken(command: str) -> list[str]:
     """A command over lines that end in backslashes; an option and its value stay together."""
     parts = re.split(r" (?=--?[a-zA-Z])", command)

@@ -59,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
         "vestige portrait face.png --run runs/faces --run runs/attributes --box 170,50,280,190 -o portrait.png",
     )
     kinds = (Photograph, ExtractOptions, Replacing, Printing)
-    app.command("portrait", epilog=shown)(command_of(portrait, kinds, doc, DEVICE_ALONE))
+    app.command("portrait", epilog=shown)(command_of(portrait, kinds, doc, DEVICE_ALONE | {"ray"}))
 
 
 def portrait(asked: Photograph, extraction: ExtractOptions, replacing: Replacing, printing: Printing) -> None:

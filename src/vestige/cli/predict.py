@@ -106,10 +106,13 @@ def predict(
     trial: Trial,
 ) -> None:
     """Predict, draw, and say what could not be done."""
+    from vestige.cluster.cluster import Cluster
     from vestige.probes.engine.prediction_files import check_prediction_folder
     from vestige.run import Run
     from vestige.trained_run import check_trained, plan_prediction, reader_of
 
+    if Cluster.used() is not None and not asked.store:
+        raise VestigeError("--ray: machines share features that are kept, and these are not; add --store")
     source = Run(given.run)
     check_trained(source)  # before anything else is looked at
     check_prediction_folder(asked.output, overwrite=replacing.overwrite)

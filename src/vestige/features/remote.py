@@ -24,7 +24,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -296,8 +296,10 @@ class RemoteStores:
         self.place.remove([f"{store.name}/{COMPLETE}"])
         self.place.write(f"{store.name}/{METADATA}", description.metadata().encode())
 
-    def put_lacking(self, store: Path, chunks: Iterable[int]) -> None:
+    def put_lacking(self, store: Path, chunks: Collection[int]) -> None:
         """Write those of some chunks that are here and not there."""
+        if not chunks:  # a worker's usual case: to list a store takes a request for every few hundred chunks
+            return
         there = self.place.objects(store.name)
         for chunk in chunks:
             paths = [path for path in _paths(store, chunk) if path.exists()]

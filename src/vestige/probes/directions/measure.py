@@ -37,9 +37,11 @@ from vestige.probes.directions.task import DIRECTIONS, DirectionOptions, FaceOpt
 from vestige.probes.engine.codec import rows_of_scores
 from vestige.probes.engine.evaluate_vectors import small_pictures
 from vestige.probes.engine.fit import FOLDS, ChosenRows, Fit, Stored, describe_fits, fit_probe
+from vestige.probes.engine.layer_bench import Swept
+from vestige.probes.engine.layer_probe import decoded_bench
 from vestige.probes.engine.linear import LinearProbe, save_probes
 from vestige.probes.engine.options import VectorOptions
-from vestige.probes.engine.vector_probe import Fitted, Swept, VectorBench, decoded_bench, vector_bench
+from vestige.probes.engine.vector_probe import Fitted, VectorBench, vector_bench
 from vestige.probes.engine.views import fold_labels
 from vestige.probes.pixels.measure import Pixelwise
 from vestige.progress import Say

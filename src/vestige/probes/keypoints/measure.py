@@ -17,19 +17,12 @@ from vestige.errors import VestigeError
 from vestige.features.reader import Read, Reader
 from vestige.geometry import Points
 from vestige.images import Crop
+from vestige.probes.engine.layer_bench import Candidate, LayerBench
+from vestige.probes.engine.layer_probe import bench_layers, probe_layers
 from vestige.probes.engine.lookback import look_back_name
 from vestige.probes.engine.points import check_points, markup_of
 from vestige.probes.engine.vector_methods import MAIN, VectorMethod
-from vestige.probes.engine.vector_probe import (
-    Candidate,
-    Fitted,
-    LayerBench,
-    ReadyLayer,
-    VectorBench,
-    bench_layers,
-    probe_layers,
-    vector_bench,
-)
+from vestige.probes.engine.vector_probe import Fitted, ReadyLayer, VectorBench, vector_bench
 from vestige.probes.keypoints.classes import class_examples, find_classes
 from vestige.probes.keypoints.codec import KeypointMethod, Keypoints
 from vestige.probes.keypoints.task import KeypointOptions
