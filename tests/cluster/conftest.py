@@ -28,14 +28,21 @@ def patiently(start: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="session")
 def ray_nodes() -> Iterator[Any]:
-    """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away."""
+    """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away.
+
+    It asks for no token, and there is one: as another program leaves it that used Ray after the cluster was started.
+    """
     ray_library()
     from ray.cluster_utils import Cluster as Nodes
 
-    nodes = patiently(partial(Nodes, initialize_head=True, head_node_args={**NODE, "include_dashboard": False}))
-    patiently(partial(nodes.add_node, **NODE))
-    yield nodes
-    nodes.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        nodes = patiently(partial(Nodes, initialize_head=True, head_node_args={**NODE, "include_dashboard": False}))
+        patiently(partial(nodes.add_node, **NODE))
+        environment.delenv("RAY_AUTH_MODE")
+        environment.setenv("RAY_AUTH_TOKEN", "a" * 64)
+        yield nodes
+        nodes.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -107,31 +107,6 @@ def test_a_call_on_a_machine(cluster: Cluster) -> None:
     assert [cluster.on(node.id, own_node) for node in cluster.nodes] == [node.id for node in cluster.nodes]
 
 
-def test_the_token_of_a_cluster_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    ray_library()
-    assert "RAY_AUTH_MODE" not in os.environ
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a choice of the user's own stays
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "a")
-    ray_library()
-    assert os.environ["RAY_AUTH_MODE"] == "disabled"
-    for name, value in (
-        ("RAY_AUTH_TOKEN", "a"),
-        ("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token")),
-        ("HOME", str(tmp_path)),
-    ):
-        for other in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
-            monkeypatch.delenv(other, raising=False)
-        for file in (tmp_path / "token", tmp_path / ".ray" / "auth_token"):
-            file.parent.mkdir(exist_ok=True)
-            file.write_text("a")
-        monkeypatch.setenv(name, value)
-        ray_library()
-        assert os.environ["RAY_AUTH_MODE"] == "token"
-
-
 def test_few_parts_are_given_more_cores(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     machines = [module.Node(name, name, cpus, 0) for name, cpus in (("a", 8), ("b", 32))]
     monkeypatch.setattr(Cluster, "nodes", machines)

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 
+from vestige.cli.app import app_for
 from vestige.cli.main import main
 from vestige.cluster.cluster import Cluster
 from vestige.contract.session import Session
@@ -63,6 +66,31 @@ def test_rows_are_those_of_one_machine(
     assert chunks["there"] == chunks["here"] > 1
     _, err = capsys.readouterr()
     assert "ray" not in err.lower().replace(f"--ray {cluster.address}", "")
+
+
+def test_commands_that_keep_features_share_work_out() -> None:
+    def commands(of: Any, *names: str) -> Iterator[tuple[str, set[str]]]:
+        for name, command in getattr(of, "commands", {}).items():
+            yield from commands(command, *names, name)
+        if not hasattr(of, "commands"):
+            yield " ".join(names), {word for each in of.params for word in each.opts}
+
+    found = dict(commands(typer.main.get_command(app_for())))
+    assert {name for name, words in found.items() if "--ray" not in words} == {
+        *("layers", "report", "cache", "data check", "cluster check"),  # compute no features
+        *("portrait", "units annotations"),  # keep none
+    }
+    assert all("--device" in found[name] or name == "demo" for name, words in found.items() if "--ray" in words)
+
+
+def test_predictions_whose_features_are_not_kept_are_not_shared_out(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vestige", "predict", "run", "a.png", "--ray", cluster.address, "-o", "out"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "--store" in capsys.readouterr().err
 
 
 def test_a_session_shares_its_work_out(cluster: Cluster) -> None:
@@ -117,4 +145,4 @@ def test_a_cluster_that_is_not_there_is_an_error() -> None:
     told = done.stdout.splitlines()
     assert [line.split("'")[1] for line in told[:2]] == ["nowhere", "127.0.0.1:1"]
     assert [": cannot be used (" in line for line in told] == [True] * 3
-    assert "(what listens there is not Ray)" in told[2]
+    assert "(what listens there does not speak gRPC)" in told[2]

@@ -7,16 +7,15 @@ function is from a module, every node imports it from its own installation.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from vestige.cluster.connection import connect, own_signals, ray_library, reason_of
+from vestige.cluster.connection import connect, ray_library, reason_of
 from vestige.errors import VestigeError
 from vestige.merging import merged_in_pairs
 from vestige.spelling import is_on_command_line, on_command_line
@@ -81,11 +80,10 @@ class Cluster:
     _open: Cluster | None = None
     _used: Cluster | None = None
 
-    def __init__(self, address: str, ray: Any, folder: str, started: bool) -> None:
+    def __init__(self, address: str, ray: Any, connection: ExitStack) -> None:
         self.address = address
         self._ray = ray
-        self._folder = folder
-        self._started = started
+        self._connection = connection
         self._openings = 0
         self._idle: list[Any] = []
         self._timer = threading.Timer(0.0, self.release)  # never started
@@ -107,8 +105,8 @@ class Cluster:
         """
         if cls._open is None:
             ray = ray_library()
-            started = not ray.is_initialized()  # else by whoever called: it is theirs to end
-            cls._open = cls(address, ray, connect(ray, address) if started else "", started)
+            known = ray.is_initialized()  # by whoever called: it is theirs to end
+            cls._open = cls(address, ray, ExitStack() if known else connect(ray, address))
         elif address != cls._open.address:
             raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
         cls._open._openings += 1
@@ -135,11 +133,7 @@ class Cluster:
             return
         Cluster._open = None
         self.release()
-        if self._started:
-            with own_signals():
-                self._ray.shutdown()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._connection.close()
 
     def __enter__(self) -> Cluster:
         return self
