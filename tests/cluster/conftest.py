@@ -26,7 +26,7 @@ def patiently(start: Callable[[], Any]) -> Any:
     return start()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_nodes() -> Iterator[Any]:
     """Ray's own cluster of processes: ``add_node`` and ``remove_node`` bring machines and take them away.
 
@@ -45,9 +45,10 @@ def ray_nodes() -> Iterator[Any]:
         nodes.shutdown()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cluster(ray_nodes: Any) -> Iterator[Cluster]:
-    """The cluster, open: a process has one open at a time, and other tests start their own."""
+    """The cluster, open once for all files: its processes take seconds to start. Other folders' tests start their
+    own."""
     with Cluster.open(ray_nodes.address) as opened:
         yield opened
 

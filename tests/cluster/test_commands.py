@@ -42,7 +42,7 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 COMMANDS = {
     "landmarks": ("probe", "landmarks", *FACES, *NETWORK, "--untrained", "1", "--no-look-back"),
-    "pixels": ("probe", "pixels", *FACES, *NETWORK, "--untrained", "0"),
+    "pixels": ("probe", "pixels", *FACES, *NETWORK, "--untrained", "0", "--size", "8"),
     "patches": ("correspond", "patches", "PHOTOGRAPH", "--database", "synthetic:objects,n=8,seed=3,size=96", *NETWORK),
 }
 
