@@ -13,11 +13,10 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-from vestige.cluster.grpc import UNAUTHENTICATED, status_of_call
+from vestige.cluster.grpc import OK, UNAUTHENTICATED
+from vestige.cluster.head import Head
 
 _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
-_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # which the head of a cluster answers
-_OK = 0
 
 
 def own_authentication() -> dict[str, str]:
@@ -29,27 +28,21 @@ def own_authentication() -> dict[str, str]:
     return {_MODE: "token", _TOKEN: secrets.token_hex(32)} | given
 
 
-def authentication_of(host: str, port: int) -> dict[str, str]:
-    """The environment of a Ray that is to be let into a cluster.
-
-    Args:
-        host: of the cluster's head.
-        port: likewise.
+def authentication_of(head: Head | None) -> dict[str, str]:
+    """The environment of a Ray that is to be let into a cluster, by its head; None for one that cannot be asked.
 
     Raises:
         OSError: where nobody listens, or not Ray; where the token is missing or another.
     """
     token, where = _token()
-    if os.environ.get("RAY_USE_TLS", "0") != "0":  # it cannot be asked
-        return {_MODE: "token"} if token else {}
-    status = status_of_call((host, port), _ALIVE)
-    if status == _OK:
+    status = None if head is None else head.status()
+    if status == OK:
         return {_MODE: "disabled"}
-    if status != UNAUTHENTICATED:
+    if head is None or status != UNAUTHENTICATED:
         return {_MODE: "token"} if token else {}
     if not token:
         raise PermissionError(f"it asks for its token, and there is none here: copy {where} from the cluster's head")
-    if status_of_call((host, port), _ALIVE, {"authorization": f"Bearer {token}"}) == UNAUTHENTICATED:
+    if head.status(token) == UNAUTHENTICATED:
         raise PermissionError(f"it asks for another token than that of {where}: copy that file from the cluster's head")
     return {_MODE: "token"}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from vestige.cluster.connection import connect, ray_library, reason_of
+from vestige.cluster.head import Head
 from vestige.errors import VestigeError
 from vestige.merging import merged_in_pairs
 from vestige.spelling import is_on_command_line, on_command_line
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 DEATHS = 3
 """How often a part is done again where what does it dies: at the next death it is the part that is at fault."""
 
+_LOOK_SECONDS = 5.0  # between two looks for the cluster's head, while nothing ends
 _IDLE_SECONDS = 10.0  # for which workers are kept between two blocks; others wait for their cores
 _CORES = 4  # of a worker that holds a network: convolutions gain little from more
 
@@ -80,10 +82,11 @@ class Cluster:
     _open: Cluster | None = None
     _used: Cluster | None = None
 
-    def __init__(self, address: str, ray: Any, connection: ExitStack) -> None:
+    def __init__(self, address: str, ray: Any, connection: ExitStack, head: Head | None) -> None:
         self.address = address
         self._ray = ray
         self._connection = connection
+        self._head = head
         self._openings = 0
         self._idle: list[Any] = []
         self._timer = threading.Timer(0.0, self.release)  # never started
@@ -106,7 +109,7 @@ class Cluster:
         if cls._open is None:
             ray = ray_library()
             known = ray.is_initialized()  # by whoever called: it is theirs to end
-            cls._open = cls(address, ray, ExitStack() if known else connect(ray, address))
+            cls._open = cls(address, ray, *((ExitStack(), None) if known else connect(ray, address)))
         elif address != cls._open.address:
             raise VestigeError(f"ray {address!r}: this process uses {cls._open.address!r} already; close that first")
         cls._open._openings += 1
@@ -143,7 +146,13 @@ class Cluster:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The machines that are alive."""
+        """The machines that are alive.
+
+        Raises:
+            VestigeError: where the head of the cluster is gone.
+        """
+        if self._head is not None:
+            self._head.wait()
         return tuple(
             Node(
                 id=each["NodeID"],
@@ -223,7 +232,7 @@ class Cluster:
         def begun() -> Iterator[Any]:
             for part in parts:
                 while len(running) >= 2 * max(1, self.cpus):
-                    _, running[:] = self._ray.wait(running, num_returns=1)
+                    running.remove(self._ended(running))
                 with self._in_words():
                     running.append(call.remote(caller, function, *part))
                 yield running[-1]
@@ -308,7 +317,25 @@ class Cluster:
             self._timer.cancel()
             idle, self._idle = self._idle, []
         for worker in idle:
+            self._kill(worker)
+
+    def _kill(self, worker: Any) -> None:
+        """End a worker; with a head that is gone, it ends by itself."""
+        if self._head is None or not self._head.gone:
             self._ray.kill(worker)
+
+    def _ended(self, calls: list[Any]) -> Any:
+        """One of some calls, that has ended.
+
+        Raises:
+            VestigeError: where the head of the cluster is gone.
+        """
+        while True:
+            ended, _ = self._ray.wait(calls, num_returns=1, timeout=_LOOK_SECONDS)
+            if ended:
+                return ended[0]
+            if self._head is not None:
+                self._head.is_there()
 
     def _got(self, call: Any) -> Any:
         """What a call returned.
@@ -317,7 +344,7 @@ class Cluster:
             VestigeError: that it raised, or that says what the machines lack.
         """
         with self._in_words():
-            result = self._ray.get(call)
+            result = self._ray.get(self._ended([call]))
         if isinstance(result, _Refused):
             raise VestigeError(result.message)
         return result
@@ -384,7 +411,7 @@ class Actors(Generic[Result]):
         Raises:
             VestigeError: that a call raised, or where workers die at the same part again and again.
         """
-        ray, left = self._cluster._ray, enumerate(parts)
+        left = enumerate(parts)
         again: deque[int] = deque()
         under_way: dict[int, tuple[Any, ...]] = {}
         deaths: Counter[int] = Counter()
@@ -405,7 +432,7 @@ class Actors(Generic[Result]):
                 self._busy[worker.call.remote(_Caller.here(), *under_way[index])] = worker, index
             if self._ready and not under_way:
                 return
-            (done, *_), _ = ray.wait(list(self._busy), num_returns=1)
+            done = self._cluster._ended(list(self._busy))
             worker, index = self._busy[done]  # which end() ends if an error ends this
             try:
                 result = self._cluster._got(done)
@@ -415,7 +442,7 @@ class Actors(Generic[Result]):
                     raise _died(index, deaths[index], error) from error
                 if index >= 0:
                     again.append(index)
-                ray.kill(worker)  # which is perhaps only out of reach
+                self._cluster._kill(worker)  # which is perhaps only out of reach
                 del self._busy[done]
                 self._start()
                 continue
@@ -433,7 +460,7 @@ class Actors(Generic[Result]):
     def end(self) -> list[Any]:
         """The workers that can be used again; those that are still at something end."""
         for worker, _ in self._busy.values():
-            self._cluster._ray.kill(worker)
+            self._cluster._kill(worker)
         self._busy = {}
         return self._ready
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from vestige.cluster.authentication import authentication_of, in_environment, own_authentication
+from vestige.cluster.head import Head
 from vestige.errors import VestigeError
 
 LOCAL = "local"
@@ -26,6 +27,9 @@ _QUIET = {  # the third is of what Ray's machines say of themselves, which it wo
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
+
+_PATIENT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+"""Of a Ray that is connected elsewhere: by itself it ends the process when the head was not reached for a minute."""
 
 
 def ray_library() -> Any:
@@ -45,14 +49,18 @@ def ray_library() -> Any:
     return ray
 
 
-def connect(ray: Any, address: str) -> ExitStack:
-    """Connect to a cluster, or start one here; closing what is returned ends what was started.
+def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
+    """Connect to a cluster, or start one here.
+
+    Returns:
+        What lets go of the cluster when it is closed, and ends what was started; and the cluster's head, None where it
+        is not to be looked for.
 
     Raises:
         VestigeError: where there is no cluster that can be used.
     """
     quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "include_dashboard": None}
-    found = address
+    found, head = address, None
     with ExitStack() as ending:
         try:
             if address == LOCAL:
@@ -65,9 +73,8 @@ def connect(ray: Any, address: str) -> ExitStack:
                 if path := os.environ.get("PYTHONPATH"):
                     quiet["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
                 quiet["address"] = found = _found(address)
-                host, _, port = found.rpartition(":")
-                if host and "/" not in host and port.isdecimal():
-                    ending.enter_context(in_environment(authentication_of(host, int(port))))
+                head = Head.of(found)
+                ending.enter_context(in_environment(_PATIENT | authentication_of(head)))
             ending.callback(_end, ray)
             with own_signals():
                 ray.init(**quiet)
@@ -77,7 +84,7 @@ def connect(ray: Any, address: str) -> ExitStack:
                 f"ray {address!r}: cannot be used ({where}{reason_of(error)}); expected local, or the address of a "
                 "cluster that this machine is a node of, HOST:PORT or auto"
             ) from error
-        return ending.pop_all()
+        return ending.pop_all(), head
 
 
 def _end(ray: Any) -> None:

@@ -9,6 +9,9 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 
+OK = 0
+"""The status of a call that was answered."""
+
 UNAUTHENTICATED = 16
 """The status of a call whose token is missing or wrong."""
 
