@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,34 @@ def test_tables_of_spreadsheets_are_read_whatever_is_between_their_cells(between
 def test_what_is_no_text_is_told_with_what_to_do(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"is not text .* save it as UTF-8"):
         decode_text(data)
+
+
+THREADS = """
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import make_dataclass
+from threading import Barrier
+
+from vestige.documents import check_json, parse_json
+
+sys.setswitchinterval(1e-6)
+for _ in range(20):
+    inner = make_dataclass("Inner", [(f"i{k}", int) for k in range(20)])
+    outer = make_dataclass("Outer", [("inner", inner), *((f"o{k}", dict[str, int]) for k in range(20))])
+    value = {"inner": {f"i{k}": k for k in range(20)}, **{f"o{k}": {"a": k} for k in range(20)}}
+    text, gate = json.dumps(value).encode(), Barrier(8)
+
+    def read(k: int) -> object:
+        gate.wait()
+        return parse_json(text, outer) if k % 2 else check_json(value, outer)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read, range(8)))
+    assert found == [found[0]] * 8
+"""
+
+
+def test_threads_read_as_one_type_for_the_first_time() -> None:
+    """By itself msgspec ends the process with a fault of memory."""
+    subprocess.run([sys.executable, "-c", THREADS], check=True)

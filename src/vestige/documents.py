@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -24,6 +25,10 @@ LIMIT = 1 << 30
 
 NESTING = 8
 """How deep :data:`Json` may be nested; the time in which msgspec takes the type in doubles with every level."""
+
+_alone = threading.RLock()
+"""Held while msgspec reads: the process crashes where threads read as the same dataclass for the first time at once.
+It reads one at a time anyway, as it holds the interpreter's lock."""
 
 
 def _json(depth: int) -> Any:
@@ -77,7 +82,8 @@ def parse_json(text: bytes, kind: type[T]) -> T:
     try:
         encoding = json.detect_encoding(text)
         utf8 = text if encoding == "utf-8" else text.decode(encoding).encode()
-        return msgspec.json.decode(utf8, type=kind)
+        with _alone:
+            return msgspec.json.decode(utf8, type=kind)
     except UnicodeDecodeError as error:
         raise ValueError(_undecoded(text, encoding)) from error
     except UnicodeEncodeError as error:  # half of a surrogate pair
@@ -136,7 +142,8 @@ def check_json(value: Any, kind: type[T]) -> T:
         ValueError: with the place and what was expected there.
     """
     try:
-        return msgspec.convert(value, kind)
+        with _alone:
+            return msgspec.convert(value, kind)
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
     except msgspec.ValidationError as error:
