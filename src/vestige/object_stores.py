@@ -227,7 +227,7 @@ class Place:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects, in their order."""
-        with self._told("removed"):
+        with self._told("changed"):
             for name in names:
                 try:
                     self._system.rm_file(self._path(name))
@@ -285,7 +285,10 @@ def _remedy(error: Exception) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return "check the URL: its bucket must be there"
-    return "check the URL, the network and what names the server (for S3: AWS_ENDPOINT_URL), and run it again"
+    return (
+        "check the URL, the network and what names the server (for S3: AWS_ENDPOINT_URL), and run it again: what was "
+        "finished is kept"
+    )
 
 
 def at_once(do: Callable[[str], object], names: Iterable[str]) -> None:

@@ -99,6 +99,10 @@ def test_every_part_is_done_once(cluster: Cluster) -> None:
     assert run(cluster, square, [(x,) for x in range(20)]) == {x: x * x for x in range(20)}
 
 
+def test_no_parts_take_no_worker(cluster: Cluster) -> None:
+    assert run(cluster, square, []) == {}
+
+
 def test_what_is_shared_arrives_as_itself(cluster: Cluster) -> None:
     assert run(cluster, sum, [(cluster.share([1, 2, 3]),)]) == {0: 6}
 

@@ -78,6 +78,22 @@ def test_the_bytes_are_those_of_one_machine(tiny: ModuleType, cluster: Cluster, 
     assert written(tmp_path / "there") == before
 
 
+def test_what_was_stopped_before_its_end_was_told_is_gone_on_with(
+    tiny: ModuleType, cluster: Cluster, tmp_path: Path
+) -> None:
+    """All chunks are there, by workers of a command that was stopped before it called the store complete."""
+    where = {"cache": tmp_path / "there", "options": OPTIONS, "cluster": cluster}
+    extract_features(tiny.backbone(), tiny.crops(ROWS), tiny.READS, **where)
+    before = written(tmp_path / "there")
+    complete = list((tmp_path / "there").glob("*/complete.json"))
+    assert len(complete) == 2
+    for path in complete:
+        path.unlink()
+    extract_features(tiny.backbone(), tiny.crops(ROWS), tiny.READS, **where)
+    assert all(path.exists() for path in complete)
+    assert written(tmp_path / "there") == before
+
+
 def test_dense_bytes_are_those_of_one_machine(tiny: ModuleType, cluster: Cluster, tmp_path: Path) -> None:
     examples = [Example(str(i), str(i), tiny.Broken(i) if i == 2 else Picture(i, 20 + 5 * i)) for i in range(6)]
     options = ExtractOptions(store_dtype="float16")

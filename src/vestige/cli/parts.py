@@ -96,11 +96,11 @@ class Machines:
     """Which machines share the work.
 
     Attributes:
-        ray: a cluster's address; "" for this machine alone.
+        ray: a cluster's address; None for this machine alone.
     """
 
-    ray: str = option(
-        "",
+    ray: str | None = option(
+        None,
         "Share the work out to Ray's machines: local (starts Ray here), auto, or HOST:PORT.",
         metavar="ADDRESS",
         default_text="this machine alone",
@@ -110,7 +110,7 @@ class Machines:
     @contextmanager
     def used(self) -> Iterator[None]:
         """While the block runs, all of the process works with them."""
-        if not self.ray:
+        if self.ray is None:
             yield
             return
         from vestige.cluster.cluster import Cluster

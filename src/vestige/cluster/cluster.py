@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from vestige.cluster.connection import connect, ray_library, reason_of
+from vestige.cluster.connection import LOCAL, connect, ray_library, reason_of
 from vestige.cluster.head import Head
 from vestige.errors import VestigeError
 from vestige.merging import merged_in_pairs
 from vestige.spelling import is_on_command_line, on_command_line
 
 Result = TypeVar("Result")
+
+LOGS = "/tmp/ray/session_latest/logs"
+"""Where Ray's logs are on a machine, unless its cluster was started with another folder."""
 
 DEATHS = 3
 """How often a part is done again where what does it dies: at the next death it is the part that is at fault."""
@@ -203,7 +206,7 @@ class Cluster:
                 made = call.remote(_Caller.here(), function, *args)
             found: Result = self._got(made)
         except self._deaths as error:
-            raise _died(0, DEATHS + 1, error) from error
+            raise self._died(0, DEATHS + 1, error) from error
         return found
 
     def merged(
@@ -241,7 +244,7 @@ class Cluster:
             whole = merged_in_pairs(begun(), lambda left, right: join.remote(caller, merge, left, right))
             found: Result = self._got(whole)
         except self._deaths as error:
-            raise _died(0, DEATHS + 1, error) from error
+            raise self._died(0, DEATHS + 1, error) from error
         return found
 
     @contextmanager
@@ -370,9 +373,19 @@ class Cluster:
                 ) from error
             if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, errors.RayError):
                 raise
-            raise VestigeError(
-                f"ray {self.address!r}: cannot go on; Ray's logs on the machines say more ({reason_of(error)})"
-            ) from error
+            raise VestigeError(f"ray {self.address!r}: cannot go on{self._logs} ({reason_of(error)})") from error
+
+    def _died(self, index: int, times: int, error: Exception) -> VestigeError:
+        where = f"part {index} was begun" if index >= 0 else "they were started"
+        return VestigeError(
+            f"ray {self.address!r}: workers died {times} times after {where}, perhaps for lack of memory{self._logs} "
+            f"({reason_of(error)})"
+        )
+
+    @property
+    def _logs(self) -> str:
+        """Where to read more; the logs of a Ray that was started here go with it."""
+        return "" if self.address == LOCAL else f"; Ray's logs say more, on the machines in {LOGS}"
 
     @property
     def _deaths(self) -> tuple[type[Exception], ...]:
@@ -430,7 +443,7 @@ class Actors(Generic[Result]):
             while self._ready and (index := following()) is not None:
                 worker = self._ready.pop()
                 self._busy[worker.call.remote(_Caller.here(), *under_way[index])] = worker, index
-            if self._ready and not under_way:
+            if not under_way and (self._ready or not self._busy):
                 return
             done = self._cluster._ended(list(self._busy))
             worker, index = self._busy[done]  # which end() ends if an error ends this
@@ -439,7 +452,7 @@ class Actors(Generic[Result]):
             except self._cluster._deaths as error:
                 deaths[index] += 1
                 if deaths[index] > (DEATHS if index >= 0 else DEATHS * self._count):  # a machine takes many with it
-                    raise _died(index, deaths[index], error) from error
+                    raise self._cluster._died(index, deaths[index], error) from error
                 if index >= 0:
                     again.append(index)
                 self._cluster._kill(worker)  # which is perhaps only out of reach
@@ -495,11 +508,3 @@ def _merged(caller: _Caller, merge: Callable[[Any, Any], Any], left: Any, right:
     """Two results as one; what is refused stays so."""
     refused = next((each for each in (left, right) if isinstance(each, _Refused)), None)
     return refused or _called(caller, merge, left, right)
-
-
-def _died(index: int, times: int, error: Exception) -> VestigeError:
-    where = f"part {index} was begun" if index >= 0 else "they were started"
-    return VestigeError(
-        f"ray: workers died {times} times after {where}, perhaps for lack of memory; Ray's logs on the nodes say "
-        f"more ({reason_of(error)})"
-    )

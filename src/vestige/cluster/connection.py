@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import re
 import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from vestige.cluster.authentication import authentication_of, in_environment, own_authentication
@@ -20,6 +23,8 @@ LOCAL = "local"
 """The address that starts Ray on this machine."""
 
 _AUTO = "auto"
+_TEMPORARY = "/tmp"  # sockets lie there: their names must be short
+_HOST_PORT = re.compile(r"[^\s/]+:\d{1,5}")
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
 
 _QUIET = {  # the third is of what Ray's machines say of themselves, which it would print on standard output
@@ -59,12 +64,16 @@ def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
     Raises:
         VestigeError: where there is no cluster that can be used.
     """
+    if address not in (LOCAL, _AUTO) and not _HOST_PORT.fullmatch(address):
+        raise VestigeError(
+            f"ray {address!r}: expected local, auto, or the HOST:PORT of a cluster's head, as in 10.0.0.1:6379"
+        )
     quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "include_dashboard": None}
     found, head = address, None
     with ExitStack() as ending:
         try:
             if address == LOCAL:
-                folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp")  # a short name: sockets lie in it
+                folder = _own_folder()
                 ending.callback(shutil.rmtree, folder, ignore_errors=True)
                 quiet |= {"num_cpus": _own_cores(), "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
                 quiet |= {"address": LOCAL, "include_dashboard": False}
@@ -85,6 +94,27 @@ def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
                 "cluster that this machine is a node of, HOST:PORT or auto"
             ) from error
         return ending.pop_all(), head
+
+
+def _own_folder() -> str:
+    """A folder for a Ray that is started here; those of processes that were killed are removed."""
+    for path in Path(_TEMPORARY).glob("ray-*-*"):
+        process = path.name.split("-")[1]
+        if process.isdecimal() and not _is_running(int(process)):
+            shutil.rmtree(path, ignore_errors=True)  # where it is this user's
+    folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir=_TEMPORARY)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after Ray's own, which ends what was just starting
+    return folder
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _end(ray: Any) -> None:
