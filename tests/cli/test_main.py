@@ -36,7 +36,7 @@ GROUPS = {(): typer.main.get_command(app), **dict(groups(typer.main.get_command(
 def typed(epilog):
     """The words of each vestige command at the end of a help."""
     lines = epilog.replace("\\\n", " ").removeprefix("Example: ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.split()[0] == "vestige"]
+    return [shlex.split(line)[1:] for line in lines if line.split()[:1] == ["vestige"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -104,7 +104,7 @@ def test_a_session_shares_its_work_out(cluster: Cluster) -> None:
 
 
 def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> None:
-    words = ["cluster", "check", "local", "--json", "--data", "synthetic:faces,n=3,size=64"]
+    words = ["cluster", "check", "local", "--json", "--quiet", "--data", "synthetic:faces,n=3,size=64"]
     with subprocess.Popen(
         [sys.executable, "-m", "vestige", *words],
         stdout=subprocess.PIPE,

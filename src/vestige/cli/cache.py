@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,29 @@ class Pruning:
     )
     unfinished: bool = option(False, "With --prune: those left by a stopped run.", names=("--unfinished",))
     everything: bool = option(False, "With --prune: every store.", names=("--all",))
-    copies: bool = option(False, "Only the copies on this machine, of a cache in an object store.", names=("--copies",))
+    copies: bool = option(
+        False, "Of stores in an object store, their copies on this machine alone.", names=("--copies",)
+    )
+
+    def check(self) -> None:
+        """Refuse what would not be heeded.
+
+        Raises:
+            VestigeError: naming the option.
+        """
+        from vestige.object_stores import is_url
+
+        given = {
+            "--older-than": self.older_than is not None,
+            "--larger-than": self.larger_than is not None,
+            "--unfinished": self.unfinished,
+            "--all": self.everything,
+        }
+        for name, asked in given.items():
+            if asked and not self.prune:
+                raise VestigeError(f"{name}: says which stores are removed; add --prune")
+        if self.copies and not is_url(os.environ.get("VESTIGE_CACHE", "")):
+            raise VestigeError("--copies: the cache is in no object store (VESTIGE_CACHE=s3://...)")
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -86,6 +109,7 @@ def cache(pruning: Pruning, printing: Printing) -> None:
     from vestige.features.cache import list_fields, list_stores
     from vestige.object_stores import list_copies
 
+    pruning.check()
     if pruning.prune:
         _prune(pruning, printing)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vestige.cli.options import path_of
@@ -113,9 +114,11 @@ class Machines:
         if self.ray is None:
             yield
             return
+        from vestige.cli.console import console
         from vestige.cluster.cluster import Cluster
 
         with Cluster.open(self.ray) as cluster, cluster.everywhere():
+            cluster.say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
             yield
 
 

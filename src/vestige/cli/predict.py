@@ -61,7 +61,7 @@ class Photographs:
     whole: bool = option(False, "The object fills the picture where no box is given.", names=("--whole-picture",))
     category: str | None = class_option()
     form: Format = option("vestige", "Of predictions.json: vestige's own, or COCO's.", names=("--format",))
-    store: bool = option(False, "Keep the pictures' features in the cache.", names=("--store",))
+    store: bool = option(False, "Keep the pictures' features in the cache, as --ray needs.", names=("--store",))
 
     def open(self) -> tuple[list[Example], list[Failure]]:
         """The pictures with their boxes, and what cannot be used.

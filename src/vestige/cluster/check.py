@@ -102,9 +102,11 @@ class Shared:
             else:
                 (self.cache / name).write_text(file)
         except FileNotFoundError:
-            return NOT_SHARED
-        except (OSError, VestigeError) as error:
-            return f"cannot be written: {getattr(error, 'strerror', '') or error}"
+            return f"{self.cache}: {NOT_SHARED}"
+        except OSError as error:
+            return f"{self.cache}: cannot be written: {error.strerror or error}"
+        except VestigeError as error:
+            return str(error)
         return ""
 
     def missing(self, files: Iterable[str]) -> tuple[str, ...]:
@@ -146,7 +148,7 @@ def check(cluster: Cluster, cache: Path | Place, pictures: Sequence[Picture] = (
     try:
         shared.open()
         if wrong := shared.write(DRIVER):
-            raise VestigeError(f"{cache}: {wrong}")
+            raise VestigeError(wrong)
         found = {node: _asked(cluster, node, shared, pictures) for node in nodes}
         written = {DRIVER, *(node.id for node, seen in found.items() if isinstance(seen, Seen) and not seen.wrote)}
         return tuple(
@@ -206,7 +208,7 @@ def _lacks(node: Node, seen: Seen, here: Seen, shared: Shared, unseen: Sequence[
     if node.gpus > seen.gpus:
         yield f"Ray gives out {node.gpus} GPUs, and torch finds {seen.gpus}; install a torch for its driver"
     if seen.wrote or unseen or shared.missing([node.id]):
-        yield f"{shared.cache}: {seen.wrote or NOT_SHARED}"
+        yield seen.wrote or f"{shared.cache}: {NOT_SHARED}"
     bad = [digest for digest, own in zip(seen.pictures, here.pictures, strict=True) if digest != own]
     if bad:
         yield f"{len(bad)} of {len(here.pictures)} pictures are not read as here: {bad[0]}"

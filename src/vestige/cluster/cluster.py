@@ -7,6 +7,7 @@ function is from a module, every node imports it from its own installation.
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from vestige.cluster.connection import LOCAL, connect, ray_library, reason_of
 from vestige.cluster.head import Head
 from vestige.errors import VestigeError
 from vestige.merging import merged_in_pairs
+from vestige.progress import Say, print_nothing
 from vestige.spelling import is_on_command_line, on_command_line
 
 Result = TypeVar("Result")
@@ -80,6 +82,7 @@ class Cluster:
 
     Attributes:
         address: as it was given.
+        say: takes a line about what died and is replaced.
     """
 
     _open: Cluster | None = None
@@ -90,6 +93,7 @@ class Cluster:
         self._ray = ray
         self._connection = connection
         self._head = head
+        self.say: Say = print_nothing
         self._openings = 0
         self._idle: list[Any] = []
         self._timer = threading.Timer(0.0, self.release)  # never started
@@ -453,6 +457,7 @@ class Actors(Generic[Result]):
                 deaths[index] += 1
                 if deaths[index] > (DEATHS if index >= 0 else DEATHS * self._count):  # a machine takes many with it
                     raise self._cluster._died(index, deaths[index], error) from error
+                self._cluster.say(f"a worker on the cluster died, and another goes on ({reason_of(error)})")
                 if index >= 0:
                     again.append(index)
                 self._cluster._kill(worker)  # which is perhaps only out of reach
@@ -501,7 +506,8 @@ def _called(caller: _Caller, function: Callable[..., Any], *args: Any) -> Any:
         try:
             return function(*args)
         except VestigeError as error:
-            return _Refused(str(error))
+            machine = platform.node()
+            return _Refused(str(error) if machine in str(error) else f"{error} (on the machine {machine})")
 
 
 def _merged(caller: _Caller, merge: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
