@@ -104,6 +104,8 @@ def test_a_session_shares_its_work_out(cluster: Cluster) -> None:
 
 
 def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> None:
+    killed = Path("/tmp/vray-1-killed")  # what one left that was killed
+    killed.mkdir(exist_ok=True)
     words = ["cluster", "check", "local", "--json", "--quiet", "--data", "synthetic:faces,n=3,size=64"]
     with subprocess.Popen(
         [sys.executable, "-m", "vestige", *words],
@@ -117,9 +119,10 @@ def test_a_local_ray_ends_with_its_command_and_says_nothing(tmp_path: Path) -> N
     (machine,) = json.loads(out)["machines"]
     assert machine["lacks"] == []
     assert len(machine["seen"]["pictures"]) == 3
-    assert not list(Path("/tmp").glob(f"ray-{process.pid}-*"))
+    assert not killed.exists()
+    assert not list(Path("/tmp").glob(f"vray-{process.pid}-*"))
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in listed.splitlines() if f"/tmp/ray-{process.pid}-" in line]
+    assert not [line for line in listed.splitlines() if f"/tmp/vray-{process.pid}-" in line]
 
 
 ADDRESSES = """

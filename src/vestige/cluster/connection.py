@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import logging
 import os
 import re
@@ -23,7 +24,7 @@ LOCAL = "local"
 """The address that starts Ray on this machine."""
 
 _AUTO = "auto"
-_TEMPORARY = "/tmp"  # sockets lie there: their names must be short
+_TEMPORARY, _PREFIX = "/tmp", "vray-"  # sockets lie in folders of such names, which must be short
 _HOST_PORT = re.compile(r"[^\s/]+:\d{1,5}")
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
 
@@ -73,8 +74,7 @@ def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
     with ExitStack() as ending:
         try:
             if address == LOCAL:
-                folder = _own_folder()
-                ending.callback(shutil.rmtree, folder, ignore_errors=True)
+                folder = _own_folder(ending)
                 quiet |= {"num_cpus": _own_cores(), "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
                 quiet |= {"address": LOCAL, "include_dashboard": False}
                 ending.enter_context(in_environment(own_authentication()))
@@ -96,25 +96,24 @@ def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
         return ending.pop_all(), head
 
 
-def _own_folder() -> str:
-    """A folder for a Ray that is started here; those of processes that were killed are removed."""
-    for path in Path(_TEMPORARY).glob("ray-*-*"):
-        process = path.name.split("-")[1]
-        if process.isdecimal() and not _is_running(int(process)):
-            shutil.rmtree(path, ignore_errors=True)  # where it is this user's
-    folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir=_TEMPORARY)
+def _own_folder(ending: ExitStack) -> str:
+    """A folder for a Ray that is started here, locked while it is used; those of processes that were killed go."""
+    for path in Path(_TEMPORARY).glob(f"{_PREFIX}*"):
+        with suppress(OSError), ExitStack() as held:  # another's, or in use
+            _lock(path, held)
+            shutil.rmtree(path, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_TEMPORARY)
+    with suppress(OSError):
+        _lock(folder, ending)
+    ending.callback(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after Ray's own, which ends what was just starting
     return folder
 
 
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+def _lock(folder: str | Path, ending: ExitStack) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    ending.callback(os.close, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _end(ray: Any) -> None:
