@@ -100,8 +100,11 @@ def add(total: Tensor, part: Tensor) -> None:
 
 
 @timing("factor")
-def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
+def eigh(a: Tensor, *, in_place: bool = True) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), ascending, and eigenvectors as rows ``Qt`` (d, d) of a symmetric matrix, which is overwritten.
+
+    Where it is not to be done ``in_place``, it takes room for one more matrix, and other threads can go on meanwhile:
+    scipy holds the interpreter's lock, numpy does not.
 
     The driver is divide and conquer (``evd``): in float32 the default of scipy, ``evr``, is several times
     slower on many machines. torch uses ``evd`` on every device.
@@ -109,6 +112,9 @@ def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     if a.device.type != "cpu":
         values, vectors = torch.linalg.eigh(a)
         return values, vectors.T.contiguous()
+    if not in_place:
+        values, vectors = np.linalg.eigh(a.numpy())
+        return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))
     # A symmetric C-ordered matrix is its own Fortran-ordered transpose: LAPACK then works in place.
     values, vectors = scipy.linalg.eigh(a.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
     return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))

@@ -146,7 +146,7 @@ class Half:
         self.scale, root = torch.where(e.root > 0, e.root, 1.0)[self.rows], e.root[self.others]
         self.within = (e.K[self.rows][:, self.rows] + e.lift).mul_(self.scale).mul_(self.scale[:, None])
         inner = (e.K[self.others][:, self.others] + e.lift).mul_(root).mul_(root[:, None])
-        self.S, self.Ut = eigh(inner) if len(others) else (root, inner)
+        self.S, self.Ut = eigh(inner, in_place=False) if len(others) else (root, inner)
         self.S = self.S.clamp(min=0)
         across = (e.K[self.rows][:, self.others] + e.lift).mul_(root).mul_(self.scale[:, None])
         self.P = matmul(across, self.Ut.T)
