@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import threading
@@ -119,7 +120,7 @@ def test_few_parts_are_given_more_cores(cluster: Cluster, monkeypatch: pytest.Mo
 
 
 def test_errors_come_back_as_the_users_own_spelled_as_here(cluster: Cluster) -> None:
-    with pytest.raises(VestigeError, match="7: is too large; store_dtype"):
+    with pytest.raises(VestigeError, match=rf"7: is too large; store_dtype \(on the machine {platform.node()}\)"):
         run(cluster, refuse, [(7,)])
     with on_command_line(), pytest.raises(VestigeError, match="7: is too large; --store-dtype"):
         run(cluster, refuse, [(7,)])
@@ -187,9 +188,12 @@ def test_actors_hold_what_is_made_once(cluster: Cluster) -> None:
     assert {process for process, _ in again.values()} & processes
 
 
-def test_actors_that_die_are_replaced(cluster: Cluster, tmp_path: Path) -> None:
+def test_actors_that_die_are_replaced(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(cluster, "say", said.append)
     with cluster.actors(dying_adder, tmp_path, most=2) as actors:
         assert sorted(actors.run([(x,) for x in range(6)])) == [(x, x) for x in range(6)]
+    assert ["died" in line for line in said] == [True] * 3
 
 
 def test_a_machine_that_dies_is_done_without(cluster: Cluster, ray_nodes: Any, third: Any, tmp_path: Path) -> None:
