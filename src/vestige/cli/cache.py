@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,19 +57,24 @@ class Pruning:
         Raises:
             VestigeError: naming the option.
         """
-        from vestige.object_stores import is_url
+        from vestige.features.cache import cache_root
+        from vestige.features.remote import remote_of
 
+        if self._given and not self.prune:
+            raise VestigeError(f"{self._given[0]}: says which stores are removed; add --prune")
+        if self.copies and remote_of(cache_root()) is None:
+            raise VestigeError("--copies: the cache is in no object store (VESTIGE_CACHE=s3://...)")
+
+    @property
+    def _given(self) -> list[str]:
+        """The options that say which stores."""
         given = {
             "--older-than": self.older_than is not None,
             "--larger-than": self.larger_than is not None,
             "--unfinished": self.unfinished,
             "--all": self.everything,
         }
-        for name, asked in given.items():
-            if asked and not self.prune:
-                raise VestigeError(f"{name}: says which stores are removed; add --prune")
-        if self.copies and not is_url(os.environ.get("VESTIGE_CACHE", "")):
-            raise VestigeError("--copies: the cache is in no object store (VESTIGE_CACHE=s3://...)")
+        return [name for name, asked in given.items() if asked]
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -79,7 +83,7 @@ class Pruning:
         Raises:
             VestigeError: where there are none.
         """
-        if self.older_than is None and self.larger_than is None and not self.unfinished and not self.everything:
+        if not self._given:
             raise VestigeError(
                 "--prune: add --older-than DAYS, --larger-than MB or --unfinished, or --all for every store"
             )
