@@ -6,7 +6,6 @@ import atexit
 import fcntl
 import logging
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.cluster.authentication import authentication_of, in_environment, own_authentication
-from vestige.cluster.head import Head
+from vestige.cluster.head import HOST_PORT, Head
 from vestige.errors import VestigeError
 
 LOCAL = "local"
@@ -25,7 +24,6 @@ LOCAL = "local"
 
 _AUTO = "auto"
 _TEMPORARY, _PREFIX = "/tmp", "vray-"  # sockets lie in folders of such names, which must be short
-_HOST_PORT = re.compile(r"[^\s/]+:\d{1,5}")
 _STORE_BYTES = 200_000_000  # of shared memory, of a Ray that is started here; what does not fit goes to disk
 
 _QUIET = {  # the third is of what Ray's machines say of themselves, which it would print on standard output
@@ -65,7 +63,7 @@ def connect(ray: Any, address: str) -> tuple[ExitStack, Head | None]:
     Raises:
         VestigeError: where there is no cluster that can be used.
     """
-    if address not in (LOCAL, _AUTO) and not _HOST_PORT.fullmatch(address):
+    if address not in (LOCAL, _AUTO) and not HOST_PORT.fullmatch(address):
         raise VestigeError(
             f"ray {address!r}: expected local, auto, or the HOST:PORT of a cluster's head, as in 10.0.0.1:6379"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from vestige.cluster.grpc import status_of_call
@@ -10,6 +11,9 @@ from vestige.errors import VestigeError
 
 GONE_SECONDS = 40.0
 """A head that is not reached for so long is given up, when something is waited for."""
+
+HOST_PORT = re.compile(r"([^\s/]+):(\d{1,5})")
+"""What the address of a head looks like."""
 
 _POLL_SECONDS = 1.0
 _ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
@@ -31,9 +35,8 @@ class Head:
     @classmethod
     def of(cls, address: str) -> Head | None:
         """That of an address; None where it names none, or the cluster speaks TLS, which is not spoken here."""
-        host, _, port = address.rpartition(":")
-        is_plain = os.environ.get("RAY_USE_TLS", "0") == "0"
-        return cls(host, int(port)) if is_plain and host and "/" not in host and port.isdecimal() else None
+        named = HOST_PORT.fullmatch(address)
+        return cls(named[1], int(named[2])) if named and os.environ.get("RAY_USE_TLS", "0") == "0" else None
 
     def status(self, token: str = "") -> int | None:
         """The status with which it answers that it is alive; None where it does not say one.

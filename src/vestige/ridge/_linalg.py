@@ -112,11 +112,11 @@ def eigh(a: Tensor, *, in_place: bool = True) -> tuple[Tensor, Tensor]:
     if a.device.type != "cpu":
         values, vectors = torch.linalg.eigh(a)
         return values, vectors.T.contiguous()
-    if not in_place:
+    if in_place:
+        # A symmetric C-ordered matrix is its own Fortran-ordered transpose: LAPACK then works in place.
+        values, vectors = scipy.linalg.eigh(a.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
+    else:
         values, vectors = np.linalg.eigh(a.numpy())
-        return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))
-    # A symmetric C-ordered matrix is its own Fortran-ordered transpose: LAPACK then works in place.
-    values, vectors = scipy.linalg.eigh(a.numpy().T, driver="evd", overwrite_a=True, check_finite=False)
     return torch.from_numpy(values), torch.from_numpy(np.ascontiguousarray(vectors.T))
 
 
